@@ -1,0 +1,30 @@
+#pragma once
+
+// Log lines, and what may stand in them.
+//
+// Lines look as the Python pair's did, `20-Dec-18 17:16:01 - message`, each flushed when written,
+// so that `tail -f` and existing alarms go on working. Only master and minion write above debug:
+// one tick reads as one story. Text from outside (a path, a peer's message, a value from Redis) is
+// passed through escaped() first; secrets are never logged at all.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace libsync {
+
+enum class LogLevel { debug, info, warning, error };
+
+/// Nothing, unless `text` is debug, info, warning or error.
+[[nodiscard]] std::optional<LogLevel> parse_log_level(std::string_view text);
+
+/// Where the process logs from now on: standard output, or a file that is appended to.
+/// Throws Failure (local) if the file cannot be opened.
+void start_log(LogLevel level, const std::optional<std::filesystem::path>& file);
+
+/// `text` with control characters, backslashes and bytes that are not UTF-8 written as `\n`, `\\`,
+/// `\x1b`: one line, and nothing that a terminal would obey.
+[[nodiscard]] std::string escaped(std::string_view text);
+
+}  // namespace libsync

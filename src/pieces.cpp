@@ -1,0 +1,100 @@
+#include "libsync/pieces.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace libsync {
+namespace {
+
+std::size_t bitmap_bytes(PieceNumber pieces) { return (std::size_t{pieces} + 7) / 8; }
+
+}  // namespace
+
+PieceNumber Cut::pieces() const {
+  const auto pieces = stream_bytes / piece_bytes + (stream_bytes % piece_bytes == 0 ? 0 : 1);
+  return std::max(PieceNumber{1}, static_cast<PieceNumber>(pieces));
+}
+
+std::uint64_t Cut::bytes_of(PieceNumber piece) const {
+  return std::min(piece_bytes, stream_bytes - offset_of(piece));
+}
+
+std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t /*hosts*/) {
+  constexpr std::uint64_t kSmallest = std::uint64_t{8} << 20U;
+  constexpr std::uint64_t kAimedAt = 128;
+  return std::max(kSmallest, std::bit_ceil(stream_bytes / kAimedAt));
+}
+
+PieceSet::PieceSet(PieceNumber pieces) : pieces_(pieces), bitmap_(bitmap_bytes(pieces), '\0') {}
+
+std::optional<PieceSet> PieceSet::from_bitmap(PieceNumber pieces, std::string_view bitmap) {
+  PieceSet set(pieces);
+  if (bitmap.size() != set.bitmap_.size()) return std::nullopt;
+  if (pieces % 8 != 0 && (static_cast<unsigned char>(bitmap.back()) >> (pieces % 8)) != 0) {
+    return std::nullopt;
+  }
+  set.bitmap_ = bitmap;
+  return set;
+}
+
+void PieceSet::insert(PieceNumber piece) {
+  bitmap_[piece / 8] = static_cast<char>(bitmap_[piece / 8] | (1 << (piece % 8)));
+}
+
+void PieceSet::erase(PieceNumber piece) {
+  bitmap_[piece / 8] = static_cast<char>(bitmap_[piece / 8] & ~(1 << (piece % 8)));
+}
+
+bool PieceSet::contains(PieceNumber piece) const {
+  return piece < pieces_ && ((bitmap_[piece / 8] >> (piece % 8)) & 1) != 0;
+}
+
+PieceNumber PieceSet::size() const {
+  int count = 0;
+  for (const char byte : bitmap_) count += std::popcount(static_cast<unsigned char>(byte));
+  return static_cast<PieceNumber>(count);
+}
+
+std::vector<PieceNumber> PieceSet::members() const {
+  std::vector<PieceNumber> all;
+  for (PieceNumber piece = 0; piece < pieces_; ++piece) {
+    if (contains(piece)) all.push_back(piece);
+  }
+  return all;
+}
+
+PieceSet& PieceSet::operator|=(const PieceSet& other) {
+  for (std::size_t i = 0; i < bitmap_.size(); ++i) {
+    bitmap_[i] = static_cast<char>(bitmap_[i] | other.bitmap_[i]);
+  }
+  return *this;
+}
+
+Layout::Layout(const Manifest& manifest, std::uint64_t piece_bytes)
+    : cut_{manifest.bytes(), piece_bytes} {
+  std::uint64_t offset = 0;
+  for (std::size_t i = 0; i < manifest.entries().size(); ++i) {
+    const auto size = manifest.entries()[i].size;
+    if (size > 0) starts_.push_back({offset, i});
+    offset += size;
+  }
+  starts_.push_back({offset, manifest.entries().size()});
+}
+
+std::vector<Segment> Layout::segments(PieceNumber piece) const {
+  std::vector<Segment> all;
+  std::uint64_t position = cut_.offset_of(piece);
+  const std::uint64_t end = position + cut_.bytes_of(piece);
+  auto next = std::upper_bound(
+      starts_.begin(), starts_.end(), position,
+      [](std::uint64_t offset, const FileStart& start) { return offset < start.stream_offset; });
+  for (; position < end; ++next) {
+    const FileStart& file = *std::prev(next);
+    const std::uint64_t bytes = std::min(next->stream_offset, end) - position;
+    all.push_back({file.entry, position - file.stream_offset, bytes});
+    position += bytes;
+  }
+  return all;
+}
+
+}  // namespace libsync

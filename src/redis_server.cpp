@@ -1,0 +1,93 @@
+#include "libsync/redis_server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "libsync/log.h"
+
+namespace libsync {
+namespace {
+
+template <typename Number>
+bool read_number(std::string_view text, Number& value) {
+  const auto* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc{} && stop == end;
+}
+
+bool is_graphic(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c < 127; });
+}
+
+Refusal refuse(std::string_view url, std::string_view rule) {
+  return Refusal{
+      fmt::format("'{}' {}: write redis://[user@]host[:port][/db] or "
+                  "unix:///path.sock[?db=N]",
+                  escaped(url), rule)};
+}
+
+std::variant<RedisServer, Refusal> parse_unix(std::string_view url, std::string_view rest) {
+  RedisServer server;
+  server.host.clear();
+  const auto question = rest.find('?');
+  server.socket = rest.substr(0, question);
+  if (!server.socket.starts_with('/')) return refuse(url, "names no absolute path of a socket");
+  if (question != std::string_view::npos) {
+    auto query = rest.substr(question + 1);
+    if (!query.starts_with("db=")) return refuse(url, "has a parameter other than db");
+    if (!read_number(query.substr(3), server.database)) return refuse(url, "has a bad db");
+  }
+  return server;
+}
+
+std::variant<RedisServer, Refusal> parse_tcp(std::string_view url, std::string_view rest) {
+  RedisServer server;
+  const auto slash = rest.find('/');
+  if (slash != std::string_view::npos) {
+    if (!read_number(rest.substr(slash + 1), server.database)) return refuse(url, "has a bad db");
+    rest = rest.substr(0, slash);
+  }
+  const auto at = rest.rfind('@');
+  if (at != std::string_view::npos) {
+    server.user = rest.substr(0, at);
+    if (server.user.find(':') != std::string::npos) {
+      // The part after the colon is a secret that should not have been there: not shown.
+      return Refusal{
+          "--redis holds a password: put it into a file of mode 0600 and name that with "
+          "--redis-password-file"};
+    }
+    rest = rest.substr(at + 1);
+  }
+  const auto bracket = rest.starts_with('[') ? rest.find(']') : 0;
+  if (bracket == std::string_view::npos) return refuse(url, "has an unclosed bracket");
+  const auto colon = rest.find(':', bracket);
+  if (colon != std::string_view::npos) {
+    if (!read_number(rest.substr(colon + 1), server.port) || server.port == 0) {
+      return refuse(url, "has a bad port");
+    }
+    rest = rest.substr(0, colon);
+  }
+  server.host = bracket > 0 ? rest.substr(1, bracket - 1) : rest;
+  if (server.host.empty()) return refuse(url, "names no host");
+  return server;
+}
+
+}  // namespace
+
+std::variant<RedisServer, Refusal> RedisServer::parse(std::string_view url) {
+  constexpr std::string_view kTcp = "redis://";
+  constexpr std::string_view kUnix = "unix://";
+  if (!is_graphic(url)) return refuse(url, "holds a space or a character that is not ASCII");
+  if (url.starts_with(kUnix)) return parse_unix(url, url.substr(kUnix.size()));
+  if (url.starts_with(kTcp)) return parse_tcp(url, url.substr(kTcp.size()));
+  return refuse(url, "starts with neither redis:// nor unix://");
+}
+
+std::string RedisServer::shown() const {
+  if (!socket.empty()) return fmt::format("unix://{}?db={}", socket, database);
+  return fmt::format("redis://{}{}{}:{}/{}", user, user.empty() ? "" : "@", host, port, database);
+}
+
+}  // namespace libsync
