@@ -1,0 +1,373 @@
+#pragma once
+
+// The shared state that the master and all minions agree on: the only thing that two of our
+// processes ever agree on. Who has which pieces, who pulls what from whom and until when, who has
+// published.
+//
+// It does not move bytes (transfer.h), keep anything on this host's disk (spool.h), decide how many
+// pieces a host asks for (pull_plan.h), or log.
+//
+// The model: a *run* distributes one payload. A *source* holds at least one piece and has a free
+// upload slot. A *claim* is the right to pull named pieces from one source, held under a *lease*
+// and named by a *token* that the caller chose. What holds at every moment: a source has never more
+// claims against it than the slots that it offers; a piece is claimed by a host at most as often as
+// that host asks for it; a finished host stays finished until it says otherwise.
+//
+// Time: leases, quarantines and the age of hosts are judged by the clock of the shared state, never
+// by that of a caller, so hosts may disagree about the time.
+//
+// Death: each verb happens whole or not at all. A caller that dies holding a claim leaves it to
+// lapse, LeaseTerms::lifetime after its last renewal; nothing else needs clearing up. A caller that
+// dies between publishing and finish() publishes nothing the second time, and finishes.
+//
+// Errors: what the caller branches on is in the outcome. Failure (redis) means that the state could
+// not be asked, or that the answer is none that this version understands; the effect of the call is
+// then unknown, and every verb is safe to repeat with the same arguments.
+//
+// A Coordinator belongs to one thread.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "libsync/address.h"
+#include "libsync/clock.h"
+#include "libsync/digest.h"
+#include "libsync/pieces.h"
+#include "libsync/pull_end.h"
+#include "libsync/run.h"
+
+namespace libsync {
+
+/// How long a claim lives without renewal, and how often its holder renews it: three renewals may
+/// be lost before a live host loses its claim. The lifetime is a constant of the functions.
+struct LeaseTerms {
+  static constexpr std::chrono::seconds lifetime{45};
+  static constexpr std::chrono::seconds renewal{15};
+};
+
+/// Who fills the origin's spool.
+enum class OriginKind {
+  master,  ///< The master itself, on its own host.
+  minion,  ///< A push to a host whose minion then verifies it.
+};
+
+struct RunInfo {
+  RunId id;
+  RunState state = RunState::staging;
+  std::string path;
+  std::string name;
+  Fingerprint fingerprint;
+  Cut cut;
+  Digest manifest;
+  Density density = Density::dense;  ///< Sparse if any file of the payload has holes.
+  Address origin;
+  OriginKind origin_kind = OriginKind::master;
+};
+
+/// The run does not exist any more, or another has taken its place.
+struct Stale {};
+
+/// Another run is in progress.
+struct Busy {
+  RunId run;
+  std::string path;
+};
+
+struct Begun {
+  std::vector<std::string> expected;  ///< By name, as frozen now.
+};
+
+/// The run to begin is the one in progress already.
+struct AlreadyBegun {};
+
+using BeginOutcome = std::variant<Begun, AlreadyBegun, Busy>;
+
+/// Who is expected to finish. With neither, the hosts seen in the last ten minutes. Whoever joins
+/// is added.
+struct Expected {
+  std::size_t count = 0;
+  std::vector<std::string> hosts;
+};
+
+enum class TaskKey {
+  leave,    ///< `task` is as the operator set it.
+  restore,  ///< `task` was lost with the rest of the data: write it again.
+};
+
+struct StagedPiece {
+  PieceNumber piece;
+  Digest digest;
+};
+
+struct Done {};
+
+using StageOutcome = std::variant<Done, Stale>;
+
+/// What a tick of the master sees.
+struct Look {
+  std::optional<std::string> task;
+  std::uint64_t lookups = 0;
+  std::size_t finished = 0;
+};
+
+/// How the run in progress stands, for the master.
+struct RunStanding {
+  RunId id;
+  RunState state = RunState::staging;
+  std::string path;
+  std::string origin;
+  std::size_t finished = 0;
+  std::size_t expected = 0;
+  std::size_t known_at_begin = 0;                 ///< Hosts that were expected then.
+  std::chrono::milliseconds age{};                ///< Since begin.
+  std::chrono::milliseconds since_last_joined{};  ///< Since begin, or since the last new host.
+  /// Since another task was first seen to wait; nothing if none waits.
+  std::optional<std::chrono::milliseconds> overtaken_for;
+  bool origin_is_suspect = false;
+};
+
+struct Watch {
+  std::optional<std::string> task;
+  std::optional<RunStanding> run;
+};
+
+enum class TaskAfter { stays, goes };
+
+struct Ended {
+  std::vector<std::string> laggards;  ///< Expected, and not finished.
+};
+
+using EndOutcome = std::variant<Ended, Stale>;
+
+/// No run is in progress.
+struct NoRun {
+  std::optional<RunId> ended;  ///< The last one that did end: evidence for deleting its spool.
+};
+
+/// No functions have been loaded yet: there has been no master. As good as no run.
+struct NoLibrary {};
+
+enum class Suspicion {
+  none,
+  verify,  ///< Other hosts got wrong bytes from here: hash the spool before offering it again.
+};
+
+struct Joined {
+  RunInfo run;
+  bool is_finished = false;
+  Suspicion suspicion = Suspicion::none;
+};
+
+using JoinOutcome = std::variant<NoRun, NoLibrary, Joined>;
+
+enum class Arrival {
+  first_of_tick,  ///< Whatever an earlier tick of this address still claims is given back.
+  again,
+};
+
+/// How the run stands, for a minion; comes with every answer.
+struct View {
+  RunState state = RunState::staging;
+  std::size_t sources = 0;
+  std::size_t finished = 0;
+  Suspicion suspicion = Suspicion::none;
+};
+
+struct Claim {
+  Token token;
+  Address source;
+  std::vector<StagedPiece> pieces;  ///< Empty: for the manifest alone.
+};
+
+struct Claimed {
+  Claim claim;
+  View view;
+};
+
+/// No source has a free slot and something that the host lacks. It will be woken.
+struct Wait {
+  View view;
+};
+
+/// A claim on a source that is no address inside `--peers`. Complete it as refused.
+struct Unusable {
+  Token token;
+  std::string source;  ///< Escaped.
+};
+
+using ClaimOutcome = std::variant<Claimed, Wait, Unusable, Stale>;
+using ViewOutcome = std::variant<View, Stale>;
+
+/// What a host has, in its own words, which are the truth about it.
+struct Holdings {
+  const PieceSet& servable;  ///< Verified piece files in its spool.
+  PieceNumber in_place = 0;  ///< Pieces that it needs no more, from wherever.
+};
+
+enum class Clearance {
+  none,
+  cleared,  ///< The host has hashed its spool anew, which ends suspicion.
+};
+
+/// A request for a claim.
+struct Want {
+  Token token;
+  PieceNumber most_pieces = 1;  ///< 0: the manifest alone.
+  PieceSet unwanted;            ///< In place, being pulled, or not known yet.
+};
+
+struct Renewed {
+  View view;
+  std::vector<Token> lost;
+};
+
+using RenewOutcome = std::variant<Renewed, Stale>;
+
+enum class FinishOutcome {
+  finished,
+  early,  ///< The run is not staged.
+  other,  ///< The run announces another manifest.
+  stale,
+};
+
+enum class Retreat {
+  claims_only,  ///< What it has, it goes on serving.
+  altogether,   ///< It has nothing to serve and has not finished.
+};
+
+/// For people: everything at once.
+struct HostStatus {
+  std::string address;
+  PieceNumber in_place = 0;
+  std::size_t claims = 0;
+  std::size_t uploads = 0;
+  std::optional<std::chrono::milliseconds> finished_after;
+  std::string error;
+  std::optional<std::chrono::milliseconds> seen_ago;
+  bool is_expected = false;
+};
+
+struct RunStatus {
+  RunInfo run;
+  std::chrono::milliseconds age{};
+  std::size_t announced = 0;
+  std::size_t free_sources = 0;
+  std::size_t expected = 0;
+};
+
+struct LastStatus {
+  std::string path;
+  std::string outcome;
+  std::string reason;
+  std::size_t finished = 0;
+  std::size_t expected = 0;
+  std::uint64_t bytes = 0;
+  std::chrono::milliseconds took{};
+  std::chrono::milliseconds ended_ago{};
+};
+
+struct Status {
+  std::string task;
+  std::optional<RunStatus> run;
+  std::optional<LastStatus> last;
+  std::vector<HostStatus> hosts;
+};
+
+class Coordinator {
+ public:
+  virtual ~Coordinator() = default;
+
+  // --- The master's verbs ---
+
+  /// Puts the functions in place if they are missing or of another version.
+  virtual void load_functions() = 0;
+
+  /// One look at `task`. If there is one, `lookup` goes up by one.
+  [[nodiscard]] virtual Look look() = 0;
+
+  /// Begins `run`, unless another one is in progress. Wakes the minions that linger.
+  [[nodiscard]] virtual BeginOutcome begin(const RunInfo& run, unsigned origin_slots,
+                                           const Expected& expected, TaskKey task) = 0;
+
+  /// Announces pieces. `final_state` staged: these were the last, and the source has not changed.
+  [[nodiscard]] virtual StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
+                                           RunState final_state) = 0;
+
+  /// Changes nothing; cheap enough for five times a second.
+  [[nodiscard]] virtual Watch watch() = 0;
+
+  /// Another task waits for the run to end. The first call counts.
+  virtual void overtake(const RunId& run) = 0;
+
+  /// The origin's spool has been hashed anew, and these pieces are good.
+  [[nodiscard]] virtual StageOutcome vouch(const RunId& run, const PieceSet& good) = 0;
+
+  /// Ends the run: all its keys go in one step. `task` goes only if it is still the run's.
+  [[nodiscard]] virtual EndOutcome end(const RunId& run, const std::string& outcome,
+                                       const std::string& reason, TaskAfter task) = 0;
+
+  /// Takes a task out that cannot be distributed. False if the operator has set another meanwhile.
+  [[nodiscard]] virtual bool refuse(const std::string& task, const std::string& reason) = 0;
+
+  // --- A minion's verbs ---
+
+  [[nodiscard]] virtual JoinOutcome join(const Address& host, Arrival arrival) = 0;
+
+  /// The digests of those of `pieces` that have been announced.
+  [[nodiscard]] virtual std::vector<StagedPiece> digests(
+      const RunId& run, const std::vector<PieceNumber>& pieces) = 0;
+
+  /// Says what the host has and how many upload slots it offers.
+  [[nodiscard]] virtual ViewOutcome hold(const RunId& run, const Address& host,
+                                         const Holdings& holdings, unsigned slots,
+                                         Clearance clearance) = 0;
+
+  /// Asks for a claim. A token that is known already gives that claim again.
+  [[nodiscard]] virtual ClaimOutcome claim(const RunId& run, const Address& host,
+                                           const Holdings& holdings, const Want& want) = 0;
+
+  /// A claim is over, and the next may begin: one call, so that no slot idles between them. Without
+  /// `next` the answer is Wait, whose view holds.
+  [[nodiscard]] virtual ClaimOutcome complete(const RunId& run, const Address& host,
+                                              const Token& token, PullEnd end,
+                                              const std::string& detail, const Holdings& holdings,
+                                              const std::optional<Want>& next) = 0;
+
+  /// Claims live on. Also tells how the run stands, with no token at all.
+  [[nodiscard]] virtual RenewOutcome renew(const RunId& run, const Address& host,
+                                           const std::vector<Token>& tokens) = 0;
+
+  /// The host has published what the manifest with this digest says.
+  [[nodiscard]] virtual FinishOutcome finish(const RunId& run, const Address& host,
+                                             const Digest& manifest) = 0;
+
+  /// The host stops taking part, for a reason that status shows (empty: none).
+  virtual void leave(const RunId& run, const Address& host, Retreat retreat,
+                     const std::string& reason) = 0;
+
+  // --- Waking ---
+
+  /// Begins to listen for a wake-up of `host`, unless it does already. Ends by itself after a
+  /// second.
+  virtual void listen(const Address& host) = 0;
+
+  /// Readable when listening has ended, by a wake-up or by itself. -1 while not listening.
+  [[nodiscard]] virtual int wake_descriptor() const = 0;
+
+  /// Whether listening has ended since it was begun. Never blocks.
+  [[nodiscard]] virtual bool has_been_woken() = 0;
+
+  // --- For people ---
+
+  [[nodiscard]] virtual Status status() = 0;
+
+  /// The local address of the connection to the shared state: how this host reaches it is how its
+  /// peers most likely reach this host. Nothing for a unix socket.
+  [[nodiscard]] virtual std::optional<Address> own_address() = 0;
+};
+
+}  // namespace libsync

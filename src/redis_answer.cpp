@@ -1,0 +1,167 @@
+#include "redis_answer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "libsync/failure.h"
+#include "libsync/log.h"
+#include "libsync/task.h"
+
+namespace libsync {
+
+void throw_not_understood(std::string_view what) {
+  throw Failure(ExitStatus::redis, Remedy::operator_acts,
+                fmt::format("Redis holds or answers what this version does not understand ({}): "
+                            "run the same version of sync-fanout everywhere",
+                            what));
+}
+
+std::chrono::milliseconds between(std::uint64_t from_ms, std::uint64_t to_ms) {
+  return std::chrono::milliseconds(to_ms > from_ms ? to_ms - from_ms : 0);
+}
+
+AnswerReader::AnswerReader(const RedisValue& value) : array_(value.array()) {
+  if (const auto* const error = value.error()) throw_not_understood(escaped(error->text));
+  if (array_ == nullptr) throw_not_understood("an answer that is no array");
+}
+
+const RedisValue& AnswerReader::value() {
+  if (at_end()) throw_not_understood("an answer that is too short");
+  return (*array_)[next_++];
+}
+
+const std::string& AnswerReader::text() {
+  const auto* const text = value().text();
+  if (text == nullptr) throw_not_understood("something other than a text");
+  return *text;
+}
+
+RunState AnswerReader::state() {
+  const auto& word = text();
+  if (word == "staging") return RunState::staging;
+  if (word == "staged") return RunState::staged;
+  throw_not_understood("a state of the run");
+}
+
+View AnswerReader::view() {
+  const auto run_state = state();
+  const auto sources = number<std::size_t>();
+  const auto finished = number<std::size_t>();
+  return {run_state, sources, finished, suspicion()};
+}
+
+std::vector<StagedPiece> AnswerReader::staged_pieces() {
+  std::vector<StagedPiece> pieces;
+  while (!at_end()) {
+    const auto piece = number<PieceNumber>();
+    const auto digest = Digest::parse(text());
+    if (!digest || piece >= kMaxPieces) throw_not_understood("a piece or its digest");
+    pieces.push_back({piece, *digest});
+  }
+  return pieces;
+}
+
+AnswerFields::AnswerFields(AnswerReader& reader) {
+  while (!reader.at_end()) {
+    const auto& name = reader.text();
+    all_.emplace_back(name, reader.text());
+  }
+}
+
+const std::string* AnswerFields::find(std::string_view name) const {
+  const auto found = std::find_if(all_.begin(), all_.end(),
+                                  [&](const auto& field) { return field.first == name; });
+  return found == all_.end() ? nullptr : &found->second;
+}
+
+const std::string& AnswerFields::text(std::string_view name) const {
+  const auto* const found = find(name);
+  if (found == nullptr) throw_not_understood(fmt::format("no field {}", name));
+  return *found;
+}
+
+std::string AnswerFields::text_or_empty(std::string_view name) const {
+  const auto* const found = find(name);
+  return found == nullptr ? std::string() : *found;
+}
+
+std::uint64_t AnswerFields::number(std::string_view name) const {
+  const auto value = to_number<std::uint64_t>(text(name));
+  if (!value) throw_not_understood(name);
+  return *value;
+}
+
+std::uint64_t AnswerFields::number_or_zero(std::string_view name) const {
+  return to_number<std::uint64_t>(text_or_empty(name)).value_or(0);
+}
+
+bool is_for_us(const RedisValue& answer, std::string_view word) {
+  AnswerReader reader(answer);
+  const auto& first = reader.text();
+  if (first == "STALE") return false;
+  if (first != word) throw_not_understood(escaped(first));
+  return true;
+}
+
+RunInfo read_run(const AnswerFields& fields) {
+  const Cut cut{fields.number("bytes"), fields.number("piece_bytes")};
+  constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 62U;
+  if (cut.stream_bytes > kMaxBytes || cut.piece_bytes == 0 || cut.piece_bytes > kMaxBytes ||
+      cut.stream_bytes / cut.piece_bytes > kMaxPieces || cut.pieces() > kMaxPieces ||
+      cut.pieces() != fields.number("pieces")) {
+    throw_not_understood("how the payload is cut");
+  }
+  if (!is_payload_name(fields.text("name"))) throw_not_understood("the payload's name");
+  const auto& state = fields.text("state");
+  const auto& kind = fields.text("origin_kind");
+  if ((state != "staging" && state != "staged") || (kind != "master" && kind != "minion")) {
+    throw_not_understood("the state of the run");
+  }
+  return RunInfo{
+      .id = fields.parsed<RunId>("id"),
+      .state = state == "staged" ? RunState::staged : RunState::staging,
+      .path = fields.text("path"),
+      .name = fields.text("name"),
+      .fingerprint = fields.parsed<Fingerprint>("fingerprint"),
+      .cut = cut,
+      .manifest = fields.parsed<Digest>("manifest"),
+      .density = fields.text("sparse") == "1" ? Density::sparse : Density::dense,
+      .origin = fields.parsed<Address>("origin"),
+      .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,
+  };
+}
+
+LastStatus read_last(const AnswerFields& fields, std::uint64_t now) {
+  LastStatus last;
+  last.path = fields.text_or_empty("path");
+  last.outcome = fields.text_or_empty("outcome");
+  last.reason = fields.text_or_empty("reason");
+  last.finished = fields.number_or_zero("finished");
+  last.expected = fields.number_or_zero("expected");
+  last.bytes = fields.number_or_zero("bytes");
+  const auto ended = fields.number_or_zero("ended");
+  last.took = between(fields.number_or_zero("started"), ended);
+  last.ended_ago = between(ended, now);
+  return last;
+}
+
+HostStatus read_host(const RedisValue& value, std::uint64_t now, std::uint64_t run_started) {
+  AnswerReader reader(value);
+  HostStatus host;
+  host.address = escaped(reader.text());
+  host.in_place = reader.number<PieceNumber>();
+  host.claims = reader.number<std::size_t>();
+  host.uploads = reader.number<std::size_t>();
+  if (const auto done = to_number<std::uint64_t>(reader.text())) {
+    host.finished_after = between(run_started, *done);
+  }
+  host.error = reader.text();
+  if (const auto seen = to_number<std::uint64_t>(reader.text())) {
+    host.seen_ago = between(*seen, now);
+  }
+  host.is_expected = reader.flag();
+  return host;
+}
+
+}  // namespace libsync
