@@ -1,0 +1,27 @@
+#include "libsync/probe.h"
+
+#include "disk.h"
+#include "libsync/run.h"
+
+namespace libsync {
+
+void Probe::start(const std::filesystem::path& into) {
+  content_ = Token::random().text();
+  const auto name = state_.write_probe(content_);
+  came_ = into / name;
+  id_ = transfer_.start(PullRequest{.source = self_,
+                                    .folder = ".libsync",
+                                    .names = {name},
+                                    .into = into,
+                                    .bytes = content_.size(),
+                                    .density = Density::dense});
+}
+
+std::optional<std::string> Probe::fault(const TransferEnded& ended) {
+  id_.reset();
+  if (ended.end != PullEnd::good) return ended.detail;
+  if (read_file(came_, content_.size()) == content_) return std::nullopt;
+  return "its module exports another folder than --repo: correct one of them";
+}
+
+}  // namespace libsync

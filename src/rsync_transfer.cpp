@@ -1,0 +1,258 @@
+#include "rsync_transfer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "libsync/log.h"
+
+namespace libsync {
+namespace {
+
+// How often the bytes of what runs are looked at. A stall is found this much late.
+constexpr Duration kCheckEvery{1000};
+// Keep-alives, as rsync exchanges them every few seconds, are less than this.
+constexpr std::uint64_t kKeepAliveBytes = 4096;
+
+std::string joined(const std::vector<std::string>& names, const std::string& folder) {
+  std::string text;
+  for (const auto& name : names) {
+    text += folder.empty() ? name : folder + "/./" + name;
+    text += '\0';
+  }
+  return text;
+}
+
+std::string url(const RsyncOptions& options, const Address& peer, const std::string& module) {
+  return fmt::format("rsync://{}{}{}/{}/", options.user, options.user.empty() ? "" : "@",
+                     peer.in_url(), module);
+}
+
+std::vector<std::string> common_arguments(const RsyncOptions& options) {
+  std::vector<std::string> all{"--no-motd",
+                               "--sockopts=TCP_NODELAY",
+                               "--contimeout=10",
+                               "--timeout=60",
+                               fmt::format("--port={}", options.port),
+                               "--files-from=-",
+                               "--from0",
+                               "--outbuf=L",
+                               "--out-format=%b %n"};
+  if (!options.password_file.empty()) {
+    all.push_back("--password-file=" + options.password_file.string());
+  }
+  if (!options.bandwidth_limit.empty()) all.push_back("--bwlimit=" + options.bandwidth_limit);
+  return all;
+}
+
+// The message that says most: rsync's first error line, without the daemon's echo of the end.
+std::string first_line(const std::string& errors) {
+  for (std::size_t start = 0; start < errors.size();) {
+    const auto end = std::min(errors.find('\n', start), errors.size());
+    const auto line = errors.substr(start, end - start);
+    if (!line.empty()) return escaped(line);
+    start = end + 1;
+  }
+  return "no message";
+}
+
+struct Pattern {
+  std::string_view text;
+  PullEnd end;
+  std::string_view way_out;
+};
+
+constexpr std::array kPatterns = {
+    Pattern{"max connections", PullEnd::busy, "raise 'max connections' in its rsyncd.conf"},
+    Pattern{"auth failed", PullEnd::refused,
+            "correct --rsync-user and --rsync-password-file here, or the secrets file there"},
+    Pattern{"Unknown module", PullEnd::refused, "correct --module here, or its rsyncd.conf"},
+    Pattern{"configured to refuse", PullEnd::refused,
+            "take the option out of 'refuse options' in its rsyncd.conf"},
+    Pattern{"access denied", PullEnd::refused, "add this host to 'hosts allow' in its rsyncd.conf"},
+    Pattern{"chroot failed", PullEnd::refused,
+            "make the module's path, or correct its rsyncd.conf"},
+    Pattern{"chdir failed", PullEnd::refused, "make the module's path, or correct its rsyncd.conf"},
+    Pattern{"password file", PullEnd::local,
+            "make --rsync-password-file readable for this user only"},
+    Pattern{"No space left", PullEnd::local, "free space on the file system of --repo"},
+    Pattern{"Disk quota", PullEnd::local, "free space on the file system of --repo"},
+    Pattern{"Read-only file system", PullEnd::local, "mount --repo writable"},
+    Pattern{"Connection refused", PullEnd::unreachable, "start its rsync daemon"},
+    Pattern{"No route to host", PullEnd::unreachable, "look at the network and its firewall"},
+    Pattern{"timed out", PullEnd::unreachable, "look at the host, the network and its firewall"},
+};
+
+PullVerdict by_status(int code, const std::string& errors) {
+  const bool at_receiver =
+      errors.find("eceiver]") != std::string::npos || errors.find("enerator]") != std::string::npos;
+  switch (code) {
+    case 1:
+    case 2:
+    case 4:
+    case 5:
+      return {PullEnd::refused, "run a current rsync on both hosts"};
+    case 3:
+    case 11:
+    case 13:
+    case 14:
+    case 21:
+    case 22:
+      return {PullEnd::local, "look at this host's disk and memory"};
+    case 23:
+      if (at_receiver && errors.find("sender]") == std::string::npos) {
+        return {PullEnd::local, "look at this host's disk and permissions"};
+      }
+      return {PullEnd::unreachable, "let the module's user read --repo there"};
+    default:
+      return {PullEnd::unreachable, "look at the host, its rsyncd and the network"};
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> pull_arguments(const RsyncOptions& options, const PullRequest& request) {
+  auto all = common_arguments(options);
+  all.emplace_back("--inplace");
+  if (request.density == Density::sparse) all.emplace_back("--sparse");
+  all.emplace_back("--");
+  all.push_back(url(options, request.source, options.module));
+  all.push_back(request.into.string() + "/");
+  return all;
+}
+
+std::vector<std::string> push_arguments(const RsyncOptions& options, const PushRequest& request) {
+  auto all = common_arguments(options);
+  all.emplace_back("--mkpath");
+  all.emplace_back("--");
+  all.push_back(request.from.string() + "/");
+  all.push_back(url(options, request.target, options.push_module) + request.folder + "/");
+  return all;
+}
+
+PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& errors) {
+  if (const auto* const signalled = std::get_if<Signalled>(&end)) {
+    return {
+        PullEnd::local,
+        fmt::format("rsync with {} was killed by signal {}: see the kernel's log (out of memory?)",
+                    peer.text(), signalled->signal)};
+  }
+  const int code = std::get<Exited>(end).code;
+  if (code == 0) return {PullEnd::good, ""};
+  for (const auto& pattern : kPatterns) {
+    if (errors.find(pattern.text) != std::string::npos) {
+      return {pattern.end, fmt::format("rsync with {}: {}: {}", peer.text(), first_line(errors),
+                                       pattern.way_out)};
+    }
+  }
+  auto verdict = by_status(code, errors);
+  verdict.detail = fmt::format("rsync with {} ended with status {}: {}: {}", peer.text(), code,
+                               first_line(errors), verdict.detail);
+  return verdict;
+}
+
+RsyncTransfer::RsyncTransfer(RsyncOptions options, Clock& clock)
+    : options_(std::move(options)), clock_(clock), next_check_(clock.now()) {}
+
+RsyncTransfer::~RsyncTransfer() = default;
+
+TransferId RsyncTransfer::start(const PullRequest& request) {
+  return run(pull_arguments(options_, request), joined(request.names, request.folder),
+             request.source, request.bytes);
+}
+
+TransferId RsyncTransfer::start(const PushRequest& request) {
+  return run(push_arguments(options_, request), joined(request.names, ""), request.target,
+             request.bytes);
+}
+
+TransferId RsyncTransfer::run(const std::vector<std::string>& arguments, std::string input,
+                              const Address& peer, std::uint64_t bytes) {
+  auto child = Child::start({options_.program,
+                             arguments,
+                             {"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=/nonexistent"},
+                             std::move(input),
+                             options_.inherited});
+  const auto now = clock_.now();
+  const auto by_size = std::chrono::seconds(bytes / TransferLimits::bytes_per_second);
+  const auto limit = std::max<std::chrono::seconds>(TransferLimits::least_deadline, by_size);
+  running_.emplace(next_id_, Running{std::move(child), peer, now + limit, now, 0, {}, {}});
+  return next_id_++;
+}
+
+std::vector<TransferEvent> RsyncTransfer::collect() {
+  std::vector<TransferEvent> events;
+  const bool check_is_due = clock_.now() >= next_check_;
+  if (check_is_due) next_check_ = clock_.now() + kCheckEvery;
+  for (auto next = running_.begin(); next != running_.end();) {
+    auto& [id, running] = *next;
+    if (check_is_due) check(running);
+    // The end is asked for first: whatever was written before it can then be read.
+    const auto end = running.child.ended();
+    for (const auto& line : running.child.lines()) {
+      const auto space = line.find(' ');
+      if (space == std::string::npos) continue;
+      running.moved = clock_.now();
+      events.push_back(
+          FileArrived{id, line.substr(space + 1), std::strtoull(line.c_str(), nullptr, 10)});
+    }
+    const auto& errors = running.child.errors();
+    if (!end) {
+      ++next;
+      continue;
+    }
+    auto verdict = running.told_to_end ? PullVerdict{PullEnd::unreachable, running.why_told}
+                                       : judge(running.peer, *end, errors);
+    events.push_back(TransferEnded{id, verdict.end, std::move(verdict.detail)});
+    next = running_.erase(next);
+  }
+  return events;
+}
+
+void RsyncTransfer::check(Running& running) {
+  const auto now = clock_.now();
+  if (running.told_to_end) {
+    if (now - *running.told_to_end >= TransferLimits::farewell) running.child.kill();
+    return;
+  }
+  const auto read = running.child.bytes_read();
+  if (read > running.read_then + kKeepAliveBytes) {
+    running.read_then = read;
+    running.moved = now;
+  }
+  const bool stalled = now - running.moved >= TransferLimits::stall;
+  if (!stalled && now < running.deadline) return;
+  running.told_to_end = now;
+  running.why_told = fmt::format(
+      "rsync with {} {}: look at the host, its disk and the network", running.peer.text(),
+      stalled ? "has moved nothing for 60 s" : "is slower than 1 MB/s and past its deadline");
+  running.child.terminate();
+}
+
+void RsyncTransfer::append_descriptors(std::vector<int>& descriptors) const {
+  for (const auto& [id, running] : running_) running.child.append_descriptors(descriptors);
+}
+
+Instant RsyncTransfer::next_check() const {
+  return running_.empty() ? Instant::max() : next_check_;
+}
+
+void RsyncTransfer::end_all() {
+  for (auto& [id, running] : running_) running.child.terminate();
+  const auto until = clock_.now() + TransferLimits::farewell;
+  while (!running_.empty() && clock_.now() < until) {
+    for (auto next = running_.begin(); next != running_.end();) {
+      auto& child = next->second.child;
+      static_cast<void>(child.lines());
+      static_cast<void>(child.errors());
+      next = child.ended() ? running_.erase(next) : std::next(next);
+    }
+    std::vector<int> descriptors;
+    append_descriptors(descriptors);
+    if (!running_.empty()) clock_.wait(until, descriptors);
+  }
+  running_.clear();
+}
+
+}  // namespace libsync
