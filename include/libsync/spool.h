@@ -1,0 +1,184 @@
+#pragma once
+
+// What we keep on a host's disk, all of it in `<repo>/.libsync/`:
+//
+//   master.lock, minion.lock     held while a tick runs (TickLock)
+//   <fingerprint>/               a spool: one payload, cut
+//     owner-master, owner-minion   whose it is (Owner); the folder goes when both are gone
+//     manifest, p00000, p00001 …   verified, therefore served: rsyncd exports the repo
+//     incoming/                    being pulled, or pulled and not verified yet
+//     tree/                        being assembled, then exchanged with the destination
+//     stamps, digests              of the master: the first look at the source, what was announced
+//   push/<fingerprint>/          what a master with --push-to wrote here; unverified
+//   receipt/<hash of a name>     what was published last under this name
+//   probe                        what a host pulls from itself before it offers anything
+//
+// Spool is the names and the acts on one spool; it decides nothing and holds no state but paths.
+// Death in the middle: a file has its final name only when its digest was right, by rename. After a
+// power cut a file with its final name may still be torn, since pieces are not fsynced: whoever
+// finds a piece from an earlier process hashes it again before it counts.
+//
+// Modes: files 0640, folders 0750, group that of the repo folder, so that a module that runs as
+// another user than cron's can read the spool and nobody else can. Failures throw (local).
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libsync/clock.h"
+#include "libsync/digest.h"
+#include "libsync/manifest.h"
+#include "libsync/payload.h"
+#include "libsync/pieces.h"
+#include "libsync/run.h"
+
+namespace libsync {
+
+enum class Role { master, minion };
+
+/// How a run stands, for its spool.
+enum class Standing {
+  running,      ///< Its spool is needed.
+  ended,        ///< It ended with every host: the spool may go.
+  ended_short,  ///< It ended without some: the origin keeps the spool until the next run.
+};
+
+/// Whose a spool is. Written durably before anything else is put into the spool.
+struct Owner {
+  Role role = Role::minion;
+  std::string prefix;  ///< Of the Redis keys: several fleets may share a repo.
+  RunId run;
+  std::string task;
+  Fingerprint content;  ///< fingerprint_of with piece size zero.
+  std::uint64_t piece_bytes = 0;
+  Standing standing = Standing::running;
+  std::size_t expected_count = 0;           ///< Master: `--minions`; 0 if hosts are named.
+  std::vector<std::string> expected_hosts;  ///< Master: who was expected when the run began.
+};
+
+enum class Verdict { good, bad, absent };
+
+class Spool {
+ public:
+  Spool(std::filesystem::path state_folder, const Fingerprint& fingerprint, unsigned group);
+
+  [[nodiscard]] const Fingerprint& fingerprint() const { return fingerprint_; }
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  [[nodiscard]] std::filesystem::path manifest_path() const { return folder_ / "manifest"; }
+  [[nodiscard]] std::filesystem::path piece_path(PieceNumber piece) const;
+  [[nodiscard]] std::filesystem::path incoming_folder() const { return folder_ / "incoming"; }
+  [[nodiscard]] std::filesystem::path incoming_path(PieceNumber piece) const;
+  [[nodiscard]] std::filesystem::path pushed_folder() const { return pushed_; }
+  [[nodiscard]] std::filesystem::path tree_folder() const { return folder_ / "tree"; }
+  [[nodiscard]] std::filesystem::path stamps_path() const { return folder_ / "stamps"; }
+  [[nodiscard]] std::filesystem::path digests_path() const { return folder_ / "digests"; }
+
+  /// `p00017`: the name of a piece wherever it is a file.
+  [[nodiscard]] static std::string piece_name(PieceNumber piece);
+
+  /// Makes the folders and writes the owner.
+  void take(const Owner& owner) const;
+
+  /// Nothing if this role does not own the spool (or its file cannot be understood).
+  [[nodiscard]] std::optional<Owner> owner(Role role) const;
+
+  /// The role needs the spool no more. The last one to leave deletes it.
+  void leave(Role role) const;
+
+  /// Pieces that are there under their final name and have the right size. Nothing is proven.
+  [[nodiscard]] PieceSet pieces_found(const Cut& cut) const;
+
+  /// The digest of a piece file is compared. Good: it now has its final name, mode and group. Bad:
+  /// it is deleted. `from` may be its final name already.
+  [[nodiscard]] Verdict accept(const std::filesystem::path& from, PieceNumber piece,
+                               std::uint64_t bytes, const Digest& digest,
+                               const std::stop_token& stop) const;
+
+  /// The manifest, if the file `from` has this digest; it then has its final name.
+  [[nodiscard]] std::optional<Manifest> accept_manifest(const std::filesystem::path& from,
+                                                        const Digest& digest) const;
+
+  /// Writes a file under its final name, with mode and group, for the module to serve.
+  void write_served(const std::filesystem::path& path, std::string_view content) const;
+
+  /// Gives a file or folder that we made its mode and the module's group.
+  void make_servable(const std::filesystem::path& path) const;
+
+ private:
+  [[nodiscard]] std::filesystem::path owner_path(Role role) const;
+
+  Fingerprint fingerprint_;
+  std::filesystem::path folder_;
+  std::filesystem::path pushed_;
+  unsigned group_;
+};
+
+/// `<repo>/.libsync` itself.
+class StateFolder {
+ public:
+  /// Makes it if it is not there. Refuses (Failure, local) one that is a symlink, that belongs to
+  /// another user, or that others may write to; and a repo that is missing.
+  explicit StateFolder(const std::filesystem::path& repo);
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] Spool spool(const Fingerprint& fingerprint) const;
+
+  /// Every spool that a role owns under this prefix.
+  [[nodiscard]] std::vector<std::pair<Spool, Owner>> spools_of(Role role,
+                                                               const std::string& prefix) const;
+
+  [[nodiscard]] std::filesystem::path lock_path(Role role) const;
+
+  /// Writes down what is published at `destination`, for a later tick to see whether it is still
+  /// there.
+  void write_receipt(const std::filesystem::path& destination, const Digest& manifest) const;
+
+  /// Whether what stands at `destination` is what was published from this manifest: the very file
+  /// or folder, which may have been written to since.
+  [[nodiscard]] bool has_receipt(const std::filesystem::path& destination,
+                                 const Digest& manifest) const;
+
+  /// Writes a file that the module can serve, and returns its name below the module: what a host
+  /// pulls from itself. Its content differs every time.
+  [[nodiscard]] std::string write_probe(std::string_view content) const;
+
+ private:
+  [[nodiscard]] std::filesystem::path receipt_path(const std::string& payload_name) const;
+
+  std::filesystem::path path_;
+  unsigned group_;
+};
+
+/// The lock that keeps two ticks of one role on one host apart: flock(2) on a file, so that it goes
+/// with the last process that holds it. Our rsync children inherit it on purpose: while one of them
+/// lives on after we died, no other tick writes beside it.
+class TickLock {
+ public:
+  /// Somebody else has it: since when, and the process, as that one wrote them into the file.
+  struct Held {
+    std::string by;
+    std::optional<std::chrono::system_clock::duration> age;
+  };
+
+  /// Waits up to `patience`, since ticks that linger end just before the next one begins.
+  [[nodiscard]] static std::variant<TickLock, Held> take(const std::filesystem::path& path,
+                                                         Duration patience, Clock& clock);
+
+  /// For children to inherit.
+  [[nodiscard]] int descriptor() const;
+
+ private:
+  explicit TickLock(std::shared_ptr<const Descriptor> file) : file_(std::move(file)) {}
+
+  std::shared_ptr<const Descriptor> file_;
+};
+
+/// Reads and writes the stamps of a payload: a tick that takes over the staging of an earlier one
+/// compares the source with what that one saw first.
+[[nodiscard]] std::string encode_stamps(const std::vector<Stamp>& stamps);
+
+}  // namespace libsync

@@ -1,0 +1,332 @@
+#include "libsync/spool.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <sstream>
+
+#include "disk.h"
+#include "libsync/failure.h"
+#include "libsync/log.h"
+
+namespace libsync {
+namespace {
+
+constexpr unsigned kFileMode = 0640;
+constexpr unsigned kFolderMode = 0750;
+// An owner file holds a path and the expected hosts: 100,000 of them fit.
+constexpr std::size_t kOwnerBytes = std::size_t{8} << 20U;
+constexpr std::size_t kReceiptBytes = 4096;
+constexpr std::size_t kManifestBytes = std::size_t{1} << 30U;
+
+std::string_view name_of(Standing standing) {
+  switch (standing) {
+    case Standing::running:
+      return "running";
+    case Standing::ended:
+      return "ended";
+    case Standing::ended_short:
+      break;
+  }
+  return "ended-short";
+}
+
+std::optional<Standing> standing_of(std::string_view text) {
+  for (const auto standing : {Standing::running, Standing::ended, Standing::ended_short}) {
+    if (text == name_of(standing)) return standing;
+  }
+  return std::nullopt;
+}
+
+template <typename Number>
+bool read_number(const std::string& text, Number& value) {
+  const auto* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc{} && stop == end;
+}
+
+std::string encode(const Owner& owner) {
+  std::string text = fmt::format(
+      "prefix {}\nrun {}\ntask {}\ncontent {}\npiece-bytes {}\nstanding {}\nexpected {}\n",
+      owner.prefix, owner.run.text(), owner.task, owner.content.text(), owner.piece_bytes,
+      name_of(owner.standing), owner.expected_count);
+  for (const auto& host : owner.expected_hosts) text += fmt::format("host {}\n", host);
+  return text;
+}
+
+// False if the line is not one that encode() writes.
+bool read_line(Owner& owner, const std::string& line) {
+  const auto space = line.find(' ');
+  if (space == std::string::npos) return false;
+  const auto key = line.substr(0, space);
+  const auto value = line.substr(space + 1);
+  if (key == "prefix") {
+    owner.prefix = value;
+  } else if (key == "task") {
+    owner.task = value;
+  } else if (key == "host") {
+    owner.expected_hosts.push_back(value);
+  } else if (key == "piece-bytes") {
+    return read_number(value, owner.piece_bytes);
+  } else if (key == "expected") {
+    return read_number(value, owner.expected_count);
+  } else if (key == "run") {
+    const auto run = RunId::parse(value);
+    if (run) owner.run = *run;
+    return run.has_value();
+  } else if (key == "content") {
+    const auto content = Fingerprint::parse(value);
+    if (content) owner.content = *content;
+    return content.has_value();
+  } else if (key == "standing") {
+    const auto standing = standing_of(value);
+    if (standing) owner.standing = *standing;
+    return standing.has_value();
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::optional<Owner> decode(Role role, const std::string& text) {
+  Owner owner;
+  owner.role = role;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (!read_line(owner, line)) return std::nullopt;
+  }
+  // Both are written always; an empty id means a file that was cut short.
+  if (owner.run.text().empty() || owner.content.text().empty()) return std::nullopt;
+  return owner;
+}
+
+// The module's user reads by its group; where we may not give it away the probe will tell.
+void give_to_group(const std::filesystem::path& path, unsigned group) {
+  if (lchown(path.c_str(), static_cast<uid_t>(-1), group) != 0 && errno != EPERM) {
+    throw_disk_failure("set the group of", path);
+  }
+}
+
+std::string receipt_of(const std::filesystem::path& destination, const Digest& manifest) {
+  const auto status = status_of(destination);
+  return fmt::format("manifest {}\ndevice {}\ninode {}\n", manifest.hex(),
+                     status ? status->st_dev : 0, status ? status->st_ino : 0);
+}
+
+bool is_file_of_size(const std::filesystem::path& path, std::uint64_t bytes) {
+  const auto status = status_of(path);
+  return status && S_ISREG(status->st_mode) && static_cast<std::uint64_t>(status->st_size) == bytes;
+}
+
+}  // namespace
+
+Spool::Spool(std::filesystem::path state_folder, const Fingerprint& fingerprint, unsigned group)
+    : fingerprint_(fingerprint),
+      folder_(state_folder / fingerprint.text()),
+      pushed_(state_folder / "push" / fingerprint.text()),
+      group_(group) {}
+
+std::string Spool::piece_name(PieceNumber piece) { return fmt::format("p{:05}", piece); }
+
+std::filesystem::path Spool::piece_path(PieceNumber piece) const {
+  return folder_ / piece_name(piece);
+}
+
+std::filesystem::path Spool::incoming_path(PieceNumber piece) const {
+  return incoming_folder() / piece_name(piece);
+}
+
+std::filesystem::path Spool::owner_path(Role role) const {
+  return folder_ / (role == Role::master ? "owner-master" : "owner-minion");
+}
+
+void Spool::take(const Owner& owner) const {
+  for (const auto& path : {folder_, incoming_folder()}) {
+    make_folder(path, kFolderMode);
+    give_to_group(path, group_);
+  }
+  replace_file(owner_path(owner.role), encode(owner), kFileMode);
+}
+
+std::optional<Owner> Spool::owner(Role role) const {
+  const auto text = read_file(owner_path(role), kOwnerBytes);
+  return text ? decode(role, *text) : std::nullopt;
+}
+
+void Spool::leave(Role role) const {
+  std::filesystem::remove(owner_path(role));
+  const Role other = role == Role::master ? Role::minion : Role::master;
+  if (std::filesystem::exists(owner_path(other))) return;
+  std::filesystem::remove_all(folder_);
+  std::filesystem::remove_all(pushed_);
+}
+
+PieceSet Spool::pieces_found(const Cut& cut) const {
+  PieceSet found(cut.pieces());
+  for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
+    if (is_file_of_size(piece_path(piece), cut.bytes_of(piece))) found.insert(piece);
+  }
+  return found;
+}
+
+Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std::uint64_t bytes,
+                      const Digest& digest, const std::stop_token& stop) const {
+  if (!is_file_of_size(from, bytes)) {
+    // Cut short: the next pull of this piece goes on from what is there.
+    return Verdict::absent;
+  }
+  Sha256 sha;
+  if (!hash_range(sha, open_file(from, O_RDONLY), 0, bytes, stop)) return Verdict::absent;
+  if (sha.finish() != digest) {
+    // rsync would take a file of this size for a basis, or for done: it has to go.
+    std::filesystem::remove(from);
+    return Verdict::bad;
+  }
+  make_servable(from);
+  if (from != piece_path(piece)) rename_path(from, piece_path(piece));
+  return Verdict::good;
+}
+
+std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from,
+                                               const Digest& digest) const {
+  const auto bytes = read_file(from, kManifestBytes);
+  if (!bytes) return std::nullopt;
+  if (digest_of(*bytes) != digest) {
+    std::filesystem::remove(from);
+    return std::nullopt;
+  }
+  auto decoded = Manifest::decode(*bytes);
+  if (const auto* const malformed = std::get_if<Malformed>(&decoded)) {
+    throw Failure(ExitStatus::local, Remedy::operator_acts,
+                  fmt::format("the announced manifest cannot be used: {}: run the same version of "
+                              "sync-fanout on the master and here",
+                              malformed->reason));
+  }
+  make_servable(from);
+  if (from != manifest_path()) rename_path(from, manifest_path());
+  return std::get<Manifest>(std::move(decoded));
+}
+
+void Spool::write_served(const std::filesystem::path& path, std::string_view content) const {
+  replace_file(path, content, kFileMode);
+  give_to_group(path, group_);
+}
+
+void Spool::make_servable(const std::filesystem::path& path) const {
+  if (chmod(path.c_str(), kFileMode) != 0) throw_disk_failure("set the mode of", path);
+  give_to_group(path, group_);
+}
+
+StateFolder::StateFolder(const std::filesystem::path& repo) : path_(repo / ".libsync") {
+  std::error_code unknown;
+  const auto real = std::filesystem::canonical(repo, unknown);
+  if (unknown) {
+    throw Failure(ExitStatus::local, Remedy::operator_acts,
+                  fmt::format("--repo '{}' is not there: make the folder that the rsync module "
+                              "exports, or name it",
+                              escaped(repo.string())));
+  }
+  path_ = real / ".libsync";
+  group_ = status_of(real)->st_gid;
+  make_folder(path_, kFolderMode);
+  const auto status = status_of(path_);
+  const bool is_ours = status->st_uid == geteuid() || geteuid() == 0;
+  if (!is_ours || (status->st_mode & S_IWOTH) != 0) {
+    throw Failure(
+        ExitStatus::local, Remedy::operator_acts,
+        fmt::format("'{}' belongs to user {} with mode {:04o}: it must be this user's and "
+                    "not writable for others: remove it, or run as that user",
+                    escaped(path_.string()), status->st_uid, status->st_mode & 07777U));
+  }
+  give_to_group(path_, group_);
+  make_folder(path_ / "push", kFolderMode);
+  make_folder(path_ / "receipt", kFolderMode);
+}
+
+Spool StateFolder::spool(const Fingerprint& fingerprint) const {
+  return {path_, fingerprint, group_};
+}
+
+std::vector<std::pair<Spool, Owner>> StateFolder::spools_of(Role role,
+                                                            const std::string& prefix) const {
+  std::vector<std::pair<Spool, Owner>> all;
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    const auto fingerprint = Fingerprint::parse(entry.path().filename().string());
+    if (!fingerprint) continue;
+    auto found = spool(*fingerprint);
+    auto owner = found.owner(role);
+    if (owner && owner->prefix == prefix) all.emplace_back(std::move(found), std::move(*owner));
+  }
+  return all;
+}
+
+std::filesystem::path StateFolder::lock_path(Role role) const {
+  return path_ / (role == Role::master ? "master.lock" : "minion.lock");
+}
+
+std::filesystem::path StateFolder::receipt_path(const std::string& payload_name) const {
+  // Hashed, because a name of 255 bytes leaves no room for the suffix of a file being replaced.
+  return path_ / "receipt" / digest_of(payload_name).hex().substr(0, 32);
+}
+
+void StateFolder::write_receipt(const std::filesystem::path& destination,
+                                const Digest& manifest) const {
+  replace_file(receipt_path(destination.filename()), receipt_of(destination, manifest), kFileMode);
+}
+
+bool StateFolder::has_receipt(const std::filesystem::path& destination,
+                              const Digest& manifest) const {
+  const auto written = read_file(receipt_path(destination.filename()), kReceiptBytes);
+  return written && *written == receipt_of(destination, manifest);
+}
+
+std::string StateFolder::write_probe(std::string_view content) const {
+  const auto path = path_ / "probe";
+  replace_file(path, content, kFileMode);
+  give_to_group(path, group_);
+  return "probe";
+}
+
+std::variant<TickLock, TickLock::Held> TickLock::take(const std::filesystem::path& path,
+                                                      Duration patience, Clock& clock) {
+  // How often a waiting tick looks whether the earlier one has gone.
+  constexpr Duration kLook{50};
+  auto file = open_file(path, O_RDWR | O_CREAT, 0600);
+  const Instant until = clock.now() + patience;
+  while (flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) throw_disk_failure("lock", path);
+    if (clock.now() >= until) {
+      Held held{escaped(read_file(path, 100).value_or("")), std::nullopt};
+      if (const auto status = status_of(path)) {
+        const auto taken = std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec);
+        held.age = clock.wall() - taken;
+      }
+      return held;
+    }
+    clock.wait(clock.now() + kLook, {});
+  }
+  const auto text = fmt::format("process {}", getpid());
+  if (ftruncate(file.number(), 0) != 0 ||
+      pwrite(file.number(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    throw_disk_failure("write", path);
+  }
+  return TickLock(std::make_shared<const Descriptor>(std::move(file)));
+}
+
+int TickLock::descriptor() const { return file_->number(); }
+
+std::string encode_stamps(const std::vector<Stamp>& stamps) {
+  std::string text;
+  for (const Stamp& stamp : stamps) {
+    text += fmt::format("{} {} {} {}.{:09} {}.{:09}\n", stamp.device, stamp.inode, stamp.size,
+                        stamp.mtime.seconds, stamp.mtime.nanoseconds, stamp.ctime.seconds,
+                        stamp.ctime.nanoseconds);
+  }
+  return text;
+}
+
+}  // namespace libsync
