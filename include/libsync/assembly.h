@@ -1,0 +1,94 @@
+#pragma once
+
+// From pieces to a published payload.
+//
+// An Assembly builds the payload in the spool's tree/ folder, under working modes that nobody else
+// can read, from verified pieces and from equal ranges of what is already published; gives every
+// entry its mode and times; puts it on the disk; and swaps it with the destination in one step.
+// Every path lookup under the destination finds the old payload or the new one, never a mixture and
+// never nothing.
+//
+// It verifies only what it copies from the published payload, since that may be written to at any
+// time; pieces were verified when they came into the spool (spool.h). Hard links are never used:
+// the published file may be written to, the piece must not change.
+//
+// Death in the middle leaves tree/ half built, and the destination as it was: the next Assembly
+// starts anew from the pieces. After the swap, what was replaced is in tree/ and goes with it.
+//
+// Used by one thread at a time. Failures throw (local).
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+#include <variant>
+
+#include "libsync/digest.h"
+#include "libsync/manifest.h"
+#include "libsync/payload.h"
+#include "libsync/pieces.h"
+#include "libsync/spool.h"
+
+namespace libsync {
+
+/// Whether published entries get the owner and group of the originals. Only root can.
+enum class Ownership { own, carried };
+
+/// Why nothing may be published as `name` in `repo`: it is a mount point, a symlink, or of another
+/// kind than `kind` (if given).
+[[nodiscard]] std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
+                                                        const std::string& name,
+                                                        const std::optional<EntryKind>& kind);
+
+class Assembly {
+ public:
+  Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_bytes,
+           std::filesystem::path repo, std::string name, Ownership ownership);
+
+  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+
+  /// Whether what is published has the same entries: the same kinds, modes, times, sizes, names and
+  /// targets. Says nothing about contents.
+  [[nodiscard]] bool looks_published() const;
+
+  /// Pieces all of whose ranges exist in what is published.
+  [[nodiscard]] PieceSet candidates() const;
+
+  /// Whether the published ranges of a piece have this digest. Writes nothing.
+  [[nodiscard]] bool is_published(PieceNumber piece, const Digest& digest,
+                                  const std::stop_token& stop) const;
+
+  /// Empties tree/ and makes the folders, links and empty files in it. To be called before any of
+  /// the following.
+  void begin();
+
+  /// Copies the published ranges of a piece into the tree. True if what is then there has this
+  /// digest.
+  [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
+
+  /// Copies a piece of the spool into the tree.
+  void splice(PieceNumber piece);
+
+  /// All pieces are in place: modes, times, owners, and all of it on the disk.
+  void complete();
+
+  /// Swaps the tree with the destination. What was there before is then in tree/.
+  void publish();
+
+  /// Deletes tree/.
+  void clear() const;
+
+ private:
+  [[nodiscard]] std::filesystem::path working_path(const Entry& entry) const;
+  [[nodiscard]] std::uint32_t mode_of(const Entry& entry) const;
+  void finish_entry(const Entry& entry) const;
+  [[nodiscard]] bool is_large() const;
+
+  Spool spool_;
+  Manifest manifest_;
+  Layout layout_;
+  std::filesystem::path repo_;
+  std::string name_;
+  Ownership ownership_;
+};
+
+}  // namespace libsync

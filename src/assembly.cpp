@@ -1,0 +1,243 @@
+#include "libsync/assembly.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "disk.h"
+#include "libsync/log.h"
+
+namespace libsync {
+namespace {
+
+// Nobody but us reads or writes what is being assembled.
+constexpr unsigned kWorkingFileMode = 0600;
+constexpr unsigned kWorkingFolderMode = 0700;
+
+// Above this many files one syncfs costs less than an fsync each (a journal commit a file), even if
+// the file system has other things to write as well.
+constexpr std::size_t kLargeTree = 1000;
+
+std::string_view name_of(EntryKind kind) { return kind == EntryKind::folder ? "folder" : "file"; }
+
+timespec to_timespec(const FileTime& time) {
+  return {time.seconds, static_cast<long>(time.nanoseconds)};
+}
+
+Descriptor open_working_file(const std::filesystem::path& path, std::uint64_t size) {
+  auto file = open_file(path, O_RDWR | O_CREAT, kWorkingFileMode);
+  if (static_cast<std::uint64_t>(status_of(file).st_size) != size &&
+      ftruncate(file.number(), static_cast<off_t>(size)) != 0) {
+    throw_disk_failure("set the size of", path);
+  }
+  return file;
+}
+
+// What may change without the payload being another one.
+Entry comparable(Entry entry, Ownership ownership) {
+  entry.density = Density::dense;
+  if (ownership == Ownership::own) entry.uid = entry.gid = 0;
+  return entry;
+}
+
+}  // namespace
+
+std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
+                                          const std::string& name,
+                                          const std::optional<EntryKind>& kind) {
+  const auto path = repo / name;
+  const auto there = status_of(path);
+  if (!there) return std::nullopt;
+  const auto refuse = [&](const std::string& rule) {
+    return Refusal{
+        fmt::format("the destination '{}' {}: move it away", escaped(path.string()), rule)};
+  };
+  if (S_ISLNK(there->st_mode)) return refuse("is a symlink");
+  if (there->st_dev != status_of(repo)->st_dev) return refuse("is a mount point");
+  if (!S_ISREG(there->st_mode) && !S_ISDIR(there->st_mode)) return refuse("is a special file");
+  const auto found = S_ISDIR(there->st_mode) ? EntryKind::folder : EntryKind::file;
+  if (kind && found != *kind) {
+    return refuse(fmt::format("is a {}, the payload is a {}", name_of(found), name_of(*kind)));
+  }
+  return std::nullopt;
+}
+
+Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_bytes,
+                   std::filesystem::path repo, std::string name, Ownership ownership)
+    : spool_(spool),
+      manifest_(std::move(manifest)),
+      layout_(manifest_, piece_bytes),
+      repo_(std::move(repo)),
+      name_(std::move(name)),
+      ownership_(ownership) {}
+
+bool Assembly::looks_published() const {
+  const auto listed = list_payload(place_in(repo_, name_));
+  const auto* const there = std::get_if<Payload>(&listed);
+  if (there == nullptr) return false;
+  return std::equal(manifest_.entries().begin(), manifest_.entries().end(),
+                    there->manifest.entries().begin(), there->manifest.entries().end(),
+                    [&](const Entry& wanted, const Entry& found) {
+                      auto expected = comparable(wanted, ownership_);
+                      expected.mode = mode_of(wanted);
+                      auto actual = comparable(found, ownership_);
+                      // The mode of a link means nothing.
+                      if (wanted.kind == EntryKind::link) actual.mode = expected.mode;
+                      return expected == actual;
+                    });
+}
+
+PieceSet Assembly::candidates() const {
+  PieceSet all(layout_.cut().pieces());
+  if (!status_of(repo_ / name_)) return all;
+  const auto place = place_in(repo_, name_);
+  std::vector<std::uint64_t> sizes(manifest_.entries().size(), 0);
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const Entry& entry = manifest_.entries()[i];
+    if (entry.kind != EntryKind::file || entry.size == 0) continue;
+    if (const auto file = open_entry(place, entry)) {
+      const auto status = status_of(file);
+      if (S_ISREG(status.st_mode)) sizes[i] = static_cast<std::uint64_t>(status.st_size);
+    }
+  }
+  for (PieceNumber piece = 0; piece < layout_.cut().pieces(); ++piece) {
+    const auto segments = layout_.segments(piece);
+    if (std::all_of(segments.begin(), segments.end(), [&](const Segment& segment) {
+          return segment.offset + segment.bytes <= sizes[segment.entry];
+        })) {
+      all.insert(piece);
+    }
+  }
+  return all;
+}
+
+bool Assembly::is_published(PieceNumber piece, const Digest& digest,
+                            const std::stop_token& stop) const {
+  const auto place = place_in(repo_, name_);
+  Sha256 sha;
+  for (const Segment& segment : layout_.segments(piece)) {
+    const auto file = open_entry(place, manifest_.entries()[segment.entry]);
+    if (!file || !hash_range(sha, file, segment.offset, segment.bytes, stop)) return false;
+  }
+  return sha.finish() == digest;
+}
+
+void Assembly::begin() {
+  clear();
+  make_folder(spool_.tree_folder(), kWorkingFolderMode);
+  for (const Entry& entry : manifest_.entries()) {
+    const auto path = working_path(entry);
+    if (entry.kind == EntryKind::folder) {
+      make_folder(path, kWorkingFolderMode);
+    } else if (entry.kind == EntryKind::link) {
+      if (symlink(entry.target.c_str(), path.c_str()) != 0) throw_disk_failure("make", path);
+    } else if (entry.size == 0) {
+      static_cast<void>(open_working_file(path, 0));
+    }
+  }
+}
+
+bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
+  const auto place = place_in(repo_, name_);
+  Sha256 sha;
+  for (const Segment& segment : layout_.segments(piece)) {
+    const Entry& entry = manifest_.entries()[segment.entry];
+    const auto published = open_entry(place, entry);
+    if (!published || stop.stop_requested()) return false;
+    const auto file = open_working_file(working_path(entry), entry.size);
+    if (!copy_range(published, segment.offset, file, segment.offset, segment.bytes) ||
+        !hash_range(sha, file, segment.offset, segment.bytes, stop)) {
+      return false;
+    }
+  }
+  return sha.finish() == digest;
+}
+
+void Assembly::splice(PieceNumber piece) {
+  const auto path = spool_.piece_path(piece);
+  const auto from = open_file(path, O_RDONLY);
+  std::uint64_t offset = 0;
+  for (const Segment& segment : layout_.segments(piece)) {
+    const Entry& entry = manifest_.entries()[segment.entry];
+    const auto file = open_working_file(working_path(entry), entry.size);
+    if (!copy_range(from, offset, file, segment.offset, segment.bytes)) {
+      errno = EIO;
+      throw_disk_failure("read all of", path);
+    }
+    offset += segment.bytes;
+  }
+}
+
+void Assembly::complete() {
+  // Children before their folder, whose times they would change.
+  for (auto entry = manifest_.entries().rbegin(); entry != manifest_.entries().rend(); ++entry) {
+    finish_entry(*entry);
+  }
+  if (is_large()) sync_file_system(spool_.tree_folder());
+}
+
+void Assembly::publish() {
+  const auto from = working_path(manifest_.top());
+  const auto to = repo_ / name_;
+  const bool is_folder = manifest_.top().kind == EntryKind::folder;
+  const auto replaced = status_of(to);
+  // Moving a folder to another one changes its `..`, for which it has to be writable.
+  const bool must_open = is_folder && geteuid() != 0;
+  if (must_open) {
+    chmod(from.c_str(), mode_of(manifest_.top()) | S_IRWXU);
+    if (replaced) chmod(to.c_str(), (replaced->st_mode & 07777U) | S_IRWXU);
+  }
+  if (is_folder && replaced) {
+    exchange_paths(from, to);
+  } else {
+    rename_path(from, to);
+  }
+  if (must_open) chmod(to.c_str(), mode_of(manifest_.top()));
+  sync_path(repo_);
+}
+
+void Assembly::clear() const { remove_tree(spool_.tree_folder()); }
+
+std::filesystem::path Assembly::working_path(const Entry& entry) const {
+  const auto top = spool_.tree_folder() / "payload";
+  return entry.name.empty() ? top : top / entry.name;
+}
+
+// A set-id bit is kept only where the entry belongs to whom it belonged: it must not turn a file of
+// somebody's into a program of ours.
+std::uint32_t Assembly::mode_of(const Entry& entry) const {
+  auto mode = entry.mode;
+  if (ownership_ == Ownership::carried || entry.kind != EntryKind::file) return mode;
+  if (entry.uid != geteuid()) mode &= ~static_cast<std::uint32_t>(S_ISUID);
+  if (entry.gid != getegid()) mode &= ~static_cast<std::uint32_t>(S_ISGID);
+  return mode;
+}
+
+void Assembly::finish_entry(const Entry& entry) const {
+  const auto path = working_path(entry);
+  const std::array times{timespec{0, UTIME_OMIT}, to_timespec(entry.mtime)};
+  if (entry.kind == EntryKind::link) {
+    if (ownership_ == Ownership::carried && lchown(path.c_str(), entry.uid, entry.gid) != 0) {
+      throw_disk_failure("give away", path);
+    }
+    if (utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0) {
+      throw_disk_failure("set the times of", path);
+    }
+    return;
+  }
+  const auto file = open_file(path, entry.kind == EntryKind::folder ? O_RDONLY : O_RDWR);
+  if (ownership_ == Ownership::carried && fchown(file.number(), entry.uid, entry.gid) != 0) {
+    throw_disk_failure("give away", path);
+  }
+  if (fchmod(file.number(), mode_of(entry)) != 0) throw_disk_failure("set the mode of", path);
+  if (futimens(file.number(), times.data()) != 0) throw_disk_failure("set the times of", path);
+  if (!is_large() && fsync(file.number()) != 0) throw_disk_failure("put on disk", path);
+}
+
+bool Assembly::is_large() const { return manifest_.entries().size() > kLargeTree; }
+
+}  // namespace libsync
