@@ -1,0 +1,73 @@
+#pragma once
+
+// The minion: one tick of it on one host.
+//
+// A tick joins the run in progress, if there is one and this host has not finished it, and
+// downloads it (minion_download.h); then it waits for the next one until its time is up. It deletes
+// a spool on evidence only: Redis names another run, or says that this one has ended. What it has
+// published it goes on serving without any process: the rsync daemon does.
+//
+// It logs what it does in the words of the Python pair.
+//
+// The caller holds the lock of the role (TickLock) as long as a Minion lives.
+// Death at any point: the next tick finds what is on the disk, hashes it, and goes on.
+
+#include <optional>
+#include <string>
+
+#include "libsync/after_publish.h"
+#include "libsync/clock.h"
+#include "libsync/config.h"
+#include "libsync/coordinator.h"
+#include "libsync/exit_status.h"
+#include "libsync/linger.h"
+#include "libsync/minion_download.h"
+#include "libsync/spool.h"
+#include "libsync/stop_signal.h"
+#include "libsync/transfer.h"
+
+namespace libsync {
+
+class Minion {
+ public:
+  /// `self` is the address under which peers reach this host. All references must outlive the
+  /// Minion.
+  Minion(Coordinator& coordinator, Transfer& transfer, AfterPublish& after_publish, Clock& clock,
+         const StopSignal& stop, const StateFolder& state, MinionConfig config, Address self);
+
+  /// Runs one tick. Failure: what ended it early, for the caller to log; its status is the tick's.
+  [[nodiscard]] ExitStatus tick();
+
+ private:
+  enum class Visit {
+    idle,    ///< Nothing to do for this host.
+    worked,  ///< Look again at once.
+  };
+
+  [[nodiscard]] Visit visit();
+  void download(const RunInfo& run);
+  [[nodiscard]] std::optional<DownloadEnd> follow(Download& download);
+  void published(const RunInfo& run, const Published& published);
+  void clear_suspicion(const RunInfo& run);
+  void sweep(const RunId& run, const std::optional<Fingerprint>& kept) const;
+  void sweep_ended(const RunId& ended);
+  void wait(Instant until, std::vector<int> descriptors = {});
+  void tell_once(const std::string& line);
+
+  Coordinator& coordinator_;
+  Transfer& transfer_;
+  AfterPublish& after_publish_;
+  Clock& clock_;
+  const StopSignal& stop_;
+  const StateFolder& state_;
+  MinionConfig config_;
+  Address self_;
+  Linger linger_;
+  Arrival arrival_ = Arrival::first_of_tick;
+  ExitStatus status_ = ExitStatus::done;
+  std::optional<ExitStatus> failing_;  // Since the last visit.
+  std::optional<RunId> swept_;         // The ended run whose spools have been deleted.
+  std::string told_;
+};
+
+}  // namespace libsync

@@ -1,0 +1,136 @@
+#pragma once
+
+// One run on one host, from joining it to having published: who is asked for what, and when.
+//
+// A Download claims pieces, has them pulled by the Transfer and proven and assembled by a
+// Placement, reports what the host can serve, and publishes when everything is in place and the run
+// is staged.
+//
+// It is stepped: step() takes in what has happened, does what is due, and never waits. The owner
+// waits for any of descriptors() until next_due(), and steps again.
+//
+// Redis out of reach: step() throws Failure (redis) with the Download's state intact; what is being
+// pulled goes on, and the owner steps again a little later. Any other Failure ends the download.
+//
+// Death at any point: see spool.h and assembly.h for the disk, coordinator.h for the claims.
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libsync/clock.h"
+#include "libsync/coordinator.h"
+#include "libsync/placement.h"
+#include "libsync/probe.h"
+#include "libsync/pull_ledger.h"
+#include "libsync/pull_plan.h"
+#include "libsync/spool.h"
+#include "libsync/transfer.h"
+
+namespace libsync {
+
+struct DownloadOptions {
+  Address self;
+  std::filesystem::path repo;
+  std::optional<unsigned> slots;  ///< Nothing: default_slots.
+  Ownership ownership = Ownership::own;
+};
+
+struct Published {
+  std::map<Address, PieceNumber> fed_by;
+  std::uint64_t wire_bytes = 0;
+  Duration took{};
+  std::size_t sources = 0;   ///< Free ones, and
+  std::size_t finished = 0;  ///< hosts that had published, then.
+};
+
+/// The run is over, cancelled, or another one has begun.
+struct RunGone {};
+
+using DownloadEnd = std::variant<Published, RunGone>;
+
+class Download {
+ public:
+  /// All references must outlive the Download.
+  Download(Coordinator& coordinator, Transfer& transfer, Clock& clock, DownloadOptions options,
+           const StateFolder& state, const RunInfo& run);
+
+  [[nodiscard]] std::optional<DownloadEnd> step();
+
+  void append_descriptors(std::vector<int>& descriptors) const;
+  [[nodiscard]] Instant next_due() const;
+
+  /// Whether rsync is at work for it.
+  [[nodiscard]] bool is_pulling() const { return ledger_.is_any_running(); }
+
+  /// Ends the transfers and gives back what is claimed, with a reason for status (empty: none).
+  void give_up(const std::string& reason);
+
+ private:
+  void take(const TransferEvent& event);
+  void take(const FileArrived& file);
+  void take(const Judgement& judgement);
+  void take(const ClaimOutcome& outcome);
+  void take(const View& view);
+
+  void complete_pulls();
+  void seek_digests();
+  void report();
+  void renew();
+  void claim();
+  void advance();
+
+  void offer_if_served();
+  void start_pull(const Claim& claim);
+  void log_start(const Address& source);
+  void back_off(PullEnd end, const std::string& detail);
+  void check_space() const;
+  void log_progress();
+
+  [[nodiscard]] Holdings holdings() const;
+  /// What to ask for next, while `held` claims are in hand; nothing if nothing.
+  [[nodiscard]] std::optional<Want> want(std::size_t held, const PieceSet& in_flight) const;
+  [[nodiscard]] unsigned slots() const;
+
+  Coordinator& coordinator_;
+  Transfer& transfer_;
+  Clock& clock_;
+  DownloadOptions options_;
+  const StateFolder& state_;
+  RunInfo run_;
+  Spool spool_;
+  Feed feed_;
+  Placement placement_;
+  PullLedger ledger_;
+  Probe probe_;
+  unsigned offered_slots_ = 0;
+
+  bool is_gone_ = false;
+  bool has_receipt_ = false;
+  bool is_finished_ = false;
+
+  Token next_token_ =
+      Token::random();   // Kept until it has been granted, so a call can be repeated.
+  Instant claim_again_;  // Not before.
+  std::size_t failures_in_a_row_ = 0;
+
+  std::string reported_;  // The bitmap that the coordinator knows, since when.
+  Instant reported_at_;
+  std::optional<Instant> report_due_;
+  bool is_suspect_ = false;
+  Instant renewal_due_;
+  Instant look_due_;  // At digests that we miss, and at the state of the run.
+
+  Instant started_;
+  Instant progress_due_;
+  bool has_searched_ = false;
+  bool has_started_ = false;
+  std::map<Address, PieceNumber> fed_by_;
+  std::uint64_t wire_bytes_ = 0;
+  View view_;
+};
+
+}  // namespace libsync

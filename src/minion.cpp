@@ -1,0 +1,211 @@
+#include "libsync/minion.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "libsync/failure.h"
+#include "libsync/log.h"
+
+namespace libsync {
+namespace {
+
+// A new run wakes us; this is for a wake-up that was lost, and keeps the calls of an idle minion
+// below two a second: one to listen, half a one to join.
+constexpr Duration kLookEvery{2000};
+constexpr Duration kOutagePause{1000};
+// A full disk, or a source without its daemon: somebody may be at it.
+constexpr Duration kFailurePause{10'000};
+
+}  // namespace
+
+Minion::Minion(Coordinator& coordinator, Transfer& transfer, AfterPublish& after_publish,
+               Clock& clock, const StopSignal& stop, const StateFolder& state, MinionConfig config,
+               Address self)
+    : coordinator_(coordinator),
+      transfer_(transfer),
+      after_publish_(after_publish),
+      clock_(clock),
+      stop_(stop),
+      state_(state),
+      config_(std::move(config)),
+      self_(std::move(self)),
+      linger_(clock.now(), config_.host.linger) {}
+
+ExitStatus Minion::tick() {
+  while (!stop_.requested()) {
+    auto seen = Visit::idle;
+    auto pause = kLookEvery;
+    try {
+      seen = visit();
+      if (seen == Visit::idle) coordinator_.listen(self_);
+      told_.clear();
+      failing_.reset();
+    } catch (const Failure& failure) {
+      if (failure.remedy() == Remedy::operator_acts || linger_.is_over(clock_.now())) throw;
+      tell_once(failure.what());
+      failing_ = failure.status();
+      pause = failure.status() == ExitStatus::redis ? kOutagePause : kFailurePause;
+    }
+    if (seen == Visit::worked) {
+      linger_.work_ended(clock_.now());
+      continue;
+    }
+    if (linger_.is_over(clock_.now())) break;
+    const auto until = std::min(linger_.end(), clock_.now() + pause);
+    while (!stop_.requested() && clock_.now() < until && !coordinator_.has_been_woken()) {
+      std::vector<int> descriptors;
+      if (coordinator_.wake_descriptor() >= 0)
+        descriptors.push_back(coordinator_.wake_descriptor());
+      wait(until, std::move(descriptors));
+    }
+  }
+  return stop_.requested() ? ExitStatus::done : failing_.value_or(status_);
+}
+
+Minion::Visit Minion::visit() {
+  const auto outcome = coordinator_.join(self_, arrival_);
+  arrival_ = Arrival::again;
+  if (const auto* const none = std::get_if<NoRun>(&outcome)) {
+    if (none->ended) sweep_ended(*none->ended);
+    return Visit::idle;
+  }
+  const auto* const joined = std::get_if<Joined>(&outcome);
+  if (joined == nullptr) return Visit::idle;
+  const RunInfo& run = joined->run;
+  sweep(run.id, run.fingerprint);
+  if (joined->is_finished) {
+    if (state_.has_receipt(config_.host.repo / run.name, run.manifest)) {
+      if (joined->suspicion == Suspicion::verify) clear_suspicion(run);
+      return Visit::idle;
+    }
+    spdlog::warn("what was published as '{}' is gone: fetching it again", escaped(run.name));
+    coordinator_.leave(run.id, self_, Retreat::altogether, "");
+  }
+  download(run);
+  return Visit::worked;
+}
+
+void Minion::download(const RunInfo& run) {
+  const auto spool = state_.spool(run.fingerprint);
+  const auto refusal = refuse_destination(config_.host.repo, run.name, std::nullopt);
+  try {
+    if (refusal) throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
+    spool.take({.role = Role::minion,
+                .prefix = config_.host.prefix,
+                .run = run.id,
+                .task = run.path,
+                .content = run.fingerprint,
+                .piece_bytes = run.cut.piece_bytes});
+    Download download(coordinator_, transfer_, clock_,
+                      {self_, config_.host.repo, config_.host.slots, config_.ownership}, state_,
+                      run);
+    try {
+      const auto end = follow(download);
+      if (!end) {
+        download.give_up("");
+      } else if (const auto* const done = std::get_if<Published>(&*end)) {
+        published(run, *done);
+      } else {
+        spdlog::warn("the run of '{}' is over, or another has begun: stopping", escaped(run.path));
+      }
+    } catch (const Failure&) {
+      transfer_.end_all();
+      throw;
+    }
+  } catch (const Failure& failure) {
+    if (failure.status() != ExitStatus::redis) {
+      coordinator_.leave(run.id, self_, Retreat::claims_only, failure.what());
+    }
+    throw;
+  }
+}
+
+// Nothing if we are to stop.
+std::optional<DownloadEnd> Minion::follow(Download& download) {
+  while (!stop_.requested()) {
+    try {
+      if (auto end = download.step()) return end;
+    } catch (const Failure& failure) {
+      // What is being pulled goes on to its end without Redis; after that there is nothing to do
+      // here.
+      const bool may_pass = failure.status() == ExitStatus::redis &&
+                            failure.remedy() == Remedy::try_again &&
+                            (download.is_pulling() || !linger_.is_over(clock_.now()));
+      if (!may_pass) throw;
+      tell_once(failure.what());
+      wait(clock_.now() + kOutagePause);
+      continue;
+    }
+    std::vector<int> descriptors;
+    download.append_descriptors(descriptors);
+    wait(download.next_due(), std::move(descriptors));
+  }
+  return std::nullopt;
+}
+
+void Minion::published(const RunInfo& run, const Published& published) {
+  const auto seconds = std::max(0.001, std::chrono::duration<double>(published.took).count());
+  std::string sources;
+  for (const auto& [address, pieces] : published.fed_by) {
+    if (pieces > 0) sources += fmt::format("  from {}: {} pieces\n", address.text(), pieces);
+  }
+  spdlog::info(
+      "rsync complete:\n  received {} bytes in {:.2f} s, {:.2f} bytes/sec\n"
+      "  total size is {}\n{}",
+      published.wire_bytes, seconds, static_cast<double>(published.wire_bytes) / seconds,
+      run.cut.stream_bytes, sources);
+  spdlog::info("END rsync:\n  syn_queue:{}\n  fin_queue:{}\n", published.sources,
+               published.finished);
+  status_ = ExitStatus::done;
+  if (const auto failed = after_publish_.run(config_.host.repo / run.name)) {
+    spdlog::error("{}", *failed);
+    coordinator_.leave(run.id, self_, Retreat::claims_only, *failed);
+    status_ = ExitStatus::local;
+  }
+}
+
+// The spool of a run that this host has finished, hashed piece by piece; bad ones are deleted.
+void Minion::clear_suspicion(const RunInfo& run) {
+  spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
+  const auto spool = state_.spool(run.fingerprint);
+  PieceSet good(run.cut.pieces());
+  for (const auto& [piece, digest] :
+       coordinator_.digests(run.id, spool.pieces_found(run.cut).members())) {
+    if (stop_.requested()) return;
+    if (spool.accept(spool.piece_path(piece), piece, run.cut.bytes_of(piece), digest, {}) ==
+        Verdict::good) {
+      good.insert(piece);
+    }
+  }
+  const auto slots = config_.host.slots.value_or(default_slots(run.cut.pieces()));
+  static_cast<void>(
+      coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
+}
+
+void Minion::sweep(const RunId& run, const std::optional<Fingerprint>& kept) const {
+  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
+    if (owner.run != run && spool.fingerprint() != kept) spool.leave(Role::minion);
+  }
+}
+
+void Minion::sweep_ended(const RunId& ended) {
+  if (swept_ == ended) return;
+  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
+    if (owner.run == ended) spool.leave(Role::minion);
+  }
+  swept_ = ended;
+}
+
+void Minion::wait(Instant until, std::vector<int> descriptors) {
+  descriptors.push_back(stop_.descriptor());
+  if (!stop_.requested()) clock_.wait(until, descriptors);
+}
+
+void Minion::tell_once(const std::string& line) {
+  if (line != told_) spdlog::warn("{}", line);
+  told_ = line;
+}
+
+}  // namespace libsync

@@ -1,0 +1,388 @@
+#include "libsync/minion_download.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+
+#include "disk.h"
+#include "libsync/failure.h"
+#include "libsync/log.h"
+
+namespace libsync {
+namespace {
+
+// What has come in is reported at most this often: later, and the next host waits for a source that
+// there is; more often, and Redis is asked more than it gains anybody.
+constexpr Duration kReportEvery{100};
+// A wake-up that was lost costs no more than this.
+constexpr Duration kLookEvery{1000};
+constexpr Duration kProgressEvery{30'000};
+
+// Failures in a row, without a piece between them, after which this host gives up for this tick:
+// one dead source is met once, since its accuser is kept away from it; five in a row are no
+// accident.
+constexpr std::size_t kFailuresAtMost = 5;
+constexpr std::size_t kRefusalsAtMost = 3;
+constexpr Duration kFirstBackOff{200};
+
+std::string shown_bytes(std::uint64_t bytes) {
+  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+}  // namespace
+
+Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
+                   DownloadOptions options, const StateFolder& state, const RunInfo& run)
+    : coordinator_(coordinator),
+      transfer_(transfer),
+      clock_(clock),
+      options_(std::move(options)),
+      state_(state),
+      run_(run),
+      spool_(state.spool(run.fingerprint)),
+      feed_(run.origin == options_.self ? Feed::delivered : Feed::pulled),
+      placement_(spool_, run, options_.repo, options_.ownership, feed_),
+      ledger_(run.cut.pieces()),
+      probe_(transfer, state, options_.self),
+      claim_again_(clock.now()),
+      renewal_due_(clock.now() + LeaseTerms::renewal),
+      look_due_(clock.now()),
+      started_(clock.now()),
+      progress_due_(clock.now() + kProgressEvery) {
+  offer_if_served();
+}
+
+std::optional<DownloadEnd> Download::step() {
+  for (const auto& event : transfer_.collect()) take(event);
+  placement_.collect();
+  for (const auto& judgement : placement_.judgements()) take(judgement);
+  if (coordinator_.has_been_woken()) claim_again_ = look_due_ = clock_.now();
+  complete_pulls();
+  seek_digests();
+  report();
+  renew();
+  claim();
+  advance();
+  log_progress();
+  if (is_gone_) {
+    transfer_.end_all();
+    return RunGone{};
+  }
+  if (is_finished_ && ledger_.size() == 0) {
+    return Published{fed_by_, wire_bytes_,
+                     std::chrono::duration_cast<Duration>(clock_.now() - started_), view_.sources,
+                     view_.finished};
+  }
+  coordinator_.listen(options_.self);
+  return std::nullopt;
+}
+
+void Download::append_descriptors(std::vector<int>& descriptors) const {
+  transfer_.append_descriptors(descriptors);
+  placement_.append_descriptors(descriptors);
+  if (coordinator_.wake_descriptor() >= 0) descriptors.push_back(coordinator_.wake_descriptor());
+}
+
+Instant Download::next_due() const {
+  auto due = std::min({transfer_.next_check(), renewal_due_, progress_due_});
+  if (report_due_) due = std::min(due, *report_due_);
+  // A claim that was put off by a failure; a wake-up ends any other wait.
+  if (claim_again_ > clock_.now()) due = std::min(due, claim_again_);
+  if (look_due_ > clock_.now()) due = std::min(due, look_due_);
+  return due;
+}
+
+void Download::give_up(const std::string& reason) {
+  transfer_.end_all();
+  ledger_.forget_all();
+  coordinator_.leave(run_.id, options_.self, Retreat::claims_only, reason);
+}
+
+void Download::take(const TransferEvent& event) {
+  if (const auto* const file = std::get_if<FileArrived>(&event)) {
+    take(*file);
+    return;
+  }
+  const auto& ended = std::get<TransferEnded>(event);
+  if (!probe_.owns(ended.id)) {
+    ledger_.ended(ended);
+  } else if (const auto fault = probe_.fault(ended)) {
+    spdlog::warn(
+        "this host offers nothing to others, since its own rsync daemon does not serve it: {}",
+        *fault);
+  } else {
+    offered_slots_ = slots();
+    report_due_ = clock_.now();
+  }
+}
+
+void Download::take(const FileArrived& file) {
+  const auto arrived = ledger_.arrived(file);
+  if (std::holds_alternative<NotAwaited>(arrived)) return;
+  wire_bytes_ += file.wire_bytes;
+  if (const auto* const piece = std::get_if<PieceArrived>(&arrived)) {
+    placement_.judge(piece->piece);
+  } else {
+    placement_.judge_manifest();
+  }
+}
+
+void Download::take(const Judgement& judgement) {
+  const auto source = ledger_.judged(judgement);
+  if (!source) return;
+  failures_in_a_row_ = 0;
+  if (judgement.piece) ++fed_by_[*source];
+}
+
+void Download::complete_pulls() {
+  while (const auto over = ledger_.completed()) {
+    // After a failure the next claim waits a moment: no hot loop around what is broken.
+    const auto next = over->end == PullEnd::good
+                          ? want(ledger_.size() - 1, ledger_.in_flight(over->id))
+                          : std::nullopt;
+    const auto outcome = coordinator_.complete(run_.id, options_.self, over->claim.token, over->end,
+                                               over->detail, holdings(), next);
+    ledger_.forget(over->id);
+    reported_ = placement_.servable().bitmap();
+    reported_at_ = clock_.now();
+    take(outcome);
+    if (over->end != PullEnd::good) back_off(over->end, over->detail);
+  }
+}
+
+void Download::back_off(PullEnd end, const std::string& detail) {
+  claim_again_ = clock_.now() + kFirstBackOff;
+  if (end == PullEnd::busy) return;
+  spdlog::warn("{}", detail);
+  if (end == PullEnd::local) throw Failure(ExitStatus::local, Remedy::try_again, detail);
+  ++failures_in_a_row_;
+  claim_again_ = clock_.now() + kFirstBackOff * (1 << failures_in_a_row_);
+  const bool is_refused = end == PullEnd::refused;
+  if (failures_in_a_row_ < (is_refused ? kRefusalsAtMost : kFailuresAtMost) || ledger_.size() > 0) {
+    return;
+  }
+  throw Failure(ExitStatus::no_source, is_refused ? Remedy::operator_acts : Remedy::try_again,
+                fmt::format("no usable source, after {} failures in a row; the last: {}",
+                            failures_in_a_row_, detail));
+}
+
+void Download::seek_digests() {
+  if (clock_.now() < look_due_ || is_finished_) return;
+  const auto wanted = placement_.wanted_digests();
+  if (!wanted.empty()) placement_.decide(coordinator_.digests(run_.id, wanted));
+  placement_.decide({});
+  // What has not been announced yet wakes us when it is; what is delivered here does not.
+  if (!wanted.empty()) look_due_ = clock_.now() + kLookEvery;
+}
+
+void Download::report() {
+  const auto now = clock_.now();
+  const bool is_cleared = is_suspect_ && !placement_.is_rechecking();
+  if (is_cleared) report_due_ = now;
+  if (!report_due_ && placement_.servable().bitmap() != reported_) {
+    report_due_ = std::max(now, reported_at_ + kReportEvery);
+  }
+  if (!report_due_ || now < *report_due_) return;
+  const auto outcome = coordinator_.hold(run_.id, options_.self, holdings(), offered_slots_,
+                                         is_cleared ? Clearance::cleared : Clearance::none);
+  reported_ = placement_.servable().bitmap();
+  reported_at_ = now;
+  report_due_.reset();
+  if (is_cleared) is_suspect_ = false;
+  if (const auto* const view = std::get_if<View>(&outcome)) {
+    take(*view);
+  } else {
+    is_gone_ = true;
+  }
+}
+
+void Download::renew() {
+  if (clock_.now() < renewal_due_ || is_gone_) return;
+  const auto outcome = coordinator_.renew(run_.id, options_.self, ledger_.tokens());
+  renewal_due_ = clock_.now() + LeaseTerms::renewal;
+  // A Redis that lost its data learns again what is here. A token that was lost needs nothing: what
+  // is verified counts without it.
+  report_due_ = clock_.now();
+  offer_if_served();
+  if (const auto* const renewed = std::get_if<Renewed>(&outcome)) {
+    take(renewed->view);
+  } else {
+    is_gone_ = true;
+  }
+}
+
+void Download::claim() {
+  while (!is_gone_ && clock_.now() >= claim_again_) {
+    const auto wanted = want(ledger_.size(), ledger_.in_flight());
+    if (!wanted) return;
+    if (!has_searched_) spdlog::info("try to get a available rsync source");
+    has_searched_ = true;
+    take(coordinator_.claim(run_.id, options_.self, holdings(), *wanted));
+  }
+}
+
+void Download::take(const ClaimOutcome& outcome) {
+  if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
+    take(claimed->view);
+    next_token_ = Token::random();
+    start_pull(claimed->claim);
+  } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
+    take(wait->view);
+    claim_again_ = clock_.now() + kLookEvery;
+  } else if (const auto* const unusable = std::get_if<Unusable>(&outcome)) {
+    const auto detail = fmt::format(
+        "the source '{}' is no address within --peers: correct --peers, "
+        "or find out who wrote it into Redis",
+        unusable->source);
+    spdlog::warn("{}", detail);
+    next_token_ = Token::random();
+    claim_again_ = clock_.now() + kLookEvery;
+    static_cast<void>(coordinator_.complete(run_.id, options_.self, unusable->token,
+                                            PullEnd::refused, detail, holdings(), std::nullopt));
+  } else {
+    is_gone_ = true;
+  }
+}
+
+void Download::take(const View& view) {
+  view_ = view;
+  if (view.suspicion == Suspicion::none || is_suspect_) return;
+  is_suspect_ = true;
+  spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
+  placement_.recheck(coordinator_.digests(run_.id, placement_.servable().members()));
+}
+
+void Download::start_pull(const Claim& claim) {
+  const bool wants_manifest = !placement_.has_manifest() && !ledger_.is_manifest_on_the_way();
+  PullRequest request{.source = claim.source,
+                      .folder = ".libsync/" + run_.fingerprint.text(),
+                      .names = {},
+                      .into = spool_.incoming_folder(),
+                      .bytes = 0,
+                      .density = run_.density};
+  // A claim without pieces is for the manifest, even if that has come from elsewhere meanwhile.
+  if (wants_manifest || claim.pieces.empty()) request.names.emplace_back("manifest");
+  for (const auto& [piece, digest] : claim.pieces) {
+    if (piece >= run_.cut.pieces()) {
+      throw Failure(ExitStatus::redis, Remedy::operator_acts,
+                    "Redis grants a piece that the run does not have: run the same version of "
+                    "sync-fanout everywhere");
+    }
+    request.names.push_back(Spool::piece_name(piece));
+    request.bytes += run_.cut.bytes_of(piece);
+  }
+  if (!claim.pieces.empty()) check_space();
+  log_start(claim.source);
+  ledger_.add(transfer_.start(request), claim,
+              wants_manifest ? PullsManifest::yes : PullsManifest::no);
+}
+
+void Download::log_start(const Address& source) {
+  if (!has_started_) spdlog::info("add lock to running_queue");
+  const bool is_new = fed_by_.try_emplace(source, 0).second;
+  spdlog::log(is_new ? spdlog::level::info : spdlog::level::debug, "start rsync from {}",
+              source.text());
+  if (!has_started_) {
+    spdlog::info("START rsync:\n  syn_queue:{}\n  fin_queue:{}\n", view_.sources, view_.finished);
+  }
+  has_started_ = true;
+}
+
+// Only before the first bytes: later, what is missing grows smaller as fast as what is free.
+void Download::check_space() const {
+  if (has_started_) return;
+  const auto& cut = run_.cut;
+  std::uint64_t needed = can_share_blocks(spool_.folder()) ? 0 : cut.stream_bytes;
+  for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
+    if (!placement_.servable().contains(piece) && !placement_.in_place().contains(piece)) {
+      needed += cut.bytes_of(piece);
+    }
+  }
+  const auto free = free_bytes(options_.repo);
+  if (free >= needed) return;
+  throw Failure(
+      ExitStatus::local, Remedy::try_again,
+      fmt::format("{} needs {} on the file system of '{}' while the run lasts, and {} are "
+                  "free: free some space there",
+                  escaped(run_.name), shown_bytes(needed), escaped(options_.repo.string()),
+                  shown_bytes(free)));
+}
+
+void Download::advance() {
+  if (is_gone_) return;
+  if (placement_.is_gathered()) {
+    placement_.complete();
+    look_due_ = clock_.now();
+  }
+  const bool is_due = clock_.now() >= look_due_;
+  if (placement_.is_completed() && is_due) {
+    // Nothing is published for a run that has been cancelled, or whose source has changed.
+    look_due_ = clock_.now() + kLookEvery;
+    const auto outcome = coordinator_.renew(run_.id, options_.self, {});
+    const auto* const renewed = std::get_if<Renewed>(&outcome);
+    if (renewed == nullptr) {
+      is_gone_ = true;
+    } else if (renewed->view.state == RunState::staged) {
+      look_due_ = clock_.now();
+      placement_.publish();
+    }
+  } else if (placement_.is_published() && !is_finished_ && is_due) {
+    look_due_ = clock_.now() + kLookEvery;
+    if (!has_receipt_) state_.write_receipt(options_.repo / run_.name, run_.manifest);
+    has_receipt_ = true;
+    switch (coordinator_.finish(run_.id, options_.self, run_.manifest)) {
+      case FinishOutcome::finished:
+        is_finished_ = true;
+        break;
+      case FinishOutcome::early:
+        break;
+      case FinishOutcome::other:
+      case FinishOutcome::stale:
+        is_gone_ = true;
+        break;
+    }
+  }
+}
+
+// Asks this host's own daemon before anything is offered; the answer comes as an event.
+void Download::offer_if_served() {
+  // Where the master fills this very spool, the master offers it.
+  if (feed_ == Feed::delivered && run_.origin_kind == OriginKind::master) return;
+  if (offered_slots_ == 0 && !probe_.is_running()) probe_.start(spool_.incoming_folder());
+}
+
+Holdings Download::holdings() const {
+  return {placement_.servable(), placement_.in_place().size()};
+}
+
+std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) const {
+  if (feed_ == Feed::delivered) return std::nullopt;
+  auto unwanted = placement_.not_to_claim();
+  unwanted |= in_flight;
+  const auto pieces = run_.cut.pieces();
+  const auto most = pieces_to_claim({.pieces = pieces,
+                                     .in_place = placement_.in_place().size(),
+                                     .claimable = pieces - unwanted.size(),
+                                     .claims = held,
+                                     .slots = slots()});
+  const bool needs_manifest = !placement_.has_manifest() && !ledger_.is_manifest_on_the_way();
+  if (most == 0 && !needs_manifest) return std::nullopt;
+  return Want{next_token_, most, std::move(unwanted)};
+}
+
+unsigned Download::slots() const {
+  return options_.slots.value_or(default_slots(run_.cut.pieces()));
+}
+
+void Download::log_progress() {
+  if (clock_.now() < progress_due_) return;
+  progress_due_ = clock_.now() + kProgressEvery;
+  if (is_finished_) return;
+  const auto seconds = std::chrono::duration<double>(clock_.now() - started_).count();
+  spdlog::info("received {} of {} pieces, {:.2f} bytes/sec", placement_.in_place().size(),
+               run_.cut.pieces(), static_cast<double>(wire_bytes_) / seconds);
+}
+
+}  // namespace libsync
