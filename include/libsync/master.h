@@ -1,0 +1,84 @@
+#pragma once
+
+// The master: one tick of it.
+//
+// A tick looks at `task`; takes the next move (master_plan.h) and makes it; and does so again five
+// times a second until its time is up. It distributes a task by listing the payload, beginning the
+// run, staging it (master_staging.h), and ending it when everybody expected has finished. Between
+// ticks nothing of it runs: minions go on without a master, until the run is to be ended.
+//
+// It logs what it does in the words of the Python pair; nothing else in the library logs for it.
+//
+// The caller holds the lock of the role (TickLock) as long as a Master lives.
+// Death at any point: the next tick finds the run in the spool and in Redis, and goes on.
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "libsync/clock.h"
+#include "libsync/config.h"
+#include "libsync/coordinator.h"
+#include "libsync/exit_status.h"
+#include "libsync/linger.h"
+#include "libsync/master_plan.h"
+#include "libsync/master_records.h"
+#include "libsync/master_staging.h"
+#include "libsync/spool.h"
+#include "libsync/stop_signal.h"
+#include "libsync/transfer.h"
+
+namespace libsync {
+
+class Master {
+ public:
+  /// `self` is the address under which this host's rsync daemon is reached. All references must
+  /// outlive the Master.
+  Master(Coordinator& coordinator, Transfer& transfer, Clock& clock, const StopSignal& stop,
+         const StateFolder& state, MasterConfig config, Address self);
+
+  /// Runs one tick. Failure: what ended it early, for the caller to log; its status is the tick's.
+  [[nodiscard]] ExitStatus tick();
+
+ private:
+  enum class Pace { again, wait };
+
+  [[nodiscard]] Pace visit();
+  void look();
+
+  // The moves.
+  [[nodiscard]] Pace make(const Move& move);
+  void distribute(const std::string& task);
+  void resume(const Owner& owner);
+  void end(const EndRun& ending);
+  void refuse(const std::string& task, const std::string& reason);
+  void reprove(const Owner& owner);
+
+  // Their parts.
+  [[nodiscard]] bool begin(const RunInfo& run, Owner owner, TaskKey task);
+  void stage_and_log(const RunInfo& run, std::optional<Source> source);
+  [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run, std::optional<Source> source);
+  [[nodiscard]] std::uint64_t piece_bytes_for(const Manifest& manifest,
+                                              const Fingerprint& content) const;
+  [[nodiscard]] OriginTerms origin() const;
+
+  void wait(Instant until, std::vector<int> descriptors = {});
+  void tell_once(const std::string& line);
+
+  Coordinator& coordinator_;
+  Transfer& transfer_;
+  Clock& clock_;
+  const StopSignal& stop_;
+  const StateFolder& state_;
+  MasterConfig config_;
+  Address self_;
+  MasterRecords records_;
+  Linger linger_;
+  ExitStatus status_ = ExitStatus::done;
+  std::string told_;
+  int changed_attempts_ = 0;
+  bool has_looked_ = false;
+  bool has_task_ = false;
+};
+
+}  // namespace libsync

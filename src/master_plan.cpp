@@ -1,0 +1,62 @@
+#include "libsync/master_plan.h"
+
+namespace libsync {
+namespace {
+
+// If nobody was known when the run began, everybody is late: an early joiner's finishing must not
+// end the run before the others, whose ticks have only just begun, are there at all.
+constexpr std::chrono::milliseconds kSettling{10'000};
+
+bool is_complete(const RunStanding& run) {
+  if (run.expected == 0 || run.finished < run.expected) return false;
+  return run.known_at_begin > 0 || run.since_last_joined >= kSettling;
+}
+
+bool may_end_short(const RunStanding& run, const EndingTerms& terms) {
+  if (!terms.quorum_percent && !terms.deadline) return false;
+  if (terms.deadline && run.age < *terms.deadline) return false;
+  if (!terms.quorum_percent) return true;
+  return run.expected > 0 && run.finished * 100 >= run.expected * *terms.quorum_percent;
+}
+
+Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
+                 const EndingTerms& terms) {
+  const auto end = [&](Standing standing, const char* outcome) {
+    return EndRun{run.id, run.path, standing, outcome, owner};
+  };
+  // A tick that died between marking the end and telling Redis.
+  if (owner.standing == Standing::ended) return end(Standing::ended, "complete");
+  if (owner.standing == Standing::ended_short) return end(Standing::ended_short, "abandoned");
+  if (!watch.task) return end(Standing::ended_short, "cancelled");
+  if (run.state == RunState::staging) return Resume{owner};
+  if (is_complete(run)) return end(Standing::ended, "complete");
+  if (may_end_short(run, terms)) {
+    return end(Standing::ended_short, terms.quorum_percent ? "quorum" : "deadline");
+  }
+  if (*watch.task != run.path) {
+    if (!run.overtaken_for) return NoteWaiting{run.id};
+    if (*run.overtaken_for >= terms.grace) return end(Standing::ended_short, "overtaken");
+  }
+  if (run.origin_is_suspect) return Reprove{owner};
+  return Idle{};
+}
+
+}  // namespace
+
+Move next_move(const Watch& watch, const std::optional<Owner>& own, const EndingTerms& terms,
+               const std::string& self) {
+  if (watch.run) {
+    if (own && own->run == watch.run->id) return move_in_run(watch, *watch.run, *own, terms);
+    if (watch.run->origin == self) {
+      return EndRun{watch.run->id, watch.run->path, Standing::ended_short, "spool-lost",
+                    std::nullopt};
+    }
+    return Foreign{watch.run->id, watch.run->path};
+  }
+  const bool is_unended = own && own->standing == Standing::running;
+  if (is_unended && (!watch.task || *watch.task == own->task)) return Resume{*own};
+  if (watch.task) return Distribute{*watch.task};
+  return Idle{};
+}
+
+}  // namespace libsync

@@ -1,0 +1,134 @@
+#include "libsync/master_records.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "disk.h"
+#include "libsync/failure.h"
+#include "libsync/log.h"
+
+namespace libsync {
+namespace {
+
+constexpr std::size_t kManifestBytes = std::size_t{1} << 30U;
+// Some 60 bytes an entry.
+constexpr std::size_t kStampsBytes = std::size_t{4} << 30U;
+
+double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
+
+}  // namespace
+
+std::variant<Source, Refusal> MasterRecords::find(const std::string& task) const {
+  auto path = TaskPath::parse(task);
+  if (auto* const refusal = std::get_if<Refusal>(&path)) return std::move(*refusal);
+  auto place = place_of_task(std::get<TaskPath>(path), source_roots_, repo_);
+  if (auto* const refusal = std::get_if<Refusal>(&place)) return std::move(*refusal);
+  auto payload = list_payload(std::get<Place>(place));
+  if (auto* const refusal = std::get_if<Refusal>(&payload)) return std::move(*refusal);
+  return Source{std::get<Place>(std::move(place)), std::get<Payload>(std::move(payload))};
+}
+
+std::optional<std::uint64_t> MasterRecords::piece_bytes_of(const Fingerprint& content) const {
+  for (const auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (owner.content == content) return owner.piece_bytes;
+  }
+  return std::nullopt;
+}
+
+void MasterRecords::prepare(const RunInfo& run, const Owner& owner, const Payload& payload) const {
+  const auto spool = state_.spool(run.fingerprint);
+  const auto stamps = encode_stamps(payload.stamps);
+  const bool is_same = read_file(spool.stamps_path(), kStampsBytes) == stamps;
+  spool.take(owner);
+  // Sizes and mtimes, which the fingerprint is made of, do not tell everything.
+  if (!is_same) std::filesystem::remove(spool.digests_path());
+  replace_file(spool.stamps_path(), stamps, 0600);
+  spool.write_served(spool.manifest_path(), payload.manifest.encode());
+
+  auto needed = can_share_blocks(spool.folder()) ? 0 : run.cut.stream_bytes;
+  for (const auto piece : spool.pieces_found(run.cut).members()) {
+    needed -= std::min(needed, run.cut.bytes_of(piece));
+  }
+  const auto free = free_bytes(spool.folder());
+  if (free >= needed) return;
+  throw Failure(
+      ExitStatus::local, Remedy::try_again,
+      fmt::format("the pieces of '{}' need {:.2f} GB on the file system of '{}', and {:.2f} "
+                  "GB are free: free some space there",
+                  escaped(owner.task), gigabytes(needed), escaped(repo_.string()),
+                  gigabytes(free)));
+}
+
+std::optional<Owner> MasterRecords::own_run(const Watch& watch) const {
+  std::optional<Owner> unended;
+  for (auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (watch.run && owner.run == watch.run->id) return std::move(owner);
+    if (owner.standing == Standing::running) unended = std::move(owner);
+  }
+  return unended;
+}
+
+std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginTerms& terms) const {
+  const auto spool = spool_of(owner.run);
+  const auto task = TaskPath::parse(owner.task);
+  if (!spool || owner.piece_bytes == 0 || !std::holds_alternative<TaskPath>(task)) {
+    return std::nullopt;
+  }
+  const auto encoded = read_file(spool->manifest_path(), kManifestBytes);
+  if (!encoded) return std::nullopt;
+  const auto decoded = Manifest::decode(*encoded);
+  const auto* const manifest = std::get_if<Manifest>(&decoded);
+  if (manifest == nullptr) return std::nullopt;
+  return RunInfo{.id = owner.run,
+                 .state = RunState::staging,
+                 .path = owner.task,
+                 .name = std::get<TaskPath>(task).name(),
+                 .fingerprint = spool->fingerprint(),
+                 .cut = {manifest->bytes(), owner.piece_bytes},
+                 .manifest = digest_of(*encoded),
+                 .density = manifest->has_sparse_files() ? Density::sparse : Density::dense,
+                 .origin = terms.origin,
+                 .origin_kind = terms.kind};
+}
+
+std::optional<Source> MasterRecords::unchanged_source(const Owner& owner) const {
+  const auto spool = spool_of(owner.run);
+  auto found = find(owner.task);
+  auto* const source = std::get_if<Source>(&found);
+  if (!spool || source == nullptr ||
+      read_file(spool->stamps_path(), kStampsBytes) != encode_stamps(source->payload.stamps)) {
+    return std::nullopt;
+  }
+  return std::move(*source);
+}
+
+bool MasterRecords::has_other_contents(const Owner& owner) const {
+  const auto found = find(owner.task);
+  const auto* const source = std::get_if<Source>(&found);
+  return source != nullptr && fingerprint_of(std::get<TaskPath>(TaskPath::parse(owner.task)),
+                                             source->payload.manifest, 0) != owner.content;
+}
+
+std::optional<Spool> MasterRecords::spool_of(const RunId& run) const {
+  for (auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (owner.run == run) return spool;
+  }
+  return std::nullopt;
+}
+
+void MasterRecords::write(const Owner& owner) const {
+  if (const auto spool = spool_of(owner.run)) spool->take(owner);
+}
+
+void MasterRecords::drop(const RunId& run) const {
+  if (const auto spool = spool_of(run)) spool->leave(Role::master);
+}
+
+void MasterRecords::drop_all_but(const Fingerprint& kept) const {
+  for (const auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (spool.fingerprint() != kept) spool.leave(Role::master);
+  }
+}
+
+}  // namespace libsync
