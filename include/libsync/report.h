@@ -1,0 +1,27 @@
+#pragma once
+
+// What `status` prints: a snapshot of the run, for a person or for a program.
+//
+// Pure functions of a snapshot. Everything from outside is escaped. The JSON carries a version,
+// which changes when the meaning of a field does; fields may be added.
+
+#include <optional>
+#include <string>
+
+#include "libsync/address.h"
+#include "libsync/coordinator.h"
+
+namespace libsync {
+
+enum class HostState { waiting, pulling, finished, failed };
+
+/// Failed: it said why, and does not pull.
+[[nodiscard]] HostState state_of(const HostStatus& host);
+
+/// Lines for a terminal. With `host`, only that host's part.
+[[nodiscard]] std::string report_text(const Status& status, const std::optional<Address>& host);
+
+/// One JSON object, on one line.
+[[nodiscard]] std::string report_json(const Status& status, const std::optional<Address>& host);
+
+}  // namespace libsync
