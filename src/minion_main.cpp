@@ -1,0 +1,81 @@
+// sync-minion: parses, wires and runs one tick of the minion. See libsync/minion.h.
+
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+
+#include "libsync/minion.h"
+#include "libsync/report.h"
+#include "main_options.h"
+#include "shell_after_publish.h"
+
+namespace {
+
+using namespace libsync;
+
+struct TypedOptions {
+  TypedHostOptions host;
+  std::string bandwidth_limit;
+  std::string after_publish;
+  bool owner = false;
+  bool json = false;
+};
+
+const std::vector<std::string> kMasterKeys = {"source-root", "minions",  "inventory",
+                                              "piece-size",  "push-to",  "push-module",
+                                              "quorum",      "deadline", "grace"};
+
+MinionConfig checked(const TypedOptions& typed) {
+  MinionConfig config{.host = checked(typed.host)};
+  config.bandwidth_limit = typed.bandwidth_limit;
+  config.after_publish = typed.after_publish;
+  config.ownership = typed.owner ? Ownership::carried : Ownership::own;
+  if (typed.owner && geteuid() != 0) throw UsageError("--owner works for root only: drop it");
+  return config;
+}
+
+ExitStatus run_tick(const MinionConfig& config) {
+  const StopSignal stop;
+  SystemClock clock;
+  const StateFolder state(config.host.repo);
+  const auto lock = take_lock(state, Role::minion, clock);
+  if (!lock) return ExitStatus::done;
+  RedisCoordinator coordinator(
+      {.server = config.host.redis, .prefix = config.host.prefix, .peers = config.host.peers});
+  auto rsync = rsync_options(config.host);
+  rsync.bandwidth_limit = config.bandwidth_limit;
+  rsync.inherited = lock->descriptor();
+  RsyncTransfer transfer(rsync, clock);
+  ShellAfterPublish after_publish(config.after_publish, clock, stop);
+  const auto self = own_address(config.host, coordinator);
+  return Minion(coordinator, transfer, after_publish, clock, stop, state, config, self).tick();
+}
+
+ExitStatus print_status(const MinionConfig& config, bool as_json) {
+  RedisCoordinator coordinator(
+      {.server = config.host.redis, .prefix = config.host.prefix, .peers = config.host.peers});
+  const auto self = own_address(config.host, coordinator);
+  const auto status = coordinator.status();
+  const auto text = as_json ? report_json(status, self) : report_text(status, self);
+  std::fputs(text.c_str(), stdout);
+  return ExitStatus::done;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Pulls what the master distributes, serves it on, and publishes it.", "sync-minion");
+  TypedOptions typed;
+  add_host_options(app, typed.host, kMasterKeys);
+  app.add_option("--bwlimit", typed.bandwidth_limit, "Rate of each pull, as rsync's --bwlimit");
+  app.add_option("--after-publish", typed.after_publish,
+                 "Command to run after publishing; SYNC_FANOUT_PATH names what was published");
+  app.add_flag("--owner", typed.owner, "Give files their original owner and group (root only)");
+  app.add_subcommand("run", "One tick (what a bare call does)");
+  auto* const status = app.add_subcommand("status", "Show how this host stands");
+  status->add_flag("--json", typed.json, "For programs");
+  return run_program(app, argc, argv, [&] {
+    const auto config = checked(typed);
+    return status->parsed() ? print_status(config, typed.json) : run_tick(config);
+  });
+}
