@@ -45,6 +45,9 @@ class Child {
   Child(Child&& other) noexcept;
   Child& operator=(Child&&) = delete;
 
+  /// Its process, and the group that it leads.
+  [[nodiscard]] int pid() const { return pid_; }
+
   /// Readable when lines(), errors() or ended() may have news.
   void append_descriptors(std::vector<int>& descriptors) const;
 
@@ -67,7 +70,7 @@ class Child {
  private:
   Child() = default;
 
-  int pid_ = -1;  // Also the id of its group; -1 once it has been reaped.
+  int pid_ = -1;  // -1 once it has been reaped.
   Descriptor handle_;
   Descriptor output_;
   Descriptor error_output_;
