@@ -72,10 +72,10 @@ RedisServer TestRedis::server() const { return std::get<RedisServer>(RedisServer
 
 RedisValue TestRedis::ask(const RedisCommand& command) { return connection_->ask(command); }
 
-std::string TestRedis::cli(const std::vector<std::string>& words) const {
+std::string TestRedis::cli(const std::vector<std::string>& words, const std::string& input) const {
   std::vector<std::string> all{"redis-cli", "-h", address_of_server(), "-p", std::to_string(kPort)};
   all.insert(all.end(), words.begin(), words.end());
-  auto output = run(all).output;
+  auto output = run(all, input).output;
   while (output.ends_with('\n')) output.pop_back();
   return output;
 }

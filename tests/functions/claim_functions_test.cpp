@@ -1,0 +1,455 @@
+// Claims: who pulls what from whom, until when, and who is woken.
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <set>
+
+#include "function_caller.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::AnyOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+constexpr auto kLeaseMs = 45'000;
+constexpr auto kOrigin = "10.0.0.1";
+
+// The elements of a CLAIMED answer, by place.
+constexpr std::size_t kToken = 1;
+constexpr std::size_t kSource = 2;
+constexpr std::size_t kFirstPiece = 7;
+
+std::set<std::string> pieces_of(const Texts& claimed) {
+  std::set<std::string> pieces;
+  for (std::size_t i = kFirstPiece; i < claimed.size(); i += 2) pieces.insert(claimed[i]);
+  return pieces;
+}
+
+class ClaimFunctions : public testing::Test {
+ protected:
+  ClaimFunctions() { f.begin(run, 8, kOrigin, 2); }
+
+  void stage_all() { f.stage(run, {0, 1, 2, 3, 4, 5, 6, 7}, FunctionCaller::Last::yes); }
+
+  /// A host that asks with what it has and wants the rest.
+  Texts claim(const std::string& host, unsigned number, const std::string& have,
+              unsigned most = 1) {
+    return f.claim(run, host, token(number), have, have, most);
+  }
+
+  TestRedis redis;
+  FunctionCaller f{redis};
+  const std::string run = run_id(1);
+  const std::string none = bits(8, {});
+};
+
+TEST_F(ClaimFunctions, AClaimNamesSourcePiecesAndDigests) {
+  f.stage(run, {5});
+  EXPECT_THAT(claim("10.0.0.8", 1, none),
+              ElementsAre("CLAIMED", token(1), kOrigin, "staging", "1", "0", "0", "5", digest(5)));
+  EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
+}
+
+TEST_F(ClaimFunctions, ASourceLeavesTheQueueWhenItsSlotsAreTakenAndComesBack) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre(kOrigin));
+  claim("10.0.0.9", 2, none);
+  EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
+  EXPECT_EQ(claim("10.0.0.10", 3, none).at(0), "WAIT");
+  f.complete(run, "10.0.0.8", token(1), "good", bits(8, {0}));
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre(kOrigin));
+  EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.9"));
+}
+
+TEST_F(ClaimFunctions, ATokenThatIsKnownGivesTheSameClaimAgain) {
+  stage_all();
+  const auto first = claim("10.0.0.8", 1, none, 3);
+  const auto again = claim("10.0.0.8", 1, none, 3);
+  EXPECT_EQ(first, again);
+  EXPECT_EQ(f.one({"HGET", "sync:uploads", kOrigin}), "1");
+}
+
+TEST_F(ClaimFunctions, NobodyGetsAnothersClaimByItsToken) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  EXPECT_EQ(claim("10.0.0.9", 1, none).at(0), "WAIT");
+  f.complete(run, "10.0.0.9", token(1), "good", none);
+  EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
+}
+
+TEST_F(ClaimFunctions, TheRarestPieceIsClaimedFirst) {
+  stage_all();
+  f.hold(run, "10.0.0.5", bits(8, {0, 1, 2, 3, 4, 5, 7}), 0);
+  EXPECT_THAT(pieces_of(claim("10.0.0.8", 1, none)), ElementsAre("6"));
+  f.hold(run, "10.0.0.6", bits(8, {0, 1, 2, 4, 5, 6, 7}), 0);
+  EXPECT_THAT(pieces_of(claim("10.0.0.8", 2, bits(8, {6}))), ElementsAre("3"));
+}
+
+TEST_F(ClaimFunctions, TiesAreBrokenAtRandom) {
+  f("hold", {run, "10.0.0.5", none, "0", "0", "0"});
+  stage_all();
+  std::set<std::string> seen;
+  for (unsigned i = 0; i < 60; ++i) {
+    seen.merge(pieces_of(claim("10.0.0.8", i, none)));
+    f.complete(run, "10.0.0.8", token(i), "good", none);
+  }
+  EXPECT_GE(seen.size(), 6U);
+}
+
+TEST_F(ClaimFunctions, AClaimNamesSeveralPiecesRarestFirst) {
+  stage_all();
+  f.hold(run, "10.0.0.5", bits(8, {0, 1, 2, 3, 4}), 0);
+  EXPECT_THAT(pieces_of(claim("10.0.0.8", 1, none, 3)), ElementsAre("5", "6", "7"));
+  EXPECT_EQ(pieces_of(claim("10.0.0.9", 2, none, 99)).size(), 8U);
+}
+
+TEST_F(ClaimFunctions, WhatIsUnwantedIsNotClaimed) {
+  stage_all();
+  const auto answer = f.claim(run, "10.0.0.8", token(1), none, bits(8, {0, 1, 2, 3, 5, 6, 7}), 8);
+  EXPECT_THAT(pieces_of(answer), ElementsAre("4"));
+  EXPECT_EQ(f.claim(run, "10.0.0.9", token(2), none, all_bits(8), 8).at(0), "WAIT");
+}
+
+TEST_F(ClaimFunctions, AClaimForTheManifestAloneTakesASlotAndNoPiece) {
+  f.stage(run, {0});
+  const auto answer = f.claim(run, "10.0.0.8", token(1), none, all_bits(8), 0);
+  EXPECT_EQ(answer.at(0), "CLAIMED");
+  EXPECT_EQ(answer.at(kSource), kOrigin);
+  EXPECT_EQ(answer.size(), kFirstPiece);
+  EXPECT_EQ(f.one({"HGET", "sync:uploads", kOrigin}), "1");
+}
+
+TEST_F(ClaimFunctions, NobodyIsItsOwnSource) {
+  f.hold(run, "10.0.0.8", bits(8, {1}));
+  EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "WAIT");
+}
+
+TEST_F(ClaimFunctions, AnAddressThatSomebodyElseAddsToTheQueueIsNoSource) {
+  f.ask({"SADD", "synchronize_queue", "6.6.6.6", "127.0.0.2/x#"});
+  EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "WAIT");
+  stage_all();
+  for (unsigned i = 2; i < 20; ++i) {
+    EXPECT_EQ(claim("10.0.0.8", i, none).at(kSource), kOrigin);
+    f.complete(run, "10.0.0.8", token(i), "good", none);
+  }
+}
+
+TEST_F(ClaimFunctions, AllFreeSourcesAreLookedAtBeforeItSaysWait) {
+  for (int i = 10; i < 60; ++i) f.hold(run, "10.0.1." + std::to_string(i), bits(8, {0}));
+  f.hold(run, "10.0.2.1", bits(8, {7}));
+  for (unsigned i = 0; i < 10; ++i) {
+    const auto host = "10.0.0." + std::to_string(100 + i);
+    const auto answer = f.claim(run, host, token(i), bits(8, {0}), bits(8, {0}), 1);
+    EXPECT_EQ(answer.at(kSource), "10.0.2.1") << i;
+    f.complete(run, host, token(i), "good", bits(8, {0}));
+  }
+}
+
+TEST_F(ClaimFunctions, CompleteClaimsTheNextInTheSameCall) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  const auto have = bits(8, {0});
+  const auto answer = f.complete(run, "10.0.0.8", token(1), "good", have, token(2), have);
+  EXPECT_EQ(answer.at(0), "CLAIMED");
+  EXPECT_EQ(answer.at(kToken), token(2));
+  EXPECT_EQ(f.one({"HEXISTS", "sync:claims", token(1)}), "0");
+  EXPECT_EQ(f.one({"HGET", "sync:pulls", "10.0.0.8"}), "1");
+  EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.8"}), have);
+}
+
+TEST_F(ClaimFunctions, ARepeatedCompleteFindsTheNextClaimAndChangesNothing) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  const auto have = bits(8, {0});
+  const auto first = f.complete(run, "10.0.0.8", token(1), "good", have, token(2), have);
+  const auto again = f.complete(run, "10.0.0.8", token(1), "good", have, token(2), have);
+  EXPECT_EQ(first, again);
+  EXPECT_EQ(f.one({"HGET", "sync:uploads", kOrigin}), "1");
+}
+
+TEST_F(ClaimFunctions, AVerifiedPieceIsServedOnBeforeItsClaimIsComplete) {
+  stage_all();
+  claim("10.0.0.8", 1, none, 4);
+  f.hold(run, "10.0.0.8", bits(8, {2}));
+  EXPECT_THAT(f.members("synchronize_queue"), UnorderedElementsAre(kOrigin, "10.0.0.8"));
+  EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
+}
+
+TEST_F(ClaimFunctions, AHostWithoutSlotsIsNoSourceWhateverItHas) {
+  f.hold(run, "10.0.0.8", all_bits(8), 0);
+  EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
+}
+
+TEST_F(ClaimFunctions, WhatAHostHasLostIsNotClaimedFromIt) {
+  f.hold(run, "10.0.0.8", bits(8, {0, 1}));
+  f.hold(run, "10.0.0.8", bits(8, {1}));
+  EXPECT_THAT(pieces_of(claim("10.0.0.9", 1, none, 8)), ElementsAre("1"));
+  EXPECT_EQ(f.one({"GETRANGE", "sync:copies", "0", "3"}), std::string("\0\0\0\1", 4));
+}
+
+TEST_F(ClaimFunctions, ABitmapOfTheWrongLengthIsNotTaken) {
+  f.hold(run, "10.0.0.8", "x");
+  f.hold(run, "10.0.0.8", std::string(100, '\xff'));
+  EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.8"}), "x");
+}
+
+TEST_F(ClaimFunctions, ALapsedClaimReturnsItsSourceWhenSomebodyElseAsks) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  claim("10.0.0.9", 2, none);
+  f.now += kLeaseMs - 1;
+  EXPECT_EQ(claim("10.0.0.10", 3, none).at(0), "WAIT");
+  f.now += 2;
+  EXPECT_EQ(claim("10.0.0.10", 3, none).at(0), "CLAIMED");
+  EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.10"));
+}
+
+TEST_F(ClaimFunctions, ARenewedClaimLivesOn) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  f.now += kLeaseMs - 1;
+  EXPECT_THAT(f("renew", {run, "10.0.0.8", token(1)}),
+              ElementsAre("VIEW", "staged", "1", "0", "0"));
+  f.now += kLeaseMs - 1;
+  f.hold(run, "10.0.0.9", none);
+  EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
+}
+
+TEST_F(ClaimFunctions, RenewTellsWhichTokensAreLost) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  f.now += kLeaseMs + 1;
+  f.hold(run, "10.0.0.9", none);
+  EXPECT_THAT(f("renew", {run, "10.0.0.8", token(1)}),
+              ElementsAre("VIEW", "staged", "1", "0", "0", token(1)));
+}
+
+TEST_F(ClaimFunctions, ALapsedTokenStillLetsTheHostKeepWhatItVerified) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  f.now += kLeaseMs + 1;
+  f.hold(run, "10.0.0.9", none);
+  f.complete(run, "10.0.0.8", token(1), "good", bits(8, {3}));
+  EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.8"}), bits(8, {3}));
+  EXPECT_EQ(f.one({"HEXISTS", "sync:uploads", kOrigin}), "0");
+}
+
+TEST_F(ClaimFunctions, AWaitingHostIsWokenWhenASlotIsFree) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  claim("10.0.0.9", 2, none);
+  claim("10.0.0.10", 3, none);
+  EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.10"}), "0");
+  f.complete(run, "10.0.0.8", token(1), "good", bits(8, {0}));
+  EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.10"}), "1");
+}
+
+TEST_F(ClaimFunctions, NobodyIsWokenForASlotThatIsTakenAgainAtOnce) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  claim("10.0.0.9", 2, none);
+  claim("10.0.0.10", 3, none);
+  f.complete(run, "10.0.0.8", token(1), "good", none, token(4), none);
+  EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.10"}), "0");
+}
+
+TEST_F(ClaimFunctions, AWaitingHostIsWokenWhenAPieceIsStagedThatItLacks) {
+  f.stage(run, {0});
+  EXPECT_EQ(claim("10.0.0.8", 1, bits(8, {0})).at(0), "WAIT");
+  EXPECT_EQ(claim("10.0.0.9", 2, bits(8, {1})).at(0), "CLAIMED");
+  EXPECT_EQ(claim("10.0.0.9", 3, bits(8, {0, 1})).at(0), "WAIT");
+  f.stage(run, {1});
+  EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.8"}), "1");
+  EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.9"}), "0");
+}
+
+TEST_F(ClaimFunctions, AsManyAreWokenAsThereAreFreeSlots) {
+  for (unsigned i = 10; i < 16; ++i) claim("10.0.0." + std::to_string(i), 100 + i, none);
+  f.stage(run, {0});
+  EXPECT_EQ(f.ask({"KEYS", "sync:wake:*"}).size(), 2U);
+}
+
+TEST_F(ClaimFunctions, AMemberThatSomebodyTookOutOfTheQueueComesBack) {
+  stage_all();
+  f.ask({"SPOP", "synchronize_queue"});
+  f.ask({"SADD", "synchronize_queue", "6.6.6.6"});
+  f.now += 10'001;
+  EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre(kOrigin));
+}
+
+// --- Blame ---
+
+TEST_F(ClaimFunctions, AFailureFirstKeepsOnlyTheAccuserAway) {
+  stage_all();
+  claim("10.0.0.8", 1, none);
+  f.complete(run, "10.0.0.8", token(1), "unreachable", none);
+  EXPECT_EQ(claim("10.0.0.8", 2, none).at(0), "WAIT");
+  EXPECT_EQ(claim("10.0.0.9", 3, none).at(0), "CLAIMED");
+  EXPECT_EQ(f.one({"HGET", "sync:errors", "10.0.0.8"}), "detail of unreachable");
+  f.now += 1001;
+  EXPECT_EQ(claim("10.0.0.8", 4, none).at(0), "CLAIMED");
+}
+
+TEST_F(ClaimFunctions, AnAccuserStaysAwayTwiceAsLongEachTime) {
+  f.hold(run, "10.0.0.5", all_bits(8));
+  claim("10.0.0.8", 1, none);
+  f.complete(run, "10.0.0.8", token(1), "unreachable", none);
+  f.now += 5001;
+  ASSERT_EQ(claim("10.0.0.8", 2, none).at(0), "CLAIMED");
+  f.complete(run, "10.0.0.8", token(2), "unreachable", none);
+  f.now += 5001;
+  EXPECT_EQ(claim("10.0.0.8", 3, none).at(0), "WAIT");
+  f.now += 5000;
+  EXPECT_EQ(claim("10.0.0.8", 3, none).at(0), "CLAIMED");
+}
+
+class BlameFunctions : public ClaimFunctions {
+ protected:
+  BlameFunctions() { f.hold(run, kAccused, all_bits(8), 8); }
+
+  void accuse(const std::string& accuser, const std::string& kind) {
+    const auto answer = claim(accuser, ++next_, none);
+    ASSERT_EQ(answer.at(0), "CLAIMED");
+    f.complete(run, accuser, token(next_), kind, none);
+  }
+
+  bool is_source(const std::string& host) {
+    const auto sources = f.members("synchronize_queue");
+    return std::find(sources.begin(), sources.end(), host) != sources.end();
+  }
+
+  static constexpr auto kAccused = "10.0.0.5";
+  unsigned next_ = 1000;
+};
+
+TEST_F(BlameFunctions, TwoHostsThatGotWrongBytesMakeAQuarantine) {
+  accuse("10.0.0.8", "corrupt");
+  EXPECT_TRUE(is_source(kAccused));
+  f.now += 5001;
+  accuse("10.0.0.8", "corrupt");
+  EXPECT_TRUE(is_source(kAccused)) << "one accuser is one, however often it accuses";
+  accuse("10.0.0.9", "corrupt");
+  EXPECT_FALSE(is_source(kAccused));
+}
+
+TEST_F(BlameFunctions, ThreeHostsThatCannotReachASourceMakeAQuarantine) {
+  accuse("10.0.0.8", "unreachable");
+  accuse("10.0.0.9", "unreachable");
+  EXPECT_TRUE(is_source(kAccused));
+  accuse("10.0.0.10", "unreachable");
+  EXPECT_FALSE(is_source(kAccused));
+}
+
+TEST_F(BlameFunctions, StrikesOfDifferentKindsDoNotAddUp) {
+  accuse("10.0.0.8", "corrupt");
+  accuse("10.0.0.9", "unreachable");
+  accuse("10.0.0.10", "refused");
+  EXPECT_TRUE(is_source(kAccused));
+}
+
+TEST_F(BlameFunctions, ABusySourceIsNotToBlame) {
+  for (int i = 10; i < 20; ++i) accuse("10.0.1." + std::to_string(i), "busy");
+  EXPECT_TRUE(is_source(kAccused));
+  EXPECT_EQ(f.one({"HLEN", "sync:errors"}), "0");
+}
+
+TEST_F(BlameFunctions, ALocalFaultBlamesNoSource) {
+  for (int i = 10; i < 20; ++i) accuse("10.0.1." + std::to_string(i), "local");
+  EXPECT_TRUE(is_source(kAccused));
+  EXPECT_EQ(f.one({"HLEN", "sync:errors"}), "10");
+  EXPECT_EQ(f.one({"HLEN", "sync:blame"}), "0");
+}
+
+TEST_F(BlameFunctions, AQuarantineEndsAfterAMinuteAndTheNextLastsTwice) {
+  for (const auto* const host : {"10.0.0.8", "10.0.0.9", "10.0.0.10"}) accuse(host, "unreachable");
+  f.now += 59'000;
+  f.hold(run, "10.0.0.77", none);
+  EXPECT_FALSE(is_source(kAccused));
+  f.now += 1001;
+  f.hold(run, "10.0.0.77", none);
+  EXPECT_TRUE(is_source(kAccused));
+  for (const auto* const host : {"10.0.0.8", "10.0.0.9", "10.0.0.10"}) accuse(host, "unreachable");
+  f.now += 119'000;
+  f.hold(run, "10.0.0.77", none);
+  EXPECT_FALSE(is_source(kAccused));
+  f.now += 1001;
+  f.hold(run, "10.0.0.77", none);
+  EXPECT_TRUE(is_source(kAccused));
+}
+
+TEST_F(BlameFunctions, ASourceOfWrongBytesOffersNothingBeforeItHasHashedItsSpool) {
+  accuse("10.0.0.8", "corrupt");
+  accuse("10.0.0.9", "corrupt");
+  f.now += 3'600'000;
+  EXPECT_THAT(f.hold(run, kAccused, all_bits(8), 8), ElementsAre("VIEW", "staging", "0", "0", "1"));
+  EXPECT_FALSE(is_source(kAccused));
+  EXPECT_EQ(f("join", {kAccused, "0"}).at(2), "1");
+  f("hold", {run, kAccused, bits(8, {0, 1}), "8", "0", "1"});
+  EXPECT_TRUE(is_source(kAccused));
+  EXPECT_EQ(f("join", {kAccused, "0"}).at(2), "0");
+}
+
+TEST_F(BlameFunctions, WhoAccusesTwoSourcesAccusesItself) {
+  accuse("10.0.0.8", "unreachable");
+  accuse("10.0.0.9", "unreachable");
+  f.hold(run, kAccused, all_bits(8), 0);
+  f.hold(run, "10.0.0.6", all_bits(8), 8);
+  accuse("10.0.0.8", "unreachable");
+  accuse("10.0.0.9", "unreachable");
+  f.hold(run, kAccused, all_bits(8), 8);
+  f.hold(run, "10.0.0.6", all_bits(8), 0);
+  accuse("10.0.0.10", "unreachable");
+  EXPECT_TRUE(is_source(kAccused)) << "only one accuser is left that has accused nobody else";
+  accuse("10.0.0.11", "unreachable");
+  accuse("10.0.0.12", "unreachable");
+  EXPECT_FALSE(is_source(kAccused));
+}
+
+TEST_F(BlameFunctions, AnAccusationIsForgottenOnceAPullSucceeds) {
+  accuse("10.0.0.8", "unreachable");
+  accuse("10.0.0.9", "unreachable");
+  f.now += 5001;
+  accuse("10.0.0.8", "good");
+  accuse("10.0.0.10", "unreachable");
+  EXPECT_TRUE(is_source(kAccused));
+}
+
+TEST_F(BlameFunctions, TheOriginIsNeverOutForLonger) {
+  f.hold(run, kAccused, none, 0);
+  stage_all();
+  for (int round = 0; round < 4; ++round) {
+    for (const auto* const host : {"10.0.0.8", "10.0.0.9", "10.0.0.10"}) {
+      accuse(host, "unreachable");
+    }
+    EXPECT_FALSE(is_source(kOrigin));
+    f.now += 5001;
+    f.hold(run, "10.0.0.77", none);
+    EXPECT_TRUE(is_source(kOrigin)) << round;
+    f.now += 60'000;
+  }
+}
+
+TEST_F(BlameFunctions, ASuspectOriginIsClearedByTheMaster) {
+  f.hold(run, kAccused, none, 0);
+  stage_all();
+  accuse("10.0.0.8", "corrupt");
+  accuse("10.0.0.9", "corrupt");
+  EXPECT_EQ(f("watch").at(5), "1");
+  f.now += 60'000;
+  f.hold(run, "10.0.0.77", none);
+  EXPECT_FALSE(is_source(kOrigin));
+  f("vouch", {run, bits(8, {0, 2})});
+  EXPECT_TRUE(is_source(kOrigin));
+  EXPECT_EQ(f("watch").at(5), "0");
+  EXPECT_EQ(f.one({"HGET", "sync:have", kOrigin}), bits(8, {0, 2}));
+}
+
+}  // namespace
+}  // namespace libsync::test

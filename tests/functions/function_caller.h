@@ -1,0 +1,69 @@
+#pragma once
+
+// Calls the functions as a program would, at times that the test chooses.
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "redis_connection.h"
+#include "test_redis.h"
+
+namespace libsync::test {
+
+/// An answer as texts: numbers as digits, nil as `(nil)`, an error as `(error) …`, an array in an
+/// array as its elements joined by commas.
+using Texts = std::vector<std::string>;
+[[nodiscard]] Texts texts_of(const RedisValue& value);
+
+/// A bitmap of `pieces` with these set.
+[[nodiscard]] std::string bits(unsigned pieces, std::initializer_list<unsigned> set);
+[[nodiscard]] std::string all_bits(unsigned pieces);
+
+class FunctionCaller {
+ public:
+  explicit FunctionCaller(TestRedis& redis, std::string prefix = "");
+
+  /// Loads the functions that are built into the programs.
+  void load();
+
+  /// FCALL libsync1_VERB 0 PREFIX NOW ARGUMENTS.
+  Texts operator()(const std::string& verb, const std::vector<std::string>& arguments = {});
+
+  /// A plain command.
+  Texts ask(const RedisCommand& command) { return texts_of(redis_.ask(command)); }
+  /// Its answer as one text.
+  std::string one(const RedisCommand& command) { return ask(command).at(0); }
+  /// The members of a set, sorted.
+  Texts members(const std::string& key);
+
+  /// Begins a run of `pieces` pieces from `origin` with `slots` upload slots.
+  Texts begin(const std::string& run, unsigned pieces, const std::string& origin = "10.0.0.1",
+              unsigned slots = 2, const std::vector<std::string>& expected = {});
+
+  /// Announces pieces; `final_one` makes the run staged.
+  enum class Last { no, yes };
+  Texts stage(const std::string& run, const std::vector<unsigned>& pieces, Last last = Last::no);
+
+  Texts hold(const std::string& run, const std::string& host, const std::string& have,
+             unsigned slots = 2);
+  Texts claim(const std::string& run, const std::string& host, const std::string& token,
+              const std::string& have, const std::string& unwanted, unsigned most = 1);
+  Texts complete(const std::string& run, const std::string& host, const std::string& token,
+                 const std::string& outcome, const std::string& have,
+                 const std::string& next_token = "", const std::string& unwanted = "");
+
+  std::int64_t now = 1'000'000'000'000;
+
+ private:
+  TestRedis& redis_;
+  std::string prefix_;
+};
+
+/// Ids that can be told apart in a failed expectation.
+[[nodiscard]] std::string run_id(unsigned number);
+[[nodiscard]] std::string token(unsigned number);
+[[nodiscard]] std::string digest(unsigned number);
+
+}  // namespace libsync::test

@@ -1,0 +1,348 @@
+// The life of a run in the functions: begin, stage, join, finish, leave, end, refuse, and what a
+// master and a person see of it.
+
+#include <gmock/gmock.h>
+
+#include "function_caller.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::Contains;
+using testing::Each;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+constexpr auto kYes = FunctionCaller::Last::yes;
+
+class RunFunctions : public testing::Test {
+ protected:
+  TestRedis redis;
+  FunctionCaller f{redis};
+  const std::string run = run_id(1);
+  const std::string none = bits(4, {});
+};
+
+TEST_F(RunFunctions, BeginStoresTheRunAndOffersNothingYet) {
+  EXPECT_THAT(f.begin(run, 4), ElementsAre("BEGUN"));
+  EXPECT_EQ(f.one({"HGET", "sync:run", "id"}), run);
+  EXPECT_EQ(f.one({"HGET", "sync:run", "state"}), "staging");
+  EXPECT_EQ(f.one({"HGET", "sync:run", "pieces"}), "4");
+  EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
+}
+
+TEST_F(RunFunctions, BeginOfTheSameRunChangesNothing) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1});
+  EXPECT_THAT(f.begin(run, 4), ElementsAre("SAME"));
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1"));
+  EXPECT_EQ(f.one({"HLEN", "sync:digests"}), "2");
+}
+
+TEST_F(RunFunctions, BeginIsRefusedWhileAnotherRunIsInProgress) {
+  f.begin(run, 4);
+  EXPECT_THAT(f.begin(run_id(2), 4), ElementsAre("BUSY", run, "/data/model.1"));
+  EXPECT_EQ(f.one({"HGET", "sync:run", "id"}), run);
+}
+
+TEST_F(RunFunctions, BeginExpectsWhoWasSeenInTheLastTenMinutes) {
+  f("join", {"10.0.0.8", "1"});
+  f.now += 9 * 60'000;
+  f("join", {"10.0.0.9", "1"});
+  f.now += 2 * 60'000;
+  EXPECT_THAT(f.begin(run, 4), ElementsAre("BEGUN", "10.0.0.9"));
+  EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.9"));
+}
+
+TEST_F(RunFunctions, BeginExpectsTheHostsThatAreNamedAndNoOthers) {
+  f("join", {"10.0.0.8", "1"});
+  EXPECT_THAT(f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6"}),
+              ElementsAre("BEGUN", "10.0.0.5", "10.0.0.6"));
+  EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.5", "10.0.0.6"));
+}
+
+TEST_F(RunFunctions, BeginWakesTheMinionsThatLinger) {
+  f("join", {"10.0.0.8", "1"});
+  f.begin(run, 4);
+  EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.8"}), "1");
+  EXPECT_GT(std::stoi(f.one({"TTL", "sync:wake:10.0.0.8"})), 0);
+}
+
+TEST_F(RunFunctions, BeginWritesTheTaskAgainOnlyIfAskedAndMissing) {
+  const auto begin_restoring = [&](const std::string& id) {
+    return f("begin", {id, "/data/model.1", "model.1", std::string(32, 'f'), "10", "10", "1",
+                       digest(0), "0", "10.0.0.1", "master", "2", "1", "0"});
+  };
+  f.begin(run, 4);
+  EXPECT_EQ(f.one({"EXISTS", "task"}), "0");
+  f("end", {run, "complete", "", "1"});
+  begin_restoring(run);
+  EXPECT_EQ(f.one({"GET", "task"}), "/data/model.1");
+  f("end", {run, "complete", "", "1"});
+  f.ask({"SET", "task", "/data/other"});
+  begin_restoring(run);
+  EXPECT_EQ(f.one({"GET", "task"}), "/data/other");
+}
+
+TEST_F(RunFunctions, StagedPiecesMakeTheOriginASource) {
+  f.begin(run, 4);
+  EXPECT_THAT(f.stage(run, {0}), ElementsAre("STAGED"));
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1"));
+  EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.1"}), bits(4, {0}));
+  EXPECT_EQ(f.one({"HGET", "sync:digests", "0"}), digest(0));
+  EXPECT_EQ(f.one({"HGET", "sync:run", "state"}), "staging");
+  f.stage(run, {1, 2, 3}, kYes);
+  EXPECT_EQ(f.one({"HGET", "sync:run", "state"}), "staged");
+  EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.1"}), all_bits(4));
+}
+
+TEST_F(RunFunctions, PushedPiecesAreServedOnlyOnceTheTargetHoldsThem) {
+  f("begin", {run, "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4", digest(0),
+              "0", "10.0.0.7", "minion", "0", "0", "0"});
+  f.stage(run, {0, 1});
+  EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
+  EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.7"}), "1");
+  f.hold(run, "10.0.0.7", bits(4, {0}));
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.7"));
+}
+
+TEST_F(RunFunctions, AMinionOnTheOriginDoesNotSpeakForTheMastersSpool) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1});
+  f.hold(run, "10.0.0.1", none, 7);
+  EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.1"}), bits(4, {0, 1}));
+  EXPECT_EQ(f.one({"HGET", "sync:slots", "10.0.0.1"}), "2");
+}
+
+TEST_F(RunFunctions, JoinTellsTheRunAndExpectsTheNewcomer) {
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
+  const auto answer = f("join", {"10.0.0.8", "1"});
+  EXPECT_EQ(answer.at(0), "RUN");
+  EXPECT_EQ(answer.at(1), "0");
+  EXPECT_THAT(answer, Contains(run));
+  EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.5", "10.0.0.8"));
+}
+
+TEST_F(RunFunctions, JoinWithoutARunNamesTheOneThatEndedLast) {
+  EXPECT_THAT(f("join", {"10.0.0.8", "1"}), ElementsAre("NONE", ""));
+  f.begin(run, 4);
+  f("end", {run, "complete", "", "1"});
+  EXPECT_THAT(f("join", {"10.0.0.8", "1"}), ElementsAre("NONE", run));
+}
+
+TEST_F(RunFunctions, TheFirstJoinOfATickGivesBackWhatAnEarlierOneClaims) {
+  f.begin(run, 4, "10.0.0.1", 1);
+  f.stage(run, {0});
+  f.claim(run, "10.0.0.8", token(1), none, none);
+  EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
+  f("join", {"10.0.0.8", "0"});
+  EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
+  f("join", {"10.0.0.8", "1"});
+  EXPECT_THAT(f.members("running_queue"), IsEmpty());
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1"));
+}
+
+TEST_F(RunFunctions, NobodyFinishesARunThatIsNotStaged) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1, 2});
+  EXPECT_THAT(f("finish", {run, "10.0.0.8", digest(0)}), ElementsAre("EARLY"));
+  EXPECT_THAT(f.members("finished_queue"), IsEmpty());
+}
+
+TEST_F(RunFunctions, NobodyFinishesWithAnotherManifest) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  EXPECT_THAT(f("finish", {run, "10.0.0.8", digest(7)}), ElementsAre("OTHER"));
+  EXPECT_THAT(f.members("finished_queue"), IsEmpty());
+}
+
+TEST_F(RunFunctions, FinishNeedsNoLeaseAndMayBeRepeated) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  EXPECT_THAT(f("finish", {run, "10.0.0.8", digest(0)}), ElementsAre("FINISHED"));
+  EXPECT_THAT(f("finish", {run, "10.0.0.8", digest(0)}), ElementsAre("FINISHED"));
+  EXPECT_THAT(f.members("finished_queue"), ElementsAre("10.0.0.8"));
+  EXPECT_EQ(f.one({"HLEN", "sync:done"}), "1");
+  EXPECT_EQ(f("join", {"10.0.0.8", "0"}).at(1), "1");
+}
+
+TEST_F(RunFunctions, AnAddressThatSomebodyElseAddsToFinishedQueueFinishesNothing) {
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.8"});
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.ask({"SADD", "finished_queue", "10.0.0.8"});
+  EXPECT_EQ(f("watch").at(3), "0");
+  EXPECT_EQ(f("join", {"10.0.0.8", "0"}).at(1), "0");
+}
+
+TEST_F(RunFunctions, WhoLeavesAltogetherHasNothingAndHasNotFinished) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.hold(run, "10.0.0.8", all_bits(4));
+  f("finish", {run, "10.0.0.8", digest(0)});
+  EXPECT_THAT(f("leave", {run, "10.0.0.8", "all", "disk wiped"}), ElementsAre("LEFT"));
+  EXPECT_THAT(f.members("finished_queue"), IsEmpty());
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1"));
+  EXPECT_EQ(f.one({"HGET", "sync:errors", "10.0.0.8"}), "disk wiped");
+}
+
+TEST_F(RunFunctions, WhoGivesBackItsClaimsGoesOnServing) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.hold(run, "10.0.0.8", bits(4, {0}));
+  f.claim(run, "10.0.0.8", token(1), bits(4, {0}), bits(4, {0}));
+  f("leave", {run, "10.0.0.8", "claims", ""});
+  EXPECT_THAT(f.members("running_queue"), IsEmpty());
+  EXPECT_THAT(f.members("synchronize_queue"), UnorderedElementsAre("10.0.0.1", "10.0.0.8"));
+  EXPECT_EQ(f.one({"HEXISTS", "sync:errors", "10.0.0.8"}), "0");
+}
+
+TEST_F(RunFunctions, EndDeletesEverythingOfTheRunInOneStep) {
+  f.ask({"SET", "task", "/data/model.1"});
+  f.ask({"INCR", "lookup"});
+  f("join", {"10.0.0.8", "1"});
+  f.begin(run, 4);
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.claim(run, "10.0.0.8", token(1), none, none);
+  f.claim(run, "10.0.0.9", token(2), none, all_bits(4));
+  f("finish", {run, "10.0.0.8", digest(0)});
+  EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED"));
+  f.ask({"DEL", "sync:wake:10.0.0.8"});
+  EXPECT_THAT(f.ask({"KEYS", "*"}),
+              UnorderedElementsAre("sync:minions", "sync:events", "sync:last"));
+}
+
+TEST_F(RunFunctions, EndNamesTheLaggardsAndKeepsASummary) {
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6", "10.0.0.7"});
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f("finish", {run, "10.0.0.6", digest(0)});
+  EXPECT_THAT(f("end", {run, "deadline", "why", "1"}),
+              ElementsAre("ENDED", "10.0.0.5", "10.0.0.7"));
+  EXPECT_THAT(f.ask({"HMGET", "sync:last", "run", "outcome", "reason", "finished", "expected"}),
+              ElementsAre(run, "deadline", "why", "1", "3"));
+}
+
+TEST_F(RunFunctions, EndLeavesATaskThatTheOperatorHasSetMeanwhile) {
+  f.ask({"SET", "task", "/data/model.2"});
+  f.begin(run, 4);
+  f("end", {run, "complete", "", "1"});
+  EXPECT_EQ(f.one({"GET", "task"}), "/data/model.2");
+}
+
+TEST_F(RunFunctions, EndLeavesTheTaskIfItHoldsAnotherPayloadNow) {
+  f.ask({"SET", "task", "/data/model.1"});
+  f.begin(run, 4);
+  f("end", {run, "complete", "", "0"});
+  EXPECT_EQ(f.one({"GET", "task"}), "/data/model.1");
+  EXPECT_EQ(f.one({"EXISTS", "lookup"}), "0");
+}
+
+TEST_F(RunFunctions, ARefusedTaskIsTakenOutAndRecorded) {
+  f.ask({"SET", "task", "/etc/shadow"});
+  f.ask({"INCR", "lookup"});
+  EXPECT_THAT(f("refuse", {"/etc/shadow", "outside"}), ElementsAre("REFUSED"));
+  EXPECT_EQ(f.one({"EXISTS", "task"}), "0");
+  EXPECT_EQ(f.one({"EXISTS", "lookup"}), "0");
+  EXPECT_THAT(f.ask({"HMGET", "sync:last", "path", "outcome", "reason"}),
+              ElementsAre("/etc/shadow", "refused", "outside"));
+}
+
+TEST_F(RunFunctions, ATaskThatWasSetAfterTheRefusedOneStays) {
+  f.ask({"SET", "task", "/data/good"});
+  EXPECT_THAT(f("refuse", {"/etc/shadow", "outside"}), ElementsAre("CHANGED"));
+  EXPECT_EQ(f.one({"GET", "task"}), "/data/good");
+}
+
+TEST_F(RunFunctions, ACallForAnotherRunChangesNothingAndSaysSo) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.claim(run, "10.0.0.8", token(1), none, none);
+  const auto before = f("status");
+  const auto old = run_id(2);
+  const auto blank = bits(4, {});
+  for (const auto& id : {old, std::string()}) {
+    EXPECT_THAT(f.stage(id, {0}), ElementsAre("STALE"));
+    EXPECT_THAT(f.hold(id, "10.0.0.8", all_bits(4)), ElementsAre("STALE"));
+    EXPECT_THAT(f.claim(id, "10.0.0.8", token(2), blank, blank), ElementsAre("STALE"));
+    EXPECT_THAT(f.complete(id, "10.0.0.8", token(1), "good", all_bits(4)), ElementsAre("STALE"));
+    EXPECT_THAT(f("renew", {id, "10.0.0.8", token(1)}), ElementsAre("STALE"));
+    EXPECT_THAT(f("finish", {id, "10.0.0.8", digest(0)}), ElementsAre("STALE"));
+    EXPECT_THAT(f("leave", {id, "10.0.0.8", "all", "x"}), ElementsAre("STALE"));
+    EXPECT_THAT(f("end", {id, "complete", "", "1"}), ElementsAre("STALE"));
+    EXPECT_THAT(f("vouch", {id, blank}), ElementsAre("STALE"));
+    EXPECT_THAT(f("overtake", {id}), ElementsAre("STALE"));
+    EXPECT_THAT(f("digests", {id, "0"}), ElementsAre("STALE"));
+  }
+  EXPECT_EQ(f("status"), before);
+}
+
+TEST_F(RunFunctions, WatchTellsTheMasterHowTheRunStands) {
+  f.ask({"SET", "task", "/data/model.2"});
+  EXPECT_THAT(f("watch"), ElementsAre("LOOK", "/data/model.2", testing::_, "0", "0", "0"));
+  const auto began = std::to_string(f.now);
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6"});
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f("finish", {run, "10.0.0.5", digest(0)});
+  f.now += 5000;
+  f("overtake", {run});
+  const auto overtaken = std::to_string(f.now);
+  f.now += 5000;
+  f("overtake", {run});
+  EXPECT_THAT(f("watch"),
+              ElementsAre("LOOK", "/data/model.2", std::to_string(f.now), "1", "2", "0", "2", began,
+                          began, overtaken, run, "staged", "/data/model.1", "10.0.0.1"));
+}
+
+TEST_F(RunFunctions, DigestsAreToldOfWhatHasBeenAnnounced) {
+  f.begin(run, 4);
+  f.stage(run, {1, 3});
+  EXPECT_THAT(f("digests", {run, "0", "1", "2", "3"}),
+              ElementsAre("DIGESTS", "1", digest(1), "3", digest(3)));
+}
+
+TEST_F(RunFunctions, StatusShowsEveryHostOnce) {
+  f("join", {"10.0.0.9", "1"});
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.8"});
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.claim(run, "10.0.0.8", token(1), none, none);
+  const auto answer = f("status");
+  const auto hosts = Texts(answer.begin() + 7, answer.end());
+  ASSERT_EQ(hosts.size(), 4U);
+  EXPECT_TRUE(hosts.at(0).starts_with("10.0.0.1,0,0,1,")) << hosts.at(0);
+  EXPECT_TRUE(hosts.at(1).starts_with("10.0.0.5,0,0,0,")) << hosts.at(1);
+  EXPECT_TRUE(hosts.at(2).starts_with("10.0.0.8,0,1,0,")) << hosts.at(2);
+  EXPECT_TRUE(hosts.at(3).starts_with("10.0.0.9,0,0,0,")) << hosts.at(3);
+}
+
+TEST_F(RunFunctions, APrefixKeepsTwoFleetsApart) {
+  FunctionCaller g{redis, "blue:"};
+  f.begin(run, 4);
+  EXPECT_THAT(g("join", {"10.0.0.8", "1"}), ElementsAre("NONE", ""));
+  g.begin(run_id(2), 4);
+  g.stage(run_id(2), {0});
+  g.claim(run_id(2), "10.0.0.8", token(1), none, none);
+  g("finish", {run_id(2), "10.0.0.8", digest(0)});
+  EXPECT_EQ(f.one({"HGET", "sync:run", "id"}), run);
+  EXPECT_EQ(f.one({"SCARD", "running_queue"}), "0");
+  EXPECT_EQ(f.one({"SCARD", "blue:running_queue"}), "1");
+  f("end", {run, "complete", "", "1"});
+  EXPECT_EQ(f.one({"HGET", "blue:sync:run", "id"}), run_id(2));
+}
+
+TEST_F(RunFunctions, TheClockOfRedisIsTakenWhereNoTimeIsPassed) {
+  const auto answer = f.ask({"FCALL", "libsync1_watch", "0", "", ""});
+  const auto clock = f.ask({"TIME"});
+  EXPECT_NEAR(std::stod(answer.at(2)) / 1000, std::stod(clock.at(0)), 5);
+}
+
+TEST_F(RunFunctions, AHandLoadedCopyIsTheSameLibrary) {
+  const auto printed = test::run({std::string(PROGRAM_FOLDER "/sync-master"), "functions"});
+  ASSERT_EQ(printed.status, 0) << printed.errors;
+  f.ask({"FUNCTION", "FLUSH"});
+  EXPECT_EQ(redis.cli({"-x", "function", "load", "replace"}, printed.output), "libsync1");
+  EXPECT_THAT(f.begin(run_id(1), 4), ElementsAre("BEGUN"));
+}
+
+}  // namespace
+}  // namespace libsync::test
