@@ -70,7 +70,7 @@ std::optional<DownloadEnd> Download::step() {
     transfer_.end_all();
     return RunGone{};
   }
-  if (is_finished_ && ledger_.size() == 0) {
+  if (is_finished_ && ledger_.size() == 0 && !probe_.is_running() && !has_news()) {
     return Published{fed_by_, wire_bytes_,
                      std::chrono::duration_cast<Duration>(clock_.now() - started_), view_.sources,
                      view_.finished};
@@ -113,8 +113,7 @@ void Download::take(const TransferEvent& event) {
         "this host offers nothing to others, since its own rsync daemon does not serve it: {}",
         *fault);
   } else {
-    offered_slots_ = slots();
-    report_due_ = clock_.now();
+    is_served_ = true;
   }
 }
 
@@ -181,13 +180,13 @@ void Download::report() {
   const auto now = clock_.now();
   const bool is_cleared = is_suspect_ && !placement_.is_rechecking();
   if (is_cleared) report_due_ = now;
-  if (!report_due_ && placement_.servable().bitmap() != reported_) {
-    report_due_ = std::max(now, reported_at_ + kReportEvery);
-  }
+  if (!report_due_ && has_news()) report_due_ = std::max(now, reported_at_ + kReportEvery);
   if (!report_due_ || now < *report_due_) return;
-  const auto outcome = coordinator_.hold(run_.id, options_.self, holdings(), offered_slots_,
+  const auto offered = slots_to_offer();
+  const auto outcome = coordinator_.hold(run_.id, options_.self, holdings(), offered,
                                          is_cleared ? Clearance::cleared : Clearance::none);
   reported_ = placement_.servable().bitmap();
+  reported_slots_ = offered;
   reported_at_ = now;
   report_due_.reset();
   if (is_cleared) is_suspect_ = false;
@@ -196,6 +195,15 @@ void Download::report() {
   } else {
     is_gone_ = true;
   }
+}
+
+bool Download::has_news() const {
+  return placement_.servable().bitmap() != reported_ || slots_to_offer() != reported_slots_;
+}
+
+// Whoever pulls pieces from here may need the manifest as well.
+unsigned Download::slots_to_offer() const {
+  return is_served_ && placement_.has_manifest() ? slots() : 0;
 }
 
 void Download::renew() {
@@ -350,7 +358,7 @@ void Download::advance() {
 void Download::offer_if_served() {
   // Where the master fills this very spool, the master offers it.
   if (feed_ == Feed::delivered && run_.origin_kind == OriginKind::master) return;
-  if (offered_slots_ == 0 && !probe_.is_running()) probe_.start(spool_.incoming_folder());
+  if (!is_served_ && !probe_.is_running()) probe_.start(spool_.incoming_folder());
 }
 
 Holdings Download::holdings() const {

@@ -29,9 +29,7 @@ Placement::Placement(const Spool& spool, RunInfo run, std::filesystem::path repo
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
     if (feed_ == Feed::delivered || found_at(piece)) undecided_.insert(piece);
   }
-  if (auto manifest = spool_.accept_manifest(spool_.manifest_path(), run_.manifest)) {
-    accept_manifest(*std::move(manifest));
-  }
+  look_for_manifest();
 }
 
 Placement::~Placement() = default;
@@ -92,6 +90,7 @@ std::vector<PieceNumber> Placement::wanted_digests() const {
 }
 
 void Placement::decide(const std::vector<StagedPiece>& pieces) {
+  if (feed_ == Feed::delivered) look_for_manifest();
   for (const auto& [piece, digest] : pieces) digests_.emplace(piece, digest);
   for (const auto piece : undecided_.members()) {
     if (digests_.contains(piece) && !being_decided_.contains(piece)) decide_one(piece);
@@ -148,6 +147,16 @@ void Placement::publish() {
             },
             [](bool) {});
       });
+}
+
+// One from an earlier attempt, or one that was delivered.
+void Placement::look_for_manifest() {
+  for (const auto& path : {spool_.manifest_path(), spool_.pushed_folder() / "manifest"}) {
+    if (assembly_) return;
+    if (auto manifest = spool_.accept_manifest(path, run_.manifest)) {
+      accept_manifest(*std::move(manifest));
+    }
+  }
 }
 
 void Placement::accept_manifest(Manifest manifest) {

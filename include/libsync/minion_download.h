@@ -94,6 +94,9 @@ class Download {
   /// What to ask for next, while `held` claims are in hand; nothing if nothing.
   [[nodiscard]] std::optional<Want> want(std::size_t held, const PieceSet& in_flight) const;
   [[nodiscard]] unsigned slots() const;
+  [[nodiscard]] unsigned slots_to_offer() const;
+  /// Whether the coordinator does not know yet what this host can serve.
+  [[nodiscard]] bool has_news() const;
 
   Coordinator& coordinator_;
   Transfer& transfer_;
@@ -106,7 +109,7 @@ class Download {
   Placement placement_;
   PullLedger ledger_;
   Probe probe_;
-  unsigned offered_slots_ = 0;
+  bool is_served_ = false;  // By this host's own daemon.
 
   bool is_gone_ = false;
   bool has_receipt_ = false;
@@ -117,7 +120,8 @@ class Download {
   Instant claim_again_;  // Not before.
   std::size_t failures_in_a_row_ = 0;
 
-  std::string reported_;  // The bitmap that the coordinator knows, since when.
+  std::string reported_;  // The bitmap and the slots that the coordinator knows, since when.
+  unsigned reported_slots_ = 0;
   Instant reported_at_;
   std::optional<Instant> report_due_;
   bool is_suspect_ = false;

@@ -105,6 +105,7 @@ class Placement {
     copied,    ///< Equal ranges of it are copied into the tree. Also: there is nothing.
   };
 
+  void look_for_manifest();
   void accept_manifest(Manifest manifest);
   void survey();
   void begin_tree();
