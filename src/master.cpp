@@ -249,7 +249,6 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Source
     auto until = std::min(next_look, next_progress);
     try {
       end = staging.step();
-      if (end) break;
       if (clock_.now() >= next_look) {
         next_look = clock_.now() + kOutagePause;
         if (!coordinator_.watch().task) break;  // Cancelled: the next move sees to it.
@@ -261,16 +260,17 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Source
       wait(clock_.now() + kOutagePause);
       continue;
     }
-    if (const auto fault = staging.take_probe_fault()) {
-      spdlog::warn(
-          "minions cannot pull from here, since this host's own rsync daemon does not serve "
-          "it: {}",
-          *fault);
-    }
     if (staging.announced() > 0 && !has_offered) {
       spdlog::info("start rsync to minion: {}", escaped(run.path));
       has_offered = true;
     }
+    if (const auto fault = staging.take_probe_fault()) {
+      spdlog::warn(
+          "minions cannot pull from here, since this host's own rsync daemon does not "
+          "serve it: {}",
+          *fault);
+    }
+    if (end) break;
     if (clock_.now() >= next_progress) {
       next_progress = clock_.now() + kProgressEvery;
       spdlog::info("staged {} of {} pieces", staging.announced(), run.cut.pieces());

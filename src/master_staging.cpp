@@ -158,7 +158,9 @@ std::optional<StagingEnd> Staging::step() {
   if (is_last_missing()) check_source();
   announce();
   if (is_gone_) return StagingGone{};
-  if (announced_.size() == run_.cut.pieces()) return StagedAll{run_.cut.stream_bytes};
+  if (announced_.size() == run_.cut.pieces() && !probe_.is_running()) {
+    return StagedAll{run_.cut.stream_bytes};
+  }
   return std::nullopt;
 }
 

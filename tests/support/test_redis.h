@@ -29,8 +29,7 @@ class TestRedis {
   RedisValue ask(const RedisCommand& command);
 
   /// The same through redis-cli, as an operator would; its output without the last newline.
-  [[nodiscard]] std::string cli(const std::vector<std::string>& words,
-                                const std::string& input = "") const;
+  std::string cli(const std::vector<std::string>& words, const std::string& input = "") const;
 
   /// Calls of commands so far, as INFO commandstats counts them, blocking ones included.
   [[nodiscard]] long calls();

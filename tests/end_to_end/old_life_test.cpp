@@ -1,0 +1,173 @@
+// What the users of the Python pair see: the five keys, the trigger, and the log lines.
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <regex>
+#include <set>
+
+#include "fleet.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::Not;
+
+class OldLife : public Fleet {
+ protected:
+  std::set<std::string> members(const std::string& key) {
+    const auto answer = redis.ask({"SMEMBERS", key});
+    std::set<std::string> all;
+    if (answer.array() == nullptr) return all;
+    for (const auto& element : *answer.array()) all.insert(*element.text());
+    return all;
+  }
+};
+
+// What is seen of a run by somebody who polls the keys as the old scripts and their users do.
+struct Seen {
+  std::map<std::string, std::set<std::string>> types;
+  std::set<std::string> running;
+  std::set<std::string> sources;
+  std::set<std::string> finished;
+  std::set<std::string> left_the_queue;
+  std::set<std::string> came_back;
+  std::string lookup;
+};
+
+TEST_F(OldLife, TheFiveKeysKeepTheirTypesAndMeaning) {
+  const auto payload = sources() / "watched";
+  write_file(payload, random_bytes(6'000'000, 1));
+  add_hosts(4);
+  std::set<std::string> addresses;
+  for (auto* const host : minions()) addresses.insert(host->address());
+  start_master({"--minions", "4", "--piece-size", "1M", "--slots", "1"});
+  start_minions({"--bwlimit", "4m", "--slots", "1"});
+  ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:minions"}) == "4"; }));
+  set_task(payload);
+
+  Seen seen;
+  const auto look = [&] {
+    for (const auto* const key :
+         {"task", "lookup", "synchronize_queue", "running_queue", "finished_queue"}) {
+      const auto type = redis.ask({"TYPE", key});
+      if (*type.text() != "none") seen.types[key].insert(*type.text());
+    }
+    const auto lookup = redis.ask({"GET", "lookup"});
+    if (lookup.text() != nullptr) seen.lookup = *lookup.text();
+    const auto queue = members("synchronize_queue");
+    for (const auto& address : seen.sources) {
+      if (!queue.contains(address)) seen.left_the_queue.insert(address);
+    }
+    for (const auto& address : queue) {
+      if (seen.left_the_queue.contains(address)) seen.came_back.insert(address);
+    }
+    seen.sources.insert(queue.begin(), queue.end());
+    seen.running.merge(members("running_queue"));
+    seen.finished.merge(members("finished_queue"));
+    return redis.cli({"exists", "task"}) == "0";
+  };
+  EXPECT_TRUE(eventually(look));
+  EXPECT_EQ(redis.cli({"exists", "task", "lookup", "synchronize_queue", "running_queue",
+                       "finished_queue"}),
+            "0");
+
+  using Types = std::set<std::string>;
+  EXPECT_EQ(seen.types["task"], Types{"string"});
+  EXPECT_EQ(seen.types["lookup"], Types{"string"});
+  EXPECT_EQ(seen.types["synchronize_queue"], Types{"set"});
+  EXPECT_EQ(seen.types["running_queue"], Types{"set"});
+  EXPECT_EQ(seen.types["finished_queue"], Types{"set"});
+  EXPECT_EQ(seen.running, addresses);
+  EXPECT_EQ(seen.finished, addresses);
+  auto all_sources = addresses;
+  all_sources.insert(master().address());
+  EXPECT_EQ(seen.sources, all_sources);
+  EXPECT_TRUE(seen.left_the_queue.contains(master().address())) << "while it was busy";
+  EXPECT_TRUE(seen.came_back.contains(master().address())) << "when it was free again";
+  EXPECT_THAT(seen.lookup, testing::AnyOf("1", "2"));
+}
+
+TEST_F(OldLife, PassByPassLookupCountsLooksAndTheMasterSaysSo) {
+  const auto payload = sources() / "model.7";
+  write_file(payload, random_bytes(100'000, 1));
+  auto& host = add_host();
+  const Words options{"--minions", "1"};
+  EXPECT_THAT(master().run("sync-master", options).output,
+              ContainsRegex("^[0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9:]{8} - try to find a task\n"
+                            "[^\n]* - no task, exit\n$"));
+  set_task(payload);
+  EXPECT_THAT(master().run("sync-master", options).output,
+              ContainsRegex("^[^\n]* - try to find a task\n"
+                            "[^\n]* - file_name: " +
+                            payload.string() +
+                            ", finished_minion_count: 0\n"
+                            "[^\n]* - found new task, start rsync and set redis queue\n"
+                            "[^\n]* - start rsync to minion: " +
+                            payload.string() +
+                            "\n"
+                            "[^\n]* - rsync complete:\n"));
+  EXPECT_EQ(redis.cli({"get", "lookup"}), "1");
+  EXPECT_THAT(master().run("sync-master", options).output, HasSubstr(" - nothing to do\n"));
+  EXPECT_EQ(redis.cli({"get", "lookup"}), "2");
+
+  const auto minion = host.run("sync-minion");
+  EXPECT_EQ(minion.status, 0);
+  EXPECT_THAT(minion.output,
+              ContainsRegex("^[^\n]* - try to get a available rsync source\n"
+                            "[^\n]* - add lock to running_queue\n"
+                            "[^\n]* - start rsync from " +
+                            master().address() +
+                            "\n"
+                            "[^\n]* - START rsync:\n  syn_queue:[0-9]+\n  fin_queue:0\n\n"
+                            "[^\n]* - rsync complete:\n  received [0-9]+ bytes[^$]*"
+                            "[^\n]* - END rsync:\n  syn_queue:[0-9]+\n  fin_queue:[0-9]+\n"));
+  EXPECT_EQ(host.run("sync-minion").output, "") << "it has finished: nothing to say";
+
+  const auto last = master().run("sync-master", options);
+  EXPECT_EQ(last.status, 0);
+  EXPECT_THAT(last.output, ContainsRegex("finished_minion_count: 1\n"
+                                         "[^\n]* - mission complete, clean task and queue\n"));
+  EXPECT_EQ(redis.cli({"exists", "task", "lookup", "synchronize_queue", "running_queue",
+                       "finished_queue"}),
+            "0");
+  expect_published(host, payload);
+}
+
+TEST_F(OldLife, AnOldMinionThatIsStillRunningFinishesNothing) {
+  const auto payload = sources() / "mixed";
+  write_file(payload, random_bytes(100'000, 1));
+  auto& host = add_host();
+  set_task(payload);
+  EXPECT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  // What the Python minion does: it pops a source, and adds itself and the source to both sets.
+  redis.cli({"spop", "synchronize_queue"});
+  redis.cli({"sadd", "finished_queue", master().address(), "10.1.1.1"});
+  redis.cli({"sadd", "synchronize_queue", "10.1.1.1"});
+  EXPECT_THAT(master().run("sync-master", {"--minions", "1"}).output, HasSubstr("nothing to do"));
+  redis.cli({"sadd", "synchronize_queue", master().address()});
+  EXPECT_EQ(host.run("sync-minion").status, 0);
+  expect_published(host, payload);
+  EXPECT_THAT(master().run("sync-master", {"--minions", "1"}).output,
+              HasSubstr("mission complete"));
+}
+
+TEST_F(OldLife, EveryLineBeginsWithItsTimeAndSecretsAreNeverLogged) {
+  const auto payload = sources() / "quiet";
+  write_file(payload, random_bytes(100'000, 1));
+  auto& host = add_host();
+  set_task(payload);
+  std::string all = master().run("sync-master", {"--minions", "1", "--log-level", "debug"}).output;
+  all += host.run("sync-minion", {"--log-level", "debug"}).output;
+  EXPECT_THAT(all, Not(HasSubstr("secret-of-the-tests")));
+  const std::regex line("(\\d\\d-[A-Z][a-z]{2}-\\d\\d \\d\\d:\\d\\d:\\d\\d - .*|  .*|)");
+  std::istringstream lines(all);
+  for (std::string text; std::getline(lines, text);) {
+    EXPECT_TRUE(std::regex_match(text, line)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace libsync::test
