@@ -80,7 +80,7 @@ struct Staging::Cutting {
         if (!from || stamp_of(from) != source->payload.stamps[segment.entry] ||
             !copy_range(from, segment.offset, to, offset, segment.bytes)) {
           return SourceChanged{fmt::format("'{}' changed while it was read",
-                                           escaped((source->place.shown / entry.name).string()))};
+                                           escaped(shown_path(source->place, entry).string()))};
         }
         offset += segment.bytes;
       }

@@ -171,6 +171,10 @@ bool is_same_or_below(const std::filesystem::path& path, const std::filesystem::
 
 }  // namespace
 
+std::filesystem::path shown_path(const Place& place, const Entry& entry) {
+  return entry.name.empty() ? place.shown : place.shown / entry.name;
+}
+
 Place place_in(const std::filesystem::path& folder, std::string_view name) {
   Descriptor opened(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!opened) throw_disk_failure("open the folder", folder);

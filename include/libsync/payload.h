@@ -48,6 +48,9 @@ struct Place {
   std::filesystem::path shown;  ///< For messages only.
 };
 
+/// For messages: an entry's path.
+[[nodiscard]] std::filesystem::path shown_path(const Place& place, const Entry& entry);
+
 /// `name` in `folder`, whose own path may pass through symlinks: for folders that the configuration
 /// names. Throws Failure (local) if the folder cannot be opened.
 [[nodiscard]] Place place_in(const std::filesystem::path& folder, std::string_view name);

@@ -59,7 +59,10 @@ Ran Host::run(const std::string& program, const Words& options) const {
   return test::run(command_line(folder_, program, options));
 }
 
-std::string Host::log() const { return content_of(folder_ / "program.log"); }
+std::string Host::log() const {
+  const auto path = folder_ / "program.log";
+  return std::filesystem::exists(path) ? content_of(path) : std::string();
+}
 
 Fleet::Fleet() {
   std::filesystem::create_directory(sources());

@@ -1,0 +1,216 @@
+// Verified, then visible: nothing wrong spreads, and nothing half-done is seen.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "fleet.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class Proof : public Fleet {
+ protected:
+  /// Changes one byte of a file and sets its times back, so that only its bytes tell.
+  static void rot(const std::filesystem::path& path) {
+    struct stat before {};
+    ASSERT_EQ(stat(path.c_str(), &before), 0);
+    {
+      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(5);
+      const char byte = static_cast<char>(file.get() ^ 1);
+      file.seekp(5);
+      file.put(byte);
+      ASSERT_TRUE(file.flush());
+    }
+    const timespec times[2] = {before.st_atim, before.st_mtim};
+    ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+  }
+};
+
+TEST_F(Proof, ACorruptPieceIsFoundBeforeItSpreadsAndTheSourceMendsItself) {
+  const auto payload = sources() / "rotten";
+  write_file(payload, random_bytes(4'000'000, 1));
+  add_hosts(3);
+  const Words options{"--minions", "3", "--piece-size", "1M"};
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", options).status, 0);
+  rot(master().spools().at(0) / "p00002");
+  start_minions();
+  // Two hosts have to meet the wrong bytes before the origin is asked to hash its spool again.
+  start_master(options);
+  wait_for_end();
+  std::string logs;
+  for (auto* const host : minions()) {
+    expect_published(*host, payload);
+    logs += host->log();
+  }
+  EXPECT_THAT(logs, HasSubstr(master().address() + " sent wrong bytes"));
+  EXPECT_THAT(master().log(), HasSubstr("hashing the spool again"));
+}
+
+TEST_F(Proof, ARottenCopyThatAHostServesIsFetchedAgain) {
+  const auto payload = sources() / "published";
+  write_file(payload, random_bytes(3'000'000, 1));
+  add_hosts(2);
+  auto& first = *minions().front();
+  auto& second = *minions().back();
+  const Words options{"--minions", "2", "--piece-size", "1M", "--slots", "1"};
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", options).status, 0);
+  ASSERT_EQ(first.run("sync-minion").status, 0);
+  for (const auto* const piece : {"p00000", "p00001", "p00002"}) rot(first.spools().at(0) / piece);
+  master().stop_daemon();
+  second.start("sync-minion", {"--linger", "60s"});
+  ASSERT_TRUE(
+      eventually([&] { return second.log().find("sent wrong bytes") != std::string::npos; }));
+  EXPECT_FALSE(std::filesystem::exists(second.repo() / "published"));
+  master().start_daemon();
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(second.repo() / "published"); }));
+  expect_published(second, payload);
+}
+
+TEST_F(Proof, AReaderOfAFileSeesTheOldOneOrTheNewOne) {
+  auto& host = add_host();
+  const auto payload = sources() / "file";
+  const std::string old_content(2'000'000, 'o');
+  const std::string new_content(3'000'000, 'n');
+  write_file(payload, old_content);
+  write_file(host.repo() / "file", old_content);
+  std::atomic<bool> is_over = false;
+  std::atomic<int> torn = 0;
+  std::atomic<int> reads = 0;
+  std::thread reader([&] {
+    while (!is_over) {
+      std::ifstream file(host.repo() / "file", std::ios::binary);
+      const std::string content{std::istreambuf_iterator<char>(file), {}};
+      if (content != old_content && content != new_content) ++torn;
+      ++reads;
+    }
+  });
+  write_file(payload, new_content);
+  start_master({"--minions", "1", "--piece-size", "1M"});
+  start_minions();
+  set_task(payload);
+  wait_for_end();
+  is_over = true;
+  reader.join();
+  EXPECT_EQ(torn, 0);
+  EXPECT_GT(reads, 10);
+  expect_published(host, payload);
+}
+
+TEST_F(Proof, AReaderOfAFolderSeesTheOldOneOrTheNewOne) {
+  auto& host = add_host();
+  const auto payload = sources() / "folder";
+  const auto fill = [](const std::filesystem::path& folder, const std::string& version) {
+    for (int i = 0; i < 50; ++i) write_file(folder / std::to_string(i), version);
+  };
+  fill(host.repo() / "folder", "old");
+  fill(payload, "new");
+  std::atomic<bool> is_over = false;
+  std::atomic<int> torn = 0;
+  std::set<std::string> seen;
+  std::thread reader([&] {
+    while (!is_over) {
+      // Relative to the folder that one look-up found: what is in it must be of one version.
+      const int folder = open((host.repo() / "folder").c_str(), O_RDONLY | O_DIRECTORY);
+      if (folder < 0) {
+        ++torn;
+        continue;
+      }
+      std::set<std::string> versions;
+      for (int i = 0; i < 50; ++i) {
+        const int file = openat(folder, std::to_string(i).c_str(), O_RDONLY);
+        char text[4] = {};
+        // The old folder is deleted once it has been replaced: what is still there is all old.
+        if (file >= 0 && read(file, text, 3) == 3) versions.insert(text);
+        if (file >= 0) close(file);
+      }
+      if (versions.size() > 1) ++torn;
+      seen.merge(versions);
+      close(folder);
+    }
+  });
+  start_master({"--minions", "1"});
+  start_minions();
+  set_task(payload);
+  wait_for_end();
+  EXPECT_TRUE(eventually([&] { return content_of(host.repo() / "folder" / "7") == "new"; }));
+  is_over = true;
+  reader.join();
+  EXPECT_EQ(torn, 0);
+  EXPECT_TRUE(seen.contains("old"));
+  expect_published(host, payload);
+}
+
+TEST_F(Proof, ASourceThatKeepsChangingIsRefused) {
+  const auto payload = sources() / "growing";
+  write_file(payload, random_bytes(30'000'000, 1));
+  auto& host = add_host();
+  std::atomic<bool> is_over = false;
+  std::thread writer([&] {
+    std::ofstream file(payload, std::ios::app | std::ios::binary);
+    while (!is_over) file << "more" << std::flush;
+  });
+  set_task(payload);
+  const auto ran = master().run("sync-master", {"--minions", "1", "--piece-size", "1M"});
+  is_over = true;
+  writer.join();
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.output, HasSubstr("growing' changed while it was read: trying again in 5 s"));
+  EXPECT_THAT(ran.output,
+              HasSubstr("changed while it was read, 3 times: set the task when the source "
+                        "is complete"));
+  EXPECT_EQ(redis.cli({"exists", "task"}), "0");
+  EXPECT_EQ(redis.cli({"hget", "sync:last", "outcome"}), "refused");
+  EXPECT_EQ(host.run("sync-minion").status, 0);
+  EXPECT_FALSE(std::filesystem::exists(host.repo() / "growing"));
+  EXPECT_TRUE(host.spools().empty()) << "nothing was left of it";
+}
+
+TEST_F(Proof, ASourceThatChangesOnceIsDistributedAsItIsThen) {
+  const auto payload = sources() / "settling";
+  write_file(payload / "one", random_bytes(20'000'000, 1));
+  auto& host = add_host();
+  start_master({"--minions", "1", "--piece-size", "1M"});
+  start_minions();
+  set_task(payload);
+  ASSERT_TRUE(eventually([&] { return redis.cli({"exists", "sync:run"}) == "1"; }));
+  write_file(payload / "two", "appeared while the folder was read, or after it");
+  wait_for_end();
+  // Whichever it was: seen as changed, or complete as it was and then distributed again.
+  ASSERT_TRUE(eventually([&] {
+    return redis.cli({"exists", "task", "sync:run"}) == "0" &&
+           redis.cli({"hget", "sync:last", "outcome"}) == "complete";
+  }));
+  expect_published(host, payload);
+}
+
+TEST_F(Proof, APublishedCopyMayBeWrittenToWithoutHarmToOthers) {
+  const auto payload = sources() / "shared";
+  write_file(payload, random_bytes(2'000'000, 1));
+  add_hosts(2);
+  auto& first = *minions().front();
+  auto& second = *minions().back();
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "2", "--piece-size", "1M"}).status, 0);
+  ASSERT_EQ(first.run("sync-minion").status, 0);
+  write_file(first.repo() / "shared", "scribbled over in place");
+  const auto ran = second.run("sync-minion");
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_THAT(ran.output, Not(HasSubstr("wrong bytes")));
+  expect_published(second, payload);
+}
+
+}  // namespace
+}  // namespace libsync::test
