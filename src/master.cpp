@@ -77,7 +77,7 @@ ExitStatus Master::tick() {
     wait(std::min(linger_.end(), clock_.now() + kLookEvery));
   }
   if (has_looked_ && !has_task_) spdlog::info("no task, exit");
-  return status_;
+  return stop_.requested() ? ExitStatus::done : status_;
 }
 
 Master::Pace Master::visit() {

@@ -11,9 +11,11 @@
 namespace libsync {
 namespace {
 
-// A new run wakes us; this is for a wake-up that was lost, and keeps the calls of an idle minion
-// below two a second: one to listen, half a one to join.
-constexpr Duration kLookEvery{2000};
+// A new run wakes us; these are for a wake-up that was lost. They keep the commands that an idle
+// minion costs Redis below two a second, those that the functions issue themselves included: half a
+// one to listen, and five for every join.
+constexpr std::chrono::seconds kListenFor{2};
+constexpr Duration kLookEvery{4000};
 constexpr Duration kOutagePause{1000};
 // A full disk, or a source without its daemon: somebody may be at it.
 constexpr Duration kFailurePause{10'000};
@@ -39,7 +41,6 @@ ExitStatus Minion::tick() {
     auto pause = kLookEvery;
     try {
       seen = visit();
-      if (seen == Visit::idle) coordinator_.listen(self_);
       told_.clear();
       failing_.reset();
     } catch (const Failure& failure) {
@@ -53,15 +54,26 @@ ExitStatus Minion::tick() {
       continue;
     }
     if (linger_.is_over(clock_.now())) break;
-    const auto until = std::min(linger_.end(), clock_.now() + pause);
-    while (!stop_.requested() && clock_.now() < until && !coordinator_.has_been_woken()) {
-      std::vector<int> descriptors;
-      if (coordinator_.wake_descriptor() >= 0)
-        descriptors.push_back(coordinator_.wake_descriptor());
-      wait(until, std::move(descriptors));
-    }
+    wait_for_wake(std::min(linger_.end(), clock_.now() + pause));
   }
   return stop_.requested() ? ExitStatus::done : failing_.value_or(status_);
+}
+
+// Listening ends by itself every now and then, with or without a wake-up; only a visit can tell.
+void Minion::wait_for_wake(Instant until) {
+  while (!stop_.requested() && clock_.now() < until) {
+    try {
+      coordinator_.listen(self_, kListenFor);
+    } catch (const Failure&) {
+      return wait(until);  // The next visit says what is wrong.
+    }
+    const auto listening_since = clock_.now();
+    std::vector<int> descriptors;
+    if (coordinator_.wake_descriptor() >= 0) descriptors.push_back(coordinator_.wake_descriptor());
+    wait(until, std::move(descriptors));
+    const bool has_ended = coordinator_.has_been_woken();
+    if (has_ended && clock_.now() - listening_since < kListenFor) return;
+  }
 }
 
 Minion::Visit Minion::visit() {

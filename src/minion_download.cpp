@@ -17,13 +17,13 @@ namespace {
 // there is; more often, and Redis is asked more than it gains anybody.
 constexpr Duration kReportEvery{100};
 // A wake-up that was lost costs no more than this.
-constexpr Duration kLookEvery{1000};
+constexpr std::chrono::seconds kLookEvery{1};
 constexpr Duration kProgressEvery{30'000};
 
 // Failures in a row, without a piece between them, after which this host gives up for this tick:
-// one dead source is met once, since its accuser is kept away from it; five in a row are no
+// one dead source is met once, since its accuser is kept away from it; four in a row are no
 // accident.
-constexpr std::size_t kFailuresAtMost = 5;
+constexpr std::size_t kFailuresAtMost = 4;
 constexpr std::size_t kRefusalsAtMost = 3;
 constexpr Duration kFirstBackOff{200};
 
@@ -47,8 +47,11 @@ Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
       ledger_(run.cut.pieces()),
       probe_(transfer, state, options_.self),
       claim_again_(clock.now()),
+      reported_(PieceSet(run.cut.pieces()).bitmap()),
       renewal_due_(clock.now() + LeaseTerms::renewal),
-      look_due_(clock.now()),
+
+      digests_due_(clock.now()),
+      check_due_(clock.now()),
       started_(clock.now()),
       progress_due_(clock.now() + kProgressEvery) {
   offer_if_served();
@@ -58,7 +61,7 @@ std::optional<DownloadEnd> Download::step() {
   for (const auto& event : transfer_.collect()) take(event);
   placement_.collect();
   for (const auto& judgement : placement_.judgements()) take(judgement);
-  if (coordinator_.has_been_woken()) claim_again_ = look_due_ = clock_.now();
+  if (coordinator_.has_been_woken()) claim_again_ = digests_due_ = check_due_ = clock_.now();
   complete_pulls();
   seek_digests();
   report();
@@ -66,16 +69,18 @@ std::optional<DownloadEnd> Download::step() {
   claim();
   advance();
   log_progress();
-  if (is_gone_) {
+  const bool is_told = ledger_.size() == 0 && !probe_.is_running() && !has_news();
+  if (is_finished_ && (is_told || is_gone_)) {
     transfer_.end_all();
-    return RunGone{};
-  }
-  if (is_finished_ && ledger_.size() == 0 && !probe_.is_running() && !has_news()) {
     return Published{fed_by_, wire_bytes_,
                      std::chrono::duration_cast<Duration>(clock_.now() - started_), view_.sources,
                      view_.finished};
   }
-  coordinator_.listen(options_.self);
+  if (is_gone_) {
+    transfer_.end_all();
+    return RunGone{};
+  }
+  coordinator_.listen(options_.self, kLookEvery);
   return std::nullopt;
 }
 
@@ -90,7 +95,8 @@ Instant Download::next_due() const {
   if (report_due_) due = std::min(due, *report_due_);
   // A claim that was put off by a failure; a wake-up ends any other wait.
   if (claim_again_ > clock_.now()) due = std::min(due, claim_again_);
-  if (look_due_ > clock_.now()) due = std::min(due, look_due_);
+  if (digests_due_ > clock_.now()) due = std::min(due, digests_due_);
+  if (check_due_ > clock_.now()) due = std::min(due, check_due_);
   return due;
 }
 
@@ -168,12 +174,16 @@ void Download::back_off(PullEnd end, const std::string& detail) {
 }
 
 void Download::seek_digests() {
-  if (clock_.now() < look_due_ || is_finished_) return;
+  if (clock_.now() < digests_due_ || is_finished_) return;
   const auto wanted = placement_.wanted_digests();
   if (!wanted.empty()) placement_.decide(coordinator_.digests(run_.id, wanted));
   placement_.decide({});
-  // What has not been announced yet wakes us when it is; what is delivered here does not.
-  if (!wanted.empty()) look_due_ = clock_.now() + kLookEvery;
+  // What has not been announced or delivered yet: soon at first, since a small payload is staged in
+  // a moment.
+  const bool is_delivered = feed_ == Feed::delivered && !placement_.in_place().is_complete();
+  if (placement_.wanted_digests().empty() && !is_delivered) return;
+  digests_due_ = clock_.now() + digests_pause_;
+  digests_pause_ = std::min<Duration>(digests_pause_ * 2, kLookEvery);
 }
 
 void Download::report() {
@@ -238,7 +248,8 @@ void Download::take(const ClaimOutcome& outcome) {
     start_pull(claimed->claim);
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     take(wait->view);
-    claim_again_ = clock_.now() + kLookEvery;
+    // A wake-up, or the end of listening, comes before this.
+    claim_again_ = clock_.now() + 2 * kLookEvery;
   } else if (const auto* const unusable = std::get_if<Unusable>(&outcome)) {
     const auto detail = fmt::format(
         "the source '{}' is no address within --peers: correct --peers, "
@@ -322,22 +333,22 @@ void Download::advance() {
   if (is_gone_) return;
   if (placement_.is_gathered()) {
     placement_.complete();
-    look_due_ = clock_.now();
+    check_due_ = clock_.now();
   }
-  const bool is_due = clock_.now() >= look_due_;
+  const bool is_due = clock_.now() >= check_due_;
   if (placement_.is_completed() && is_due) {
     // Nothing is published for a run that has been cancelled, or whose source has changed.
-    look_due_ = clock_.now() + kLookEvery;
+    check_due_ = clock_.now() + kLookEvery;
     const auto outcome = coordinator_.renew(run_.id, options_.self, {});
     const auto* const renewed = std::get_if<Renewed>(&outcome);
     if (renewed == nullptr) {
       is_gone_ = true;
     } else if (renewed->view.state == RunState::staged) {
-      look_due_ = clock_.now();
+      check_due_ = clock_.now();
       placement_.publish();
     }
   } else if (placement_.is_published() && !is_finished_ && is_due) {
-    look_due_ = clock_.now() + kLookEvery;
+    check_due_ = clock_.now() + kLookEvery;
     if (!has_receipt_) state_.write_receipt(options_.repo / run_.name, run_.manifest);
     has_receipt_ = true;
     switch (coordinator_.finish(run_.id, options_.self, run_.manifest)) {

@@ -301,10 +301,10 @@ void RedisCoordinator::leave(const RunId& run, const Address& host, Retreat retr
   static_cast<void>(is_for_us(answer, "LEFT"));
 }
 
-void RedisCoordinator::listen(const Address& host) {
+void RedisCoordinator::listen(const Address& host, std::chrono::seconds patience) {
   if (listening_) return;
-  // One second at most, so that a wake-up which was lost costs no more than that.
-  wakes_.send({"BLPOP", options_.prefix + "sync:wake:" + host.text(), "1"});
+  wakes_.send(
+      {"BLPOP", options_.prefix + "sync:wake:" + host.text(), std::to_string(patience.count())});
   listening_ = true;
 }
 

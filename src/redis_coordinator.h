@@ -65,7 +65,7 @@ class RedisCoordinator final : public Coordinator {
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
 
-  void listen(const Address& host) override;
+  void listen(const Address& host, std::chrono::seconds patience) override;
   [[nodiscard]] int wake_descriptor() const override;
   [[nodiscard]] bool has_been_woken() override;
 

@@ -351,9 +351,9 @@ class Coordinator {
 
   // --- Waking ---
 
-  /// Begins to listen for a wake-up of `host`, unless it does already. Ends by itself after a
-  /// second.
-  virtual void listen(const Address& host) = 0;
+  /// Begins to listen for a wake-up of `host`, unless it does already. Ends by itself after
+  /// `patience`, so that a wake-up which was lost costs no more than that.
+  virtual void listen(const Address& host, std::chrono::seconds patience) = 0;
 
   /// Readable when listening has ended, by a wake-up or by itself. -1 while not listening.
   [[nodiscard]] virtual int wake_descriptor() const = 0;

@@ -51,6 +51,7 @@ class Minion {
   void clear_suspicion(const RunInfo& run);
   void sweep(const RunId& run, const std::optional<Fingerprint>& kept) const;
   void sweep_ended(const RunId& ended);
+  void wait_for_wake(Instant until);
   void wait(Instant until, std::vector<int> descriptors = {});
   void tell_once(const std::string& line);
 

@@ -126,7 +126,9 @@ class Download {
   std::optional<Instant> report_due_;
   bool is_suspect_ = false;
   Instant renewal_due_;
-  Instant look_due_;  // At digests that we miss, and at the state of the run.
+  Instant digests_due_;  // Of what may be here already.
+  Duration digests_pause_{20};
+  Instant check_due_;  // Of the run, before publishing and finishing.
 
   Instant started_;
   Instant progress_due_;

@@ -59,6 +59,7 @@ local AVOID_MS = 5000           -- an accuser keeps away from the accused; doubl
 local AVOID_ORIGIN_MS = 1000    -- the origin may be the only source there is
 local AVOID_BUSY_MS = 300       -- a source with all connections taken: somebody there has to finish
 local AVOID_MAX_MS = 60000
+local AVOID_MAX_ORIGIN_MS = 5000
 local QUARANTINE_MS = 60000     -- doubles each time
 local QUARANTINE_MAX_MS = 1800000
 local QUARANTINE_ORIGIN_MS = 5000
@@ -248,10 +249,10 @@ end
 -- A failure first keeps only the accuser away. Distinct accusers make a quarantine. Whoever accuses
 -- two sources or more accuses itself: its strikes are withdrawn, and new ones do not count.
 
-local function keep_away(k, accuser, source, base, now)
+local function keep_away(k, accuser, source, base, most, now)
   local field = 'avoid ' .. accuser .. ' ' .. source
   local times = tonumber(string.match(redis.call('HGET', k.blame, field) or '', ' (%d+)$') or 0) + 1
-  local away = math.min(base * 2 ^ math.min(times - 1, 10), AVOID_MAX_MS)
+  local away = math.min(base * 2 ^ math.min(times - 1, 10), most)
   redis.call('HSET', k.blame, field, string.format('%d %d', now + away, times))
 end
 
@@ -296,8 +297,9 @@ end
 
 local function accuse(k, accuser, source, kind, detail, now)
   local is_origin = redis.call('HGET', k.run, 'origin') == source
-  if kind == 'busy' then return keep_away(k, accuser, source, AVOID_BUSY_MS, now) end
-  keep_away(k, accuser, source, is_origin and AVOID_ORIGIN_MS or AVOID_MS, now)
+  local most = is_origin and AVOID_MAX_ORIGIN_MS or AVOID_MAX_MS
+  if kind == 'busy' then return keep_away(k, accuser, source, AVOID_BUSY_MS, most, now) end
+  keep_away(k, accuser, source, is_origin and AVOID_ORIGIN_MS or AVOID_MS, most, now)
   redis.call('HSET', k.errors, accuser, string.sub(detail, 1, ERROR_BYTES))
   note(k, 'event', 'accused', 'host', accuser, 'source', source, 'kind', kind)
   local all = accused_by(k, accuser, source, nil)
@@ -432,7 +434,8 @@ local function claim(k, host, token, most, unwanted, now)
     if source or #hosts < sample then break end
   end
   if not source then
-    redis.call('HSET', k.waiting, host, unwanted)
+    -- For the manifest any source will do.
+    redis.call('HSET', k.waiting, host, most == 0 and string.rep('\0', #unwanted) or unwanted)
     return {'WAIT', view(k, host)}
   end
   redis.call('HDEL', k.waiting, host)

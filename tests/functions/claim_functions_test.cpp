@@ -269,6 +269,12 @@ TEST_F(ClaimFunctions, AWaitingHostIsWokenWhenAPieceIsStagedThatItLacks) {
   EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.9"}), "0");
 }
 
+TEST_F(ClaimFunctions, WhoWaitsForTheManifestAloneIsWokenByAnySource) {
+  EXPECT_EQ(f.claim(run, "10.0.0.8", token(1), none, all_bits(8), 0).at(0), "WAIT");
+  f.stage(run, {3});
+  EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.8"}), "1");
+}
+
 TEST_F(ClaimFunctions, AsManyAreWokenAsThereAreFreeSlots) {
   for (unsigned i = 10; i < 16; ++i) claim("10.0.0." + std::to_string(i), 100 + i, none);
   f.stage(run, {0});

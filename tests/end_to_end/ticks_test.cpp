@@ -1,0 +1,266 @@
+// Ticks: how they linger, step aside, wait for each other, and end.
+
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "fleet.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class Ticks : public Fleet {
+ protected:
+  std::filesystem::path make_payload(const std::string& name, std::size_t bytes = 2'000'000) {
+    write_file(sources() / name, random_bytes(bytes, static_cast<unsigned>(name.size())));
+    return sources() / name;
+  }
+
+  bool is_seen(std::size_t count) {
+    return eventually([&] {
+      return redis.cli({"zcard", "sync:minions"}) == std::to_string(count);
+    });
+  }
+
+  /// Processes of rsync that work for a host, its daemon aside.
+  static std::string pullers_of(const Host& host) {
+    return run({"pgrep", "-f", "rsync .*" + host.state().string()}).output;
+  }
+};
+
+TEST_F(Ticks, OnePassWithNothingToDoEndsQuietlyWithStatusZero) {
+  auto& host = add_host();
+  EXPECT_EQ(host.run("sync-minion").status, 0) << "before there was any master";
+  EXPECT_EQ(master().run("sync-master").status, 0);
+  const auto ran = host.run("sync-minion");
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.output, "");
+}
+
+TEST_F(Ticks, LingeringTicksDoSeveralTasksOneAfterTheOther) {
+  add_hosts(2);
+  start_minions();
+  start_master();
+  ASSERT_TRUE(is_seen(2));
+  for (const auto* const name : {"one", "two", "three"}) {
+    const auto payload = make_payload(name);
+    set_task(payload);
+    wait_for_end();
+    for (const auto* const host : minions()) expect_published(*host, payload);
+  }
+}
+
+TEST_F(Ticks, AnIdleMinionAsksRedisTwiceASecondAtMost) {
+  add_hosts(1);
+  ASSERT_EQ(master().run("sync-master").status, 0);
+  start_minions();
+  ASSERT_TRUE(is_seen(1));
+  const auto before = redis.calls();
+  constexpr int kSeconds = 6;
+  std::this_thread::sleep_for(std::chrono::seconds(kSeconds));
+  // Our own INFO is one more.
+  EXPECT_LE(redis.calls() - before, 2 * kSeconds + 1);
+}
+
+TEST_F(Ticks, ASecondTickStepsAsideWithStatusZero) {
+  add_hosts(1);
+  start_master();
+  start_minions();
+  ASSERT_TRUE(is_seen(1));
+  for (auto* const host : {&master(), minions().front()}) {
+    const auto* const program = host == &master() ? "sync-master" : "sync-minion";
+    const auto second = host->run(program);
+    EXPECT_EQ(second.status, 0);
+    EXPECT_THAT(second.output,
+                HasSubstr("another tick is at work (process " +
+                          std::to_string(host->program().pid()) + "): stepping aside"));
+    EXPECT_FALSE(host->program().has_ended());
+  }
+}
+
+TEST_F(Ticks, ATickWaitsAMomentForTheOneBeforeIt) {
+  auto& host = add_host();
+  host.start("sync-minion", {"--linger", "1s"});
+  const auto second = host.run("sync-minion");
+  EXPECT_EQ(second.status, 0);
+  EXPECT_THAT(second.output, Not(HasSubstr("stepping aside")));
+}
+
+TEST_F(Ticks, ATaskThatIsSetDuringARunWaitsAndThenRuns) {
+  add_hosts(2);
+  start_master({"--minions", "2", "--piece-size", "512K"});
+  start_minions({"--bwlimit", "2m"});
+  const auto first = make_payload("first", 4'000'000);
+  const auto second = make_payload("second");
+  set_task(first);
+  ASSERT_TRUE(eventually([&] { return redis.cli({"exists", "running_queue"}) == "1"; }));
+  set_task(second);
+  wait_for_end();
+  for (const auto* const host : minions()) {
+    expect_published(*host, first);
+    expect_published(*host, second);
+  }
+  EXPECT_THAT(master().log(), HasSubstr("another task waits"));
+}
+
+TEST_F(Ticks, ARunGivesWayToAWaitingTaskAfterItsGrace) {
+  add_hosts(1);
+  const auto first = make_payload("first");
+  const auto second = make_payload("second");
+  start_master({"--inventory", "/dev/stdin", "--minions", "2"});
+  EXPECT_EQ(master().program().wait(), 2) << "both say who is expected";
+  start_master({"--minions", "2", "--grace", "1s"});
+  start_minions();
+  set_task(first);
+  ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "finished_queue"}) == "1"; }));
+  set_task(second);
+  ASSERT_TRUE(eventually([&] {
+    return redis.cli({"hget", "sync:last", "outcome"}) == "overtaken";
+  }));
+  ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "finished_queue"}) == "1"; }));
+  expect_published(*minions().front(), second);
+  EXPECT_EQ(redis.cli({"get", "task"}), second.string());
+}
+
+TEST_F(Ticks, AnInventoryNamesTheLaggards) {
+  add_hosts(1);
+  const auto inventory = sources() / "hosts";
+  write_file(inventory,
+             "# who is expected\n" + minions().front()->address() + "  # is there\n\n127.9.9.9\n");
+  const auto payload = make_payload("partly");
+  start_master({"--inventory", inventory.string(), "--quorum", "50", "--deadline", "2s"});
+  start_minions();
+  set_task(payload);
+  wait_for_end();
+  EXPECT_THAT(master().log(), HasSubstr("ends without every host (quorum)"));
+  EXPECT_THAT(master().log(), HasSubstr("not finished: 127.9.9.9"));
+  expect_published(*minions().front(), payload);
+  master().program().signal(SIGTERM);
+  EXPECT_EQ(master().program().wait(), 0);
+}
+
+TEST_F(Ticks, WithoutItsQuorumARunWaitsBeyondItsDeadline) {
+  add_hosts(1);
+  const auto payload = make_payload("waiting");
+  const Words options{"--minions", "3", "--quorum", "60", "--deadline", "1ms"};
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", options).status, 0);
+  ASSERT_EQ(minions().front()->run("sync-minion").status, 0);
+  EXPECT_THAT(master().run("sync-master", options).output, HasSubstr("nothing to do"));
+  ASSERT_EQ(add_host().run("sync-minion").status, 0);
+  EXPECT_EQ(master().run("sync-master", options).status, 1);
+  EXPECT_EQ(redis.cli({"exists", "task"}), "0");
+}
+
+TEST_F(Ticks, DeletingTheTaskCancelsTheRun) {
+  add_hosts(2);
+  start_master({"--minions", "2", "--piece-size", "1M"});
+  start_minions({"--bwlimit", "1m"});
+  const auto payload = make_payload("cancelled", 20'000'000);
+  set_task(payload);
+  ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "running_queue"}) == "2"; }));
+  redis.cli({"del", "task"});
+  ASSERT_TRUE(eventually([&] { return redis.cli({"exists", "sync:run"}) == "0"; }));
+  EXPECT_EQ(redis.cli({"hget", "sync:last", "outcome"}), "cancelled");
+  for (const auto* const host : minions()) {
+    EXPECT_TRUE(eventually([&] { return host->spools().empty() && pullers_of(*host).empty(); }));
+    EXPECT_FALSE(std::filesystem::exists(host->repo() / "cancelled"));
+  }
+  // And the next task is done as ever.
+  const auto next = make_payload("next");
+  set_task(next);
+  wait_for_end();
+  for (const auto* const host : minions()) expect_published(*host, next);
+}
+
+TEST_F(Ticks, TheSamePathWithNewContentsIsANewTask) {
+  add_hosts(1);
+  start_master({"--minions", "1", "--piece-size", "1M"});
+  start_minions({"--bwlimit", "3m"});
+  const auto payload = make_payload("model", 4'000'000);
+  set_task(payload);
+  ASSERT_TRUE(eventually([&] { return redis.cli({"hget", "sync:run", "state"}) == "staged"; }));
+  write_file(payload, random_bytes(1'000'000, 77));
+  wait_for_end();
+  expect_published(*minions().front(), payload);
+}
+
+TEST_F(Ticks, TermEndsTheChildrenAndGivesTheClaimsBack) {
+  auto& host = add_host();
+  const auto payload = make_payload("stopped", 30'000'000);
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "4M"}).status, 0);
+  auto& program = host.start("sync-minion", {"--bwlimit", "1m"});
+  ASSERT_TRUE(eventually([&] { return !pullers_of(host).empty(); }));
+  program.signal(SIGTERM);
+  EXPECT_EQ(program.wait(), 0);
+  EXPECT_EQ(pullers_of(host), "");
+  EXPECT_EQ(redis.cli({"exists", "running_queue", "sync:claims", "sync:uploads"}), "0");
+  EXPECT_EQ(redis.cli({"smembers", "synchronize_queue"}), master().address());
+}
+
+TEST_F(Ticks, KillLeavesNoChildAndNoLock) {
+  auto& host = add_host();
+  const auto payload = make_payload("killed", 30'000'000);
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "4M"}).status, 0);
+  auto& program = host.start("sync-minion", {"--bwlimit", "1m"});
+  ASSERT_TRUE(eventually([&] { return !pullers_of(host).empty(); }));
+  program.signal(SIGKILL);
+  static_cast<void>(program.wait());
+  EXPECT_TRUE(eventually([&] { return pullers_of(host).empty(); }));
+  const auto next = host.run("sync-minion");
+  EXPECT_EQ(next.status, 0) << next.output;
+  EXPECT_THAT(next.output, Not(HasSubstr("stepping aside")));
+  expect_published(host, payload);
+}
+
+TEST_F(Ticks, AMasterKilledWhileStagingGoesOnInItsNextTick) {
+  add_hosts(1);
+  const auto payload = make_payload("half-staged", 200'000'000);
+  set_task(payload);
+  auto& program = master().start("sync-master", {"--minions", "1", "--piece-size", "1M"});
+  ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:digests"}) > "1"; }));
+  program.signal(SIGKILL);
+  static_cast<void>(program.wait());
+  const auto id = redis.cli({"hget", "sync:run", "id"});
+  start_minions();
+  const auto next = master().run("sync-master", {"--minions", "1", "--piece-size", "1M"});
+  EXPECT_EQ(next.status, 0) << next.output;
+  EXPECT_EQ(redis.cli({"hget", "sync:run", "state"}), "staged") << next.output;
+  EXPECT_EQ(redis.cli({"hget", "sync:run", "id"}), id) << next.output;
+  ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "finished_queue"}) == "1"; }));
+  expect_published(*minions().front(), payload);
+}
+
+TEST_F(Ticks, ACommandIsRunAfterPublishing) {
+  auto& host = add_host();
+  const auto payload = make_payload("two words");
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  const auto said = host.folder() / "said";
+  EXPECT_EQ(
+      host.run("sync-minion", {"--after-publish", "cmp \"$SYNC_FANOUT_PATH\" '" + payload.string() +
+                                                      "' && printf done > '" + said.string() + "'"})
+          .status,
+      0);
+  EXPECT_EQ(content_of(said), "done");
+}
+
+TEST_F(Ticks, ACommandThatFailsIsReported) {
+  auto& host = add_host();
+  const auto payload = make_payload("hooked");
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  const auto ran = host.run("sync-minion", {"--after-publish", "echo no such service >&2; exit 3"});
+  EXPECT_EQ(ran.status, 4);
+  EXPECT_THAT(ran.output, HasSubstr("--after-publish ended with status 3: no such service"));
+  expect_published(host, payload);
+}
+
+}  // namespace
+}  // namespace libsync::test
