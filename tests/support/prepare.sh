@@ -1,0 +1,40 @@
+# To be sourced by the scripts under tests/: installs what they need, and builds.
+#
+#   need PACKAGE...    Debian packages, installed if missing (as root, or by sudo)
+#   build TARGET...    the release, in build/release
+#
+# Sets `top`, the project's folder, and `programs`, where the programs are after build.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+programs=$top/build/release/src
+
+build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libspdlog-dev libfmt-dev libcli11-dev
+                nlohmann-json3-dev libssl-dev libgtest-dev libgmock-dev)
+run_packages=(redis-server redis-tools rsync)
+
+need() {
+  local missing=() package sudo=()
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  echo "installing: ${missing[*]}"
+  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+# What has been built before takes a second; what the compiler says is shown if it fails.
+build() {
+  local log
+  need "${build_packages[@]}"
+  log=$(mktemp)
+  echo "building (the first time takes some minutes)"
+  if ! (cd "$top" && cmake --preset release && cmake --build --preset release --target "$@") >"$log" 2>&1; then
+    tail -n 60 "$log" >&2
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+}
