@@ -91,30 +91,43 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed,
   app.set_config("--config", kDefaultConfig, "Configuration file (TOML); flags win over it");
   app.config_formatter(std::make_shared<SharedFile>(app, others));
   app.add_option("--redis", typed.redis, "redis://[user@]host:port/db or unix:///path.sock?db=N")
-      ->capture_default_str();
-  app.add_option("--redis-password-file", typed.redis_password_file, "File of mode 0600");
-  app.add_option("--prefix", typed.prefix, "In front of every Redis key");
+      ->capture_default_str()
+      ->type_name("URL");
+  app.add_option("--redis-password-file", typed.redis_password_file, "File of mode 0600")
+      ->type_name("FILE");
+  app.add_option("--prefix", typed.prefix, "In front of every Redis key")->type_name("TEXT");
   app.add_option("--address", typed.address,
-                 "How peers reach this host (default: local address of the Redis connection)");
+                 "How peers reach this host (default: local address of the Redis connection)")
+      ->type_name("IP");
   app.add_option("--repo", typed.repo, "The folder that the rsync module exports")
-      ->capture_default_str();
-  app.add_option("--module", typed.module, "The rsync module to pull from")->capture_default_str();
+      ->capture_default_str()
+      ->type_name("DIR");
+  app.add_option("--module", typed.module, "The rsync module to pull from")
+      ->capture_default_str()
+      ->type_name("NAME");
   app.add_option("--rsync-port", typed.rsync_port, "Port of the rsync daemons")
       ->capture_default_str()
-      ->check(CLI::Range(1, 65535));
-  app.add_option("--rsync-user", typed.rsync_user, "User of the module");
-  app.add_option("--rsync-password-file", typed.rsync_password_file, "File of mode 0600");
+      ->check(CLI::Range(1, 65535))
+      ->type_name("N");
+  app.add_option("--rsync-user", typed.rsync_user, "User of the module")->type_name("NAME");
+  app.add_option("--rsync-password-file", typed.rsync_password_file, "File of mode 0600")
+      ->type_name("FILE");
   app.add_option("--peers", typed.peers,
                  "Address ranges that may be pulled from (default: private and loopback)")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->type_name("CIDR");
   app.add_option("--linger", typed.linger, "Stay this long waiting for work: 115s under */2")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("DURATION");
   app.add_option("--slots", typed.slots,
                  "Parallel pulls, and uploads offered (default: by payload)")
-      ->check(CLI::Range(1, 64));
+      ->check(CLI::Range(1, 64))
+      ->type_name("N");
   app.add_option("--log-level", typed.log_level, "debug, info, warning or error")
-      ->capture_default_str();
-  app.add_option("--log-file", typed.log_file, "Append to this file (default: standard output)");
+      ->capture_default_str()
+      ->type_name("LEVEL");
+  app.add_option("--log-file", typed.log_file, "Append to this file (default: standard output)")
+      ->type_name("FILE");
   app.set_version_flag("--version", SYNC_FANOUT_VERSION);
   app.fallthrough();
   app.require_subcommand(0, 1);

@@ -113,24 +113,33 @@ int main(int argc, char** argv) {
   TypedOptions typed;
   add_host_options(app, typed.host, kMinionKeys);
   app.add_option("--source-root", typed.source_roots,
-                 "A task must lie below one of these (repeatable; must be given)");
+                 "A task must lie below one of these (repeatable; must be given)")
+      ->type_name("DIR");
   app.add_option("--minions", typed.minions, "How many hosts are expected")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
   app.add_option("--inventory", typed.inventory,
-                 "File of the expected hosts, one address a line (default: hosts seen in 10 min)");
+                 "File of the expected hosts, one address a line (default: hosts seen in 10 min)")
+      ->type_name("FILE");
   app.add_option("--piece-size", typed.piece_size, "SIZE, auto, or whole: one piece")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("SIZE|auto|whole");
   app.add_option("--push-to", typed.push_to,
-                 "Seed through this host's writable module instead of serving from here");
+                 "Seed through this host's writable module instead of serving from here")
+      ->type_name("IP");
   app.add_option("--push-module", typed.push_module,
                  "That module; its path is that host's .libsync")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("NAME");
   app.add_option("--quorum", typed.quorum, "Percent of the hosts that is enough")
-      ->check(CLI::Range(1, 100));
+      ->check(CLI::Range(1, 100))
+      ->type_name("PERCENT");
   app.add_option("--deadline", typed.deadline,
-                 "DURATION that everybody is waited for (default: none)");
+                 "DURATION that everybody is waited for (default: none)")
+      ->type_name("DURATION");
   app.add_option("--grace", typed.grace, "DURATION that a run goes on while another task waits")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("DURATION");
   app.add_subcommand("run", "One tick (what a bare call does)");
   auto* const status = app.add_subcommand("status", "Show the run in progress and the last one");
   status->add_flag("--json", typed.json, "For programs");

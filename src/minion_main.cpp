@@ -67,9 +67,11 @@ int main(int argc, char** argv) {
   CLI::App app("Pulls what the master distributes, serves it on, and publishes it.", "sync-minion");
   TypedOptions typed;
   add_host_options(app, typed.host, kMasterKeys);
-  app.add_option("--bwlimit", typed.bandwidth_limit, "Rate of each pull, as rsync's --bwlimit");
+  app.add_option("--bwlimit", typed.bandwidth_limit, "Rate of each pull, as rsync's --bwlimit")
+      ->type_name("RATE");
   app.add_option("--after-publish", typed.after_publish,
-                 "Command to run after publishing; SYNC_FANOUT_PATH names what was published");
+                 "Command to run after publishing; SYNC_FANOUT_PATH names what was published")
+      ->type_name("COMMAND");
   app.add_flag("--owner", typed.owner, "Give files their original owner and group (root only)");
   app.add_subcommand("run", "One tick (what a bare call does)");
   auto* const status = app.add_subcommand("status", "Show how this host stands");
