@@ -128,7 +128,7 @@ int main(int argc, char** argv) {
                  "Seed through this host's writable module instead of serving from here")
       ->type_name("IP");
   app.add_option("--push-module", typed.push_module,
-                 "That module; its path is that host's .libsync")
+                 "That module: its path is that host's .libsync, or it is --module")
       ->capture_default_str()
       ->type_name("NAME");
   app.add_option("--quorum", typed.quorum, "Percent of the hosts that is enough")

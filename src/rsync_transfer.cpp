@@ -127,7 +127,9 @@ std::vector<std::string> push_arguments(const RsyncOptions& options, const PushR
   all.emplace_back("--mkpath");
   all.emplace_back("--");
   all.push_back(request.from.string() + "/");
-  all.push_back(url(options, request.target, options.push_module) + request.folder + "/");
+  // The module that peers pull from exports the repo; one for pushes alone, the state folder in it.
+  const std::string state = options.push_module == options.module ? ".libsync/" : "";
+  all.push_back(url(options, request.target, options.push_module) + state + request.folder + "/");
   return all;
 }
 

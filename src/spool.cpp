@@ -18,6 +18,8 @@ namespace {
 
 constexpr unsigned kFileMode = 0640;
 constexpr unsigned kFolderMode = 0750;
+// The writable module of the Python pair runs as a user of the repo folder's group.
+constexpr unsigned kPushMode = 0770;
 // An owner file holds a path and the expected hosts: 100,000 of them fit.
 constexpr std::size_t kOwnerBytes = std::size_t{8} << 20U;
 constexpr std::size_t kReceiptBytes = 4096;
@@ -161,8 +163,8 @@ void Spool::leave(Role role) const {
   std::filesystem::remove(owner_path(role));
   const Role other = role == Role::master ? Role::minion : Role::master;
   if (std::filesystem::exists(owner_path(other))) return;
-  std::filesystem::remove_all(folder_);
-  std::filesystem::remove_all(pushed_);
+  remove_tree(folder_);
+  remove_tree(pushed_);
 }
 
 PieceSet Spool::pieces_found(const Cut& cut) const {
@@ -179,24 +181,26 @@ Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std:
     // Cut short: the next pull of this piece goes on from what is there.
     return Verdict::absent;
   }
+  const auto own = take_over(from);
   Sha256 sha;
-  if (!hash_range(sha, open_file(from, O_RDONLY), 0, bytes, stop)) return Verdict::absent;
+  if (!hash_range(sha, open_file(own, O_RDONLY), 0, bytes, stop)) return Verdict::absent;
   if (sha.finish() != digest) {
     // rsync would take a file of this size for a basis, or for done: it has to go.
-    std::filesystem::remove(from);
+    std::filesystem::remove(own);
     return Verdict::bad;
   }
-  make_servable(from);
-  if (from != piece_path(piece)) rename_path(from, piece_path(piece));
+  if (own != piece_path(piece)) rename_path(own, piece_path(piece));
   return Verdict::good;
 }
 
 std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from,
                                                const Digest& digest) const {
-  const auto bytes = read_file(from, kManifestBytes);
+  if (!status_of(from)) return std::nullopt;
+  const auto own = take_over(from);
+  const auto bytes = read_file(own, kManifestBytes);
   if (!bytes) return std::nullopt;
   if (digest_of(*bytes) != digest) {
-    std::filesystem::remove(from);
+    std::filesystem::remove(own);
     return std::nullopt;
   }
   auto decoded = Manifest::decode(*bytes);
@@ -206,8 +210,7 @@ std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from
                               "sync-fanout on the master and here",
                               malformed->reason));
   }
-  make_servable(from);
-  if (from != manifest_path()) rename_path(from, manifest_path());
+  if (own != manifest_path()) rename_path(own, manifest_path());
   return std::get<Manifest>(std::move(decoded));
 }
 
@@ -216,9 +219,24 @@ void Spool::write_served(const std::filesystem::path& path, std::string_view con
   give_to_group(path, group_);
 }
 
+// Into a folder where nobody but us can put another file in its place, and ours to write: what
+// others can still change does not stay proven.
+std::filesystem::path Spool::take_over(const std::filesystem::path& from) const {
+  auto own = from;
+  if (from.parent_path() == pushed_) {
+    own = incoming_folder() / from.filename();
+    rename_path(from, own);
+  }
+  make_servable(own);
+  return own;
+}
+
 void Spool::make_servable(const std::filesystem::path& path) const {
-  if (chmod(path.c_str(), kFileMode) != 0) throw_disk_failure("set the mode of", path);
-  give_to_group(path, group_);
+  const auto file = open_file(path, O_RDONLY | O_NONBLOCK);
+  if (fchmod(file.number(), kFileMode) != 0) throw_disk_failure("set the mode of", path);
+  if (fchown(file.number(), geteuid(), group_) != 0 && errno != EPERM) {
+    throw_disk_failure("set the group of", path);
+  }
 }
 
 StateFolder::StateFolder(const std::filesystem::path& repo) : path_(repo / ".libsync") {
@@ -243,7 +261,8 @@ StateFolder::StateFolder(const std::filesystem::path& repo) : path_(repo / ".lib
                     escaped(path_.string()), status->st_uid, status->st_mode & 07777U));
   }
   give_to_group(path_, group_);
-  make_folder(path_ / "push", kFolderMode);
+  make_folder(path_ / "push", kPushMode);
+  give_to_group(path_ / "push", group_);
   make_folder(path_ / "receipt", kFolderMode);
 }
 

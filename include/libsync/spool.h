@@ -18,7 +18,7 @@
 // power cut a file with its final name may still be torn, since pieces are not fsynced: whoever
 // finds a piece from an earlier process hashes it again before it counts.
 //
-// Modes: files 0640, folders 0750, group that of the repo folder, so that a module that runs as
+// Modes: files 0640, folders 0750 (push/ 0770), group that of the repo folder, so that a module that runs as
 // another user than cron's can read the spool and nobody else can. Failures throw (local).
 
 #include <filesystem>
@@ -105,10 +105,11 @@ class Spool {
   /// Writes a file under its final name, with mode and group, for the module to serve.
   void write_served(const std::filesystem::path& path, std::string_view content) const;
 
-  /// Gives a file or folder that we made its mode and the module's group.
+  /// Makes a file of the spool ours, with its mode and the module's group.
   void make_servable(const std::filesystem::path& path) const;
 
  private:
+  [[nodiscard]] std::filesystem::path take_over(const std::filesystem::path& from) const;
   [[nodiscard]] std::filesystem::path owner_path(Role role) const;
 
   Fingerprint fingerprint_;

@@ -58,7 +58,7 @@ struct PushRequest {
   Address target;
   std::filesystem::path from;      ///< A local folder.
   std::vector<std::string> names;  ///< In that folder.
-  std::string folder;              ///< Below the target's push module; made if it is not there.
+  std::string folder;              ///< Below the target's state folder; made if it is not there.
   std::uint64_t bytes = 0;
 };
 

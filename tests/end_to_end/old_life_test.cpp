@@ -1,6 +1,7 @@
 // What the users of the Python pair see: the five keys, the trigger, and the log lines.
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <map>
 #include <regex>
@@ -135,6 +136,32 @@ TEST_F(OldLife, PassByPassLookupCountsLooksAndTheMasterSaysSo) {
                        "finished_queue"}),
             "0");
   expect_published(host, payload);
+}
+
+TEST_F(OldLife, TheModuleOfThePythonPairIsAllThatIsNeeded) {
+  const auto payload = sources() / "model.8";
+  write_file(payload, random_bytes(5'000'000, 8));
+  add_hosts(3);
+  const bool is_root = geteuid() == 0;
+  for (auto* const host : minions()) {
+    // As the Python pair's README has it, between the lines that set this test's host apart.
+    write_file(host->folder() / "rsyncd.conf",
+               "address = " + host->address() +
+                   "\nport = 8730\npid file = " + (host->folder() / "rsyncd.pid").string() +
+                   "\nlog file = " + (host->folder() / "rsyncd.log").string() + "\n[repo]\n" +
+                   (is_root ? "uid = nobody\ngid = nogroup\n" : "use chroot = no\n") + "path = " +
+                   host->repo().string() + "\nread only = no\nauth users = sre\nsecrets file = " +
+                   (host->folder() / "rsyncd.secrets").string() + "\n");
+    host->stop_daemon();
+    host->start_daemon();
+  }
+  master().stop_daemon();
+  start_minions();
+  start_master(
+      {"--minions", "3", "--push-to", minions().front()->address(), "--push-module", "repo"});
+  set_task(payload);
+  wait_for_end();
+  for (auto* const host : minions()) expect_published(*host, payload);
 }
 
 TEST_F(OldLife, AnOldMinionThatIsStillRunningFinishesNothing) {
