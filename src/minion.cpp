@@ -16,6 +16,8 @@ namespace {
 // one to listen, and five for every join.
 constexpr std::chrono::seconds kListenFor{2};
 constexpr Duration kLookEvery{4000};
+// One command each, since there is no function yet that could issue others.
+constexpr Duration kEarlyLookEvery{1000};
 constexpr Duration kOutagePause{1000};
 // A full disk, or a source without its daemon: somebody may be at it.
 constexpr Duration kFailurePause{10'000};
@@ -41,6 +43,7 @@ ExitStatus Minion::tick() {
     auto pause = kLookEvery;
     try {
       seen = visit();
+      if (seen == Visit::early) pause = kEarlyLookEvery;
       told_.clear();
       failing_.reset();
     } catch (const Failure& failure) {
@@ -84,7 +87,7 @@ Minion::Visit Minion::visit() {
     return Visit::idle;
   }
   const auto* const joined = std::get_if<Joined>(&outcome);
-  if (joined == nullptr) return Visit::idle;
+  if (joined == nullptr) return Visit::early;
   const RunInfo& run = joined->run;
   sweep(run.id, run.fingerprint);
   if (joined->is_finished) {

@@ -40,6 +40,7 @@ class Minion {
 
  private:
   enum class Visit {
+    early,   ///< There has been no master yet: nobody could wake this host.
     idle,    ///< Nothing to do for this host.
     worked,  ///< Look again at once.
   };
