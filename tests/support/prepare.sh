@@ -2,6 +2,7 @@
 #
 #   need PACKAGE...    Debian packages, installed if missing (as root, or by sudo)
 #   build TARGET...    the release, in build/release
+#   fail MESSAGE       ends the script
 #
 # Sets `top`, the project's folder, and `programs`, where the programs are after build.
 
@@ -11,6 +12,11 @@ programs=$top/build/release/src
 build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libspdlog-dev libfmt-dev libcli11-dev
                 nlohmann-json3-dev libssl-dev libgtest-dev libgmock-dev)
 run_packages=(redis-server redis-tools rsync)
+
+fail() {
+  echo "$(basename "$0"): $1" >&2
+  exit 1
+}
 
 need() {
   local missing=() package sudo=()

@@ -1,0 +1,90 @@
+# To be sourced after prepare.sh: a fleet on this machine, in a folder of its own, on addresses of its own
+# in 127/8, set up from the files in cron/ and rsyncd/.
+#
+#   start_fleet HOSTS SOURCE_ROOT [OPTION...]   a Redis, a master with these options, HOSTS minions; all
+#                                               linger, and Redis has seen them when it returns
+#   end_fleet                                   ends it; its files stay
+#   redis COMMAND...                            redis-cli
+#   in_background LOG COMMAND...                something else that is to end with the fleet
+#   until_holds WHAT COMMAND...                 waits ten seconds at the most
+#
+# Sets `folder`, in which everything is (master/, minion1/ …: repo, logs, configuration); `net`: the master
+# is $net.2, minion I is $net.(100+I); and `started`, the process ids. The folder goes with the script.
+
+redis_port=6390
+rsync_port=8730  # As make_host configures it.
+
+folder=$(mktemp -d "${TMPDIR:-/tmp}/sync-fleet-XXXXXX")
+chmod 755 "$folder"  # As root the daemons run as another user.
+started=()
+
+# The programs before the servers that they talk to: last started, first ended.
+end_fleet() {
+  local i
+  for ((i = ${#started[@]} - 1; i >= 0; i--)); do
+    kill "${started[i]}" 2>/dev/null && wait "${started[i]}" 2>/dev/null || true
+  done
+  started=()
+}
+
+clean_up() {
+  trap - EXIT INT TERM
+  end_fleet
+  chmod -R u+rwx "$folder" 2>/dev/null || true
+  rm -rf "$folder"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+in_background() {
+  local log=$1
+  shift
+  "$@" >>"$log" 2>&1 &
+  started+=($!)
+}
+
+answers() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
+
+until_holds() {
+  local what=$1 i
+  shift
+  for ((i = 0; i < 200; i++)); do
+    "$@" && return
+    sleep 0.05
+  done
+  tail -n 5 "$folder"/*.log "$folder"/*/*.log >&2
+  fail "$what did not come up: see above"
+}
+
+redis() { redis-cli -h "$net.1" -p $redis_port "$@"; }
+
+has_seen() { [ "$(redis zcard sync:minions)" -ge "$1" ]; }
+
+set_up_host() {  # NAME ADDRESS SOURCE_ROOT
+  [ -d "$folder/$1" ] || "$top/tests/support/make_host" "$folder/$1" "$2" "redis://$net.1:$redis_port/0" "$3"
+  in_background "$folder/$1/rsyncd.out" rsync --daemon --no-detach --config "$folder/$1/rsyncd.conf"
+  until_holds "the rsync daemon of $1" answers "$2" $rsync_port
+}
+
+start_fleet() {
+  local hosts=$1 source_root=$2 i
+  shift 2
+  in_background "$folder/redis.log" redis-server --bind "$net.1" --port $redis_port --dir "$folder" --save ''
+  until_holds "redis-server" answers "$net.1" $redis_port
+  set_up_host master "$net.2" "$source_root"
+  in_background "$folder/master/master.log" \
+    "$programs/sync-master" --config "$folder/master/sync.toml" --linger 2h "$@"
+  for ((i = 1; i <= hosts; i++)); do
+    set_up_host "minion$i" "$net.$((100 + i))" "$source_root"
+    in_background "$folder/minion$i/minion.log" \
+      "$programs/sync-minion" --config "$folder/minion$i/sync.toml" --linger 2h
+  done
+  until_holds "a minion" has_seen "$hosts"
+}
+
+# An address range of our own in 127/8, where nobody listens.
+for _ in {1..50}; do
+  net=127.$((RANDOM % 200 + 20)).$((RANDOM % 200 + 20))
+  answers "$net.1" $redis_port || answers "$net.2" $rsync_port || break
+done
