@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 
 #include "libsync/failure.h"
@@ -217,6 +218,8 @@ std::optional<TickLock> take_lock(const StateFolder& state, Role role, Clock& cl
 int run_program(CLI::App& app, int argc, const char* const* argv,
                 const std::function<ExitStatus()>& run) {
   open_standard_streams();
+  // A Redis that has gone away is an answer of the connection, not the end of the program.
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   const auto usage_error = [&](const std::string& message) {
     fmt::print(stderr, "{}: {}\n", app.get_name(), message);
     return static_cast<int>(ExitStatus::usage);

@@ -53,6 +53,7 @@ Master::Master(Coordinator& coordinator, Transfer& transfer, Clock& clock, const
       state_(state),
       config_(std::move(config)),
       self_(std::move(self)),
+      id_(state.master_id()),
       records_(state, config_.host.repo, config_.host.prefix, config_.source_roots),
       linger_(clock.now(), config_.host.linger) {}
 
@@ -61,12 +62,12 @@ ExitStatus Master::tick() {
     auto pace = Pace::wait;
     try {
       pace = visit();
-      told_.clear();
+      outage_told_.clear();
     } catch (const Failure& failure) {
       const bool will_pass =
           failure.remedy() == Remedy::try_again && failure.status() == ExitStatus::redis;
       if (!will_pass || linger_.is_over(clock_.now())) throw;
-      tell_once(failure.what());
+      tell_once(failure.what(), outage_told_);
       wait(std::min(linger_.end(), clock_.now() + kOutagePause));
     }
     if (pace == Pace::again) {
@@ -83,18 +84,29 @@ ExitStatus Master::tick() {
 Master::Pace Master::visit() {
   const bool is_first = !has_looked_;
   if (is_first) {
+    state_.sweep(Role::master);
     coordinator_.load_functions();
     look();
   }
-  const auto watch = coordinator_.watch();
+  auto watch = coordinator_.watch();
+  const auto own = records_.own_run(watch);
+  if (is_first) check_spools(watch, own);
   const auto move =
-      next_move(watch, records_.own_run(watch),
-                {config_.quorum_percent, config_.deadline, config_.grace}, self_.text());
+      next_move(watch, own, {config_.quorum_percent, config_.deadline, config_.grace}, id_);
   const bool is_discovery =
       std::holds_alternative<Distribute>(move) || std::holds_alternative<EndRun>(move);
   if (!is_first && is_discovery) look();
   if (is_first && watch.task && std::holds_alternative<Idle>(move)) spdlog::info("nothing to do");
   return make(move);
+}
+
+// What only the disk can tell, once a tick: the host may have lost power since the last one.
+void Master::check_spools(Watch& watch, const std::optional<Owner>& own) const {
+  if (!watch.run) return records_.drop_ended();
+  if (own && own->run == watch.run->id && watch.run->state == RunState::staged &&
+      records_.lacks_pieces(*own)) {
+    watch.run->origin_is_suspect = true;
+  }
 }
 
 void Master::look() {
@@ -121,19 +133,24 @@ Master::Pace Master::make(const Move& move) {
     return Pace::again;
   }
   if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
-    spdlog::info("another task waits: the run in progress may go on for {} s",
-                 std::chrono::duration_cast<std::chrono::seconds>(config_.grace).count());
-    coordinator_.overtake(waiting->run);
+    note_waiting(waiting->run);
   } else if (const auto* const foreign = std::get_if<Foreign>(&move)) {
     tell_once(
         fmt::format("'{}' is being distributed by a master on another host or with another "
                     "--repo: run one master only, or, if that one is gone for good, delete the "
                     "key sync:run",
-                    escaped(foreign->path)));
+                    escaped(foreign->path)),
+        foreign_told_);
   } else if (const auto* const doubtful = std::get_if<Reprove>(&move)) {
     reprove(doubtful->owner);
   }
   return Pace::wait;
+}
+
+void Master::note_waiting(const RunId& run) {
+  spdlog::info("another task waits: the run in progress may go on for {} s",
+               std::chrono::duration_cast<std::chrono::seconds>(config_.grace).count());
+  coordinator_.overtake(run);
 }
 
 void Master::distribute(const std::string& task) {
@@ -145,7 +162,7 @@ void Master::distribute(const std::string& task) {
   const auto path = std::get<TaskPath>(TaskPath::parse(task));
   const auto content = fingerprint_of(path, manifest, 0);
   const Cut cut{manifest.bytes(), piece_bytes_for(manifest, content)};
-  if (cut.stream_bytes / cut.piece_bytes >= kMaxPieces && cut.pieces() > kMaxPieces) {
+  if (cut.stream_bytes > cut.piece_bytes * kMaxPieces) {
     return refuse(task,
                   fmt::format("--piece-size cuts '{}' into more than {} pieces: name a larger "
                               "one, or auto",
@@ -160,7 +177,8 @@ void Master::distribute(const std::string& task) {
                     .manifest = digest_of(manifest.encode()),
                     .density = manifest.has_sparse_files() ? Density::sparse : Density::dense,
                     .origin = origin().origin,
-                    .origin_kind = origin().kind};
+                    .origin_kind = origin().kind,
+                    .master = id_};
   spdlog::info("found new task, start rsync and set redis queue");
   if (source.payload.hard_linked_files > 0) {
     spdlog::info("{} files have more than one name: each name becomes a file of its own",
@@ -172,7 +190,7 @@ void Master::distribute(const std::string& task) {
                     .task = task,
                     .content = content,
                     .piece_bytes = cut.piece_bytes,
-                    .standing = Standing::running,
+                    .standing = Standing::prepared,
                     .expected_count = config_.minions,
                     .expected_hosts = texts_of(config_.inventory)};
   records_.drop_all_but(run.fingerprint);
@@ -206,36 +224,54 @@ bool Master::begin(const RunInfo& run, Owner owner, TaskKey task) {
   const auto outcome =
       coordinator_.begin(run, slots, {owner.expected_count, owner.expected_hosts}, task);
   if (const auto* const busy = std::get_if<Busy>(&outcome)) {
+    if (busy->run == run.id) {
+      begin_anew(owner, "it is to come from another host now");
+      return false;
+    }
     tell_once(fmt::format("'{}' is being distributed by another master: run one only",
-                          escaped(busy->path)));
+                          escaped(busy->path)),
+              foreign_told_);
     records_.drop(run.id);
     return false;
   }
+  // Redis may forget who is expected; the spool does not.
   if (const auto* const begun = std::get_if<Begun>(&outcome)) {
-    // Redis may forget who is expected; the spool does not.
     owner.expected_hosts = begun->expected;
-    records_.write(owner);
   }
+  owner.standing = Standing::running;
+  records_.write(owner);
   return true;
 }
 
 void Master::resume(const Owner& owner) {
   const auto run = records_.describe(owner, origin());
   const auto spool = records_.spool_of(owner.run);
-  const auto begin_anew = [&](std::string_view why) {
-    spdlog::warn("the run of '{}' cannot be gone on with, since {}: it begins anew",
-                 escaped(owner.task), why);
-    static_cast<void>(coordinator_.end(owner.run, "abandoned", std::string(why), TaskAfter::stays));
-    records_.drop(owner.run);
-  };
-  if (!run || !spool) return begin_anew("its spool is damaged");
+  if (!run || !spool) return begin_anew(owner, "its spool is damaged");
   std::optional<Source> source;
   if (!StagingRecord::read(*spool).is_complete) {
     source = records_.unchanged_source(owner);
-    if (!source) return begin_anew("the source has changed");
+    if (!source) return begin_anew(owner, "the source has changed");
   }
   spdlog::info("going on with '{}'", escaped(owner.task));
   if (begin(*run, owner, TaskKey::restore)) stage_and_log(*run, std::move(source));
+}
+
+void Master::begin_anew(const Owner& owner, const std::string& why) {
+  spdlog::warn("the run of '{}' cannot be gone on with, since {}: it begins anew",
+               escaped(owner.task), why);
+  static_cast<void>(coordinator_.end(owner.run, "abandoned", why, TaskAfter::stays));
+  records_.drop(owner.run);
+}
+
+// Whether the next move would be to end a run that is being staged. Notes a task that waits.
+bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
+  const EndingTerms terms{config_.quorum_percent, config_.deadline, config_.grace};
+  const auto move = next_move(watch, records_.own_run(watch), terms, id_);
+  if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
+    note_waiting(waiting->run);
+  }
+  const auto* const ending = std::get_if<EndRun>(&move);
+  return ending != nullptr && ending->run == run.id;
 }
 
 // Nothing if it was broken off: we are to stop, or the task has been taken away.
@@ -251,12 +287,12 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Source
       end = staging.step();
       if (clock_.now() >= next_look) {
         next_look = clock_.now() + kOutagePause;
-        if (!coordinator_.watch().task) break;  // Cancelled: the next move sees to it.
+        if (is_to_end(coordinator_.watch(), run)) break;
       }
       until = std::min(until, staging.next_due());
     } catch (const Failure& failure) {
       if (failure.status() != ExitStatus::redis || failure.remedy() != Remedy::try_again) throw;
-      tell_once(failure.what());
+      tell_once(failure.what(), outage_told_);
       wait(clock_.now() + kOutagePause);
       continue;
     }
@@ -294,18 +330,23 @@ void Master::stage_and_log(const RunInfo& run, std::optional<Source> source) {
                  run.cut.pieces(), staged->bytes, seconds,
                  static_cast<double>(staged->bytes) / seconds);
   } else if (const auto* const changed = std::get_if<SourceChanged>(&*end)) {
-    static_cast<void>(coordinator_.end(run.id, "changed", changed->reason, TaskAfter::stays));
-    records_.drop(run.id);
-    ++changed_attempts_;
-    if (changed_attempts_ >= kChangedAttempts) {
-      changed_attempts_ = 0;
-      refuse(run.path, fmt::format("{}, {} times: set the task when the source is complete",
-                                   changed->reason, kChangedAttempts));
-      return;
-    }
-    spdlog::warn("{}: trying again in 5 s", changed->reason);
-    wait(clock_.now() + kChangedPause);
+    give_up_changed(run, *changed);
   }
+}
+
+// The task stays: the next move distributes what the source is then.
+void Master::give_up_changed(const RunInfo& run, const SourceChanged& changed) {
+  static_cast<void>(coordinator_.end(run.id, "changed", changed.reason, TaskAfter::stays));
+  records_.drop(run.id);
+  ++changed_attempts_;
+  if (changed_attempts_ >= kChangedAttempts) {
+    changed_attempts_ = 0;
+    refuse(run.path, fmt::format("{}, {} times: set the task when the source is complete",
+                                 changed.reason, kChangedAttempts));
+    return;
+  }
+  spdlog::warn("{}: trying again in 5 s", changed.reason);
+  wait(clock_.now() + kChangedPause);
 }
 
 void Master::end(const EndRun& ending) {
@@ -313,7 +354,9 @@ void Master::end(const EndRun& ending) {
   auto after = ending.outcome == "spool-lost" ? TaskAfter::stays : TaskAfter::goes;
   if (ending.owner) {
     // The same path with new contents is a new task.
-    if (is_complete && records_.has_other_contents(*ending.owner)) after = TaskAfter::stays;
+    if (ending.outcome != "cancelled" && records_.has_other_contents(*ending.owner)) {
+      after = TaskAfter::stays;
+    }
     // Durably ended, before Redis forgets it: a run is not begun again once it has ended.
     auto ended = *ending.owner;
     ended.standing = ending.standing;
@@ -339,16 +382,19 @@ void Master::refuse(const std::string& task, const std::string& reason) {
   status_ = ExitStatus::ended_short;
 }
 
-// Hashes the origin's spool again, and cuts anew what is damaged, as long as the source is the
-// same. Hashes the origin's spool again, and cuts anew what is damaged, as long as the source is
-// the same.
+// Hashes the origin's spool again, cuts anew what is damaged, as long as the source is the same,
+// and pushes it again if it is pushed.
 void Master::reprove(const Owner& owner) {
   const auto run = records_.describe(owner, origin());
-  if (!run) return;
-  spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
-  static_cast<void>(stage(*run, records_.unchanged_source(owner)));
-  const auto good = state_.spool(run->fingerprint).pieces_found(run->cut);
-  static_cast<void>(coordinator_.vouch(run->id, good));
+  if (!run) return begin_anew(owner, "its spool is damaged");
+  spdlog::warn("other hosts got wrong bytes from here, or none: hashing the spool again");
+  const auto end = stage(*run, records_.unchanged_source(owner));
+  if (!end) return;
+  if (std::holds_alternative<StagedAll>(*end)) {
+    static_cast<void>(coordinator_.vouch(run->id));
+  } else if (const auto* const changed = std::get_if<SourceChanged>(&*end)) {
+    give_up_changed(*run, *changed);
+  }
 }
 
 void Master::wait(Instant until, std::vector<int> descriptors) {
@@ -356,9 +402,9 @@ void Master::wait(Instant until, std::vector<int> descriptors) {
   if (!stop_.requested()) clock_.wait(until, descriptors);
 }
 
-void Master::tell_once(const std::string& line) {
-  if (line != told_) spdlog::warn("{}", line);
-  told_ = line;
+void Master::tell_once(const std::string& line, std::string& told) {
+  if (line != told) spdlog::warn("{}", line);
+  told = line;
 }
 
 }  // namespace libsync

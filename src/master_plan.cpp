@@ -8,7 +8,8 @@ namespace {
 constexpr std::chrono::milliseconds kSettling{10'000};
 
 bool is_complete(const RunStanding& run) {
-  if (run.expected == 0 || run.finished < run.expected) return false;
+  if (run.state != RunState::staged || run.expected == 0 || run.finished < run.expected)
+    return false;
   return run.known_at_begin > 0 || run.since_last_joined >= kSettling;
 }
 
@@ -28,7 +29,6 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
   if (owner.standing == Standing::ended) return end(Standing::ended, "complete");
   if (owner.standing == Standing::ended_short) return end(Standing::ended_short, "abandoned");
   if (!watch.task) return end(Standing::ended_short, "cancelled");
-  if (run.state == RunState::staging) return Resume{owner};
   if (is_complete(run)) return end(Standing::ended, "complete");
   if (may_end_short(run, terms)) {
     return end(Standing::ended_short, terms.quorum_percent ? "quorum" : "deadline");
@@ -37,6 +37,7 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
     if (!run.overtaken_for) return NoteWaiting{run.id};
     if (*run.overtaken_for >= terms.grace) return end(Standing::ended_short, "overtaken");
   }
+  if (run.state == RunState::staging) return Resume{owner};
   if (run.origin_is_suspect) return Reprove{owner};
   return Idle{};
 }
@@ -44,10 +45,10 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
 }  // namespace
 
 Move next_move(const Watch& watch, const std::optional<Owner>& own, const EndingTerms& terms,
-               const std::string& self) {
+               const MasterId& self) {
   if (watch.run) {
     if (own && own->run == watch.run->id) return move_in_run(watch, *watch.run, *own, terms);
-    if (watch.run->origin == self) {
+    if (watch.run->master == self) {
       return EndRun{watch.run->id, watch.run->path, Standing::ended_short, "spool-lost",
                     std::nullopt};
     }

@@ -38,19 +38,24 @@ std::optional<std::uint64_t> MasterRecords::piece_bytes_of(const Fingerprint& co
 
 void MasterRecords::prepare(const RunInfo& run, const Owner& owner, const Payload& payload) const {
   const auto spool = state_.spool(run.fingerprint);
+  check_space(spool, run, owner);
   const auto stamps = encode_stamps(payload.stamps);
   const bool is_same = read_file(spool.stamps_path(), kStampsBytes) == stamps;
+  // Durably not begun, before anything of an earlier run in this spool is changed.
   spool.take(owner);
   // Sizes and mtimes, which the fingerprint is made of, do not tell everything.
   if (!is_same) std::filesystem::remove(spool.digests_path());
   replace_file(spool.stamps_path(), stamps, 0600);
   spool.write_served(spool.manifest_path(), payload.manifest.encode());
+}
 
-  auto needed = can_share_blocks(spool.folder()) ? 0 : run.cut.stream_bytes;
+void MasterRecords::check_space(const Spool& spool, const RunInfo& run, const Owner& owner) const {
+  const auto state = spool.folder().parent_path();
+  auto needed = can_share_blocks(state) ? 0 : run.cut.stream_bytes;
   for (const auto piece : spool.pieces_found(run.cut).members()) {
     needed -= std::min(needed, run.cut.bytes_of(piece));
   }
-  const auto free = free_bytes(spool.folder());
+  const auto free = free_bytes(state);
   if (free >= needed) return;
   throw Failure(
       ExitStatus::local, Remedy::try_again,
@@ -58,6 +63,16 @@ void MasterRecords::prepare(const RunInfo& run, const Owner& owner, const Payloa
                   "GB are free: free some space there",
                   escaped(owner.task), gigabytes(needed), escaped(repo_.string()),
                   gigabytes(free)));
+}
+
+bool MasterRecords::lacks_pieces(const Owner& owner) const {
+  const auto spool = spool_of(owner.run);
+  const auto encoded = spool ? read_file(spool->manifest_path(), kManifestBytes) : std::nullopt;
+  if (!encoded) return true;
+  const auto decoded = Manifest::decode(*encoded);
+  const auto* const manifest = std::get_if<Manifest>(&decoded);
+  return manifest == nullptr ||
+         !spool->pieces_found({manifest->bytes(), owner.piece_bytes}).is_complete();
 }
 
 std::optional<Owner> MasterRecords::own_run(const Watch& watch) const {
@@ -89,7 +104,8 @@ std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginT
                  .manifest = digest_of(*encoded),
                  .density = manifest->has_sparse_files() ? Density::sparse : Density::dense,
                  .origin = terms.origin,
-                 .origin_kind = terms.kind};
+                 .origin_kind = terms.kind,
+                 .master = state_.master_id()};
 }
 
 std::optional<Source> MasterRecords::unchanged_source(const Owner& owner) const {
@@ -123,6 +139,12 @@ void MasterRecords::write(const Owner& owner) const {
 
 void MasterRecords::drop(const RunId& run) const {
   if (const auto spool = spool_of(run)) spool->leave(Role::master);
+}
+
+void MasterRecords::drop_ended() const {
+  for (const auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (owner.standing == Standing::ended) spool.leave(Role::master);
+  }
 }
 
 void MasterRecords::drop_all_but(const Fingerprint& kept) const {

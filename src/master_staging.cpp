@@ -139,7 +139,12 @@ void Staging::begin() {
 // On record before it is announced: a later tick must announce the same digest, or none.
 void Staging::take_cut(const StagedPiece& piece) {
   const auto known = record_.digests.find(piece.piece);
-  if (known == record_.digests.end() || known->second != piece.digest) {
+  if (known != record_.digests.end() && known->second != piece.digest) {
+    changed_ = fmt::format("'{}' changed since piece {} was announced",
+                           escaped(cutting_->source->place.shown.string()), piece.piece);
+    return;
+  }
+  if (known == record_.digests.end()) {
     record_.digests.insert_or_assign(piece.piece, piece.digest);
     append_to_file(spool_.digests_path(), fmt::format("{} {}\n", piece.piece, piece.digest.hex()));
   }

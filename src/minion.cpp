@@ -12,10 +12,11 @@ namespace libsync {
 namespace {
 
 // A new run wakes us; these are for a wake-up that was lost. They keep the commands that an idle
-// minion costs Redis below two a second, those that the functions issue themselves included: half a
-// one to listen, and five for every join.
-constexpr std::chrono::seconds kListenFor{2};
-constexpr Duration kLookEvery{4000};
+// minion costs Redis below two a second, those that the functions issue themselves included: a
+// third of one to listen, and five for every join, or eight once it has finished a run that goes
+// on.
+constexpr std::chrono::seconds kListenFor{3};
+constexpr Duration kLookEvery{6000};
 // One command each, since there is no function yet that could issue others.
 constexpr Duration kEarlyLookEvery{1000};
 constexpr Duration kOutagePause{1000};
@@ -38,6 +39,7 @@ Minion::Minion(Coordinator& coordinator, Transfer& transfer, AfterPublish& after
       linger_(clock.now(), config_.host.linger) {}
 
 ExitStatus Minion::tick() {
+  state_.sweep(Role::minion);
   while (!stop_.requested()) {
     auto seen = Visit::idle;
     auto pause = kLookEvery;
@@ -67,15 +69,17 @@ void Minion::wait_for_wake(Instant until) {
   while (!stop_.requested() && clock_.now() < until) {
     try {
       coordinator_.listen(self_, kListenFor);
-    } catch (const Failure&) {
-      return wait(until);  // The next visit says what is wrong.
+      std::vector<int> descriptors;
+      if (coordinator_.wake_descriptor() >= 0) {
+        descriptors.push_back(coordinator_.wake_descriptor());
+      }
+      wait(until, std::move(descriptors));
+      if (coordinator_.heard() == Listening::woken) return;
+    } catch (const Failure& failure) {
+      if (deafness_told_ != failure.what()) spdlog::warn("{}", failure.what());
+      deafness_told_ = failure.what();
+      return wait(until);
     }
-    const auto listening_since = clock_.now();
-    std::vector<int> descriptors;
-    if (coordinator_.wake_descriptor() >= 0) descriptors.push_back(coordinator_.wake_descriptor());
-    wait(until, std::move(descriptors));
-    const bool has_ended = coordinator_.has_been_woken();
-    if (has_ended && clock_.now() - listening_since < kListenFor) return;
   }
 }
 
@@ -207,8 +211,9 @@ void Minion::sweep(const RunId& run, const std::optional<Fingerprint>& kept) con
 
 void Minion::sweep_ended(const RunId& ended) {
   if (swept_ == ended) return;
+  // No other run is in progress, so whatever run a spool is of, it is over.
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
-    if (owner.run == ended) spool.leave(Role::minion);
+    spool.leave(Role::minion);
   }
   swept_ = ended;
 }

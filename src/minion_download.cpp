@@ -19,6 +19,8 @@ constexpr Duration kReportEvery{100};
 // A wake-up that was lost costs no more than this.
 constexpr std::chrono::seconds kLookEvery{1};
 constexpr Duration kProgressEvery{30'000};
+// The master hashes or pushes again what it is told to be missing, which takes it a while.
+constexpr Duration kDoubtEvery{5'000};
 
 // Failures in a row, without a piece between them, after which this host gives up for this tick:
 // one dead source is met once, since its accuser is kept away from it; four in a row are no
@@ -42,15 +44,18 @@ Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
       state_(state),
       run_(run),
       spool_(state.spool(run.fingerprint)),
-      feed_(run.origin == options_.self ? Feed::delivered : Feed::pulled),
+      feed_(run.origin != options_.self             ? Feed::pulled
+            : run.origin_kind == OriginKind::minion ? Feed::pushed
+                                                    : Feed::shared),
       placement_(spool_, run, options_.repo, options_.ownership, feed_),
       ledger_(run.cut.pieces()),
       probe_(transfer, state, options_.self),
       claim_again_(clock.now()),
+      claim_in_peace_(clock.now()),
       reported_(PieceSet(run.cut.pieces()).bitmap()),
       renewal_due_(clock.now() + LeaseTerms::renewal),
-
       digests_due_(clock.now()),
+      doubt_due_(clock.now()),
       check_due_(clock.now()),
       started_(clock.now()),
       progress_due_(clock.now() + kProgressEvery) {
@@ -61,7 +66,9 @@ std::optional<DownloadEnd> Download::step() {
   for (const auto& event : transfer_.collect()) take(event);
   placement_.collect();
   for (const auto& judgement : placement_.judgements()) take(judgement);
-  if (coordinator_.has_been_woken()) claim_again_ = digests_due_ = check_due_ = clock_.now();
+  // A wake-up that was lost costs no more than a listening that lapses.
+  if (coordinator_.heard() != Listening::on)
+    claim_again_ = digests_due_ = check_due_ = clock_.now();
   complete_pulls();
   seek_digests();
   report();
@@ -94,7 +101,8 @@ Instant Download::next_due() const {
   auto due = std::min({transfer_.next_check(), renewal_due_, progress_due_});
   if (report_due_) due = std::min(due, *report_due_);
   // A claim that was put off by a failure; a wake-up ends any other wait.
-  if (claim_again_ > clock_.now()) due = std::min(due, claim_again_);
+  const auto claim_due = std::max(claim_again_, claim_in_peace_);
+  if (claim_due > clock_.now()) due = std::min(due, claim_due);
   if (digests_due_ > clock_.now()) due = std::min(due, digests_due_);
   if (check_due_ > clock_.now()) due = std::min(due, check_due_);
   return due;
@@ -115,9 +123,12 @@ void Download::take(const TransferEvent& event) {
   if (!probe_.owns(ended.id)) {
     ledger_.ended(ended);
   } else if (const auto fault = probe_.fault(ended)) {
-    spdlog::warn(
-        "this host offers nothing to others, since its own rsync daemon does not serve it: {}",
-        *fault);
+    if (*fault != fault_told_) {
+      spdlog::warn(
+          "this host offers nothing to others, since its own rsync daemon does not serve it: {}",
+          *fault);
+    }
+    fault_told_ = *fault;
   } else {
     is_served_ = true;
   }
@@ -158,12 +169,13 @@ void Download::complete_pulls() {
 }
 
 void Download::back_off(PullEnd end, const std::string& detail) {
-  claim_again_ = clock_.now() + kFirstBackOff;
+  claim_in_peace_ = clock_.now() + kFirstBackOff;
   if (end == PullEnd::busy) return;
   spdlog::warn("{}", detail);
   if (end == PullEnd::local) throw Failure(ExitStatus::local, Remedy::try_again, detail);
   ++failures_in_a_row_;
-  claim_again_ = clock_.now() + kFirstBackOff * (1 << failures_in_a_row_);
+  claim_in_peace_ =
+      clock_.now() + kFirstBackOff * (1U << std::min(failures_in_a_row_, kFailuresAtMost));
   const bool is_refused = end == PullEnd::refused;
   if (failures_in_a_row_ < (is_refused ? kRefusalsAtMost : kFailuresAtMost) || ledger_.size() > 0) {
     return;
@@ -178,9 +190,15 @@ void Download::seek_digests() {
   const auto wanted = placement_.wanted_digests();
   if (!wanted.empty()) placement_.decide(coordinator_.digests(run_.id, wanted));
   placement_.decide({});
+  if (const auto undelivered = placement_.undelivered();
+      !undelivered.empty() && clock_.now() >= doubt_due_) {
+    doubt_due_ = clock_.now() + kDoubtEvery;
+    spdlog::warn("{}", undelivered);
+    coordinator_.doubt(run_.id, options_.self, undelivered);
+  }
   // What has not been announced or delivered yet: soon at first, since a small payload is staged in
   // a moment.
-  const bool is_delivered = feed_ == Feed::delivered && !placement_.in_place().is_complete();
+  const bool is_delivered = feed_ != Feed::pulled && !placement_.in_place().is_complete();
   if (placement_.wanted_digests().empty() && !is_delivered) return;
   digests_due_ = clock_.now() + digests_pause_;
   digests_pause_ = std::min<Duration>(digests_pause_ * 2, kLookEvery);
@@ -232,7 +250,7 @@ void Download::renew() {
 }
 
 void Download::claim() {
-  while (!is_gone_ && clock_.now() >= claim_again_) {
+  while (!is_gone_ && clock_.now() >= std::max(claim_again_, claim_in_peace_)) {
     const auto wanted = want(ledger_.size(), ledger_.in_flight());
     if (!wanted) return;
     if (!has_searched_) spdlog::info("try to get a available rsync source");
@@ -257,7 +275,7 @@ void Download::take(const ClaimOutcome& outcome) {
         unusable->source);
     spdlog::warn("{}", detail);
     next_token_ = Token::random();
-    claim_again_ = clock_.now() + kLookEvery;
+    claim_in_peace_ = clock_.now() + kLookEvery;
     static_cast<void>(coordinator_.complete(run_.id, options_.self, unusable->token,
                                             PullEnd::refused, detail, holdings(), std::nullopt));
   } else {
@@ -268,9 +286,11 @@ void Download::take(const ClaimOutcome& outcome) {
 void Download::take(const View& view) {
   view_ = view;
   if (view.suspicion == Suspicion::none || is_suspect_) return;
+  const auto digests = coordinator_.digests(run_.id, placement_.servable().members());
+  if (digests.size() != placement_.servable().size()) return;  // The run is over, or not restored.
   is_suspect_ = true;
   spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
-  placement_.recheck(coordinator_.digests(run_.id, placement_.servable().members()));
+  placement_.recheck(digests);
 }
 
 void Download::start_pull(const Claim& claim) {
@@ -368,7 +388,7 @@ void Download::advance() {
 // Asks this host's own daemon before anything is offered; the answer comes as an event.
 void Download::offer_if_served() {
   // Where the master fills this very spool, the master offers it.
-  if (feed_ == Feed::delivered && run_.origin_kind == OriginKind::master) return;
+  if (feed_ == Feed::shared) return;
   if (!is_served_ && !probe_.is_running()) probe_.start(spool_.incoming_folder());
 }
 
@@ -377,7 +397,7 @@ Holdings Download::holdings() const {
 }
 
 std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) const {
-  if (feed_ == Feed::delivered) return std::nullopt;
+  if (feed_ != Feed::pulled) return std::nullopt;
   auto unwanted = placement_.not_to_claim();
   unwanted |= in_flight;
   const auto pieces = run_.cut.pieces();

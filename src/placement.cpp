@@ -23,11 +23,12 @@ Placement::Placement(const Spool& spool, RunInfo run, std::filesystem::path repo
       being_decided_(run_.cut.pieces()),
       published_(run_.cut.pieces()),
       being_spliced_(run_.cut.pieces()),
+      undelivered_(run_.cut.pieces()),
       verifier_(std::make_unique<Workers>(1)),
       assembler_(std::make_unique<Workers>(1)) {
   if (status_of(repo_ / run_.name)) old_ = Old::unknown;
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
-    if (feed_ == Feed::delivered || found_at(piece)) undecided_.insert(piece);
+    if (feed_ != Feed::pulled || found_at(piece)) undecided_.insert(piece);
   }
   look_for_manifest();
 }
@@ -90,11 +91,20 @@ std::vector<PieceNumber> Placement::wanted_digests() const {
 }
 
 void Placement::decide(const std::vector<StagedPiece>& pieces) {
-  if (feed_ == Feed::delivered) look_for_manifest();
+  if (feed_ != Feed::pulled) look_for_manifest();
   for (const auto& [piece, digest] : pieces) digests_.emplace(piece, digest);
   for (const auto piece : undecided_.members()) {
     if (digests_.contains(piece) && !being_decided_.contains(piece)) decide_one(piece);
   }
+}
+
+std::string Placement::undelivered() const {
+  const auto pieces = undelivered_.members();
+  return pieces.empty() ? std::string()
+                        : fmt::format(
+                              "{} pieces are missing or damaged, piece {} first: the master "
+                              "delivers them again",
+                              pieces.size(), pieces.front());
 }
 
 void Placement::recheck(const std::vector<StagedPiece>& pieces) {
@@ -153,9 +163,9 @@ void Placement::publish() {
 void Placement::look_for_manifest() {
   for (const auto& path : {spool_.manifest_path(), spool_.pushed_folder() / "manifest"}) {
     if (assembly_) return;
-    if (auto manifest = spool_.accept_manifest(path, run_.manifest)) {
-      accept_manifest(*std::move(manifest));
-    }
+    auto manifest = feed_ == Feed::shared ? Spool::read_manifest(path, run_.manifest)
+                                          : spool_.accept_manifest(path, run_.manifest);
+    if (manifest) accept_manifest(*std::move(manifest));
   }
 }
 
@@ -219,14 +229,16 @@ void Placement::begin_tree() {
 void Placement::decide_one(PieceNumber piece) {
   const auto path = found_at(piece);
   if (!path) {
+    if (feed_ != Feed::pulled) undelivered_.insert(piece);
     decide_published(piece);
     return;
   }
   being_decided_.insert(piece);
   verifier_->submit(
-      [spool = spool_, piece, from = *path, bytes = run_.cut.bytes_of(piece),
+      [spool = spool_, feed = feed_, piece, from = *path, bytes = run_.cut.bytes_of(piece),
        digest = digests_.at(piece)](const std::stop_token& stop) {
-        return spool.accept(from, piece, bytes, digest, stop);
+        return feed == Feed::shared ? Spool::inspect(from, bytes, digest, stop)
+                                    : spool.accept(from, piece, bytes, digest, stop);
       },
       [this, piece](Verdict verdict) { on_found(piece, verdict); });
 }
@@ -234,10 +246,12 @@ void Placement::decide_one(PieceNumber piece) {
 void Placement::on_found(PieceNumber piece, Verdict verdict) {
   being_decided_.erase(piece);
   if (verdict == Verdict::good) {
+    undelivered_.erase(piece);
     servable_.insert(piece);
     if (old_ != Old::compared) undecided_.erase(piece);
     splice(piece);
   }
+  if (verdict != Verdict::good && feed_ != Feed::pulled) undelivered_.insert(piece);
   if (undecided_.contains(piece)) decide_published(piece);
 }
 

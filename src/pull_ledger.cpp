@@ -70,7 +70,7 @@ std::optional<CompletedPull> PullLedger::completed() const {
       over.detail = fmt::format("{} sent wrong bytes: look at its disk and memory", source);
     } else if (!pull.awaited.empty() || pull.awaits_manifest) {
       const bool ended_well = pull.end->end == PullEnd::good;
-      over.end = ended_well ? PullEnd::unreachable : pull.end->end;
+      over.end = ended_well ? PullEnd::missing : pull.end->end;
       over.detail = ended_well
                         ? fmt::format("{} sent less than was claimed: look at its spool", source)
                         : pull.end->detail;

@@ -112,7 +112,11 @@ RunInfo read_run(const AnswerFields& fields) {
       cut.pieces() != fields.number("pieces")) {
     throw_not_understood("how the payload is cut");
   }
-  if (!is_payload_name(fields.text("name"))) throw_not_understood("the payload's name");
+  const auto path = TaskPath::parse(fields.text("path"));
+  const auto* const task = std::get_if<TaskPath>(&path);
+  if (task == nullptr || task->name() != fields.text("name") || !is_payload_name(task->name())) {
+    throw_not_understood("the payload's path or name");
+  }
   const auto& state = fields.text("state");
   const auto& kind = fields.text("origin_kind");
   if ((state != "staging" && state != "staged") || (kind != "master" && kind != "minion")) {
@@ -129,6 +133,7 @@ RunInfo read_run(const AnswerFields& fields) {
       .density = fields.text("sparse") == "1" ? Density::sparse : Density::dense,
       .origin = fields.parsed<Address>("origin"),
       .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,
+      .master = fields.parsed<MasterId>("master"),
   };
 }
 

@@ -115,7 +115,9 @@ void RedisConnection::connect() {
         fmt::format("Redis at {} is out of reach: {}: start it, or correct --redis",
                     server_.shown(), raw == nullptr ? "no memory" : escaped(raw->errstr)));
   }
-  if (redisSetTimeout(raw, kCommandLimit) != REDIS_OK || redisEnableKeepAlive(raw) != REDIS_OK) {
+  // A unix socket has no keep-alive: its other end is on this host.
+  if (redisSetTimeout(raw, kCommandLimit) != REDIS_OK ||
+      (server_.socket.empty() && redisEnableKeepAlive(raw) != REDIS_OK)) {
     throw Failure(ExitStatus::redis, Remedy::try_again, "cannot set up the connection to Redis");
   }
   context_ = std::move(fresh);
@@ -206,7 +208,9 @@ std::optional<RedisValue> RedisConnection::received() {
   }
   if (raw == nullptr) return std::nullopt;
   const Reply reply(static_cast<redisReply*>(raw));
-  return to_value(*reply, kDepth);
+  auto answer = to_value(*reply, kDepth);
+  throw_if_about_server(answer, server_);
+  return answer;
 }
 
 int RedisConnection::descriptor() const { return context_ ? context_->redis->fd : -1; }

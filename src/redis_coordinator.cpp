@@ -25,6 +25,8 @@ std::string word_of(PullEnd end) {
       return "unreachable";
     case PullEnd::refused:
       return "refused";
+    case PullEnd::missing:
+      return "missing";
     case PullEnd::corrupt:
       return "corrupt";
     case PullEnd::local:
@@ -114,6 +116,7 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                          run.density == Density::sparse ? "1" : "0",
                          run.origin.text(),
                          run.origin_kind == OriginKind::master ? "master" : "minion",
+                         run.master.text(),
                          std::to_string(origin_slots),
                          task == TaskKey::restore ? "1" : "0",
                          std::to_string(expected.count)};
@@ -166,7 +169,10 @@ Watch RedisCoordinator::watch() {
   run.id = *id;
   run.state = reader.state();
   run.path = reader.text();
-  run.origin = reader.text();
+  static_cast<void>(reader.text());  // The origin.
+  const auto master = MasterId::parse(reader.text());
+  if (!master) throw_not_understood("a master's id");
+  run.master = *master;
   watch.run = std::move(run);
   return watch;
 }
@@ -175,8 +181,8 @@ void RedisCoordinator::overtake(const RunId& run) {
   static_cast<void>(is_for_us(call("overtake", {run.text()}), "VIEW"));
 }
 
-StageOutcome RedisCoordinator::vouch(const RunId& run, const PieceSet& good) {
-  return done_or_stale(call("vouch", {run.text(), good.bitmap()}), "VIEW");
+StageOutcome RedisCoordinator::vouch(const RunId& run) {
+  return done_or_stale(call("vouch", {run.text()}), "VIEW");
 }
 
 EndOutcome RedisCoordinator::end(const RunId& run, const std::string& outcome,
@@ -293,6 +299,10 @@ FinishOutcome RedisCoordinator::finish(const RunId& run, const Address& host,
   throw_not_understood(escaped(word));
 }
 
+void RedisCoordinator::doubt(const RunId& run, const Address& host, const std::string& reason) {
+  static_cast<void>(is_for_us(call_or_stale("doubt", {run.text(), host.text(), reason}), "VIEW"));
+}
+
 void RedisCoordinator::leave(const RunId& run, const Address& host, Retreat retreat,
                              const std::string& reason) {
   const auto answer = call_or_stale(
@@ -310,11 +320,14 @@ void RedisCoordinator::listen(const Address& host, std::chrono::seconds patience
 
 int RedisCoordinator::wake_descriptor() const { return listening_ ? wakes_.descriptor() : -1; }
 
-bool RedisCoordinator::has_been_woken() {
-  if (!listening_) return false;
-  const bool ended = wakes_.received().has_value() || wakes_.descriptor() < 0;
-  if (ended) listening_ = false;
-  return ended;
+Listening RedisCoordinator::heard() {
+  if (!listening_) return Listening::on;
+  const auto answer = wakes_.received();
+  if (!answer && wakes_.descriptor() >= 0) return Listening::on;
+  listening_ = false;
+  if (!answer) return Listening::lapsed;
+  if (const auto* const error = answer->error()) throw_not_understood(escaped(error->text));
+  return answer->array() != nullptr ? Listening::woken : Listening::lapsed;
 }
 
 Status RedisCoordinator::status() {

@@ -42,7 +42,7 @@ class RedisCoordinator final : public Coordinator {
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
   void overtake(const RunId& run) override;
-  [[nodiscard]] StageOutcome vouch(const RunId& run, const PieceSet& good) override;
+  [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter task) override;
   [[nodiscard]] bool refuse(const std::string& task, const std::string& reason) override;
@@ -62,12 +62,13 @@ class RedisCoordinator final : public Coordinator {
                                    const std::vector<Token>& tokens) override;
   [[nodiscard]] FinishOutcome finish(const RunId& run, const Address& host,
                                      const Digest& manifest) override;
+  void doubt(const RunId& run, const Address& host, const std::string& reason) override;
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
 
   void listen(const Address& host, std::chrono::seconds patience) override;
   [[nodiscard]] int wake_descriptor() const override;
-  [[nodiscard]] bool has_been_woken() override;
+  [[nodiscard]] Listening heard() override;
 
   [[nodiscard]] Status status() override;
   [[nodiscard]] std::optional<Address> own_address() override;

@@ -65,6 +65,7 @@ struct Pattern {
 
 constexpr std::array kPatterns = {
     Pattern{"max connections", PullEnd::busy, "raise 'max connections' in its rsyncd.conf"},
+    Pattern{"link_stat", PullEnd::missing, "its spool has lost a piece: it hashes it again"},
     Pattern{"auth failed", PullEnd::refused,
             "correct --rsync-user and --rsync-password-file here, or the secrets file there"},
     Pattern{"Unknown module", PullEnd::refused, "correct --module here, or its rsyncd.conf"},
@@ -91,7 +92,6 @@ PullVerdict by_status(int code, const std::string& errors) {
     case 1:
     case 2:
     case 4:
-    case 5:
       return {PullEnd::refused, "run a current rsync on both hosts"};
     case 3:
     case 11:
@@ -179,7 +179,9 @@ TransferId RsyncTransfer::run(const std::vector<std::string>& arguments, std::st
   const auto now = clock_.now();
   const auto by_size = std::chrono::seconds(bytes / TransferLimits::bytes_per_second);
   const auto limit = std::max<std::chrono::seconds>(TransferLimits::least_deadline, by_size);
-  running_.emplace(next_id_, Running{std::move(child), peer, now + limit, now, 0, {}, {}});
+  // What --bwlimit holds back is as slow as it was asked to be.
+  const auto deadline = options_.bandwidth_limit.empty() ? now + limit : Instant::max();
+  running_.emplace(next_id_, Running{std::move(child), peer, deadline, now, 0, {}, {}});
   return next_id_++;
 }
 

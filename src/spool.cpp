@@ -23,10 +23,16 @@ constexpr unsigned kPushMode = 0770;
 // An owner file holds a path and the expected hosts: 100,000 of them fit.
 constexpr std::size_t kOwnerBytes = std::size_t{8} << 20U;
 constexpr std::size_t kReceiptBytes = 4096;
+// A role deletes what it gave up, and nobody else's.
+std::string gone_prefix(Role role) {
+  return role == Role::master ? "gone-master-" : "gone-minion-";
+}
 constexpr std::size_t kManifestBytes = std::size_t{1} << 30U;
 
 std::string_view name_of(Standing standing) {
   switch (standing) {
+    case Standing::prepared:
+      return "prepared";
     case Standing::running:
       return "running";
     case Standing::ended:
@@ -38,7 +44,8 @@ std::string_view name_of(Standing standing) {
 }
 
 std::optional<Standing> standing_of(std::string_view text) {
-  for (const auto standing : {Standing::running, Standing::ended, Standing::ended_short}) {
+  for (const auto standing :
+       {Standing::prepared, Standing::running, Standing::ended, Standing::ended_short}) {
     if (text == name_of(standing)) return standing;
   }
   return std::nullopt;
@@ -119,6 +126,15 @@ std::string receipt_of(const std::filesystem::path& destination, const Digest& m
                      status ? status->st_dev : 0, status ? status->st_ino : 0);
 }
 
+// Held while a spool is taken or given up: on the master's own host two programs share one.
+Descriptor lock_spools(const std::filesystem::path& state_folder) {
+  auto file = open_file(state_folder / "spools.lock", O_RDWR | O_CREAT, 0600);
+  while (flock(file.number(), LOCK_EX) != 0) {
+    if (errno != EINTR) throw_disk_failure("lock", state_folder / "spools.lock");
+  }
+  return file;
+}
+
 bool is_file_of_size(const std::filesystem::path& path, std::uint64_t bytes) {
   const auto status = status_of(path);
   return status && S_ISREG(status->st_mode) && static_cast<std::uint64_t>(status->st_size) == bytes;
@@ -147,6 +163,7 @@ std::filesystem::path Spool::owner_path(Role role) const {
 }
 
 void Spool::take(const Owner& owner) const {
+  const auto lock = lock_spools(folder_.parent_path());
   for (const auto& path : {folder_, incoming_folder()}) {
     make_folder(path, kFolderMode);
     give_to_group(path, group_);
@@ -160,10 +177,18 @@ std::optional<Owner> Spool::owner(Role role) const {
 }
 
 void Spool::leave(Role role) const {
-  std::filesystem::remove(owner_path(role));
   const Role other = role == Role::master ? Role::minion : Role::master;
-  if (std::filesystem::exists(owner_path(other))) return;
-  remove_tree(folder_);
+  const auto gone = folder_.parent_path() / (gone_prefix(role) + Token::random().text());
+  {
+    const auto lock = lock_spools(folder_.parent_path());
+    if (status_of(owner_path(other))) {
+      std::filesystem::remove(owner_path(role));
+      return;
+    }
+    if (!status_of(folder_)) return;
+    rename_path(folder_, gone);
+  }
+  remove_tree(gone);
   remove_tree(pushed_);
 }
 
@@ -175,6 +200,14 @@ PieceSet Spool::pieces_found(const Cut& cut) const {
   return found;
 }
 
+Verdict Spool::inspect(const std::filesystem::path& path, std::uint64_t bytes, const Digest& digest,
+                       const std::stop_token& stop) {
+  if (!is_file_of_size(path, bytes)) return Verdict::absent;
+  Sha256 sha;
+  if (!hash_range(sha, open_file(path, O_RDONLY), 0, bytes, stop)) return Verdict::absent;
+  return sha.finish() == digest ? Verdict::good : Verdict::bad;
+}
+
 Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std::uint64_t bytes,
                       const Digest& digest, const std::stop_token& stop) const {
   if (!is_file_of_size(from, bytes)) {
@@ -182,27 +215,30 @@ Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std:
     return Verdict::absent;
   }
   const auto own = take_over(from);
-  Sha256 sha;
-  if (!hash_range(sha, open_file(own, O_RDONLY), 0, bytes, stop)) return Verdict::absent;
-  if (sha.finish() != digest) {
-    // rsync would take a file of this size for a basis, or for done: it has to go.
-    std::filesystem::remove(own);
-    return Verdict::bad;
-  }
-  if (own != piece_path(piece)) rename_path(own, piece_path(piece));
-  return Verdict::good;
+  const auto verdict = inspect(own, bytes, digest, stop);
+  // rsync would take a file of this size for a basis, or for done: it has to go.
+  if (verdict == Verdict::bad) std::filesystem::remove(own);
+  if (verdict == Verdict::good && own != piece_path(piece)) rename_path(own, piece_path(piece));
+  return verdict;
 }
 
 std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from,
                                                const Digest& digest) const {
   if (!status_of(from)) return std::nullopt;
   const auto own = take_over(from);
-  const auto bytes = read_file(own, kManifestBytes);
-  if (!bytes) return std::nullopt;
-  if (digest_of(*bytes) != digest) {
+  auto manifest = read_manifest(own, digest);
+  if (!manifest) {
     std::filesystem::remove(own);
-    return std::nullopt;
+  } else if (own != manifest_path()) {
+    rename_path(own, manifest_path());
   }
+  return manifest;
+}
+
+std::optional<Manifest> Spool::read_manifest(const std::filesystem::path& path,
+                                             const Digest& digest) {
+  const auto bytes = read_file(path, kManifestBytes);
+  if (!bytes || digest_of(*bytes) != digest) return std::nullopt;
   auto decoded = Manifest::decode(*bytes);
   if (const auto* const malformed = std::get_if<Malformed>(&decoded)) {
     throw Failure(ExitStatus::local, Remedy::operator_acts,
@@ -210,7 +246,6 @@ std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from
                               "sync-fanout on the master and here",
                               malformed->reason));
   }
-  if (own != manifest_path()) rename_path(own, manifest_path());
   return std::get<Manifest>(std::move(decoded));
 }
 
@@ -281,6 +316,22 @@ std::vector<std::pair<Spool, Owner>> StateFolder::spools_of(Role role,
     if (owner && owner->prefix == prefix) all.emplace_back(std::move(found), std::move(*owner));
   }
   return all;
+}
+
+MasterId StateFolder::master_id() const {
+  const auto path = path_ / "master";
+  if (const auto text = read_file(path, kReceiptBytes)) {
+    if (const auto id = MasterId::parse(*text)) return *id;
+  }
+  const auto id = MasterId::random();
+  replace_file(path, id.text(), kFileMode);
+  return id;
+}
+
+void StateFolder::sweep(Role role) const {
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    if (entry.path().filename().string().starts_with(gone_prefix(role))) remove_tree(entry.path());
+  }
 }
 
 std::filesystem::path StateFolder::lock_path(Role role) const {

@@ -9,8 +9,8 @@
 //
 // The model: a *run* distributes one payload. A *source* holds at least one piece and has a free
 // upload slot. A *claim* is the right to pull named pieces from one source, held under a *lease*
-// and named by a *token* that the caller chose. What holds at every moment: a source has never more
-// claims against it than the slots that it offers; a piece is claimed by a host at most as often as
+// and named by a *token* that the caller chose. What holds at every moment: a source is given no
+// more claims than the slots that it offers then; a piece is claimed by a host at most as often as
 // that host asks for it; a finished host stays finished until it says otherwise.
 //
 // Time: leases, quarantines and the age of hosts are judged by the clock of the shared state, never
@@ -66,12 +66,13 @@ struct RunInfo {
   Density density = Density::dense;  ///< Sparse if any file of the payload has holes.
   Address origin;
   OriginKind origin_kind = OriginKind::master;
+  MasterId master;
 };
 
 /// The run does not exist any more, or another has taken its place.
 struct Stale {};
 
-/// Another run is in progress.
+/// Another run is in progress, or the same one from another origin.
 struct Busy {
   RunId run;
   std::string path;
@@ -119,7 +120,7 @@ struct RunStanding {
   RunId id;
   RunState state = RunState::staging;
   std::string path;
-  std::string origin;
+  MasterId master;
   std::size_t finished = 0;
   std::size_t expected = 0;
   std::size_t known_at_begin = 0;                 ///< Hosts that were expected then.
@@ -127,7 +128,7 @@ struct RunStanding {
   std::chrono::milliseconds since_last_joined{};  ///< Since begin, or since the last new host.
   /// Since another task was first seen to wait; nothing if none waits.
   std::optional<std::chrono::milliseconds> overtaken_for;
-  bool origin_is_suspect = false;
+  bool origin_is_suspect = false;  ///< Its spool has to be hashed, or pushed, again.
 };
 
 struct Watch {
@@ -239,6 +240,12 @@ enum class Retreat {
   altogether,   ///< It has nothing to serve and has not finished.
 };
 
+enum class Listening {
+  on,      ///< Or not begun.
+  woken,   ///< By a wake-up.
+  lapsed,  ///< By itself, or since the connection broke.
+};
+
 /// For people: everything at once.
 struct HostStatus {
   std::string address;
@@ -303,8 +310,8 @@ class Coordinator {
   /// Another task waits for the run to end. The first call counts.
   virtual void overtake(const RunId& run) = 0;
 
-  /// The origin's spool has been hashed anew, and these pieces are good.
-  [[nodiscard]] virtual StageOutcome vouch(const RunId& run, const PieceSet& good) = 0;
+  /// The origin's spool has been hashed anew, or pushed again: every announced piece is good.
+  [[nodiscard]] virtual StageOutcome vouch(const RunId& run) = 0;
 
   /// Ends the run: all its keys go in one step. `task` goes only if it is still the run's.
   [[nodiscard]] virtual EndOutcome end(const RunId& run, const std::string& outcome,
@@ -345,6 +352,10 @@ class Coordinator {
   [[nodiscard]] virtual FinishOutcome finish(const RunId& run, const Address& host,
                                              const Digest& manifest) = 0;
 
+  /// Pieces that were announced are not, or not rightly, where this host, the origin's own, was to
+  /// find them.
+  virtual void doubt(const RunId& run, const Address& host, const std::string& reason) = 0;
+
   /// The host stops taking part, for a reason that status shows (empty: none).
   virtual void leave(const RunId& run, const Address& host, Retreat retreat,
                      const std::string& reason) = 0;
@@ -358,8 +369,8 @@ class Coordinator {
   /// Readable when listening has ended, by a wake-up or by itself. -1 while not listening.
   [[nodiscard]] virtual int wake_descriptor() const = 0;
 
-  /// Whether listening has ended since it was begun. Never blocks.
-  [[nodiscard]] virtual bool has_been_woken() = 0;
+  /// How listening has ended, once. Never blocks.
+  [[nodiscard]] virtual Listening heard() = 0;
 
   // --- For people ---
 

@@ -45,6 +45,8 @@ class Master {
 
   [[nodiscard]] Pace visit();
   void look();
+  void check_spools(Watch& watch, const std::optional<Owner>& own) const;
+  void note_waiting(const RunId& run);
 
   // The moves.
   [[nodiscard]] Pace make(const Move& move);
@@ -57,13 +59,16 @@ class Master {
   // Their parts.
   [[nodiscard]] bool begin(const RunInfo& run, Owner owner, TaskKey task);
   void stage_and_log(const RunInfo& run, std::optional<Source> source);
+  void give_up_changed(const RunInfo& run, const SourceChanged& changed);
+  void begin_anew(const Owner& owner, const std::string& why);
+  [[nodiscard]] bool is_to_end(const Watch& watch, const RunInfo& run);
   [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run, std::optional<Source> source);
   [[nodiscard]] std::uint64_t piece_bytes_for(const Manifest& manifest,
                                               const Fingerprint& content) const;
   [[nodiscard]] OriginTerms origin() const;
 
   void wait(Instant until, std::vector<int> descriptors = {});
-  void tell_once(const std::string& line);
+  void tell_once(const std::string& line, std::string& told);
 
   Coordinator& coordinator_;
   Transfer& transfer_;
@@ -72,10 +77,12 @@ class Master {
   const StateFolder& state_;
   MasterConfig config_;
   Address self_;
+  MasterId id_;
   MasterRecords records_;
   Linger linger_;
   ExitStatus status_ = ExitStatus::done;
-  std::string told_;
+  std::string outage_told_;   // Since Redis answered last.
+  std::string foreign_told_;  // In this tick.
   int changed_attempts_ = 0;
   bool has_looked_ = false;
   bool has_task_ = false;

@@ -10,6 +10,7 @@
 //   both gone, our run not ended Redis lost its data: begin the same run again
 //   another `task`, run there    it waits, --grace at the longest
 //   run there, not in our spool  another master's; or ours, and the spool is gone: begin anew
+//   spool prepared, no run       a tick died before it began the run: as if there were none
 
 #include <optional>
 #include <string>
@@ -62,7 +63,7 @@ struct Foreign {
   std::string path;
 };
 
-/// Hosts got wrong bytes from the origin: hash its spool again.
+/// Hosts got wrong bytes from the origin, or none: hash, or push, its spool again.
 struct Reprove {
   Owner owner;
 };
@@ -70,8 +71,7 @@ struct Reprove {
 using Move = std::variant<Idle, Distribute, Resume, EndRun, NoteWaiting, Foreign, Reprove>;
 
 /// `own`: the spool of this master whose run has not ended, or whose run is the one in progress.
-/// `self`: the address that this master gives as origin.
 [[nodiscard]] Move next_move(const Watch& watch, const std::optional<Owner>& own,
-                             const EndingTerms& terms, const std::string& self);
+                             const EndingTerms& terms, const MasterId& self);
 
 }  // namespace libsync

@@ -50,9 +50,13 @@ class MasterRecords {
   /// The piece size of a spool that has these contents already.
   [[nodiscard]] std::optional<std::uint64_t> piece_bytes_of(const Fingerprint& content) const;
 
-  /// Puts everything that a later tick needs into the run's spool. Pieces of an earlier run stay if
-  /// the source is the very same. Throws Failure if there is no space for the others.
+  /// Puts everything that a later tick needs into the run's spool, as prepared. Pieces of an
+  /// earlier run stay if the source is the very same. Throws Failure if there is no space for the
+  /// others.
   void prepare(const RunInfo& run, const Owner& owner, const Payload& payload) const;
+
+  /// Whether the spool of a run lacks pieces that were announced: after a power cut, say.
+  [[nodiscard]] bool lacks_pieces(const Owner& owner) const;
 
   /// The run in progress, if its spool is ours; else one of ours that has not ended.
   [[nodiscard]] std::optional<Owner> own_run(const Watch& watch) const;
@@ -74,10 +78,15 @@ class MasterRecords {
   /// Gives up the spool of a run.
   void drop(const RunId& run) const;
 
+  /// Gives up the spools of runs that ended with every host.
+  void drop_ended() const;
+
   /// Gives up all spools but this one.
   void drop_all_but(const Fingerprint& kept) const;
 
  private:
+  void check_space(const Spool& spool, const RunInfo& run, const Owner& owner) const;
+
   const StateFolder& state_;
   std::filesystem::path repo_;
   std::string prefix_;

@@ -70,6 +70,7 @@ class Minion {
   std::optional<ExitStatus> failing_;  // Since the last visit.
   std::optional<RunId> swept_;         // The ended run whose spools have been deleted.
   std::string told_;
+  std::string deafness_told_;  // Why wake-ups cannot be listened for.
 };
 
 }  // namespace libsync

@@ -110,14 +110,16 @@ class Download {
   PullLedger ledger_;
   Probe probe_;
   bool is_served_ = false;  // By this host's own daemon.
+  std::string fault_told_;
 
   bool is_gone_ = false;
   bool has_receipt_ = false;
   bool is_finished_ = false;
 
   Token next_token_ =
-      Token::random();   // Kept until it has been granted, so a call can be repeated.
-  Instant claim_again_;  // Not before.
+      Token::random();      // Kept until it has been granted, so a call can be repeated.
+  Instant claim_again_;     // Not before, unless woken, and
+  Instant claim_in_peace_;  // not before, even if woken: the last pull failed.
   std::size_t failures_in_a_row_ = 0;
 
   std::string reported_;  // The bitmap and the slots that the coordinator knows, since when.
@@ -128,6 +130,7 @@ class Download {
   Instant renewal_due_;
   Instant digests_due_;  // Of what may be here already.
   Duration digests_pause_{20};
+  Instant doubt_due_;  // Not before.
   Instant check_due_;  // Of the run, before publishing and finishing.
 
   Instant started_;

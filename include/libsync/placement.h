@@ -14,9 +14,10 @@
 //   undecided   may be here already: not to be claimed before that is known
 //
 // What a host can have already: pieces of an earlier attempt in the spool; pieces that a master
-// pushed here, or, on the master's own host, cuts into this very spool; ranges of what is published
-// under the payload's name. Everything is hashed before it counts. If what is published has the
-// same entries, it is compared where it stands and nothing is written unless a digest differs.
+// pushed here, or, on the master's own host, cuts into this very spool (both: delivered); ranges of
+// what is published under the payload's name. Everything is hashed before it counts. If what is
+// published has the same entries, it is compared where it stands and nothing is written unless a
+// digest differs.
 //
 // Death in the middle: see spool.h and assembly.h. Failures throw (local), from collect() as well.
 // Belongs to one thread.
@@ -36,8 +37,12 @@ namespace libsync {
 
 class Workers;
 
-/// Whether pieces come into this spool by other hands than ours (the master's, or a push).
-enum class Feed { pulled, delivered };
+/// By whose hands pieces come into this spool.
+enum class Feed {
+  pulled,  ///< Ours.
+  pushed,  ///< The master's, by a push.
+  shared,  ///< The master's, on its own host: the spool is its own, and only read here.
+};
 
 /// What became of something that was pulled. No piece: the manifest.
 struct Judgement {
@@ -77,6 +82,9 @@ class Placement {
 
   /// The digests of undecided pieces, as far as they have been announced.
   void decide(const std::vector<StagedPiece>& pieces);
+
+  /// What was delivered, as far as it has been announced, is not there, or wrong. Empty: nothing.
+  [[nodiscard]] std::string undelivered() const;
 
   /// Somebody got wrong bytes from here: hashes all servable pieces again. REQUIRES: their digests
   /// are among `pieces`.
@@ -132,6 +140,7 @@ class Placement {
   PieceSet being_decided_;  // Of those undecided: its digest is being computed.
   PieceSet published_;      // All its ranges exist in what is published.
   PieceSet being_spliced_;
+  PieceSet undelivered_;
   std::map<PieceNumber, Digest> digests_;  // Of those undecided.
   std::size_t rechecking_ = 0;
   std::vector<Judgement> judgements_;

@@ -8,8 +8,9 @@ namespace libsync {
 enum class PullEnd {
   good,         ///< All that was claimed is there, and verified.
   busy,         ///< The source had no connection free. Nobody's fault.
-  unreachable,  ///< The source could not be reached, broke off, stalled, or lost the file.
+  unreachable,  ///< The source could not be reached, broke off, or stalled.
   refused,      ///< The source does not serve us: password, module, or options.
+  missing,      ///< The source serves us, but has not what it offers.
   corrupt,      ///< The source served wrong bytes.
   local,        ///< The fault is on this host.
 };

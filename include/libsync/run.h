@@ -52,6 +52,9 @@ class Name128 {
 /// Names one distribution of one task.
 using RunId = Name128<struct RunIdTag>;
 
+/// Names a master: the state folder that it keeps its spools in.
+using MasterId = Name128<struct MasterIdTag>;
+
 /// Names one claim. The caller chooses it, so that a call whose reply was lost can be repeated.
 using Token = Name128<struct TokenTag>;
 

@@ -3,6 +3,9 @@
 // What we keep on a host's disk, all of it in `<repo>/.libsync/`:
 //
 //   master.lock, minion.lock     held while a tick runs (TickLock)
+//   spools.lock                  held for the moment in which a spool changes hands
+//   master                       the name of the master that keeps its spools here (MasterId)
+//   gone-<role>-<random>/        a spool that this role is deleting
 //   <fingerprint>/               a spool: one payload, cut
 //     owner-master, owner-minion   whose it is (Owner); the folder goes when both are gone
 //     manifest, p00000, p00001 …   verified, therefore served: rsyncd exports the repo
@@ -18,8 +21,9 @@
 // power cut a file with its final name may still be torn, since pieces are not fsynced: whoever
 // finds a piece from an earlier process hashes it again before it counts.
 //
-// Modes: files 0640, folders 0750 (push/ 0770), group that of the repo folder, so that a module that runs as
-// another user than cron's can read the spool and nobody else can. Failures throw (local).
+// Modes: files 0640, folders 0750 (push/ 0770), group that of the repo folder, so that a module
+// that runs as another user than cron's can read the spool and nobody else can. Failures throw
+// (local).
 
 #include <filesystem>
 #include <memory>
@@ -42,6 +46,7 @@ enum class Role { master, minion };
 
 /// How a run stands, for its spool.
 enum class Standing {
+  prepared,     ///< Not begun yet: as good as not there.
   running,      ///< Its spool is needed.
   ended,        ///< It ended with every host: the spool may go.
   ended_short,  ///< It ended without some: the origin keeps the spool until the next run.
@@ -50,7 +55,7 @@ enum class Standing {
 /// Whose a spool is. Written durably before anything else is put into the spool.
 struct Owner {
   Role role = Role::minion;
-  std::string prefix;  ///< Of the Redis keys: several fleets may share a repo.
+  std::string prefix;  ///< Of the Redis keys: a spool of another fleet is left alone.
   RunId run;
   std::string task;
   Fingerprint content;  ///< fingerprint_of with piece size zero.
@@ -86,11 +91,16 @@ class Spool {
   /// Nothing if this role does not own the spool (or its file cannot be understood).
   [[nodiscard]] std::optional<Owner> owner(Role role) const;
 
-  /// The role needs the spool no more. The last one to leave deletes it.
+  /// The role needs the spool no more. The last one to leave deletes it: in one step it is gone,
+  /// and what a death in the middle leaves is swept.
   void leave(Role role) const;
 
   /// Pieces that are there under their final name and have the right size. Nothing is proven.
   [[nodiscard]] PieceSet pieces_found(const Cut& cut) const;
+
+  /// The digest of a piece file is compared, and nothing else done.
+  [[nodiscard]] static Verdict inspect(const std::filesystem::path& path, std::uint64_t bytes,
+                                       const Digest& digest, const std::stop_token& stop);
 
   /// The digest of a piece file is compared. Good: it now has its final name, mode and group. Bad:
   /// it is deleted. `from` may be its final name already.
@@ -98,7 +108,11 @@ class Spool {
                                std::uint64_t bytes, const Digest& digest,
                                const std::stop_token& stop) const;
 
-  /// The manifest, if the file `from` has this digest; it then has its final name.
+  /// The manifest, if the file has this digest; nothing else is done.
+  [[nodiscard]] static std::optional<Manifest> read_manifest(const std::filesystem::path& path,
+                                                             const Digest& digest);
+
+  /// The same for a file of ours: good, it then has its final name; bad, it is deleted.
   [[nodiscard]] std::optional<Manifest> accept_manifest(const std::filesystem::path& from,
                                                         const Digest& digest) const;
 
@@ -133,6 +147,12 @@ class StateFolder {
                                                                const std::string& prefix) const;
 
   [[nodiscard]] std::filesystem::path lock_path(Role role) const;
+
+  /// The master that keeps its spools here; made at its first tick.
+  [[nodiscard]] MasterId master_id() const;
+
+  /// Deletes what a tick that died left of spools that it was deleting.
+  void sweep(Role role) const;
 
   /// Writes down what is published at `destination`, for a later tick to see whether it is still
   /// there.

@@ -39,7 +39,8 @@ struct TransferLimits {
   static constexpr std::chrono::seconds farewell{5};
   /// A pull may take this long whatever its size …
   static constexpr std::chrono::minutes least_deadline{10};
-  /// … and longer if it is large: slower than this a source is of no use to a fleet.
+  /// … and longer if it is large: slower than this a source is of no use to a fleet. None of the
+  /// two holds where the operator has set a bandwidth limit.
   static constexpr std::uint64_t bytes_per_second = 1'000'000;
 };
 

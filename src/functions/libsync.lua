@@ -17,7 +17,8 @@
 --   P finished_queue      set     addresses that have published
 --
 --   P sync:run            hash    the run: id, state, path, name, fingerprint, bytes, piece_bytes,
---                                 pieces, manifest, origin, origin_kind, expected, started, mended …
+--                                 pieces, manifest, origin, origin_kind, master, expected, started,
+--                                 announced (bitmap of the pieces in sync:digests) …
 --   P sync:digests        hash    piece -> SHA-256, for every piece that has been announced
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
 --   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it
@@ -51,10 +52,12 @@
 local LEASE_MS = 45000          -- three renewals may be lost; a host that died costs its source this
 local WAKE_TTL_S = 5            -- a wake-up that nobody took in five waits is old news
 local SAMPLE = 16               -- sources looked at for a claim before all of them are
+local CHUNK = 250              -- of all sources, where the sample had nothing
 local WAITERS_LOOKED_AT = 8     -- for one free slot
 local REAPED_AT_ONCE = 32       -- lapsed claims taken back by one call
 local MEND_MS = 10000           -- how often synchronize_queue is derived anew
 local SEEN_MS = 600000          -- a minion seen in this time is expected, unless hosts are named
+local FORGOTTEN_MS = 604800000 -- a minion that was not seen for a week is no minion any more
 local AVOID_MS = 5000           -- an accuser keeps away from the accused; doubles each time
 local AVOID_ORIGIN_MS = 1000    -- the origin may be the only source there is
 local AVOID_BUSY_MS = 300       -- a source with all connections taken: somebody there has to finish
@@ -64,6 +67,7 @@ local QUARANTINE_MS = 60000     -- doubles each time
 local QUARANTINE_MAX_MS = 1800000
 local QUARANTINE_ORIGIN_MS = 5000
 local STRIKES = {corrupt = 2, unreachable = 3, refused = 3}
+local TRUSTED_MS = 60000       -- a spool that was hashed anew is not suspected by one host alone so soon again
 local EVENTS_KEPT = 10000
 local ERROR_BYTES = 500
 
@@ -178,11 +182,21 @@ local function set_have(k, host, have)
   end
 end
 
+local function is_masters_spool(k, host)
+  local origin = run_fields(k, 'origin', 'origin_kind')
+  return host == origin[1] and origin[2] == 'master'
+end
+
 -- The word of a host about itself is the truth, but for the origin's spool, which the master fills.
 local function hold(k, host, have)
-  local run = run_fields(k, 'pieces', 'origin', 'origin_kind')
-  if host == run[2] and run[3] == 'master' then return end
-  if #have == #blank(tonumber(run[1])) then set_have(k, host, have) end
+  if is_masters_spool(k, host) then return end
+  if #have == #blank(tonumber(redis.call('HGET', k.run, 'pieces'))) then set_have(k, host, have) end
+end
+
+-- Whether the host is to hash its spool anew.
+local function is_suspect(k, host)
+  if redis.call('HEXISTS', k.blame, 'verify ' .. host) == 0 then return 0 end
+  return is_masters_spool(k, host) and 0 or 1
 end
 
 -- Ends a claim: its source has the slot back, and whoever calls this tells those who wait. Returns
@@ -245,9 +259,13 @@ end
 --   accused ACCUSER        "SOURCE …": whom it accused, as long as it had no success there
 --   rounds SOURCE          quarantines so far
 --   verify SOURCE          its spool is suspect: it offers nothing before it has hashed it again
+--   verified SOURCE        when it did so last
+--   undelivered SOURCE     the host that is pushed to lacks pieces: the master has to push again
 --
 -- A failure first keeps only the accuser away. Distinct accusers make a quarantine. Whoever accuses
--- two sources or more accuses itself: its strikes are withdrawn, and new ones do not count.
+-- two sources or more accuses itself: its strikes are withdrawn, and new ones do not count. A quarantine
+-- proves its accusers right: it is taken off their lists. A piece that is missing at a source, or wrong
+-- at the origin, where every copy comes from, makes that spool suspect at once: hashing it costs little.
 
 local function keep_away(k, accuser, source, base, most, now)
   local field = 'avoid ' .. accuser .. ' ' .. source
@@ -283,16 +301,31 @@ local function accused_by(k, accuser, added, removed)
   return all
 end
 
+local function suspect(k, source, kind)
+  redis.call('HSET', k.blame, 'verify ' .. source, kind)
+  redis.call('SREM', k.queue, source)
+  wake(k, source)
+end
+
+-- Its spool has been hashed anew.
+local function trust(k, source, now)
+  redis.call('HDEL', k.blame, 'verify ' .. source, 'undelivered ' .. source)
+  redis.call('HSET', k.blame, 'verified ' .. source, now)
+end
+
 local function quarantine(k, source, kind, is_origin, now)
   redis.call('HDEL', k.blame, 'strike ' .. source)
+  for _, field in ipairs(redis.call('HKEYS', k.blame)) do
+    local accuser = string.match(field, '^accused (.+)$')
+    if accuser then accused_by(k, accuser, nil, source) end
+  end
   local rounds = redis.call('HINCRBY', k.blame, 'rounds ' .. source, 1)
   local out = math.min(QUARANTINE_MS * 2 ^ math.min(rounds - 1, 10), QUARANTINE_MAX_MS)
   if is_origin then out = QUARANTINE_ORIGIN_MS end
-  if kind == 'corrupt' then redis.call('HSET', k.blame, 'verify ' .. source, kind) end
+  if kind == 'corrupt' then suspect(k, source, kind) end
   redis.call('ZADD', k.quarantine, now + out, source)
   redis.call('SREM', k.queue, source)
   note(k, 'event', 'quarantined', 'host', source, 'kind', kind, 'ms', out)
-  wake(k, source)
 end
 
 local function accuse(k, accuser, source, kind, detail, now)
@@ -302,6 +335,11 @@ local function accuse(k, accuser, source, kind, detail, now)
   keep_away(k, accuser, source, is_origin and AVOID_ORIGIN_MS or AVOID_MS, most, now)
   redis.call('HSET', k.errors, accuser, string.sub(detail, 1, ERROR_BYTES))
   note(k, 'event', 'accused', 'host', accuser, 'source', source, 'kind', kind)
+  if kind == 'missing' or (kind == 'corrupt' and is_origin) then
+    local verified = tonumber(redis.call('HGET', k.blame, 'verified ' .. source) or 0)
+    if now - verified >= TRUSTED_MS then suspect(k, source, kind) end
+    if kind == 'missing' then return end
+  end
   local all = accused_by(k, accuser, source, nil)
   if #all >= 2 then
     for _, other in ipairs(all) do withdraw_strike(k, accuser, other) end
@@ -343,11 +381,19 @@ local function usable(k, puller, hosts, now)
   return names, bitmaps
 end
 
+-- What has been announced and is not unwanted: a byte for each eight pieces; nothing if there is nothing.
+local function wanted_of(announced, unwanted)
+  local wanted, any = {}, false
+  for i = 1, #announced do
+    wanted[i] = bit.band(string.byte(announced, i), bit.bnot(string.byte(unwanted, i) or 0), 255)
+    any = any or wanted[i] ~= 0
+  end
+  return any and wanted
+end
+
 -- The rarest piece that the puller lacks, over the given sources; ties at random. Returns the
 -- source's index, and its useful pieces as {piece, copies} in no order.
-local function rarest(copies, bitmaps, unwanted)
-  local wanted = {}
-  for i = 1, #unwanted do wanted[i] = bit.bnot(string.byte(unwanted, i)) end
+local function rarest(copies, bitmaps, wanted)
   local best, best_count, ties, best_useful = nil, math.huge, 0, nil
   for s = 1, #bitmaps do
     local useful, lowest, bytes = nil, math.huge, bitmaps[s]
@@ -395,7 +441,7 @@ end
 -- this host's spool is suspect.
 local function view(k, host)
   return redis.call('HGET', k.run, 'state'), redis.call('SCARD', k.queue),
-         redis.call('HLEN', k.done), redis.call('HEXISTS', k.blame, 'verify ' .. host)
+         redis.call('HLEN', k.done), is_suspect(k, host)
 end
 
 local function answer_claim(k, host, token, source, pieces)
@@ -410,6 +456,28 @@ local function answer_claim(k, host, token, source, pieces)
   return answer
 end
 
+-- A source for `host`, and the pieces to pull from it; nothing if there is none. A sample first, then
+-- everybody, in chunks: Lua passes some 8,000 values to a call at the most.
+local function find_source(k, host, most, unwanted, now)
+  local wanted = most > 0 and wanted_of(redis.call('HGET', k.run, 'announced'), unwanted)
+  if most > 0 and not wanted then return nil end
+  local copies = redis.call('GET', k.copies) or ''
+  local function look(hosts)
+    local names, bitmaps = usable(k, host, hosts, now)
+    if most == 0 then return names[1], {} end
+    local best, useful = rarest(copies, bitmaps, wanted)
+    if best then return names[best], choose(useful, most) end
+  end
+  local sample = redis.call('SRANDMEMBER', k.queue, SAMPLE)
+  local source, pieces = look(sample)
+  if source or #sample < SAMPLE then return source, pieces end
+  local all = redis.call('SMEMBERS', k.queue)
+  for first = 1, #all, CHUNK do
+    source, pieces = look({unpack(all, first, math.min(first + CHUNK - 1, #all))})
+    if source then return source, pieces end
+  end
+end
+
 -- Takes a source for `host`. With `most` of 0 it is for the manifest alone: any source will do.
 local function claim(k, host, token, most, unwanted, now)
   local known = redis.call('HGET', k.claims, token)
@@ -420,19 +488,7 @@ local function claim(k, host, token, most, unwanted, now)
     for piece in string.gmatch(list, '%d+') do pieces[#pieces + 1] = piece end
     return answer_claim(k, host, token, source, pieces)
   end
-  local copies = redis.call('GET', k.copies) or ''
-  local source, pieces
-  for _, sample in ipairs({SAMPLE, 0}) do
-    local hosts = sample > 0 and redis.call('SRANDMEMBER', k.queue, sample) or redis.call('SMEMBERS', k.queue)
-    local names, bitmaps = usable(k, host, hosts, now)
-    if most == 0 then
-      source, pieces = names[1], {}
-    else
-      local best, useful = rarest(copies, bitmaps, unwanted)
-      if best then source, pieces = names[best], choose(useful, most) end
-    end
-    if source or #hosts < sample then break end
-  end
+  local source, pieces = find_source(k, host, most, unwanted, now)
   if not source then
     -- For the manifest any source will do.
     redis.call('HSET', k.waiting, host, most == 0 and string.rep('\0', #unwanted) or unwanted)
@@ -449,18 +505,20 @@ local function claim(k, host, token, most, unwanted, now)
 end
 
 -- Begins a run. Args: run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest digest,
--- sparse (0/1), origin, origin kind (master: its spool is filled by the master; minion: by a push),
--- origin's slots, restore (1: write `task` too, after Redis lost its data), expected count (0: those
+-- sparse (0/1), origin, origin kind (master: its spool is filled by the master; minion: by a push), the
+-- master's id, origin's slots, restore (1: write `task` too, after Redis lost its data), expected count (0: those
 -- named, or else those seen lately), then the expected hosts.
 -- BEGUN host … (who is expected by name) · SAME (it is the current run already) · BUSY run path
--- (another one is)
+-- (another one is, or this one from another origin)
 local function begin(_, a)
   local k, now = keys_of(a[1]), time_of(a[2])
-  local current = run_fields(k, 'id', 'path')
-  if current[1] and current[1] ~= a[3] then return {'BUSY', current[1], current[2]} end
-  local origin, slots = a[12], tonumber(a[14])
+  local current = run_fields(k, 'id', 'path', 'origin', 'origin_kind')
+  local origin, slots = a[12], tonumber(a[15])
+  if current[1] and (current[1] ~= a[3] or current[3] ~= origin or current[4] ~= a[13]) then
+    return {'BUSY', current[1], current[2]}
+  end
   if current[1] then
-    redis.call('HSET', k.slots, origin, slots)
+    if a[13] == 'master' then redis.call('HSET', k.slots, origin, slots) end
     return {'SAME'}
   end
   for _, name in ipairs({'queue', 'running', 'finished', 'digests', 'have', 'copies', 'slots', 'uploads',
@@ -468,19 +526,21 @@ local function begin(_, a)
                          'blame', 'quarantine', 'errors'}) do
     redis.call('DEL', k[name])
   end
-  local expected = tonumber(a[16])
+  local expected = tonumber(a[17])
   local hosts = {}
-  for i = 17, #a do hosts[#hosts + 1] = a[i] end
+  for i = 18, #a do hosts[#hosts + 1] = a[i] end
   if expected == 0 and #hosts == 0 then
     hosts = redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')
   end
   for _, host in ipairs(hosts) do redis.call('SADD', k.expected, host) end
   redis.call('HSET', k.run, 'id', a[3], 'state', 'staging', 'path', a[4], 'name', a[5],
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
-             'manifest', a[10], 'sparse', a[11], 'origin', origin, 'origin_kind', a[13],
+             'manifest', a[10], 'sparse', a[11], 'origin', origin, 'origin_kind', a[13], 'master', a[14],
+             'announced', blank(tonumber(a[9])),
              'expected', expected, 'known', math.max(expected, #hosts), 'started', now, 'joined', now, 'mended', now)
   redis.call('HSET', k.slots, origin, slots)
-  if a[15] == '1' then redis.call('SET', k.task, a[4], 'NX') end
+  if a[16] == '1' then redis.call('SET', k.task, a[4], 'NX') end
+  redis.call('ZREMRANGEBYSCORE', k.minions, '-inf', now - FORGOTTEN_MS)
   for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')) do wake(k, host) end
   note(k, 'event', 'begun', 'run', a[3], 'path', a[4])
   table.insert(hosts, 1, 'BEGUN')
@@ -492,16 +552,18 @@ end
 local function stage(_, a)
   local k, now = keys_of(a[1]), time_of(a[2])
   if not is_current(k, a[3]) then return {'STALE'} end
-  local run = run_fields(k, 'origin', 'origin_kind', 'pieces')
-  local bytes = {string.byte(redis.call('HGET', k.have, run[1]) or blank(tonumber(run[3])), 1, -1)}
+  local run = run_fields(k, 'origin', 'origin_kind', 'announced')
+  local bytes = {string.byte(run[3], 1, -1)}
   for i = 5, #a, 2 do
     redis.call('HSET', k.digests, a[i], a[i + 1])
     local at = math.floor(a[i] / 8) + 1
     bytes[at] = bit.bor(bytes[at], bit.lshift(1, a[i] % 8))
   end
+  local announced = string.char(unpack(bytes))
+  redis.call('HSET', k.run, 'announced', announced)
   if a[4] == '1' then redis.call('HSET', k.run, 'state', 'staged', 'staged', now) end
   if run[2] == 'master' then
-    set_have(k, run[1], string.char(unpack(bytes)))
+    set_have(k, run[1], announced)
     offer_and_wake(k, run[1], now)
   else
     wake(k, run[1])
@@ -520,7 +582,7 @@ local function join(_, a)
   end
   if a[4] == '1' then release_all(k, host, now) end
   if redis.call('SADD', k.expected, host) == 1 then redis.call('HSET', k.run, 'joined', now) end
-  local answer = {'RUN', redis.call('HEXISTS', k.done, host), redis.call('HEXISTS', k.blame, 'verify ' .. host)}
+  local answer = {'RUN', redis.call('HEXISTS', k.done, host), is_suspect(k, host)}
   for _, value in ipairs(redis.call('HGETALL', k.run)) do answer[#answer + 1] = value end
   return answer
 end
@@ -530,11 +592,12 @@ local function digests(_, a)
   local k = keys_of(a[1])
   if not is_current(k, a[3]) then return {'STALE'} end
   local answer = {'DIGESTS'}
+  if #a < 4 then return answer end
+  local digests = redis.call('HMGET', k.digests, unpack(a, 4))
   for i = 4, #a do
-    local digest = redis.call('HGET', k.digests, a[i])
-    if digest then
+    if digests[i - 3] then
       answer[#answer + 1] = a[i]
-      answer[#answer + 1] = digest
+      answer[#answer + 1] = digests[i - 3]
     end
   end
   return answer
@@ -546,13 +609,13 @@ local function hold_function(_, a)
   local k, now, host = keys_of(a[1]), time_of(a[2]), a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
   hold(k, host, a[5])
-  local origin = run_fields(k, 'origin', 'origin_kind')
-  if not (host == origin[1] and origin[2] == 'master') then redis.call('HSET', k.slots, host, a[6]) end
-  redis.call('HSET', k.progress, host, a[7])
-  if a[8] == '1' then
-    redis.call('HDEL', k.blame, 'verify ' .. host)
-    redis.call('ZREM', k.quarantine, host)
+  -- On the master's own host the master answers for the spool.
+  if not is_masters_spool(k, host) then
+    redis.call('HSET', k.slots, host, a[6])
+    if a[8] == '1' then trust(k, host, now) end
   end
+  redis.call('SADD', k.expected, host)
+  redis.call('HSET', k.progress, host, a[7])
   reap(k, now)
   offer_and_wake(k, host, now)
   return {'VIEW', view(k, host)}
@@ -569,7 +632,7 @@ local function claim_function(_, a)
   return claim(k, a[4], a[5], tonumber(a[6]), a[8], now)
 end
 
--- A claim is over. Args: run, host, token, outcome (good, busy, unreachable, refused, corrupt, local),
+-- A claim is over. Args: run, host, token, outcome (good, busy, unreachable, refused, missing, corrupt, local),
 -- detail, bitmap of what it can serve, pieces in place, next token ('' for none), most pieces, bitmap
 -- of what it does not want. Answers as claim, or as hold without a next token.
 local function complete(_, a)
@@ -628,6 +691,7 @@ local function finish(_, a)
   if run[2] ~= a[5] then return {'OTHER'} end
   if redis.call('HSETNX', k.done, host, now) == 1 then note(k, 'event', 'finished', 'host', host) end
   redis.call('SADD', k.finished, host)
+  redis.call('SADD', k.expected, host)
   redis.call('HSET', k.progress, host, run[3])
   redis.call('HDEL', k.waiting, host)
   redis.call('HDEL', k.errors, host)
@@ -710,27 +774,51 @@ end
 
 -- What the lingering master asks five times a second. No args.
 -- LOOK task-or-'' now finished expected suspect-origin(0/1), then known joined started overtaken id state
--- path origin of the run, or nothing
+-- path origin master of the run, or nothing
 local function watch(_, a)
   local k, now = keys_of(a[1]), time_of(a[2])
-  local run = run_fields(k, 'known', 'joined', 'started', 'overtaken', 'id', 'state', 'path', 'origin')
+  local run = run_fields(k, 'known', 'joined', 'started', 'overtaken', 'id', 'state', 'path', 'origin',
+                         'master')
   local answer = {'LOOK', redis.call('GET', k.task) or '', now, redis.call('HLEN', k.done), 0, 0}
   if not run[5] then return answer end
   answer[5] = expected_count(k)
-  answer[6] = redis.call('HEXISTS', k.blame, 'verify ' .. run[8])
-  for i = 1, 8 do answer[6 + i] = run[i] or '' end
+  local doubt = (is_masters_spool(k, run[8]) and 'verify ' or 'undelivered ') .. run[8]
+  answer[6] = redis.call('HEXISTS', k.blame, doubt)
+  for i = 1, 9 do answer[6 + i] = run[i] or '' end
   return answer
 end
 
--- The master has hashed the origin's spool anew. Args: run, bitmap of the pieces that are good.
+-- Pieces are not, or not rightly, where the origin's own minion was to find them. Args: run, host, reason.
+-- VIEW
+local function doubt(_, a)
+  local k, host = keys_of(a[1]), a[4]
+  if not is_current(k, a[3]) then return {'STALE'} end
+  if redis.call('HGET', k.run, 'origin') ~= host then return {'VIEW'} end
+  redis.call('HSET', k.errors, host, string.sub(a[5], 1, ERROR_BYTES))
+  if is_masters_spool(k, host) then
+    suspect(k, host, 'doubt')
+  else
+    redis.call('HSET', k.blame, 'undelivered ' .. host, '1')
+  end
+  return {'VIEW'}
+end
+
+-- The master has hashed the origin's spool anew, or has pushed to it again: all of it is good. Args: run.
+-- VIEW state sources finished suspect
 local function vouch(_, a)
   local k, now = keys_of(a[1]), time_of(a[2])
   if not is_current(k, a[3]) then return {'STALE'} end
   local origin = redis.call('HGET', k.run, 'origin')
-  set_have(k, origin, a[4])
-  redis.call('HDEL', k.blame, 'verify ' .. origin)
-  redis.call('ZREM', k.quarantine, origin)
+  if is_masters_spool(k, origin) then
+    set_have(k, origin, redis.call('HGET', k.run, 'announced'))
+    redis.call('ZREM', k.quarantine, origin)
+    redis.call('HDEL', k.blame, 'strike ' .. origin)
+    trust(k, origin, now)
+  else
+    redis.call('HDEL', k.blame, 'undelivered ' .. origin)
+  end
   offer_and_wake(k, origin, now)
+  wake(k, origin)
   return {'VIEW', view(k, origin)}
 end
 
@@ -786,6 +874,7 @@ redis.register_function('libsync1_leave', leave)
 redis.register_function('libsync1_end', end_function)
 redis.register_function('libsync1_refuse', refuse)
 redis.register_function('libsync1_overtake', overtake)
+redis.register_function('libsync1_doubt', doubt)
 redis.register_function('libsync1_vouch', vouch)
 redis.register_function{function_name = 'libsync1_digests', callback = digests, flags = {'no-writes'}}
 redis.register_function{function_name = 'libsync1_watch', callback = watch, flags = {'no-writes'}}

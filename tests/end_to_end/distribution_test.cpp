@@ -109,7 +109,9 @@ TEST_F(Distribution, TheCronLinesDoTheSame) {
   set_task(payload);
   wait_for_end();
   expect_published(host, payload);
-  EXPECT_THAT(content_of(host.folder() / "minion.log"), HasSubstr("rsync complete:"));
+  EXPECT_TRUE(eventually([&] {
+    return content_of(host.folder() / "minion.log").find("rsync complete:") != std::string::npos;
+  }));
   EXPECT_EQ(content_of(host.folder() / "cron.out"), "");
 }
 

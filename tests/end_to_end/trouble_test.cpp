@@ -63,7 +63,8 @@ TEST_F(Trouble, ARedisThatForgetsEverythingInTheMiddleCostsTimeOnly) {
   const auto payload = sources() / "forgotten";
   write_file(payload, random_bytes(12'000'000, 1));
   start_master({"--minions", "3", "--piece-size", "1M"});
-  start_minions({"--bwlimit", "4m"});
+  start_minions({"--bwlimit", "2m"});
+  ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:minions"}) == "3"; }));
   set_task(payload);
   ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "running_queue"}) == "3"; }));
   redis.stop();

@@ -36,6 +36,18 @@ class ClaimFunctions : public testing::Test {
 
   void stage_all() { f.stage(run, {0, 1, 2, 3, 4, 5, 6, 7}, FunctionCaller::Last::yes); }
 
+  /// Everything is announced, and the origin offers nothing of it.
+  void announce_only() {
+    stage_all();
+    f.ask({"HSET", "sync:slots", kOrigin, "0"});
+    f.ask({"SREM", "synchronize_queue", kOrigin});
+  }
+
+  void offer_origin() {
+    f.begin(run, 8, kOrigin, 2);
+    stage_all();
+  }
+
   /// A host that asks with what it has and wants the rest.
   Texts claim(const std::string& host, unsigned number, const std::string& have,
               unsigned most = 1) {
@@ -141,6 +153,7 @@ TEST_F(ClaimFunctions, AnAddressThatSomebodyElseAddsToTheQueueIsNoSource) {
 }
 
 TEST_F(ClaimFunctions, AllFreeSourcesAreLookedAtBeforeItSaysWait) {
+  announce_only();
   for (int i = 10; i < 60; ++i) f.hold(run, "10.0.1." + std::to_string(i), bits(8, {0}));
   f.hold(run, "10.0.2.1", bits(8, {7}));
   for (unsigned i = 0; i < 10; ++i) {
@@ -149,6 +162,28 @@ TEST_F(ClaimFunctions, AllFreeSourcesAreLookedAtBeforeItSaysWait) {
     EXPECT_EQ(answer.at(kSource), "10.0.2.1") << i;
     f.complete(run, host, token(i), "good", bits(8, {0}));
   }
+}
+
+TEST_F(ClaimFunctions, OnlyWhatHasBeenAnnouncedIsClaimed) {
+  f.stage(run, {1});
+  // After a loss of Redis a host has more than has been announced again.
+  f.hold(run, "10.0.0.5", all_bits(8));
+  EXPECT_THAT(pieces_of(claim("10.0.0.8", 1, none, 8)), ElementsAre("1"));
+  EXPECT_EQ(claim("10.0.0.8", 2, bits(8, {1}), 8).at(0), "WAIT");
+}
+
+TEST_F(ClaimFunctions, TenThousandSourcesAreNotTooMany) {
+  announce_only();
+  // As hold leaves them, which would take long.
+  f.ask({"EVAL",
+         "for i = 1, 10000 do local host = '10.1.' .. math.floor(i / 250) .. '.' .. i % 250 "
+         "redis.call('SADD', 'synchronize_queue', host) redis.call('HSET', 'sync:slots', host, 1) "
+         "redis.call('HSET', 'sync:have', host, '\1') end",
+         "0"});
+  const auto only_other = bits(8, {0});
+  EXPECT_EQ(claim("10.0.0.8", 1, only_other).at(0), "WAIT");
+  f.hold(run, "10.0.2.1", bits(8, {7}));
+  EXPECT_EQ(claim("10.0.0.8", 2, only_other).at(kSource), "10.0.2.1");
 }
 
 TEST_F(ClaimFunctions, CompleteClaimsTheNextInTheSameCall) {
@@ -187,10 +222,12 @@ TEST_F(ClaimFunctions, AHostWithoutSlotsIsNoSourceWhateverItHas) {
 }
 
 TEST_F(ClaimFunctions, WhatAHostHasLostIsNotClaimedFromIt) {
+  announce_only();
   f.hold(run, "10.0.0.8", bits(8, {0, 1}));
   f.hold(run, "10.0.0.8", bits(8, {1}));
   EXPECT_THAT(pieces_of(claim("10.0.0.9", 1, none, 8)), ElementsAre("1"));
-  EXPECT_EQ(f.one({"GETRANGE", "sync:copies", "0", "3"}), std::string("\0\0\0\1", 4));
+  EXPECT_EQ(f.one({"GETRANGE", "sync:copies", "0", "3"}), std::string("\0\1\0\2", 4))
+      << "and the origin";
 }
 
 TEST_F(ClaimFunctions, ABitmapOfTheWrongLengthIsNotTaken) {
@@ -304,6 +341,7 @@ TEST_F(ClaimFunctions, AFailureFirstKeepsOnlyTheAccuserAway) {
 }
 
 TEST_F(ClaimFunctions, AnAccuserStaysAwayTwiceAsLongEachTime) {
+  announce_only();
   f.hold(run, "10.0.0.5", all_bits(8));
   claim("10.0.0.8", 1, none);
   f.complete(run, "10.0.0.8", token(1), "unreachable", none);
@@ -318,7 +356,10 @@ TEST_F(ClaimFunctions, AnAccuserStaysAwayTwiceAsLongEachTime) {
 
 class BlameFunctions : public ClaimFunctions {
  protected:
-  BlameFunctions() { f.hold(run, kAccused, all_bits(8), 8); }
+  BlameFunctions() {
+    announce_only();
+    f.hold(run, kAccused, all_bits(8), 8);
+  }
 
   void accuse(const std::string& accuser, const std::string& kind) {
     const auto answer = claim(accuser, ++next_, none);
@@ -394,7 +435,7 @@ TEST_F(BlameFunctions, ASourceOfWrongBytesOffersNothingBeforeItHasHashedItsSpool
   accuse("10.0.0.8", "corrupt");
   accuse("10.0.0.9", "corrupt");
   f.now += 3'600'000;
-  EXPECT_THAT(f.hold(run, kAccused, all_bits(8), 8), ElementsAre("VIEW", "staging", "0", "0", "1"));
+  EXPECT_THAT(f.hold(run, kAccused, all_bits(8), 8), ElementsAre("VIEW", "staged", "0", "0", "1"));
   EXPECT_FALSE(is_source(kAccused));
   EXPECT_EQ(f("join", {kAccused, "0"}).at(2), "1");
   f("hold", {run, kAccused, bits(8, {0, 1}), "8", "0", "1"});
@@ -429,7 +470,7 @@ TEST_F(BlameFunctions, AnAccusationIsForgottenOnceAPullSucceeds) {
 
 TEST_F(BlameFunctions, TheOriginIsNeverOutForLonger) {
   f.hold(run, kAccused, none, 0);
-  stage_all();
+  offer_origin();
   for (int round = 0; round < 4; ++round) {
     for (const auto* const host : {"10.0.0.8", "10.0.0.9", "10.0.0.10"}) {
       accuse(host, "unreachable");
@@ -442,19 +483,74 @@ TEST_F(BlameFunctions, TheOriginIsNeverOutForLonger) {
   }
 }
 
-TEST_F(BlameFunctions, ASuspectOriginIsClearedByTheMaster) {
-  f.hold(run, kAccused, none, 0);
-  stage_all();
+TEST_F(BlameFunctions, AQuarantineForWrongBytesOutlastsTheHashingOfTheSpool) {
   accuse("10.0.0.8", "corrupt");
   accuse("10.0.0.9", "corrupt");
+  f("hold", {run, kAccused, all_bits(8), "8", "0", "1"});
+  EXPECT_FALSE(is_source(kAccused)) << "its memory or network may be bad, not its disk";
+  f.now += 60'001;
+  f.hold(run, "10.0.0.77", none);
+  EXPECT_TRUE(is_source(kAccused));
+}
+
+TEST_F(BlameFunctions, AMissingPieceMakesTheSourceHashItsSpoolAtOnce) {
+  accuse("10.0.0.8", "missing");
+  EXPECT_FALSE(is_source(kAccused));
+  EXPECT_EQ(f("join", {kAccused, "0"}).at(2), "1");
+  f("hold", {run, kAccused, bits(8, {1}), "8", "0", "1"});
+  EXPECT_TRUE(is_source(kAccused));
+  accuse("10.0.0.9", "missing");
+  EXPECT_TRUE(is_source(kAccused)) << "not again for one host alone, so soon";
+  f.now += 60'001;
+  accuse("10.0.0.10", "missing");
+  EXPECT_FALSE(is_source(kAccused));
+}
+
+TEST_F(BlameFunctions, OneHostThatGetsWrongBytesFromTheOriginIsEnoughToHashItsSpool) {
+  f.hold(run, kAccused, none, 0);
+  offer_origin();
+  accuse("10.0.0.8", "corrupt");
+  EXPECT_FALSE(is_source(kOrigin));
+  EXPECT_EQ(f("watch").at(5), "1");
+  f("hold", {run, kOrigin, all_bits(8), "2", "8", "1"});
+  EXPECT_EQ(f("watch").at(5), "1") << "a minion on that host does not speak for the master's spool";
+  EXPECT_EQ(f("join", {kOrigin, "0"}).at(2), "0");
+  f("vouch", {run});
+  EXPECT_TRUE(is_source(kOrigin));
+  accuse("10.0.0.9", "corrupt");
+  EXPECT_TRUE(is_source(kOrigin)) << "one host with bad memory does not keep the origin hashing";
+}
+
+TEST_F(BlameFunctions, AQuarantineProvesItsAccusersRight) {
+  for (const auto* const host : {"10.0.0.8", "10.0.0.9", "10.0.0.10"}) accuse(host, "unreachable");
+  f.hold(run, "10.0.0.6", all_bits(8), 8);
+  for (const auto* const host : {"10.0.0.8", "10.0.0.9", "10.0.0.10"}) accuse(host, "unreachable");
+  EXPECT_FALSE(is_source("10.0.0.6")) << "they accused two, but the first was out already";
+}
+
+TEST_F(BlameFunctions, TheOriginsOwnMinionMakesTheMasterHashItsSpool) {
+  f.hold(run, kAccused, none, 0);
+  offer_origin();
+  EXPECT_THAT(f("doubt", {run, "10.0.0.8", "not its to say"}), ElementsAre("VIEW"));
+  EXPECT_EQ(f("watch").at(5), "0");
+  f("doubt", {run, kOrigin, "piece 3 is damaged"});
+  EXPECT_FALSE(is_source(kOrigin));
+  EXPECT_EQ(f("watch").at(5), "1");
+  EXPECT_EQ(f.one({"HGET", "sync:errors", kOrigin}), "piece 3 is damaged");
+}
+
+TEST_F(BlameFunctions, ASuspectOriginIsClearedByTheMaster) {
+  f.hold(run, kAccused, none, 0);
+  offer_origin();
+  accuse("10.0.0.8", "corrupt");
   EXPECT_EQ(f("watch").at(5), "1");
   f.now += 60'000;
   f.hold(run, "10.0.0.77", none);
   EXPECT_FALSE(is_source(kOrigin));
-  f("vouch", {run, bits(8, {0, 2})});
+  f("vouch", {run});
   EXPECT_TRUE(is_source(kOrigin));
   EXPECT_EQ(f("watch").at(5), "0");
-  EXPECT_EQ(f.one({"HGET", "sync:have", kOrigin}), bits(8, {0, 2}));
+  EXPECT_EQ(f.one({"HGET", "sync:have", kOrigin}), all_bits(8));
 }
 
 }  // namespace

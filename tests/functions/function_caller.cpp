@@ -10,6 +10,8 @@
 namespace libsync::test {
 namespace {
 
+const std::string kMaster(32, 'a');
+
 std::string text_of(const RedisValue& value) {
   if (const auto* const text = value.text()) return *text;
   if (const auto* const number = value.number()) return std::to_string(*number);
@@ -88,6 +90,7 @@ Texts FunctionCaller::begin(const std::string& run, unsigned pieces, const std::
                                      "0",
                                      origin,
                                      "master",
+                                     kMaster,
                                      std::to_string(slots),
                                      "0",
                                      "0"};

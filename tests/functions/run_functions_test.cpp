@@ -73,7 +73,7 @@ TEST_F(RunFunctions, BeginWakesTheMinionsThatLinger) {
 TEST_F(RunFunctions, BeginWritesTheTaskAgainOnlyIfAskedAndMissing) {
   const auto begin_restoring = [&](const std::string& id) {
     return f("begin", {id, "/data/model.1", "model.1", std::string(32, 'f'), "10", "10", "1",
-                       digest(0), "0", "10.0.0.1", "master", "2", "1", "0"});
+                       digest(0), "0", "10.0.0.1", "master", std::string(32, 'a'), "2", "1", "0"});
   };
   f.begin(run, 4);
   EXPECT_EQ(f.one({"EXISTS", "task"}), "0");
@@ -100,7 +100,7 @@ TEST_F(RunFunctions, StagedPiecesMakeTheOriginASource) {
 
 TEST_F(RunFunctions, PushedPiecesAreServedOnlyOnceTheTargetHoldsThem) {
   f("begin", {run, "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4", digest(0),
-              "0", "10.0.0.7", "minion", "0", "0", "0"});
+              "0", "10.0.0.7", "minion", std::string(32, 'a'), "0", "0", "0"});
   f.stage(run, {0, 1});
   EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
   EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.7"}), "1");
@@ -114,6 +114,33 @@ TEST_F(RunFunctions, AMinionOnTheOriginDoesNotSpeakForTheMastersSpool) {
   f.hold(run, "10.0.0.1", none, 7);
   EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.1"}), bits(4, {0, 1}));
   EXPECT_EQ(f.one({"HGET", "sync:slots", "10.0.0.1"}), "2");
+}
+
+TEST_F(RunFunctions, WhatIsMissingWhereThePushWentIsPushedAgain) {
+  const Texts begin{
+      run, "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4", digest(0),
+      "0", "10.0.0.7",      "minion",  std::string(32, 'a'), "0",  "0",  "0"};
+  f("begin", begin);
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.hold(run, "10.0.0.7", bits(4, {0}));
+  EXPECT_EQ(f("begin", begin).at(0), "SAME");
+  EXPECT_EQ(f.one({"HGET", "sync:slots", "10.0.0.7"}), "2") << "they are the host's to say";
+  f("doubt", {run, "10.0.0.7", "3 pieces are missing"});
+  EXPECT_EQ(f("watch").at(5), "1");
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.7")) << "what it has is good";
+  f("vouch", {run});
+  EXPECT_EQ(f("watch").at(5), "0");
+  EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.7"}), bits(4, {0})) << "it says so itself";
+}
+
+TEST_F(RunFunctions, WhoFinishesWithoutHavingJoinedIsExpectedFromThenOn) {
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6"});
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f("finish", {run, "10.0.0.5", digest(0)});
+  f("finish", {run, "10.0.0.9", digest(0)});
+  const auto watch = f("watch");
+  EXPECT_EQ(watch.at(3), "2");
+  EXPECT_EQ(watch.at(4), "3") << "10.0.0.6 is still missing";
 }
 
 TEST_F(RunFunctions, JoinTellsTheRunAndExpectsTheNewcomer) {
@@ -289,9 +316,9 @@ TEST_F(RunFunctions, WatchTellsTheMasterHowTheRunStands) {
   const auto overtaken = std::to_string(f.now);
   f.now += 5000;
   f("overtake", {run});
-  EXPECT_THAT(f("watch"),
-              ElementsAre("LOOK", "/data/model.2", std::to_string(f.now), "1", "2", "0", "2", began,
-                          began, overtaken, run, "staged", "/data/model.1", "10.0.0.1"));
+  EXPECT_THAT(f("watch"), ElementsAre("LOOK", "/data/model.2", std::to_string(f.now), "1", "2", "0",
+                                      "2", began, began, overtaken, run, "staged", "/data/model.1",
+                                      "10.0.0.1", std::string(32, 'a')));
 }
 
 TEST_F(RunFunctions, DigestsAreToldOfWhatHasBeenAnnounced) {

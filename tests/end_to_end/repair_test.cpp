@@ -1,0 +1,249 @@
+// What mends itself: spools that lost or spoiled pieces, on the origin, on its own minion, and
+// where a push went; and what a kill between two steps leaves.
+
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <fstream>
+
+#include "fleet.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class Repair : public Fleet {
+ protected:
+  static void spoil(const std::filesystem::path& piece) {
+    std::fstream file(piece, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(7);
+    file << "spoilt";
+    ASSERT_TRUE(file.flush()) << piece;
+  }
+
+  std::filesystem::path staged(const std::string& name, const Words& options) {
+    write_file(sources() / name, random_bytes(5'000'000, 9));
+    set_task(sources() / name);
+    const auto ran = master().run("sync-master", options);
+    EXPECT_EQ(ran.status, 0) << ran.output;
+    return sources() / name;
+  }
+
+  const Words options_{"--minions", "1", "--piece-size", "1M"};
+};
+
+TEST_F(Repair, PiecesThatTheOriginLostAreCutAgainInItsNextTick) {
+  auto& host = add_host();
+  const auto payload = staged("lost", options_);
+  std::filesystem::remove(master().spools().at(0) / "p00001");
+  start_master(options_);
+  start_minions();
+  wait_for_end();
+  expect_published(host, payload);
+  EXPECT_THAT(master().log(), HasSubstr("hashing the spool again"));
+}
+
+TEST_F(Repair, PiecesThatTheOriginLosesDuringARunAreCutAgain) {
+  auto& host = add_host();
+  const auto payload = staged("losing", options_);
+  start_master(options_);
+  ASSERT_TRUE(
+      eventually([&] { return master().log().find("nothing to do") != std::string::npos; }));
+  std::filesystem::remove(master().spools().at(0) / "p00001");
+  spoil(master().spools().at(0) / "p00003");
+  start_minions();
+  wait_for_end();
+  expect_published(host, payload);
+}
+
+TEST_F(Repair, ADamagedSpoolWhoseSourceChangedMakesTheRunBeginAnew) {
+  auto& host = add_host();
+  const auto payload = staged("newer", options_);
+  for (const auto* const piece : {"p00000", "p00002", "p00004"}) {
+    spoil(master().spools().at(0) / piece);
+  }
+  write_file(payload, random_bytes(4'000'000, 10));
+  start_master(options_);
+  start_minions();
+  wait_for_end();
+  expect_published(host, payload);
+}
+
+TEST_F(Repair, AMinionOnTheMastersHostLeavesItsSpoolToIt) {
+  auto& other = add_host();
+  const Words options{"--minions", "2", "--piece-size", "1M"};
+  const auto payload = staged("shared", options);
+  spoil(master().spools().at(0) / "p00002");
+  Background local({PROGRAM_FOLDER "/sync-minion", "--config",
+                    (master().folder() / "sync.toml").string(), "--linger", "120s"},
+                   master().folder() / "local.log");
+  const auto log = master().folder() / "local.log";
+  ASSERT_TRUE(eventually([&] {
+    return std::filesystem::exists(log) &&
+           content_of(log).find("1 pieces are missing or damaged") != std::string::npos;
+  }));
+  EXPECT_TRUE(std::filesystem::exists(master().spools().at(0) / "p00002"));
+  start_master(options);
+  start_minions();
+  wait_for_end();
+  expect_published(master(), payload);
+  expect_published(other, payload);
+}
+
+TEST_F(Repair, WhatWasDamagedWhereThePushWentIsPushedAgain) {
+  add_hosts(2);
+  auto& target = *minions().front();
+  ASSERT_EQ(run({"sed", "-i", "/^# \\[libsync-push\\]/,$s/^# //",
+                 (target.folder() / "rsyncd.conf").string()})
+                .status,
+            0);
+  target.stop_daemon();
+  target.start_daemon();
+  ASSERT_EQ(target.run("sync-minion").status, 0) << "its cron has been there: the folders are";
+  const Words options{"--minions", "2", "--piece-size", "1M", "--push-to", target.address()};
+  const auto payload = staged("pushed", options);
+  const auto pushed = target.state() / "push";
+  for (const auto& spool : std::filesystem::directory_iterator(pushed)) {
+    spoil(spool.path() / "p00001");
+    std::filesystem::remove(spool.path() / "p00003");
+  }
+  start_master(options);
+  start_minions();
+  wait_for_end();
+  for (auto* const host : minions()) expect_published(*host, payload);
+}
+
+TEST_F(Repair, ACancelledTaskThatWasNeverBegunStaysCancelled) {
+  write_file(sources() / "large", random_bytes(3'000'000, 1));
+  set_task(sources() / "large");
+  // The master's disk has no room for the pieces.
+  const auto script =
+      "mount -t tmpfs -o size=2m tmpfs \"$1\" && exec \"$0\" --config \"$2\" --minions 1";
+  const auto ran = run({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c", script,
+                        PROGRAM_FOLDER "/sync-master", master().repo().string(),
+                        (master().folder() / "sync.toml").string()});
+  EXPECT_EQ(ran.status, 4) << ran.output << ran.errors;
+  EXPECT_THAT(ran.output, HasSubstr("are free: free some space there"));
+  redis.cli({"del", "task"});
+  EXPECT_EQ(master().run("sync-master", options_).status, 0);
+  EXPECT_EQ(redis.cli({"exists", "task", "sync:run"}), "0");
+}
+
+TEST_F(Repair, ASpoolThatWasBeingDeletedGoesWithTheNextTick) {
+  auto& host = add_host();
+  static_cast<void>(staged("any", options_));
+  const auto left = host.state() / ("gone-minion-" + std::string(32, 'a'));
+  write_file(left / "tree" / "payload" / "file", "content");
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  EXPECT_FALSE(std::filesystem::exists(left));
+}
+
+TEST_F(Repair, ASpoolOfARunThatWasMissedGoesWhenAnotherHasEnded) {
+  add_hosts(2);
+  auto& absent = *minions().front();
+  auto& present = *minions().back();
+  static_cast<void>(staged("missed", {"--minions", "2", "--piece-size", "1M"}));
+  ASSERT_EQ(absent.run("sync-minion").status, 0);
+  EXPECT_EQ(absent.spools().size(), 1U);
+  redis.cli({"del", "task"});
+  EXPECT_EQ(master().run("sync-master", options_).status, 1);
+  static_cast<void>(staged("next", options_));
+  ASSERT_EQ(present.run("sync-minion").status, 0);
+  EXPECT_EQ(master().run("sync-master", options_).status, 0);
+  EXPECT_EQ(redis.cli({"hget", "sync:last", "outcome"}), "complete");
+  ASSERT_EQ(absent.run("sync-minion").status, 0);
+  EXPECT_TRUE(absent.spools().empty());
+}
+
+TEST_F(Repair, TwoMastersAtOneAddressDoNotEndEachOthersRuns) {
+  auto& host = add_host();
+  static_cast<void>(staged("first", options_));
+  const auto id = redis.cli({"hget", "sync:run", "id"});
+  // The same address, another repo.
+  const auto repo = sources() / "other-repo";
+  std::filesystem::create_directories(repo);
+  const auto other = master().run("sync-master", {"--repo", repo.string(), "--linger", "3s"});
+  EXPECT_THAT(other.output, HasSubstr("is being distributed by a master on another host or with"));
+  EXPECT_EQ(other.output.find("is being distributed"), other.output.rfind("is being distributed"))
+      << "said once";
+  EXPECT_EQ(redis.cli({"hget", "sync:run", "id"}), id);
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+}
+
+TEST_F(Repair, NewContentsAreNotLostWhenARunEndsShort) {
+  auto& host = add_host();
+  const Words options{"--minions", "2", "--piece-size", "1M", "--deadline", "2s"};
+  const auto payload = staged("replaced", {"--minions", "2", "--piece-size", "1M"});
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  write_file(payload, random_bytes(2'000'000, 11));
+  set_task(payload);
+  ASSERT_TRUE(eventually([&] {
+    return master().run("sync-master", options).output.find("(deadline)") != std::string::npos;
+  }));
+  EXPECT_EQ(redis.cli({"exists", "task"}), "1");
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  expect_published(host, payload);
+}
+
+TEST_F(Repair, ARunThatCannotBeStagedGivesWayToAWaitingTask) {
+  auto& host = add_host();
+  write_file(sources() / "stuck", "content");
+  write_file(sources() / "waiting", "other content");
+  // Nobody listens where it is to be pushed.
+  const Words stuck{"--minions", "1", "--grace", "1s", "--push-to", "127.9.9.9"};
+  set_task(sources() / "stuck");
+  EXPECT_EQ(master().run("sync-master", stuck).status, 5);
+  set_task(sources() / "waiting");
+  ASSERT_TRUE(eventually([&] {
+    static_cast<void>(master().run("sync-master", stuck));
+    return redis.cli({"hget", "sync:last", "outcome"}) == "overtaken";
+  }));
+  start_master({"--minions", "1"});
+  start_minions();
+  wait_for_end();
+  expect_published(host, sources() / "waiting");
+}
+
+TEST_F(Repair, APieceCountBeyondAllMeasureIsRefused) {
+  ASSERT_EQ(run({"truncate", "-s", "4294967301", (sources() / "sparse").string()}).status, 0);
+  set_task(sources() / "sparse");
+  const auto ran = master().run("sync-master", {"--minions", "1", "--piece-size", "1"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.output, HasSubstr("into more than 4096 pieces"));
+}
+
+TEST_F(Repair, RedisIsReachedByItsUnixSocketAsWell) {
+  auto& host = add_host();
+  const auto socket = host.folder() / "redis.sock";
+  Background server({"redis-server", "--port", "0", "--unixsocket", socket.string(), "--save", ""},
+                    host.folder() / "redis.log");
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(socket); }));
+  const Words options{"--redis", "unix://" + socket.string() + "?db=3", "--linger", "1s"};
+  const auto ran = host.run("sync-minion", options);
+  EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
+}
+
+TEST_F(Repair, AWakeUpThatIsNoListIsSaidAndMakesNoHotLoop) {
+  auto& host = add_host();
+  ASSERT_EQ(master().run("sync-master").status, 0);
+  redis.cli({"set", "sync:wake:" + host.address(), "nonsense"});
+  const auto before = redis.calls();
+  const auto ran = host.run("sync-minion", {"--linger", "3s"});
+  EXPECT_LT(redis.calls() - before, 40);
+  EXPECT_THAT(ran.output, HasSubstr("WRONGTYPE"));
+}
+
+TEST_F(Repair, WhatRedisSaysIsNotBelieved) {
+  auto& host = add_host();
+  static_cast<void>(staged("honest", options_));
+  redis.cli({"hset", "sync:run", "path", sources().string() + "/honest\nrun 0\nprefix z"});
+  const auto ran = host.run("sync-minion");
+  EXPECT_EQ(ran.status, 3);
+  EXPECT_THAT(ran.output, HasSubstr("the payload's path or name"));
+  EXPECT_TRUE(host.spools().empty());
+}
+
+}  // namespace
+}  // namespace libsync::test
