@@ -40,6 +40,7 @@ Minion::Minion(Coordinator& coordinator, Transfer& transfer, AfterPublish& after
 
 ExitStatus Minion::tick() {
   state_.sweep(Role::minion);
+  static_cast<void>(run_owed_hook());  // An earlier tick may have died over it.
   while (!stop_.requested()) {
     auto seen = Visit::idle;
     auto pause = kLookEvery;
@@ -117,9 +118,10 @@ void Minion::download(const RunInfo& run) {
                 .task = run.path,
                 .content = run.fingerprint,
                 .piece_bytes = run.cut.piece_bytes});
-    Download download(coordinator_, transfer_, clock_,
-                      {self_, config_.host.repo, config_.host.slots, config_.ownership}, state_,
-                      run);
+    Download download(
+        coordinator_, transfer_, clock_,
+        {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
+        state_, run);
     try {
       const auto end = follow(download);
       if (!end) {
@@ -178,11 +180,21 @@ void Minion::published(const RunInfo& run, const Published& published) {
   spdlog::info("END rsync:\n  syn_queue:{}\n  fin_queue:{}\n", published.sources,
                published.finished);
   status_ = ExitStatus::done;
-  if (const auto failed = after_publish_.run(config_.host.repo / run.name)) {
-    spdlog::error("{}", *failed);
+  if (const auto failed = run_owed_hook()) {
     coordinator_.leave(run.id, self_, Retreat::claims_only, *failed);
+  }
+}
+
+std::optional<std::string> Minion::run_owed_hook() {
+  const auto name = state_.hook_owed();
+  if (!name) return std::nullopt;
+  auto failed = after_publish_.run(config_.host.repo / *name);
+  state_.hook_has_run();
+  if (failed) {
+    spdlog::error("{}", *failed);
     status_ = ExitStatus::local;
   }
+  return failed;
 }
 
 // The spool of a run that this host has finished, hashed piece by piece; bad ones are deleted.

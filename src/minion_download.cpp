@@ -365,6 +365,7 @@ void Download::advance() {
       is_gone_ = true;
     } else if (renewed->view.state == RunState::staged) {
       check_due_ = clock_.now();
+      if (options_.hook == Hook::configured) state_.owe_hook(run_.name, run_.manifest);
       placement_.publish();
     }
   } else if (placement_.is_published() && !is_finished_ && is_due) {

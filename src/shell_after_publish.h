@@ -18,6 +18,9 @@ class ShellAfterPublish final : public AfterPublish {
   ShellAfterPublish(std::string command, Clock& clock, const StopSignal& stop)
       : command_(std::move(command)), clock_(clock), stop_(stop) {}
 
+  [[nodiscard]] Hook hook() const override {
+    return command_.empty() ? Hook::none : Hook::configured;
+  }
   [[nodiscard]] std::optional<std::string> run(const std::filesystem::path& published) override;
 
  private:

@@ -354,6 +354,24 @@ bool StateFolder::has_receipt(const std::filesystem::path& destination,
   return written && *written == receipt_of(destination, manifest);
 }
 
+void StateFolder::owe_hook(const std::string& payload_name, const Digest& manifest) const {
+  replace_file(path_ / "hook", manifest.hex() + payload_name, kFileMode);
+}
+
+std::optional<std::string> StateFolder::hook_owed() const {
+  constexpr auto kHexBytes = 2 * Digest::kBytes;
+  const auto owed = read_file(path_ / "hook", kReceiptBytes);
+  const auto manifest = owed ? Digest::parse(owed->substr(0, kHexBytes)) : std::nullopt;
+  if (!manifest) return std::nullopt;
+  const auto name = owed->substr(kHexBytes);
+  if (!is_payload_name(name) || !has_receipt(path_.parent_path() / name, *manifest)) {
+    return std::nullopt;
+  }
+  return name;
+}
+
+void StateFolder::hook_has_run() const { std::filesystem::remove(path_ / "hook"); }
+
 std::string StateFolder::write_probe(std::string_view content) const {
   const auto path = path_ / "probe";
   replace_file(path, content, kFileMode);

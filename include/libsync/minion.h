@@ -49,6 +49,8 @@ class Minion {
   void download(const RunInfo& run);
   [[nodiscard]] std::optional<DownloadEnd> follow(Download& download);
   void published(const RunInfo& run, const Published& published);
+  /// Why the command failed; nothing if it did not, or was not owed.
+  [[nodiscard]] std::optional<std::string> run_owed_hook();
   void clear_suspicion(const RunInfo& run);
   void sweep(const RunId& run, const std::optional<Fingerprint>& kept) const;
   void sweep_ended(const RunId& ended);

@@ -21,6 +21,7 @@
 #include <variant>
 #include <vector>
 
+#include "libsync/after_publish.h"
 #include "libsync/clock.h"
 #include "libsync/coordinator.h"
 #include "libsync/placement.h"
@@ -37,6 +38,7 @@ struct DownloadOptions {
   std::filesystem::path repo;
   std::optional<unsigned> slots;  ///< Nothing: default_slots.
   Ownership ownership = Ownership::own;
+  Hook hook = Hook::none;
 };
 
 struct Published {

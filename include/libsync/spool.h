@@ -14,6 +14,7 @@
 //     stamps, digests              of the master: the first look at the source, what was announced
 //   push/<fingerprint>/          what a master with --push-to wrote here; unverified
 //   receipt/<hash of a name>     what was published last under this name
+//   hook                         what --after-publish has still to be run for
 //   probe                        what a host pulls from itself before it offers anything
 //
 // Spool is the names and the acts on one spool; it decides nothing and holds no state but paths.
@@ -145,6 +146,14 @@ class StateFolder {
   /// Every spool that a role owns under this prefix.
   [[nodiscard]] std::vector<std::pair<Spool, Owner>> spools_of(Role role,
                                                                const std::string& prefix) const;
+
+  /// --after-publish is to be run once this has been published: durable, so that a death between
+  /// the swap and the command's end does not cost the command.
+  void owe_hook(const std::string& payload_name, const Digest& manifest) const;
+
+  /// What it is owed for, by name: published, and the command has not ended since.
+  [[nodiscard]] std::optional<std::string> hook_owed() const;
+  void hook_has_run() const;
 
   [[nodiscard]] std::filesystem::path lock_path(Role role) const;
 

@@ -70,8 +70,8 @@ TEST_F(Ticks, AnIdleMinionAsksRedisTwiceASecondAtMost) {
   // And so it is when it has finished a run that goes on.
   set_task(make_payload("done"));
   ASSERT_EQ(master().run("sync-master", {"--minions", "2"}).status, 0);
-  ASSERT_TRUE(eventually(
-      [&] { return minions().front()->log().find("END rsync") != std::string::npos; }));
+  ASSERT_TRUE(
+      eventually([&] { return minions().front()->log().find("END rsync") != std::string::npos; }));
   expect_quiet();
 }
 
@@ -258,6 +258,28 @@ TEST_F(Ticks, ACommandIsRunAfterPublishing) {
           .status,
       0);
   EXPECT_EQ(content_of(said), "done");
+}
+
+TEST_F(Ticks, ACommandThatADeathCutShortIsRunByTheNextTickAndOnlyAfterASwap) {
+  auto& host = add_host();
+  const auto payload = make_payload("model");
+  const auto count = host.folder() / "count";
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  host.start("sync-minion",
+             {"--after-publish", "echo begun >> '" + count.string() + "'; sleep 60"});
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(count); }));
+  host.program().signal(SIGKILL);
+  static_cast<void>(host.program().wait());
+  const Words option{"--after-publish", "echo done >> '" + count.string() + "'"};
+  EXPECT_EQ(host.run("sync-minion", option).status, 0);
+  EXPECT_EQ(content_of(count), "begun\ndone\n");
+  EXPECT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  EXPECT_EQ(host.run("sync-minion", option).status, 0);
+  EXPECT_EQ(content_of(count), "begun\ndone\n") << "nothing was swapped";
 }
 
 TEST_F(Ticks, ACommandThatFailsIsReported) {
