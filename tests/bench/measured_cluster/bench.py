@@ -83,6 +83,8 @@ def arguments():
     unknown = set(options.methods) - set(names)
     if unknown:
         parser.error(f"no method {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    if DATA in options.out.resolve().parents:
+        parser.error(f"--out must not lie below {DATA}: the bench keeps its own data there, on a tmpfs")
     if not 1 <= options.hosts <= 200 or options.rate <= 0 or options.runs < 1:
         parser.error("--hosts is 1 to 200, --rate above 0, --runs at least 1")
     return options
@@ -131,7 +133,7 @@ def measure(method, network, payload, digest, out):
         if wrong:
             raise Failed(f"{len(wrong)} copies have not the payload's SHA-256: {', '.join(wrong)}")
         return result
-    except (Failed, OSError, RuntimeError) as failure:
+    except (Failed, OSError, RuntimeError, subprocess.SubprocessError) as failure:
         logs = out / f"failed-{method.name}"
         shutil.rmtree(logs, ignore_errors=True)
         logs.mkdir()

@@ -1,6 +1,7 @@
 """One rsync source for all: what Salt, Ansible, prsync and a shell loop amount to."""
 
 import os
+import socket
 import time
 
 from processes import Failed
@@ -19,7 +20,6 @@ def start_rsyncd(processes, host, folder, exported):
 
 
 def wait_for_port(address, port, seconds=10):
-    import socket
     until = time.monotonic() + seconds
     while True:
         try:

@@ -71,16 +71,20 @@ class Trace:
 
     def _claims(self, started, finished):
         open_claims, claims, calls, announced, waits = {}, [], collections.Counter(), [], collections.Counter()
+        origin = OriginPieces(self._stage.origin.address)
         for at, place, words in self._lines():
             if place != "lua":
                 if words[0].upper() == "FCALL":
                     calls[words[1].partition("_")[2]] += 1
             elif words[:2] == ["HSET", "sync:claims"]:
-                puller, source, *pieces = words[3].split()
-                open_claims[words[2]] = (at, puller, source, len(pieces[0].split(",")) if pieces else 0)
+                puller, source, *listed = words[3].split()
+                pieces = listed[0].split(",") if listed else []
+                origin.claimed(source, pieces, at - started)
+                open_claims[words[2]] = (at, puller, source, pieces)
             elif words[:2] == ["HDEL", "sync:claims"] and words[2] in open_claims:
                 taken, puller, source, pieces = open_claims.pop(words[2])
-                claims.append(Claim(puller, source, pieces, taken, at))
+                origin.over(pieces)
+                claims.append(Claim(puller, source, len(pieces), taken, at))
             elif words[:2] == ["HSET", "sync:digests"]:
                 announced.append(at)
             elif words[:2] == ["HSET", "sync:waiting"]:
@@ -103,6 +107,7 @@ class Trace:
             held.update(_time_by_claims_held(own, first, last))
         whole = sum(held.values())
         return lines + [
+            origin.told(),
             f"first piece verified at {min(firsts):.2f} s (first host), {max(firsts):.2f} s (last host)",
             f"last piece verified at {min(lasts):.2f} s (first host), {statistics.median(lasts):.2f} s (median), "
             f"{max(lasts):.2f} s (last host); from there to finished {statistics.median(tails):.2f} s (median), "
@@ -116,6 +121,32 @@ class Trace:
                 match = MONITORED.match(line)
                 if match:
                     yield float(match[1]), match[2], WORD.findall(match[3])
+
+
+class OriginPieces:
+    """What the origin was asked for that others had, or were getting, already: its link is the scarce one."""
+
+    def __init__(self, address):
+        self._address = address
+        self._held, self._coming = set(), collections.Counter()
+        self._kinds, self._fresh_at = collections.Counter(), []
+
+    def claimed(self, source, pieces, at):
+        for piece in pieces:
+            if source == self._address:
+                kind = "held elsewhere" if piece in self._held else "on the way" if self._coming[piece] else "new"
+                self._kinds[kind] += 1
+                if kind == "new":
+                    self._fresh_at.append(at)
+            self._coming[piece] += 1
+
+    def over(self, pieces):
+        self._held.update(pieces)
+        self._coming.subtract(pieces)
+
+    def told(self):
+        return (f"pieces claimed from the origin: {dict(self._kinds)}; the last new one at {self._fresh_at[-1]:.2f} s"
+                if self._fresh_at else "nothing was claimed from the origin")
 
 
 def _time_by_claims_held(claims, first, last):

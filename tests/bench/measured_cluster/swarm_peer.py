@@ -22,8 +22,6 @@ def main():
     is_seed = not peers
     pack = {**options["settings"], "listen_interfaces": f"{address}:{PORT}",
             "alert_mask": libtorrent.alert.category_t.status_notification}
-    if is_seed:
-        pack["unchoke_slots_limit"] = options["seed_slots"]
     session = libtorrent.session(pack)
     flags = libtorrent.torrent_flags
     parameters = libtorrent.add_torrent_params()

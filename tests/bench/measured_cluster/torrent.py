@@ -1,13 +1,15 @@
 """BitTorrent: libtorrent and aria2, with the settings of a swarm on a LAN."""
 
+import base64
 import json
-import os
-import subprocess
+import select
 import sys
 import time
 import urllib.request
 from pathlib import Path
 
+from network import BRIDGE_ADDRESS
+from one_source import wait_for_port
 from processes import Failed
 
 HERE = Path(__file__).parent
@@ -35,7 +37,7 @@ LAN_SETTINGS = {
 
 
 def make_torrent(stage, piece_bytes, announce=None):
-    import libtorrent
+    import libtorrent  # Not above: --help is to work before it is installed.
     files = libtorrent.file_storage()
     libtorrent.add_files(files, str(stage.payload))
     made = libtorrent.create_torrent(files, piece_bytes, libtorrent.create_torrent.v1_only)
@@ -51,12 +53,10 @@ class LibTorrent:
     measured = ("from the word to connect, all sessions listening with the torrent loaded, until the last one "
                 "has checked its last piece; making and handing out the torrent is left out, in its favour")
 
-    def __init__(self, name="libtorrent", title="BitTorrent (libtorrent)", piece_kib=64, slots=4, seed_slots=4,
-                 super_seeding=False, extra=None):
+    def __init__(self, name="libtorrent", title="BitTorrent (libtorrent)", piece_kib=64, slots=8, super_seeding=False):
         self.name, self.title = name, title
         self._piece_bytes = piece_kib * 1024
-        self._options = {"super_seeding": super_seeding, "seed_slots": seed_slots,
-                         "settings": {**LAN_SETTINGS, "unchoke_slots_limit": slots, **(extra or {})}}
+        self._options = {"super_seeding": super_seeding, "settings": {**LAN_SETTINGS, "unchoke_slots_limit": slots}}
         self.settings = (f"libtorrent 2.0.8, {piece_kib} KiB pieces, every peer connected to every other directly, "
                          + json.dumps(self._options))
 
@@ -80,7 +80,6 @@ class LibTorrent:
             self._expect(peer, "ready", time.monotonic() + 40)
 
     def _expect(self, peer, word, deadline):
-        import select
         ready, _, _ = select.select([peer.stdout], [], [], max(0.01, deadline - time.monotonic()))
         said = peer.stdout.readline().strip() if ready else "nothing in time"
         if said != word:
@@ -118,12 +117,10 @@ class Aria2:
         return 8
 
     def prepare(self, stage):
-        from network import BRIDGE_ADDRESS
         self._stage = stage
         torrent = make_torrent(stage, self._piece_bytes, f"http://{BRIDGE_ADDRESS}:{TRACKER_PORT}/announce")
         stage.processes.start(None, sys.executable, str(HERE / "tracker.py"), BRIDGE_ADDRESS, str(TRACKER_PORT),
                               name="tracker")
-        from one_source import wait_for_port
         wait_for_port(BRIDGE_ADDRESS, TRACKER_PORT)
         hook = stage.folder / "complete"
         hook.write_text('#!/bin/sh\n: >"$(dirname "$3").complete"\n', encoding="ascii")
@@ -140,7 +137,7 @@ class Aria2:
         for host in stage.receivers:
             wait_for_port(host.address, RPC_PORT)
         self._request = json.dumps({"jsonrpc": "2.0", "id": "0", "method": "aria2.addTorrent",
-                                    "params": [_base64(torrent.read_bytes())]}).encode()
+                                    "params": [base64.b64encode(torrent.read_bytes()).decode()]}).encode()
 
     def go(self, deadline):
         stage = self._stage
@@ -156,8 +153,3 @@ class Aria2:
 
     def copy_of(self, host):
         return self._stage.folder / host.name / self._stage.payload.name
-
-
-def _base64(data):
-    import base64
-    return base64.b64encode(data).decode()
