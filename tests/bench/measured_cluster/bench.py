@@ -1,4 +1,4 @@
-"""Runs every method in turn on the same payload over the same links, and reports. See ../cluster."""
+"""Runs every method in turn on the same payload and links, and reports. See ../cluster."""
 
 import argparse
 import dataclasses
@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -43,9 +44,21 @@ class Stage:
 def methods_of(configuration="", trace=None):
     return [
         OneSource(),
-        Ours("whole-file", "whole-file doubling (one piece)", "ours with piece-size = whole, one slot",
-             'piece-size = "whole"\n', figures.whole_file_bound),
-        Ours("ours", "sync-fanout", configuration.strip().replace("\n", ", ") or "defaults", configuration, lambda _: 3, trace),
+        Ours(
+            "whole-file",
+            "whole-file doubling (one piece)",
+            "ours with piece-size = whole, one slot",
+            'piece-size = "whole"\n',
+            figures.whole_file_bound,
+        ),
+        Ours(
+            "ours",
+            "sync-fanout",
+            configuration.strip().replace("\n", ", ") or "defaults",
+            configuration,
+            lambda _: 3,
+            trace,
+        ),
         LibTorrent(),
         LibTorrent("libtorrent-super", "BitTorrent (libtorrent, super seed)", super_seeding=True),
         Aria2(),
@@ -57,7 +70,9 @@ def methods_of(configuration="", trace=None):
 def size(text):
     match = re.fullmatch(r"([0-9]+)([KMG]?)", text)
     if not match or int(match[1]) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not an integer with K, M or G (powers of 1024)")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not an integer with K, M or G (powers of 1024)"
+        )
     return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
 
 
@@ -65,18 +80,59 @@ def arguments():
     names = [method.name for method in methods_of()]
     parser = argparse.ArgumentParser(prog="tests/bench/cluster", description=__doc__)
     parser.add_argument("--hosts", type=int, default=15, metavar="N", help="receivers (default 15)")
-    parser.add_argument("--rate", type=float, default=15, metavar="MBIT", help="of every link, each way (default 15)")
-    parser.add_argument("--bytes", type=size, default=size("48M"), metavar="SIZE", help="of the payload (default 48M)")
-    parser.add_argument("--runs", type=int, default=3, metavar="R", help="of each method; the median counts (default 3)")
-    parser.add_argument("--methods", default=",".join(name for name in names if name not in SLOWER), metavar="LIST",
-                        help=f"of {','.join(names)} (default all but {','.join(SLOWER)})")
-    parser.add_argument("--out", type=Path, default=Path("build/bench-cluster"), metavar="FOLDER",
-                        help="results go here: cluster.json, cluster.svg, cluster.txt (default build/bench-cluster)")
-    parser.add_argument("--queue-ms", type=float, default=Link.queue_ms, help="what a queue holds (default 6)")
-    parser.add_argument("--congestion", default=Link.congestion, help="of TCP (default cubic, as Debian's)")
-    parser.add_argument("--ours", action="append", default=[], metavar="LINE", dest="configuration",
-                        help="a line for sync.toml, to try ours with other settings, as 'slots = 4'; repeatable")
-    parser.add_argument("--trace", action="store_true", help="say where the time of ours goes, from Redis and the links")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=15,
+        metavar="MBIT",
+        help="of every link, each way (default 15)",
+    )
+    parser.add_argument(
+        "--bytes",
+        type=size,
+        default=size("48M"),
+        metavar="SIZE",
+        help="of the payload (default 48M)",
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=3,
+        metavar="R",
+        help="of each method; the median counts (default 3)",
+    )
+    parser.add_argument(
+        "--methods",
+        default=",".join(name for name in names if name not in SLOWER),
+        metavar="LIST",
+        help=f"of {','.join(names)} (default all but {','.join(SLOWER)})",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/bench-cluster"),
+        metavar="FOLDER",
+        help="for cluster.json, cluster.svg and cluster.txt (default build/bench-cluster)",
+    )
+    parser.add_argument(
+        "--queue-ms", type=float, default=Link.queue_ms, help="what a queue holds (default 6)"
+    )
+    parser.add_argument(
+        "--congestion", default=Link.congestion, help="of TCP (default cubic, as Debian's)"
+    )
+    parser.add_argument(
+        "--ours",
+        action="append",
+        default=[],
+        metavar="LINE",
+        dest="configuration",
+        help="a line for sync.toml, to try ours with other settings, as 'slots = 4'; repeatable",
+    )
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="say where the time of ours goes, from Redis and the links",
+    )
     options = parser.parse_args()
     options.methods = options.methods.split(",")
     options.configuration = "".join(line + "\n" for line in options.configuration)
@@ -84,7 +140,9 @@ def arguments():
     if unknown:
         parser.error(f"no method {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     if DATA in options.out.resolve().parents:
-        parser.error(f"--out must not lie below {DATA}: the bench keeps its own data there, on a tmpfs")
+        parser.error(
+            f"--out must not lie below {DATA}: the bench keeps its own data there, on a tmpfs"
+        )
     if not 1 <= options.hosts <= 200 or options.rate <= 0 or options.runs < 1:
         parser.error("--hosts is 1 to 200, --rate above 0, --runs at least 1")
     return options
@@ -127,8 +185,13 @@ def measure(method, network, payload, digest, out):
         seconds = method.go(started + method.longest(len(stage.receivers)) * file_time + 30)
         seconds = seconds if seconds is not None else time.monotonic() - started
         busy, ticks = (now - then for now, then in zip(machine_ticks(), (busy, ticks)))
-        result = {"ok": True, "seconds": seconds, "cpu_seconds": cpu_seconds() - cpu,
-                  "origin_bytes": port_bytes(stage.origin)[1] - sent, "machine_cpu_percent": 100 * busy / ticks}
+        result = {
+            "ok": True,
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds() - cpu,
+            "origin_bytes": port_bytes(stage.origin)[1] - sent,
+            "machine_cpu_percent": 100 * busy / ticks,
+        }
         wrong = [host.name for host in stage.receivers if digest_of(method.copy_of(host)) != digest]
         if wrong:
             raise Failed(f"{len(wrong)} copies have not the payload's SHA-256: {', '.join(wrong)}")
@@ -155,29 +218,65 @@ def main():
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     payload, digest = make_payload(options)
-    network = Network(options.hosts + 1, Link(options.rate, queue_ms=options.queue_ms, congestion=options.congestion))
+    network = Network(
+        options.hosts + 1,
+        Link(options.rate, queue_ms=options.queue_ms, congestion=options.congestion),
+    )
     file_time = options.bytes / network.link.bytes_per_second
-    print(f"{options.hosts} receivers, {options.bytes} bytes, {options.rate:g} Mbit/s each way: F/B = {file_time:.2f} s")
-    calibrated = calibration.calibrate(network, payload, DATA / "calibration")
+    print(
+        f"{options.hosts} receivers, {options.bytes} bytes, {options.rate:g} Mbit/s each way: "
+        f"F/B = {file_time:.2f} s"
+    )
+    try:
+        calibrated = calibration.calibrate(network, payload, DATA / "calibration")
+    except RuntimeError as failure:
+        print(f"tests/bench/cluster: {failure}", file=sys.stderr)
+        return 2
     print(calibration.told(calibrated), flush=True)
-    results = {"hosts": options.hosts, "bytes": options.bytes, "megabit": options.rate, "file_seconds": file_time,
-               "bound_times_file": figures.pipelined_bound(options.hosts),
-               "whole_file_bound_times_file": figures.whole_file_bound(options.hosts),
-               "cores": os.cpu_count(), "kernel": os.uname().release, "link": dataclasses.asdict(network.link),
-               "calibration": calibrated, "date": time.strftime("%Y-%m-%d"), "methods": []}
-    chosen = [method for method in methods_of(
-        options.configuration, Trace(options.out) if options.trace else None) if method.name in options.methods]
+    results = {
+        "hosts": options.hosts,
+        "bytes": options.bytes,
+        "megabit": options.rate,
+        "file_seconds": file_time,
+        "bound_times_file": figures.pipelined_bound(options.hosts),
+        "whole_file_bound_times_file": figures.whole_file_bound(options.hosts),
+        "cores": os.cpu_count(),
+        "kernel": os.uname().release,
+        "link": dataclasses.asdict(network.link),
+        "calibration": calibrated,
+        "date": time.strftime("%Y-%m-%d"),
+        "methods": [],
+    }
+    chosen = [
+        method
+        for method in methods_of(
+            options.configuration, Trace(options.out) if options.trace else None
+        )
+        if method.name in options.methods
+    ]
     runs = {method.name: [] for method in chosen}
     for number in range(1, options.runs + 1):
         for method in chosen:
             run = measure(method, network, payload, digest, options.out)
             runs[method.name].append(run)
-            said = (f"{run['seconds']:.2f} s, {run['seconds'] / file_time:.2f} x F/B, machine "
-                    f"{run['machine_cpu_percent']:.0f} % busy" if run["ok"] else f"failed: {run['reason']}")
+            said = (
+                f"{run['seconds']:.2f} s, {run['seconds'] / file_time:.2f} x F/B, machine "
+                f"{run['machine_cpu_percent']:.0f} % busy"
+                if run["ok"]
+                else f"failed: {run['reason']}"
+            )
             print(f"run {number} of {options.runs}, {method.name}: {said}", flush=True)
-            results["methods"] = [figures.summary_of(one, runs[one.name], file_time) for one in chosen if runs[one.name]]
+            results["methods"] = [
+                figures.summary_of(one, runs[one.name], file_time)
+                for one in chosen
+                if runs[one.name]
+            ]
             write(results, options.out)
     print(figures.table_of(results))
-    print(f"\nno schedule of {figures.BOUND_PIECES} pieces beats {results['bound_times_file']:.3f} x F/B, none of whole "
-          f"files {results['whole_file_bound_times_file']:g} x\nresults: {options.out}/cluster.json, .txt, .svg")
+    print(
+        f"\nno schedule of {figures.BOUND_PIECES} pieces beats {results['bound_times_file']:.3f} "
+        f"x F/B, none of whole "
+        f"files {results['whole_file_bound_times_file']:g} x\nresults: "
+        f"{options.out}/cluster.json, .txt, .svg"
+    )
     return 0 if all(row["ok"] and not row["failures"] for row in results["methods"]) else 1

@@ -12,10 +12,20 @@ def start_rsyncd(processes, host, folder, exported):
     config = folder / f"rsyncd-{host.name}.conf"
     # Both ends set TCP_NODELAY, as ours do: without it every pull loses 100 ms.
     config.write_text(
-        f"pid file = {folder}/rsyncd-{host.name}.pid\nsocket options = TCP_NODELAY\nuse chroot = no\n"
-        f"reverse lookup = no\n[data]\npath = {exported}\nuid = root\ngid = root\n")
-    processes.start(host, "rsync", "--daemon", "--no-detach", f"--address={host.address}", "--port=8730",
-                    f"--config={config}", name=f"rsyncd-{host.name}")
+        f"pid file = {folder}/rsyncd-{host.name}.pid\nsocket options = TCP_NODELAY\nuse chroot = "
+        f"no\n"
+        f"reverse lookup = no\n[data]\npath = {exported}\nuid = root\ngid = root\n"
+    )
+    processes.start(
+        host,
+        "rsync",
+        "--daemon",
+        "--no-detach",
+        f"--address={host.address}",
+        "--port=8730",
+        f"--config={config}",
+        name=f"rsyncd-{host.name}",
+    )
     return f"rsync://{host.address}:8730/data"
 
 
@@ -35,7 +45,9 @@ class OneSource:
     name = "one-source"
     title = "one rsync source for all"
     settings = "rsync daemon with TCP_NODELAY at both ends; all hosts pull at once"
-    measured = "from the start of all pulls to the end of the last one (rsync checks what it received)"
+    measured = (
+        "from the start of all pulls to the end of the last one (rsync checks what it received)"
+    )
 
     def longest(self, hosts):
         return hosts * 1.3
@@ -49,10 +61,19 @@ class OneSource:
 
     def go(self, deadline):
         stage = self._stage
-        pulls = [stage.processes.start(host, "rsync", "--times", "--whole-file", "--sockopts=TCP_NODELAY",
-                                       f"{self._url}/{stage.payload.name}", f"{stage.folder / host.name}/",
-                                       name=f"pull-{host.name}")
-                 for host in stage.receivers]
+        pulls = [
+            stage.processes.start(
+                host,
+                "rsync",
+                "--times",
+                "--whole-file",
+                "--sockopts=TCP_NODELAY",
+                f"{self._url}/{stage.payload.name}",
+                f"{stage.folder / host.name}/",
+                name=f"pull-{host.name}",
+            )
+            for host in stage.receivers
+        ]
         stage.processes.wait_all(pulls, deadline)
 
     def copy_of(self, host):

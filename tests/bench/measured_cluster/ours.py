@@ -15,8 +15,10 @@ LINGER = "3000s"
 
 
 class Ours:
-    measured = ("from the start of `redis-cli set task` to the moment at which Redis learned that the last "
-                "host has published its copy: staging by the master, digests and renames are included")
+    measured = (
+        "from the start of `redis-cli set task` to the moment at which Redis learned that the last "
+        "host has published its copy: staging by the master, digests and renames are included"
+    )
 
     def __init__(self, name, title, settings, configuration, rounds, trace=None):
         self.name, self.title, self.settings = name, title, settings
@@ -29,9 +31,21 @@ class Ours:
 
     def prepare(self, stage):
         self._stage = stage
-        stage.processes.start(None, "redis-server", "--bind", BRIDGE_ADDRESS, "--port", "6379",
-                              "--protected-mode", "no", "--save", "", "--dir", str(stage.folder),
-                              name="redis")
+        stage.processes.start(
+            None,
+            "redis-server",
+            "--bind",
+            BRIDGE_ADDRESS,
+            "--port",
+            "6379",
+            "--protected-mode",
+            "no",
+            "--save",
+            "",
+            "--dir",
+            str(stage.folder),
+            name="redis",
+        )
         wait_for_port(BRIDGE_ADDRESS, 6379)
         self._redis = Redis(BRIDGE_ADDRESS)
         hosts = [stage.origin, *stage.receivers]
@@ -50,25 +64,45 @@ class Ours:
     def _make(self, host):
         stage = self._stage
         folder = stage.folder / host.name
-        run(str(SUPPORT / "make_host"), str(folder), host.address, f"redis://{BRIDGE_ADDRESS}:6379/0",
-            str(stage.payload.parent), env={**os.environ, "LINGER": LINGER, "ALLOW": "10.77.0.0/16"})
+        run(
+            str(SUPPORT / "make_host"),
+            str(folder),
+            host.address,
+            f"redis://{BRIDGE_ADDRESS}:6379/0",
+            str(stage.payload.parent),
+            env={**os.environ, "LINGER": LINGER, "ALLOW": "10.77.0.0/16"},
+        )
         with open(folder / "sync.toml", "a", encoding="utf-8") as toml:
             toml.write(f"minions = {len(stage.receivers)}\n{self._configuration}")
-        stage.processes.start(host, "rsync", "--daemon", "--no-detach", f"--config={folder}/rsyncd.conf",
-                              name=f"rsyncd-{host.name}")
+        stage.processes.start(
+            host,
+            "rsync",
+            "--daemon",
+            "--no-detach",
+            f"--config={folder}/rsyncd.conf",
+            name=f"rsyncd-{host.name}",
+        )
 
     def _start(self, host, role):
         folder = self._stage.folder / host.name
         environment = {**os.environ, "PATH": f"{os.environ['PROGRAMS']}:{os.environ['PATH']}"}
-        self._stage.processes.start(host, "sh", str(folder / f"{role}.sh"), name=f"{role}-{host.name}",
-                                    environment=environment)
+        self._stage.processes.start(
+            host,
+            "sh",
+            str(folder / f"{role}.sh"),
+            name=f"{role}-{host.name}",
+            environment=environment,
+        )
 
     def go(self, deadline):
         if self._trace:
             self._trace.start(self._stage)
         started = time.time()
-        subprocess.run(("redis-cli", "-h", BRIDGE_ADDRESS, "set", "task", str(self._stage.payload)),
-                       check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ("redis-cli", "-h", BRIDGE_ADDRESS, "set", "task", str(self._stage.payload)),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         finished, last = {}, "0"
         while len(finished) < len(self._stage.receivers):
             events, last = self._redis.events_after(last, 1000)

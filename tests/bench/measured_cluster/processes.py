@@ -1,6 +1,7 @@
 """Processes on the hosts, their ends, and what they cost.
 
-All of them live in the private process namespace of ./tests/bench/cluster, so /proc shows nothing else.
+All of them live in the private process namespace of ./tests/bench/cluster, so /proc shows nothing
+else.
 """
 
 import os
@@ -21,7 +22,8 @@ class Processes:
     def __init__(self, folder):
         self._folder = folder
         self._started = []
-        # A rival may leave its descendants to the first process; a shell run by hand has others there.
+        # A rival may leave its descendants to the first process; a shell run by hand has others
+        # there.
         if os.getppid() != 1:
             raise RuntimeError("run ./tests/bench/cluster, which makes the namespaces")
 
@@ -30,9 +32,15 @@ class Processes:
         log = open(self._folder / f"{name}.log", "ab")
         place = host.inside(*words) if host else words
         process = subprocess.Popen(
-            place, stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if pipes else log, stderr=log,
-            cwd=self._folder, start_new_session=True, env=environment, text=True)
+            place,
+            stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipes else log,
+            stderr=log,
+            cwd=self._folder,
+            start_new_session=True,
+            env=environment,
+            text=True,
+        )
         log.close()
         process.name = name
         self._started.append(process)
@@ -48,7 +56,9 @@ class Processes:
             try:
                 status = process.wait(max(0.01, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                raise Failed(f"{process.name} was not done in time: {self.log_of(process)}") from None
+                raise Failed(
+                    f"{process.name} was not done in time: {self.log_of(process)}"
+                ) from None
             if status != 0:
                 raise Failed(f"{process.name} ended with status {status}: {self.log_of(process)}")
 
@@ -76,7 +86,11 @@ class Processes:
 
 
 def _others():
-    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in (1, os.getpid())]
+    return [
+        pid
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+        if pid not in (1, os.getpid())
+    ]
 
 
 def cpu_seconds():
@@ -96,6 +110,8 @@ def cpu_seconds():
 def machine_ticks():
     """Busy and all ticks of the machine, whoever used them."""
     with open("/proc/stat", encoding="ascii") as stat:
-        user, nice, system, idle, iowait, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+        user, nice, system, idle, iowait, irq, softirq, steal = map(
+            int, stat.readline().split()[1:9]
+        )
     busy = user + nice + system + irq + softirq + steal
     return busy, busy + idle + iowait

@@ -14,8 +14,10 @@ class Redis:
 
     def ask(self, *words):
         encoded = [str(word).encode() for word in words]
-        self._socket.sendall(b"*%d\r\n" % len(encoded) +
-                             b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded))
+        self._socket.sendall(
+            b"*%d\r\n" % len(encoded)
+            + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)
+        )
         return self._answer()
 
     def _answer(self):
@@ -26,7 +28,11 @@ class Redis:
         if kind == b":":
             return int(rest)
         if kind == b"$":
-            return None if rest == "-1" else self._reader.read(int(rest) + 2)[:-2].decode(errors="replace")
+            return (
+                None
+                if rest == "-1"
+                else self._reader.read(int(rest) + 2)[:-2].decode(errors="replace")
+            )
         if kind == b"*":
             return None if rest == "-1" else [self._answer() for _ in range(int(rest))]
         if kind != b"+":
