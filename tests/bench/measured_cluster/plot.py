@@ -2,7 +2,7 @@
 
 from html import escape
 
-WIDTH, LEFT, RIGHT, ROW, TOP, BOTTOM = 860, 250, 130, 34, 108, 74
+WIDTH, LEFT, RIGHT, ROW, TOP, BOTTOM = 900, 250, 180, 34, 108, 74
 
 # Plain rules instead of variables, which not every viewer of SVG knows.
 STYLE = """
