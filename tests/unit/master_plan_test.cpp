@@ -1,175 +1,242 @@
-// The policy of the master, rule by rule.
-
 #include "libsync/master_plan.h"
 
 #include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
 
 namespace libsync {
 namespace {
 
 using namespace std::chrono_literals;
 
+const std::string kTask = "/data1/release/model.7";
+const std::string kOther = "/data1/release/model.8";
 const MasterId kSelf = MasterId::random();
+const RunId kRun = RunId::random();
 
-class MasterPlan : public testing::Test {
- protected:
-  MasterPlan() {
-    own_.run = RunId::random();
-    own_.task = "/data/model";
-    run_.id = own_.run;
-    run_.state = RunState::staged;
-    run_.path = own_.task;
-    run_.master = kSelf;
-    run_.expected = 10;
-    run_.known_at_begin = 10;
-    run_.age = 100s;
-    run_.since_last_joined = 100s;
+// A run of ours that is staged and has 3 of 10 hosts.
+RunStanding standing() {
+  RunStanding run;
+  run.id = kRun;
+  run.state = RunState::staged;
+  run.path = kTask;
+  run.master = kSelf;
+  run.finished = 3;
+  run.expected = 10;
+  run.known_at_begin = 10;
+  run.age = 100s;
+  run.since_last_joined = 100s;
+  return run;
+}
+
+Owner spool(Standing at = Standing::running) {
+  Owner owner;
+  owner.role = Role::master;
+  owner.run = kRun;
+  owner.task = kTask;
+  owner.standing = at;
+  return owner;
+}
+
+Move decide(const std::optional<std::string>& task, const std::optional<RunStanding>& run,
+            const std::optional<Owner>& own, const EndingTerms& terms = {}) {
+  return next_move({task, run}, own, terms, kSelf);
+}
+
+// The move in a word: what a run is ended for, or its kind.
+std::string in_a_word(const Move& move) {
+  if (const auto* const end = std::get_if<EndRun>(&move)) return end->outcome;
+  constexpr std::array kNames = {"idle", "distribute", "resume", "end",
+                                 "note", "foreign",    "reprove"};
+  return kNames.at(move.index());
+}
+
+TEST(MasterPlan, IdlesWithoutTaskRunAndSpool) { EXPECT_EQ(in_a_word(decide({}, {}, {})), "idle"); }
+
+TEST(MasterPlan, DistributesATaskWhenNothingIsInProgress) {
+  const auto next = decide(kTask, {}, {});
+  ASSERT_EQ(in_a_word(next), "distribute");
+  EXPECT_EQ(std::get<Distribute>(next).task, kTask);
+}
+
+TEST(MasterPlan, TakesAPreparedSpoolForNone) {
+  EXPECT_EQ(in_a_word(decide({}, {}, spool(Standing::prepared))), "idle");
+  EXPECT_EQ(in_a_word(decide(kTask, {}, spool(Standing::prepared))), "distribute");
+}
+
+TEST(MasterPlan, TakesASpoolThatHasEndedForNoneIfRedisHasNoRun) {
+  for (const auto at : {Standing::ended, Standing::ended_short}) {
+    EXPECT_EQ(in_a_word(decide({}, {}, spool(at))), "idle");
+    EXPECT_EQ(in_a_word(decide(kTask, {}, spool(at))), "distribute");
   }
+}
 
-  [[nodiscard]] Move move(const std::optional<std::string>& task) const {
-    return next_move({task, run_}, own_, terms_, kSelf);
+TEST(MasterPlan, BeginsItsRunAgainWhenRedisLostIt) {
+  for (const auto& task : {std::optional<std::string>(), std::optional(kTask)}) {
+    const auto next = decide(task, {}, spool());
+    ASSERT_EQ(in_a_word(next), "resume");
+    EXPECT_EQ(std::get<Resume>(next).owner.run, kRun);
   }
-  [[nodiscard]] Move move() const { return move(run_.path); }
+  const auto next = decide(kOther, {}, spool());
+  ASSERT_EQ(in_a_word(next), "distribute");
+  EXPECT_EQ(std::get<Distribute>(next).task, kOther);
+}
 
-  /// The outcome that the run ends with; empty if it does not end.
-  [[nodiscard]] std::string ending() const {
-    const auto next = move();
-    const auto* const end = std::get_if<EndRun>(&next);
-    return end == nullptr ? "" : end->outcome;
+TEST(MasterPlan, CancelsWhenTheTaskIsGone) {
+  const auto next = decide({}, standing(), spool());
+  ASSERT_EQ(in_a_word(next), "cancelled");
+  const auto& end = std::get<EndRun>(next);
+  EXPECT_EQ(end.run, kRun);
+  EXPECT_EQ(end.path, kTask);
+  EXPECT_EQ(end.standing, Standing::ended_short);
+  EXPECT_TRUE(end.owner);
+}
+
+TEST(MasterPlan, LeavesTheRunOfAnotherMasterAlone) {
+  auto run = standing();
+  run.master = MasterId::random();
+  auto other = spool();
+  other.run = RunId::random();
+  for (const auto& own : {std::optional<Owner>(), std::optional(other)}) {
+    for (const auto& task : {std::optional<std::string>(), std::optional(kTask)}) {
+      const auto next = decide(task, run, own);
+      ASSERT_EQ(in_a_word(next), "foreign");
+      EXPECT_EQ(std::get<Foreign>(next).run, kRun);
+      EXPECT_EQ(std::get<Foreign>(next).path, kTask);
+    }
   }
+}
 
-  Owner own_{.standing = Standing::running};
-  RunStanding run_;
-  EndingTerms terms_;
+TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsGone) {
+  auto other = spool();
+  other.run = RunId::random();
+  for (const auto& own : {std::optional<Owner>(), std::optional(other)}) {
+    const auto next = decide(kTask, standing(), own);
+    ASSERT_EQ(in_a_word(next), "spool-lost");
+    EXPECT_EQ(std::get<EndRun>(next).standing, Standing::ended_short);
+    EXPECT_FALSE(std::get<EndRun>(next).owner);
+  }
+}
+
+TEST(MasterPlan, EndsInRedisWhatItsSpoolSaysHasEnded) {
+  const auto whole = decide(kTask, standing(), spool(Standing::ended));
+  EXPECT_EQ(in_a_word(whole), "complete");
+  EXPECT_EQ(std::get<EndRun>(whole).standing, Standing::ended);
+  for (const auto& task : {std::optional<std::string>(), std::optional(kTask)}) {
+    const auto cut_short = decide(task, standing(), spool(Standing::ended_short));
+    EXPECT_EQ(in_a_word(cut_short), "abandoned");
+    EXPECT_EQ(std::get<EndRun>(cut_short).standing, Standing::ended_short);
+  }
+}
+
+TEST(MasterPlan, CompletesWhenEverybodyHasFinished) {
+  auto run = standing();
+  run.finished = 9;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "idle");
+  for (const std::size_t finished : {10U, 11U}) {
+    run.finished = finished;
+    const auto next = decide(kTask, run, spool());
+    ASSERT_EQ(in_a_word(next), "complete");
+    EXPECT_EQ(std::get<EndRun>(next).standing, Standing::ended);
+    EXPECT_EQ(std::get<EndRun>(next).owner.value().run, kRun);
+    EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "complete");
+  }
+  run.state = RunState::staging;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "resume");
+}
+
+TEST(MasterPlan, DoesNotCompleteWithNobody) {
+  auto run = standing();
+  run.finished = run.expected = 0;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "idle");
+}
+
+TEST(MasterPlan, LetsHostsSettleIfNobodyWasKnownAtBegin) {
+  auto run = standing();
+  run.finished = run.expected = 1;
+  run.known_at_begin = 0;
+  run.since_last_joined = 9'999ms;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "idle");
+  run.since_last_joined = 10s;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "complete");
+  run.since_last_joined = 0s;
+  run.known_at_begin = 1;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "complete");
+}
+
+struct ShortRow {
+  std::optional<unsigned> quorum;
+  std::optional<Duration> deadline;
+  std::size_t finished;  // Of 10 hosts, after 100 s.
+  const char* outcome;
 };
 
-TEST_F(MasterPlan, NothingToDoWithoutATask) {
-  EXPECT_TRUE(std::holds_alternative<Idle>(next_move({}, std::nullopt, terms_, kSelf)));
-}
-
-TEST_F(MasterPlan, ATaskIsDistributed) {
-  const auto next = next_move({"/data/model", std::nullopt}, std::nullopt, terms_, kSelf);
-  EXPECT_EQ(std::get<Distribute>(next).task, "/data/model");
-}
-
-TEST_F(MasterPlan, ARunThatRedisLostIsGoneOnWith) {
-  EXPECT_TRUE(std::holds_alternative<Resume>(next_move({}, own_, terms_, kSelf)));
-  EXPECT_TRUE(
-      std::holds_alternative<Resume>(next_move({own_.task, std::nullopt}, own_, terms_, kSelf)));
-}
-
-TEST_F(MasterPlan, ARunThatRedisLostGivesWayToAnotherTask) {
-  const auto next = next_move({"/data/other", std::nullopt}, own_, terms_, kSelf);
-  EXPECT_EQ(std::get<Distribute>(next).task, "/data/other");
-}
-
-TEST_F(MasterPlan, ARunThatEndedOrNeverBeganIsNotGoneOnWith) {
-  for (const auto standing : {Standing::prepared, Standing::ended, Standing::ended_short}) {
-    own_.standing = standing;
-    EXPECT_TRUE(std::holds_alternative<Idle>(next_move({}, own_, terms_, kSelf)));
-    EXPECT_TRUE(std::holds_alternative<Distribute>(
-        next_move({own_.task, std::nullopt}, own_, terms_, kSelf)));
+TEST(MasterPlan, EndsShortOnlyWhenEveryTermHolds) {
+  for (const auto& row : std::vector<ShortRow>{{{}, {}, 9, "idle"},
+                                               {90, {}, 8, "idle"},
+                                               {90, {}, 9, "quorum"},
+                                               {85, {}, 8, "idle"},
+                                               {85, {}, 9, "quorum"},
+                                               {1, {}, 0, "idle"},
+                                               {1, {}, 1, "quorum"},
+                                               {100, {}, 9, "idle"},
+                                               {{}, 100'001ms, 0, "idle"},
+                                               {{}, 100s, 0, "deadline"},
+                                               {{}, 50s, 9, "deadline"},
+                                               {90, 101s, 9, "idle"},
+                                               {90, 100s, 8, "idle"},
+                                               {90, 100s, 9, "quorum"}}) {
+    auto run = standing();
+    run.finished = row.finished;
+    const auto next = decide(kTask, run, spool(), {row.quorum, row.deadline});
+    EXPECT_EQ(in_a_word(next), row.outcome) << row.quorum.value_or(0) << " " << row.finished;
+    if (const auto* const end = std::get_if<EndRun>(&next)) {
+      EXPECT_EQ(end->standing, Standing::ended_short);
+    }
   }
 }
 
-TEST_F(MasterPlan, TheOperatorCancelsByDeletingTheTask) {
-  const auto next = move(std::nullopt);
-  const auto& end = std::get<EndRun>(next);
-  EXPECT_EQ(end.outcome, "cancelled");
-  EXPECT_EQ(end.standing, Standing::ended_short);
+TEST(MasterPlan, HasNoQuorumOfNobody) {
+  auto run = standing();
+  run.finished = run.expected = 0;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool(), {50, {}})), "idle");
 }
 
-TEST_F(MasterPlan, WhatIsNotStagedIsStaged) {
-  run_.state = RunState::staging;
-  run_.expected = run_.finished = 0;
-  EXPECT_TRUE(std::holds_alternative<Resume>(move()));
+TEST(MasterPlan, LetsAnotherTaskWaitNoLongerThanGrace) {
+  const EndingTerms terms{{}, {}, 60s};
+  auto run = standing();
+  EXPECT_EQ(in_a_word(decide(kOther, run, spool(), terms)), "note");
+  run.overtaken_for = 59'999ms;
+  EXPECT_EQ(in_a_word(decide(kOther, run, spool(), terms)), "idle");
+  run.overtaken_for = 60s;
+  EXPECT_EQ(in_a_word(decide(kOther, run, spool(), terms)), "overtaken");
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool(), terms)), "idle");
+  run.overtaken_for = 0s;
+  EXPECT_EQ(in_a_word(decide(kOther, run, spool(), {{}, {}, 0s})), "overtaken");
 }
 
-TEST_F(MasterPlan, ItEndsWhenAllHaveFinished) {
-  run_.finished = 9;
-  EXPECT_EQ(ending(), "");
-  run_.finished = 10;
-  EXPECT_EQ(ending(), "complete");
-  run_.finished = 11;
-  EXPECT_EQ(ending(), "complete");
+TEST(MasterPlan, GoesOnWithTheRunWhileAnotherTaskWaits) {
+  auto run = standing();
+  run.overtaken_for = 1s;
+  run.origin_is_suspect = true;
+  EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "reprove");
+  run.state = RunState::staging;
+  EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "resume");
 }
 
-TEST_F(MasterPlan, NobodyExpectedNeverMeansDone) {
-  run_.expected = 0;
-  EXPECT_EQ(ending(), "");
-}
-
-TEST_F(MasterPlan, ARunThatNobodyWasKnownForWaitsForOthersToJoin) {
-  run_.known_at_begin = 0;
-  run_.expected = run_.finished = 1;
-  run_.since_last_joined = 9s;
-  EXPECT_EQ(ending(), "");
-  run_.since_last_joined = 10s;
-  EXPECT_EQ(ending(), "complete");
-}
-
-TEST_F(MasterPlan, ADeadlineAloneEndsIt) {
-  terms_.deadline = 100s;
-  EXPECT_EQ(ending(), "deadline");
-  run_.age = 99s;
-  EXPECT_EQ(ending(), "");
-}
-
-TEST_F(MasterPlan, AQuorumAloneEndsIt) {
-  terms_.quorum_percent = 90;
-  run_.finished = 8;
-  EXPECT_EQ(ending(), "");
-  run_.finished = 9;
-  EXPECT_EQ(ending(), "quorum");
-}
-
-TEST_F(MasterPlan, QuorumAndDeadlineMustBothHold) {
-  terms_.quorum_percent = 90;
-  terms_.deadline = 100s;
-  run_.finished = 8;
-  EXPECT_EQ(ending(), "");
-  run_.finished = 9;
-  EXPECT_EQ(ending(), "quorum");
-  run_.age = 99s;
-  EXPECT_EQ(ending(), "");
-}
-
-TEST_F(MasterPlan, AWaitingTaskIsNotedAndGetsItsTurnAfterTheGrace) {
-  EXPECT_TRUE(std::holds_alternative<NoteWaiting>(move("/data/other")));
-  terms_.grace = 60s;
-  run_.overtaken_for = 59s;
-  EXPECT_TRUE(std::holds_alternative<Idle>(move("/data/other")));
-  run_.overtaken_for = 60s;
-  EXPECT_EQ(std::get<EndRun>(move("/data/other")).outcome, "overtaken");
-  // Even if the run could not be staged so far.
-  run_.state = RunState::staging;
-  EXPECT_EQ(std::get<EndRun>(move("/data/other")).outcome, "overtaken");
-}
-
-TEST_F(MasterPlan, ASuspectOriginIsHashed) {
-  run_.origin_is_suspect = true;
-  EXPECT_TRUE(std::holds_alternative<Reprove>(move()));
-  run_.finished = 10;
-  EXPECT_EQ(ending(), "complete") << "nobody needs it any more";
-}
-
-TEST_F(MasterPlan, AnEndThatRedisWasNotToldIsToldIt) {
-  own_.standing = Standing::ended;
-  EXPECT_EQ(ending(), "complete");
-  own_.standing = Standing::ended_short;
-  EXPECT_EQ(ending(), "abandoned");
-}
-
-TEST_F(MasterPlan, OurRunWithoutItsSpoolEnds) {
-  const auto next = next_move({run_.path, run_}, std::nullopt, terms_, kSelf);
-  EXPECT_EQ(std::get<EndRun>(next).outcome, "spool-lost");
-}
-
-TEST_F(MasterPlan, AnotherMastersRunIsLeftAlone) {
-  run_.master = MasterId::random();
-  run_.id = RunId::random();
-  const auto next = next_move({run_.path, run_}, own_, terms_, kSelf);
-  EXPECT_EQ(std::get<Foreign>(next).run, run_.id);
+TEST(MasterPlan, ProvesItsSpoolAgainOnSuspicionOnceItIsStaged) {
+  auto run = standing();
+  run.origin_is_suspect = true;
+  const auto next = decide(kTask, run, spool());
+  ASSERT_EQ(in_a_word(next), "reprove");
+  EXPECT_EQ(std::get<Reprove>(next).owner.run, kRun);
+  run.state = RunState::staging;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "resume");
 }
 
 }  // namespace
