@@ -59,12 +59,13 @@ bool read_number(const std::string& text, Number& value) {
 }
 
 std::string encode(const Owner& owner) {
-  std::string text = fmt::format(
-      "prefix {}\nrun {}\ntask {}\ncontent {}\npiece-bytes {}\nstanding {}\nexpected {}\n",
-      owner.prefix, owner.run.text(), owner.task, owner.content.text(), owner.piece_bytes,
-      name_of(owner.standing), owner.expected_count);
+  std::string text =
+      fmt::format("prefix {}\nrun {}\ntask {}\npiece-bytes {}\nstanding {}\nexpected {}\n",
+                  owner.prefix, owner.run.text(), owner.task, owner.piece_bytes,
+                  name_of(owner.standing), owner.expected_count);
   for (const auto& host : owner.expected_hosts) text += fmt::format("host {}\n", host);
-  return text;
+  // Last: what was cut short has none.
+  return text + fmt::format("content {}\n", owner.content.text());
 }
 
 // False if the line is not one that encode() writes.
@@ -108,7 +109,7 @@ std::optional<Owner> decode(Role role, const std::string& text) {
   for (std::string line; std::getline(lines, line);) {
     if (!read_line(owner, line)) return std::nullopt;
   }
-  // Both are written always; an empty id means a file that was cut short.
+  // Both are always written; without one the file was cut short.
   if (owner.run.text().empty() || owner.content.text().empty()) return std::nullopt;
   return owner;
 }

@@ -48,9 +48,13 @@ void Workers::work(const std::stop_token& stop) {
       const std::lock_guard lock(mutex_);
       completed_.push_back(std::move(completion));
     }
-    const std::uint64_t one = 1;
-    static_cast<void>(!write(ready_.number(), &one, sizeof one));
+    tell();
   }
+}
+
+void Workers::tell() const {
+  const std::uint64_t one = 1;
+  static_cast<void>(!write(ready_.number(), &one, sizeof one));
 }
 
 void Workers::collect() {
@@ -65,7 +69,12 @@ void Workers::collect() {
       completed_.pop_front();
     }
     --pending_;
-    completion();
+    try {
+      completion();
+    } catch (...) {
+      tell();  // Of what is left for the next call.
+      throw;
+    }
   }
 }
 

@@ -56,6 +56,7 @@ class Workers {
 
   void add(Job job);
   void work(const std::stop_token& stop);
+  void tell() const;  // Makes the descriptor readable.
 
   Descriptor ready_;
   std::size_t pending_ = 0;  // Of the loop's thread.

@@ -1,9 +1,12 @@
 #pragma once
 
-// A clock that the test moves by hand: a minute passes at once. Waiting waits for the descriptors
-// as the real one does, but only a moment, and moves no time.
+// A clock that a test moves by hand.
+
+#include <poll.h>
 
 #include <algorithm>
+#include <chrono>
+#include <span>
 #include <vector>
 
 #include "libsync/clock.h"
@@ -13,18 +16,30 @@ namespace libsync::test {
 class HandClock final : public Clock {
  public:
   [[nodiscard]] Instant now() const override { return now_; }
-  [[nodiscard]] std::chrono::system_clock::time_point wall() const override { return {}; }
 
-  void wait(Instant /*until*/, std::span<const int> descriptors) override {
-    constexpr std::chrono::milliseconds kMoment{20};
-    SystemClock system;
-    system.wait(system.now() + kMoment, descriptors);
+  [[nodiscard]] std::chrono::system_clock::time_point wall() const override {
+    return std::chrono::system_clock::time_point(std::chrono::hours(24)) +
+           std::chrono::duration_cast<std::chrono::system_clock::duration>(now_.time_since_epoch());
   }
 
-  void advance(std::chrono::milliseconds by) { now_ += by; }
+  /// Really looks at the descriptors, for a few milliseconds. Time stands still meanwhile, unless
+  /// it is to jump to `until` when nothing comes.
+  void wait(Instant until, std::span<const int> descriptors) override {
+    std::vector<pollfd> polled;
+    for (const int descriptor : descriptors) polled.push_back({descriptor, POLLIN, 0});
+    constexpr int kMilliseconds = 5;
+    const int ready = poll(polled.data(), polled.size(), kMilliseconds);
+    if (ready == 0 && jumps_ && until != Instant::max()) now_ = std::max(now_, until);
+  }
+
+  void advance(Duration by) { now_ += by; }
+
+  /// From now on a wait for which nothing comes lasts as long as was asked for.
+  void let_waits_pass() { jumps_ = true; }
 
  private:
-  Instant now_ = SystemClock().now();
+  Instant now_ = Instant(std::chrono::hours(1));
+  bool jumps_ = false;
 };
 
 }  // namespace libsync::test

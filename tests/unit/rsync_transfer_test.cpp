@@ -1,246 +1,229 @@
-// What rsync is told, what its end means, and that our own clock ends one that hangs.
-
 #include "rsync_transfer.h"
 
 #include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 
-#include "hand_clock.h"
+#include <vector>
+
 #include "temporary_folder.h"
-#include "test_process.h"
 
 namespace libsync {
 namespace {
 
-using testing::AllOf;
-using testing::Contains;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
-using namespace std::chrono_literals;
+using testing::StartsWith;
 
 Address address(const std::string& text) { return Address::parse(text).value(); }
 
-RsyncOptions options() {
-  return {.program = "/usr/bin/rsync", .user = "sre", .password_file = "/etc/rsync.password"};
+RsyncOptions plain_options() {
+  RsyncOptions options;
+  options.program = "/usr/bin/rsync";
+  return options;
 }
 
-PullRequest request() {
-  return {.source = address("10.0.0.7"),
-          .folder = ".libsync/f",
-          .names = {"manifest", "p00001"},
-          .into = "/data1/repo/.libsync/f/incoming",
-          .bytes = 1000};
+PullRequest plain_pull() {
+  return {address("10.1.2.3"), ".libsync/abc", {"p00000"}, "/srv/repo/.libsync/abc/incoming"};
 }
 
-TEST(RsyncTransfer, APullHasAlwaysTheSameShape) {
-  EXPECT_THAT(pull_arguments(options(), request()),
+PushRequest plain_push() {
+  return {address("10.1.2.3"), "/srv/repo/.libsync/abc", {"manifest"}, "push/abc"};
+}
+
+TEST(RsyncArguments, OfAPullAreExactlyThese) {
+  EXPECT_THAT(
+      pull_arguments(plain_options(), plain_pull()),
+      ElementsAre("--no-motd", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60",
+                  "--port=873", "--files-from=-", "--from0", "--outbuf=L", "--out-format=%b %n",
+                  "--inplace", "--", "rsync://10.1.2.3/repo/", "/srv/repo/.libsync/abc/incoming/"));
+}
+
+TEST(RsyncArguments, OfAPushAreExactlyThese) {
+  EXPECT_THAT(push_arguments(plain_options(), plain_push()),
               ElementsAre("--no-motd", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60",
                           "--port=873", "--files-from=-", "--from0", "--outbuf=L",
-                          "--out-format=%b %n", "--password-file=/etc/rsync.password", "--inplace",
-                          "--", "rsync://sre@10.0.0.7/repo/", "/data1/repo/.libsync/f/incoming/"));
+                          "--out-format=%b %n", "--mkpath", "--", "/srv/repo/.libsync/abc/",
+                          "rsync://10.1.2.3/libsync-push/push/abc/"));
 }
 
-TEST(RsyncTransfer, WhatIsNotConfiguredIsNotSaid) {
-  auto plain = options();
-  plain.user.clear();
-  plain.password_file.clear();
-  auto sparse = request();
-  sparse.source = address("fd00::7");
-  sparse.density = Density::sparse;
-  const auto arguments = pull_arguments(plain, sparse);
-  EXPECT_THAT(arguments, AllOf(Contains("rsync://[fd00::7]/repo/"), Contains("--sparse")));
-  for (const auto& argument : arguments) EXPECT_THAT(argument, Not(HasSubstr("password")));
-  plain.bandwidth_limit = "5m";
-  EXPECT_THAT(pull_arguments(plain, sparse), Contains("--bwlimit=5m"));
+TEST(RsyncArguments, CarryUserPortModulePasswordFileAndLimit) {
+  auto options = plain_options();
+  options.user = "fanout";
+  options.port = 1873;
+  options.module = "depot";
+  options.password_file = "/etc/sync-fanout/rsync.password";
+  options.bandwidth_limit = "20m";
+  EXPECT_THAT(
+      pull_arguments(options, plain_pull()),
+      ElementsAre("--no-motd", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60",
+                  "--port=1873", "--files-from=-", "--from0", "--outbuf=L", "--out-format=%b %n",
+                  "--password-file=/etc/sync-fanout/rsync.password", "--bwlimit=20m", "--inplace",
+                  "--", "rsync://fanout@10.1.2.3/depot/", "/srv/repo/.libsync/abc/incoming/"));
 }
 
-TEST(RsyncTransfer, APushGoesToTheStateFolderByEitherModule) {
-  const PushRequest push{.target = address("10.0.0.7"),
-                         .from = "/repo/.libsync/f",
-                         .names = {"p00000"},
-                         .folder = "push/f"};
-  auto through = options();
-  EXPECT_THAT(push_arguments(through, push), Contains("rsync://sre@10.0.0.7/libsync-push/push/f/"));
-  through.push_module = through.module;
-  EXPECT_THAT(push_arguments(through, push),
-              AllOf(Contains("rsync://sre@10.0.0.7/repo/.libsync/push/f/"), Contains("--mkpath"),
-                    Contains("/repo/.libsync/f/")));
+TEST(RsyncArguments, NeverHoldThePasswordItself) {
+  const test::TemporaryFolder folder;
+  auto options = plain_options();
+  options.user = "fanout";
+  options.password_file = folder.path() / "password";
+  test::write_file(options.password_file, "open sesame\n");
+  auto all = pull_arguments(options, plain_pull());
+  for (auto& argument : push_arguments(options, plain_push())) all.push_back(std::move(argument));
+  for (const auto& argument : all) EXPECT_THAT(argument, Not(HasSubstr("sesame")));
 }
 
-TEST(RsyncTransfer, AnEndIsJudgedByStatusAndMessage) {
-  const struct {
-    int code;
-    const char* errors;
-    PullEnd end;
-    const char* way_out;
-  } rows[] = {
-      {0, "", PullEnd::good, ""},
-      {5, "@ERROR: max connections (4) reached -- try again later", PullEnd::busy, "max conn"},
-      {5, "@ERROR: auth failed on module repo", PullEnd::refused, "--rsync-password-file"},
-      {5, "@ERROR: Unknown module 'x'", PullEnd::refused, "--module"},
-      {5, "@ERROR: access denied to repo from h (1.2.3.4)", PullEnd::refused, "hosts allow"},
-      {5, "rsync: did not see server greeting", PullEnd::unreachable, "its rsyncd"},
-      {10, "rsync: failed to connect to h (h): Connection refused (111)", PullEnd::unreachable,
-       "start its rsync daemon"},
-      {10, "The server is configured to refuse --inplace", PullEnd::refused, "refuse options"},
-      {10, "rsync: failed to connect: No route to host (113)", PullEnd::unreachable, "firewall"},
-      {12, "rsync: connection unexpectedly closed (0 bytes)", PullEnd::unreachable, "network"},
-      {11, "rsync: write failed: No space left on device (28)", PullEnd::local, "free space"},
-      {11, "rsync: mkstemp: Read-only file system (30)", PullEnd::local, "writable"},
-      {1, "ERROR: password file must not be other-accessible", PullEnd::local, "this user only"},
-      {1, "rsync: unknown option", PullEnd::refused, "current rsync"},
-      {3, "change_dir failed", PullEnd::local, "disk"},
-      {23, "rsync: [sender] link_stat \"/p\" (in repo) failed: No such file or directory (2)",
-       PullEnd::missing, "lost a piece"},
-      {23, "rsync: [sender] send_files failed to open \"/p\": Permission denied (13)",
-       PullEnd::unreachable, "module's user"},
-      {23, "rsync: [receiver] mkstemp failed: Permission denied (13)", PullEnd::local,
-       "permissions"},
-      {30, "rsync error: timeout in data send/receive", PullEnd::unreachable, "network"},
-      {35, "rsync error: timeout waiting for daemon connection", PullEnd::unreachable, "network"},
-      {14, "rsync error: error in IPC code", PullEnd::local, "memory"},
-  };
-  for (const auto& row : rows) {
-    const auto verdict = judge(address("10.0.0.7"), Exited{row.code}, row.errors);
-    EXPECT_EQ(static_cast<int>(verdict.end), static_cast<int>(row.end)) << row.errors;
-    EXPECT_THAT(verdict.detail, HasSubstr(row.way_out)) << row.errors;
-    if (row.code != 0) {
-      EXPECT_THAT(verdict.detail, HasSubstr("10.0.0.7"));
-    }
+TEST(RsyncArguments, NeverHoldTheNamesOfFiles) {
+  auto request = plain_pull();
+  request.names = {"p00017"};
+  for (const auto& argument : pull_arguments(plain_options(), request)) {
+    EXPECT_THAT(argument, Not(HasSubstr("p00017")));
   }
-  EXPECT_EQ(static_cast<int>(judge(address("10.0.0.7"), Signalled{SIGKILL}, "").end),
-            static_cast<int>(PullEnd::local));
 }
 
-TEST(RsyncTransfer, WhatAPeerSaysIsEscaped) {
-  const auto verdict = judge(address("10.0.0.7"), Exited{12}, "\033[2Jgone\a\n");
-  EXPECT_THAT(verdict.detail, AllOf(HasSubstr("\\x1b[2Jgone\\x07"), Not(HasSubstr("\033"))));
+TEST(RsyncArguments, MakeHolesOnlyWhereTheOriginalHasThem) {
+  auto request = plain_pull();
+  EXPECT_THAT(pull_arguments(plain_options(), request), Not(testing::Contains("--sparse")));
+  request.density = Density::sparse;
+  EXPECT_THAT(pull_arguments(plain_options(), request), testing::Contains("--sparse"));
 }
 
-// A program in rsync's place.
-class StandIn : public testing::Test {
- protected:
-  RsyncTransfer transfer(const std::string& script, const std::string& bandwidth_limit = "") {
-    test::write_file(program_, "#!/bin/bash\n" + script);
-    std::filesystem::permissions(program_, std::filesystem::perms(0755));
-    return RsyncTransfer({.program = program_, .bandwidth_limit = bandwidth_limit}, clock_);
+TEST(RsyncArguments, PutIpv6InBrackets) {
+  auto pull = plain_pull();
+  pull.source = address("fd00::7");
+  EXPECT_THAT(pull_arguments(plain_options(), pull), testing::Contains("rsync://[fd00::7]/repo/"));
+  auto push = plain_push();
+  push.target = address("fd00::7");
+  auto options = plain_options();
+  options.user = "fanout";
+  EXPECT_THAT(push_arguments(options, push).back(),
+              "rsync://fanout@[fd00::7]/libsync-push/push/abc/");
+}
+
+TEST(RsyncArguments, OfAPushIntoTheModuleOfPullsNameTheStateFolder) {
+  auto options = plain_options();
+  options.push_module = options.module;
+  EXPECT_EQ(push_arguments(options, plain_push()).back(),
+            "rsync://10.1.2.3/repo/.libsync/push/abc/");
+}
+
+// What comes before it could be an option, what comes after it cannot.
+TEST(RsyncArguments, EndTheOptionsBeforeWhatComesFromElsewhere) {
+  for (const auto& all : {pull_arguments(plain_options(), plain_pull()),
+                          push_arguments(plain_options(), plain_push())}) {
+    ASSERT_GE(all.size(), 3U);
+    EXPECT_EQ(all[all.size() - 3], "--");
   }
+}
 
-  /// Collects until the transfer has ended.
-  std::vector<TransferEvent> all_of(RsyncTransfer& transfer) {
-    std::vector<TransferEvent> all;
-    const bool has_ended = test::eventually([&] {
-      for (auto& event : transfer.collect()) all.push_back(std::move(event));
-      return !all.empty() && std::holds_alternative<TransferEnded>(all.back());
-    });
-    EXPECT_TRUE(has_ended);
-    return all;
-  }
-
-  /// What has been read so far, its own program included, is no news at the next look.
-  void look(RsyncTransfer& transfer) {
-    clock_.advance(1s);
-    EXPECT_TRUE(transfer.collect().empty());
-  }
-
-  std::string written(const std::string& name) {
-    const auto path = folder_.path() / name;
-    EXPECT_TRUE(test::eventually(
-        [&] { return std::filesystem::exists(path) && std::filesystem::file_size(path) > 0; }));
-    return test::content_of(path);
-  }
-
-  std::string path(const std::string& name) { return (folder_.path() / name).string(); }
-
-  test::TemporaryFolder folder_;
-  std::filesystem::path program_ = folder_.path() / "rsync";
-  test::HandClock clock_;
+struct Case {
+  int code;
+  const char* errors;
+  PullEnd end;
+  const char* way_out;
 };
 
-TEST_F(StandIn, FilesArriveInOrderBeforeTheEnd) {
-  auto rsync = transfer("echo '10 manifest'; echo '2000 p00001'; echo nonsense");
-  static_cast<void>(rsync.start(request()));
-  const auto events = all_of(rsync);
-  ASSERT_EQ(events.size(), 3U);
-  EXPECT_EQ(std::get<FileArrived>(events[0]).name, "manifest");
-  EXPECT_EQ(std::get<FileArrived>(events[1]).name, "p00001");
-  EXPECT_EQ(std::get<FileArrived>(events[1]).wire_bytes, 2000U);
-  EXPECT_EQ(std::get<TransferEnded>(events[2]).end, PullEnd::good);
+std::ostream& operator<<(std::ostream& stream, const Case& row) {
+  return stream << row.code << " " << row.errors;
 }
 
-TEST_F(StandIn, TheNamesGoToStandardInput) {
-  auto rsync = transfer("tr '\\0' '|' > " + path("names"));
-  static_cast<void>(rsync.start(request()));
-  static_cast<void>(all_of(rsync));
-  EXPECT_EQ(written("names"), ".libsync/f/./manifest|.libsync/f/./p00001|");
+class RsyncJudge : public testing::TestWithParam<Case> {};
+
+TEST_P(RsyncJudge, SortsTheEnd) {
+  const auto& [code, errors, end, way_out] = GetParam();
+  const auto verdict = judge(address("10.1.2.3"), Exited{code}, errors);
+  EXPECT_EQ(verdict.end, end);
+  EXPECT_THAT(verdict.detail, StartsWith("rsync with 10.1.2.3"));
+  EXPECT_THAT(verdict.detail, EndsWith(way_out));
 }
 
-TEST_F(StandIn, TheEnvironmentIsFixedAndNoDescriptorIsInherited) {
-  setenv("RSYNC_CONNECT_PROG", "touch /tmp/never", 1);
-  auto rsync = transfer("tr '\\0' '\\n' < /proc/$$/environ > " + path("environment") +
-                        "; ls /proc/self/fd > " + path("descriptors"));
-  static_cast<void>(rsync.start(request()));
-  static_cast<void>(all_of(rsync));
-  unsetenv("RSYNC_CONNECT_PROG");
-  EXPECT_THAT(written("environment"),
-              AllOf(HasSubstr("PATH=/usr/bin:/bin\n"), HasSubstr("LC_ALL=C\n"),
-                    HasSubstr("HOME=/nonexistent\n"), Not(HasSubstr("RSYNC"))));
-  // 3 is what `ls` reads the folder by.
-  EXPECT_EQ(written("descriptors"), "0\n1\n2\n3\n");
+// The messages are those of rsync 3.2.7 under LC_ALL=C.
+INSTANTIATE_TEST_SUITE_P(
+    Messages, RsyncJudge,
+    testing::Values(
+        Case{5,
+             "@ERROR: max connections (4) reached -- try again later\n"
+             "rsync error: error starting client-server protocol (code 5) at main.c(1863)\n",
+             PullEnd::busy, "'max connections' in its rsyncd.conf"},
+        Case{23,
+             "rsync: [sender] link_stat \"/.libsync/abc/p00000\" (in repo) failed: No such file or "
+             "directory (2)\n",
+             PullEnd::missing, "hashes it again"},
+        Case{5, "@ERROR: auth failed on module repo\n", PullEnd::refused, "secrets file there"},
+        Case{5, "@ERROR: Unknown module 'repo'\n", PullEnd::refused, "or its rsyncd.conf"},
+        Case{10,
+             "The server is configured to refuse --inplace\n"
+             "rsync error: error in socket IO (code 10)\n",
+             PullEnd::refused, "'refuse options' in its rsyncd.conf"},
+        Case{5, "@ERROR: access denied to repo from host (10.1.2.9)\n", PullEnd::refused,
+             "'hosts allow' in its rsyncd.conf"},
+        Case{5, "@ERROR: chroot failed\n", PullEnd::refused, "correct its rsyncd.conf"},
+        Case{5, "@ERROR: chdir failed\n", PullEnd::refused, "correct its rsyncd.conf"},
+        Case{1, "ERROR: password file must not be other-accessible\n", PullEnd::local,
+             "for this user only"},
+        Case{11, "rsync: [receiver] write failed on \"p00000\": No space left on device (28)\n",
+             PullEnd::local, "free space on the file system of --repo"},
+        Case{11, "rsync: [receiver] write failed on \"p00000\": Disk quota exceeded (122)\n",
+             PullEnd::local, "free space on the file system of --repo"},
+        Case{23, "rsync: [receiver] mkstemp failed: Read-only file system (30)\n", PullEnd::local,
+             "mount --repo writable"},
+        Case{10, "rsync: [Receiver] failed to connect to 10.1.2.3 (10.1.2.3): Connection refused\n",
+             PullEnd::unreachable, "start its rsync daemon"},
+        Case{10, "rsync: [Receiver] failed to connect: No route to host (113)\n",
+             PullEnd::unreachable, "the network and its firewall"},
+        Case{35, "rsync error: timeout waiting for daemon connection (code 35): timed out\n",
+             PullEnd::unreachable, "the network and its firewall"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Statuses, RsyncJudge,
+    testing::Values(
+        Case{1, "", PullEnd::refused, "a current rsync on both hosts"},
+        Case{2, "protocol version mismatch\n", PullEnd::refused, "a current rsync on both hosts"},
+        Case{4, "", PullEnd::refused, "a current rsync on both hosts"},
+        Case{3, "", PullEnd::local, "disk and memory"},
+        Case{11, "", PullEnd::local, "disk and memory"},
+        Case{13, "", PullEnd::local, "disk and memory"},
+        Case{14, "", PullEnd::local, "disk and memory"},
+        Case{21, "", PullEnd::local, "disk and memory"},
+        Case{22, "", PullEnd::local, "disk and memory"},
+        Case{5, "", PullEnd::unreachable, "its rsyncd and the network"},
+        Case{10, "", PullEnd::unreachable, "its rsyncd and the network"},
+        Case{12, "rsync: connection unexpectedly closed\n", PullEnd::unreachable,
+             "its rsyncd and the network"},
+        Case{20, "", PullEnd::unreachable, "its rsyncd and the network"},
+        Case{24, "", PullEnd::unreachable, "its rsyncd and the network"},
+        Case{30, "", PullEnd::unreachable, "its rsyncd and the network"},
+        Case{23, "rsync: [sender] send_files failed to open \"p00000\": Permission denied (13)\n",
+             PullEnd::unreachable, "read --repo there"},
+        Case{23, "rsync: [receiver] rename failed: Permission denied (13)\n", PullEnd::local,
+             "disk and permissions"},
+        Case{23, "rsync: [generator] recv_generator: mkdir failed: Permission denied (13)\n",
+             PullEnd::local, "disk and permissions"},
+        Case{23,
+             "rsync: [sender] read errors mapping \"p00000\": Input/output error (5)\n"
+             "rsync error: some files were not transferred (code 23) [generator]\n",
+             PullEnd::unreachable, "read --repo there"}));
+
+TEST(RsyncVerdict, NothingIsSaidOfAGoodEnd) {
+  const auto verdict = judge(address("10.1.2.3"), Exited{0}, "some warning\n");
+  EXPECT_EQ(verdict.end, PullEnd::good);
+  EXPECT_EQ(verdict.detail, "");
 }
 
-TEST_F(StandIn, OneThatMovesNothingForAMinuteIsEnded) {
-  auto rsync = transfer("echo $$ > " + path("pid") + "; sleep 1000");
-  static_cast<void>(rsync.start(request()));
-  static_cast<void>(written("pid"));
-  look(rsync);
-  clock_.advance(59s);
-  EXPECT_TRUE(rsync.collect().empty());
-  clock_.advance(2s);
-  const auto ended = std::get<TransferEnded>(all_of(rsync).back());
-  EXPECT_EQ(ended.end, PullEnd::unreachable);
-  EXPECT_THAT(ended.detail, HasSubstr("has moved nothing for 60 s"));
+TEST(RsyncVerdict, ASignalFromElsewhereIsOurFaultAndNotTheSources) {
+  const auto verdict = judge(address("10.1.2.3"), Signalled{SIGKILL}, "");
+  EXPECT_EQ(verdict.end, PullEnd::local);
+  EXPECT_THAT(verdict.detail, HasSubstr("signal 9"));
 }
 
-TEST_F(StandIn, OneThatIgnoresTermIsKilledWithAllItsChildren) {
-  auto rsync = transfer("trap '' TERM; (trap '' TERM; echo $BASHPID > " + path("grandchild") +
-                        "; while :; do sleep 1; done) & while :; do sleep 1; done");
-  static_cast<void>(rsync.start(request()));
-  const int grandchild = std::stoi(written("grandchild"));
-  look(rsync);
-  clock_.advance(61s);
-  EXPECT_TRUE(rsync.collect().empty());
-  EXPECT_EQ(kill(grandchild, 0), 0);
-  clock_.advance(6s);
-  EXPECT_EQ(std::get<TransferEnded>(all_of(rsync).back()).end, PullEnd::unreachable);
-  EXPECT_TRUE(test::eventually([&] { return kill(grandchild, 0) != 0; }));
-}
-
-TEST_F(StandIn, BytesThatMoveKeepItAliveUntilItsDeadline) {
-  for (const auto* const limit : {"", "10k"}) {
-    auto rsync = transfer("while :; do echo '1 p00001'; sleep 0.01; done", limit);
-    static_cast<void>(rsync.start(request()));
-    std::optional<TransferEnded> ended;
-    // A line of its output is movement too.
-    for (int minutes = 0; minutes < 15 && !ended; ++minutes) {
-      clock_.advance(45s);
-      ASSERT_TRUE(test::eventually([&] {
-        const auto events = rsync.collect();
-        if (events.empty()) return false;
-        const auto* const end = std::get_if<TransferEnded>(&events.back());
-        if (end != nullptr) ended = *end;
-        return true;
-      }));
-    }
-    if (std::string(limit).empty()) {
-      ASSERT_TRUE(ended);
-      EXPECT_THAT(ended->detail, HasSubstr("past its deadline"));
-    } else {
-      EXPECT_FALSE(ended) << "it is as slow as was asked";
-      rsync.end_all();
-    }
-  }
+TEST(RsyncVerdict, QuotesTheFirstLineEscaped) {
+  const auto verdict = judge(address("10.1.2.3"), Exited{12}, "\nbad \x1b[31m bytes\nsecond\n");
+  EXPECT_THAT(verdict.detail, HasSubstr("bad "));
+  EXPECT_THAT(verdict.detail, Not(HasSubstr("second")));
+  EXPECT_THAT(verdict.detail, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(judge(address("10.1.2.3"), Exited{12}, "").detail, HasSubstr("no message"));
 }
 
 }  // namespace
