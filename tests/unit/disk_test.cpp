@@ -4,41 +4,18 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
-#include <functional>
 #include <optional>
 
 #include "libsync/failure.h"
+#include "ordinary_user.h"
 #include "temporary_folder.h"
 
 namespace libsync {
 namespace {
-
-// Root may do anything: a process of another user shows what an ordinary one may.
-bool holds_for_ordinary_user(const std::function<bool()>& holds) {
-  const pid_t child = fork();
-  if (child == 0) {
-    constexpr unsigned kNobody = 65534;
-    if (geteuid() == 0 && (setgid(kNobody) != 0 || setuid(kNobody) != 0)) _exit(2);
-    bool is_so = false;
-    try {
-      is_so = holds();
-    } catch (const std::exception& error) {
-      fprintf(stderr, "%s\n", error.what());
-    }
-    _exit(is_so ? 0 : 1);
-  }
-  int status = -1;
-  return waitpid(child, &status, 0) == child && status == 0;
-}
-
-void give_to_nobody(const std::filesystem::path& path) {
-  EXPECT_TRUE(geteuid() != 0 || chown(path.c_str(), 65534, 65534) == 0) << path;
-}
 
 class Disk : public testing::Test {
  protected:
@@ -201,15 +178,15 @@ TEST_F(Disk, RemoveTreeDeletesFoldersThatMayNotBeWrittenTo) {
   test::write_file(path("top/closed/file"), "");
   test::write_file(path("top/read-only/deep/file"), "");
   std::filesystem::create_directory_symlink(path("outside"), path("top/read-only/link"));
-  give_to_nobody(folder_.path());
+  test::give_to_ordinary_user(folder_.path());
   for (const auto& entry : std::filesystem::recursive_directory_iterator(path("top"))) {
-    if (!entry.is_symlink()) give_to_nobody(entry.path());
+    test::give_to_ordinary_user(entry.path());
   }
-  give_to_nobody(path("top"));
+  test::give_to_ordinary_user(path("top"));
   std::filesystem::permissions(path("top/read-only/deep"), std::filesystem::perms(0555));
   std::filesystem::permissions(path("top/read-only"), std::filesystem::perms(0555));
   std::filesystem::permissions(path("top/closed"), std::filesystem::perms(0));
-  EXPECT_TRUE(holds_for_ordinary_user([this] {
+  EXPECT_TRUE(test::holds_for_ordinary_user([this] {
     remove_tree(path("top"));
     return !status_of(path("top"));
   }));

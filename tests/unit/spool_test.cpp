@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "libsync/failure.h"
+#include "ordinary_user.h"
 #include "temporary_folder.h"
 
 namespace libsync {
@@ -102,7 +103,7 @@ TEST_F(SpoolTest, TakesOverWhatWasPushedOutOfThePushersReach) {
   spool_.take(owner_as(Role::minion));
   const auto pushed = spool_.pushed_folder() / Spool::piece_name(kPiece);
   test::write_file(pushed, content_);
-  EXPECT_TRUE(geteuid() != 0 || chown(pushed.c_str(), 65534, 65534) == 0);
+  test::give_to_ordinary_user(pushed);
   EXPECT_EQ(accept(pushed), Verdict::good);
   EXPECT_FALSE(exists(pushed));
   struct stat status {};

@@ -1,0 +1,50 @@
+#pragma once
+
+// A payload on the disk as a master announces it: its manifest, and its stream cut into pieces.
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <variant>
+
+#include "libsync/digest.h"
+#include "libsync/manifest.h"
+#include "libsync/payload.h"
+#include "libsync/pieces.h"
+#include "temporary_folder.h"
+
+namespace libsync::test {
+
+/// Cut without any code of the product but list_payload.
+class CutPayload {
+ public:
+  CutPayload(const std::filesystem::path& path, std::uint64_t piece_bytes)
+      : manifest_(
+            std::get<Payload>(list_payload(place_in(path.parent_path(), path.filename().string())))
+                .manifest),
+        piece_bytes_(piece_bytes) {
+    for (const auto& entry : manifest_.entries()) {
+      if (entry.kind != EntryKind::file) continue;
+      stream_ += content_of(entry.name.empty() ? path : path / entry.name);
+    }
+  }
+
+  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+  [[nodiscard]] std::uint64_t piece_bytes() const { return piece_bytes_; }
+  [[nodiscard]] Cut cut() const { return {stream_.size(), piece_bytes_}; }
+  [[nodiscard]] PieceNumber pieces() const {
+    return std::max(PieceNumber{1},
+                    static_cast<PieceNumber>((stream_.size() + piece_bytes_ - 1) / piece_bytes_));
+  }
+  [[nodiscard]] std::string piece(PieceNumber number) const {
+    return stream_.substr(number * piece_bytes_, piece_bytes_);
+  }
+  [[nodiscard]] Digest digest(PieceNumber number) const { return digest_of(piece(number)); }
+
+ private:
+  Manifest manifest_;
+  std::uint64_t piece_bytes_;
+  std::string stream_;
+};
+
+}  // namespace libsync::test

@@ -1,0 +1,43 @@
+#pragma once
+
+// What an ordinary user can do: root, as whom the tests may run, can do anything.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <functional>
+
+namespace libsync::test {
+
+inline constexpr unsigned kOrdinaryUser = 65534;
+
+/// Whether `holds` is true in a process of its own that is not root's.
+[[nodiscard]] inline bool holds_for_ordinary_user(const std::function<bool()>& holds) {
+  const pid_t child = fork();
+  if (child == 0) {
+    constexpr int kCannot = 2;
+    if (geteuid() == 0 && (setgid(kOrdinaryUser) != 0 || setuid(kOrdinaryUser) != 0)) {
+      _exit(kCannot);
+    }
+    bool is_so = false;
+    try {
+      is_so = holds();
+    } catch (const std::exception& error) {
+      fprintf(stderr, "%s\n", error.what());
+    }
+    _exit(is_so ? 0 : 1);
+  }
+  int status = -1;
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
+/// Makes the path that user's; as that user already, nothing needs to be done.
+inline void give_to_ordinary_user(const std::filesystem::path& path) {
+  EXPECT_TRUE(geteuid() != 0 || lchown(path.c_str(), kOrdinaryUser, kOrdinaryUser) == 0) << path;
+}
+
+}  // namespace libsync::test
