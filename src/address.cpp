@@ -77,7 +77,7 @@ std::optional<Network> Network::parse(std::string_view text) {
     if (error != std::errc{} || stop != end || network.prefix_bits_ > all_bits) return std::nullopt;
   }
   for (unsigned bit = network.prefix_bits_; bit < all_bits; ++bit) {
-    if ((unsigned{network.bytes_[bit / 8]} >> (7 - bit % 8)) & 1U) return std::nullopt;
+    if (((unsigned{network.bytes_[bit / 8]} >> (7 - bit % 8)) & 1U) != 0) return std::nullopt;
   }
   return network;
 }

@@ -72,6 +72,7 @@ TEST(Escaped, WritesWhatIsNotUtf8ByteByByte) {
            {"\xc3"sv, "\\xc3"},
            {"\xe6\xbc"sv, "\\xe6\\xbc"},
            {"\xf0\x9f\x8e"sv, "\\xf0\\x9f\\x8e"},
+           {std::string_view("\xc3\xa4", 1), "\\xc3"},  // The rest lies behind its end.
            {"\xc3 x"sv, "\\xc3 x"},
            {"\xe6\xbcx"sv, "\\xe6\\xbcx"},
            {"\xe6x\xa2"sv, "\\xe6x\\xa2"},

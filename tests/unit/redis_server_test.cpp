@@ -40,6 +40,7 @@ TEST(RedisServer, IsReadFromItsUrl) {
            {"redis://me@[::1]:7", "::1", 7, "", 0, "me", "redis://me@[::1]:7/0"},
            {"unix:///run/redis.sock", "", 6379, "/run/redis.sock", 0, "",
             "unix:///run/redis.sock?db=0"},
+           {"unix:///run/a:b@c", "", 6379, "/run/a:b@c", 0, "", "unix:///run/a:b@c?db=0"},
            {"unix:///run/redis.sock?db=4", "", 6379, "/run/redis.sock", 4, "",
             "unix:///run/redis.sock?db=4"}}) {
     const auto parsed = RedisServer::parse(row.url);
@@ -89,7 +90,7 @@ TEST(RedisServer, IsNotReadFromAnythingElse) {
 TEST(RedisServer, NeverShowsAPasswordOfItsUrl) {
   for (const auto url :
        {"redis://me:s3cret@h"sv, "redis://:s3cret@h"sv, "redis://me:s3cret@h:6379/0"sv,
-        "redis://me:s3cret@[::1]"sv, "redis://me:a@s3cret@h"sv,
+        "redis://me:s3cret@[::1]"sv, "redis://me:a@s3cret@h"sv, "redis://me@a:s3cret@h"sv,
         // Together with something else that is wrong.
         "redis://me:s3cret@"sv, "redis://me:s3cret@h/x"sv, "redis://me:s3cret@h:x"sv,
         "redis://me:s3cret@h:0"sv, "redis://me:s3cret/x@h"sv, "redis://me:x/s3cret@h"sv,
