@@ -36,7 +36,10 @@ bool is_unicast(const Parsed& parsed) {
   const Bytes& b = parsed.bytes;
   if (parsed.is_ipv6) {
     const bool unspecified = std::all_of(b.begin(), b.end(), [](auto byte) { return byte == 0; });
-    return !unspecified && b[0] != 0xff;
+    // ::ffff:1.2.3.4 is a second name of 1.2.3.4, which may be anything that is refused below.
+    constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    const bool is_ipv4 = std::equal(kMapped.begin(), kMapped.end(), b.begin());
+    return !unspecified && !is_ipv4 && b[0] != 0xff;
   }
   // 0.0.0.0/8 is "this network"; 224.0.0.0 and above are multicast, reserved and broadcast.
   return b[0] != 0 && b[0] < 224;
@@ -74,7 +77,7 @@ std::optional<Network> Network::parse(std::string_view text) {
     if (error != std::errc{} || stop != end || network.prefix_bits_ > all_bits) return std::nullopt;
   }
   for (unsigned bit = network.prefix_bits_; bit < all_bits; ++bit) {
-    if ((network.bytes_[bit / 8] >> (7 - bit % 8)) & 1U) return std::nullopt;
+    if ((unsigned{network.bytes_[bit / 8]} >> (7 - bit % 8)) & 1U) return std::nullopt;
   }
   return network;
 }

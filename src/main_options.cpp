@@ -177,6 +177,10 @@ HostConfig checked(const TypedHostOptions& typed) {
   return config;
 }
 
+RedisCoordinatorOptions coordinator_options(const HostConfig& config) {
+  return {.server = config.redis, .prefix = config.prefix, .peers = config.peers};
+}
+
 RsyncOptions rsync_options(const HostConfig& config) {
   const auto program = find_program("rsync");
   if (!program) {

@@ -58,6 +58,8 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
   return *std::move(value);
 }
 
+[[nodiscard]] RedisCoordinatorOptions coordinator_options(const HostConfig& config);
+
 [[nodiscard]] RsyncOptions rsync_options(const HostConfig& config);
 
 /// The address that peers reach this host by. Throws UsageError if it has to be given.

@@ -118,6 +118,9 @@ std::optional<Entry> decode_entry(std::string_view& rest) {
 std::optional<std::string> flaw_of(const Entry& entry) {
   if (entry.mode > kModeBits) return "a mode beyond 07777";
   if (entry.kind != EntryKind::file && entry.size != 0) return "a size on what is no file";
+  if (entry.kind != EntryKind::file && entry.density != Density::dense) {
+    return "holes in what is no file";
+  }
   if ((entry.kind == EntryKind::link) == entry.target.empty()) return "a target that does not fit";
   if (entry.target.size() >= PATH_MAX) return "a link target of 4096 bytes or more";
   return std::nullopt;
@@ -133,8 +136,10 @@ std::optional<std::string> flaw_of(const std::vector<Entry>& entries) {
     if (entries[i - 1].name >= entry.name) return "names out of order";
     const auto slash = entry.name.rfind('/');
     const auto parent = slash == std::string::npos ? std::string() : entry.name.substr(0, slash);
+    // Only what stands before it is known to be sorted. A name that is not there is less than this
+    // entry's, so the search ends at this entry at the latest.
     const auto found = std::lower_bound(
-        entries.begin(), entries.end(), parent,
+        entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(i), parent,
         [](const Entry& left, const std::string& right) { return left.name < right; });
     if (found->name != parent || found->kind != EntryKind::folder) {
       return "an entry whose parent is no listed folder";

@@ -24,6 +24,7 @@ constexpr int kChangedAttempts = 3;
 
 std::vector<std::string> texts_of(const std::vector<Address>& addresses) {
   std::vector<std::string> texts;
+  texts.reserve(addresses.size());
   for (const auto& address : addresses) texts.push_back(address.text());
   return texts;
 }

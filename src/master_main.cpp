@@ -81,8 +81,7 @@ ExitStatus run_tick(const MasterConfig& config) {
   const StateFolder state(config.host.repo);
   const auto lock = take_lock(state, Role::master, clock);
   if (!lock) return ExitStatus::done;
-  RedisCoordinator coordinator(
-      {.server = config.host.redis, .prefix = config.host.prefix, .peers = config.host.peers});
+  RedisCoordinator coordinator(coordinator_options(config.host));
   auto rsync = rsync_options(config.host);
   rsync.push_module = config.push_module;
   rsync.inherited = lock->descriptor();
@@ -92,8 +91,7 @@ ExitStatus run_tick(const MasterConfig& config) {
 }
 
 ExitStatus print_status(const MasterConfig& config, bool as_json) {
-  RedisCoordinator coordinator(
-      {.server = config.host.redis, .prefix = config.host.prefix, .peers = config.host.peers});
+  RedisCoordinator coordinator(coordinator_options(config.host));
   const auto status = coordinator.status();
   const auto text = as_json ? report_json(status, std::nullopt) : report_text(status, std::nullopt);
   std::fputs(text.c_str(), stdout);

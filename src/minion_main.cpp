@@ -40,8 +40,7 @@ ExitStatus run_tick(const MinionConfig& config) {
   const StateFolder state(config.host.repo);
   const auto lock = take_lock(state, Role::minion, clock);
   if (!lock) return ExitStatus::done;
-  RedisCoordinator coordinator(
-      {.server = config.host.redis, .prefix = config.host.prefix, .peers = config.host.peers});
+  RedisCoordinator coordinator(coordinator_options(config.host));
   auto rsync = rsync_options(config.host);
   rsync.bandwidth_limit = config.bandwidth_limit;
   rsync.inherited = lock->descriptor();
@@ -52,8 +51,7 @@ ExitStatus run_tick(const MinionConfig& config) {
 }
 
 ExitStatus print_status(const MinionConfig& config, bool as_json) {
-  RedisCoordinator coordinator(
-      {.server = config.host.redis, .prefix = config.host.prefix, .peers = config.host.peers});
+  RedisCoordinator coordinator(coordinator_options(config.host));
   const auto self = own_address(config.host, coordinator);
   const auto status = coordinator.status();
   const auto text = as_json ? report_json(status, self) : report_text(status, self);

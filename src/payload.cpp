@@ -84,7 +84,9 @@ class Lister {
     while (const dirent* const found = readdir(stream.get())) {
       const std::string child(found->d_name);
       if (child == "." || child == "..") continue;
-      const auto full = entry_name.empty() ? child : entry_name + "/" + child;
+      auto full = entry_name;
+      if (!full.empty()) full += '/';
+      full += child;
       if (full.size() >= PATH_MAX) return refuse(shown(full), "has a name of 4096 bytes or more");
       if (auto refusal = add(opened, child, full)) return refusal;
       errno = 0;

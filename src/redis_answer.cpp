@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "libsync/failure.h"
 #include "libsync/log.h"
@@ -18,7 +19,8 @@ void throw_not_understood(std::string_view what) {
 }
 
 std::chrono::milliseconds between(std::uint64_t from_ms, std::uint64_t to_ms) {
-  return std::chrono::milliseconds(to_ms > from_ms ? to_ms - from_ms : 0);
+  constexpr std::uint64_t kLongest = std::numeric_limits<std::int64_t>::max();
+  return std::chrono::milliseconds(to_ms > from_ms ? std::min(to_ms - from_ms, kLongest) : 0);
 }
 
 AnswerReader::AnswerReader(const RedisValue& value) : array_(value.array()) {
@@ -122,6 +124,8 @@ RunInfo read_run(const AnswerFields& fields) {
   if ((state != "staging" && state != "staged") || (kind != "master" && kind != "minion")) {
     throw_not_understood("the state of the run");
   }
+  const auto& sparse = fields.text("sparse");
+  if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
   return RunInfo{
       .id = fields.parsed<RunId>("id"),
       .state = state == "staged" ? RunState::staged : RunState::staging,
@@ -130,7 +134,7 @@ RunInfo read_run(const AnswerFields& fields) {
       .fingerprint = fields.parsed<Fingerprint>("fingerprint"),
       .cut = cut,
       .manifest = fields.parsed<Digest>("manifest"),
-      .density = fields.text("sparse") == "1" ? Density::sparse : Density::dense,
+      .density = sparse == "1" ? Density::sparse : Density::dense,
       .origin = fields.parsed<Address>("origin"),
       .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,
       .master = fields.parsed<MasterId>("master"),

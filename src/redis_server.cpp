@@ -28,6 +28,15 @@ Refusal refuse(std::string_view url, std::string_view rule) {
                   escaped(url), rule)};
 }
 
+// Whether it looks like user:password@host, under any scheme or none.
+bool holds_password(std::string_view url) {
+  const auto scheme = url.find("://");
+  const auto rest = scheme == std::string_view::npos ? url : url.substr(scheme + 3);
+  const auto user = rest.substr(0, std::min(rest.rfind('@'), rest.size()));
+  const bool is_path = rest.starts_with('/');
+  return !is_path && user.size() < rest.size() && user.find(':') != std::string_view::npos;
+}
+
 std::variant<RedisServer, Refusal> parse_unix(std::string_view url, std::string_view rest) {
   RedisServer server;
   server.host.clear();
@@ -52,24 +61,21 @@ std::variant<RedisServer, Refusal> parse_tcp(std::string_view url, std::string_v
   const auto at = rest.rfind('@');
   if (at != std::string_view::npos) {
     server.user = rest.substr(0, at);
-    if (server.user.find(':') != std::string::npos) {
-      // The part after the colon is a secret that should not have been there: not shown.
-      return Refusal{
-          "--redis holds a password: put it into a file of mode 0600 and name that with "
-          "--redis-password-file"};
-    }
     rest = rest.substr(at + 1);
   }
-  const auto bracket = rest.starts_with('[') ? rest.find(']') : 0;
-  if (bracket == std::string_view::npos) return refuse(url, "has an unclosed bracket");
-  const auto colon = rest.find(':', bracket);
-  if (colon != std::string_view::npos) {
-    if (!read_number(rest.substr(colon + 1), server.port) || server.port == 0) {
-      return refuse(url, "has a bad port");
-    }
-    rest = rest.substr(0, colon);
+  if (rest.starts_with('[')) {
+    const auto bracket = rest.find(']');
+    if (bracket == std::string_view::npos) return refuse(url, "has an unclosed bracket");
+    server.host = rest.substr(1, bracket - 1);
+    rest = rest.substr(bracket + 1);
+  } else {
+    server.host = rest.substr(0, rest.find(':'));
+    rest = rest.substr(server.host.size());
   }
-  server.host = bracket > 0 ? rest.substr(1, bracket - 1) : rest;
+  if (!rest.empty() &&
+      (rest.front() != ':' || !read_number(rest.substr(1), server.port) || server.port == 0)) {
+    return refuse(url, "has a bad port");
+  }
   if (server.host.empty()) return refuse(url, "names no host");
   return server;
 }
@@ -79,6 +85,12 @@ std::variant<RedisServer, Refusal> parse_tcp(std::string_view url, std::string_v
 std::variant<RedisServer, Refusal> RedisServer::parse(std::string_view url) {
   constexpr std::string_view kTcp = "redis://";
   constexpr std::string_view kUnix = "unix://";
+  // Before anything else, since every other refusal shows what was given.
+  if (holds_password(url)) {
+    return Refusal{
+        "--redis holds a password: put it into a file of mode 0600 and name that with "
+        "--redis-password-file"};
+  }
   if (!is_graphic(url)) return refuse(url, "holds a space or a character that is not ASCII");
   if (url.starts_with(kUnix)) return parse_unix(url, url.substr(kUnix.size()));
   if (url.starts_with(kTcp)) return parse_tcp(url, url.substr(kTcp.size()));
@@ -87,7 +99,9 @@ std::variant<RedisServer, Refusal> RedisServer::parse(std::string_view url) {
 
 std::string RedisServer::shown() const {
   if (!socket.empty()) return fmt::format("unix://{}?db={}", socket, database);
-  return fmt::format("redis://{}{}{}:{}/{}", user, user.empty() ? "" : "@", host, port, database);
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  return fmt::format("redis://{}{}{}{}{}:{}/{}", user, user.empty() ? "" : "@", is_ipv6 ? "[" : "",
+                     host, is_ipv6 ? "]" : "", port, database);
 }
 
 }  // namespace libsync

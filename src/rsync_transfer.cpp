@@ -18,8 +18,8 @@ constexpr std::uint64_t kKeepAliveBytes = 4096;
 std::string joined(const std::vector<std::string>& names, const std::string& folder) {
   std::string text;
   for (const auto& name : names) {
-    text += folder.empty() ? name : folder + "/./" + name;
-    text += '\0';
+    if (!folder.empty()) text.append(folder).append("/./");
+    text.append(name).push_back('\0');
   }
   return text;
 }

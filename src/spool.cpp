@@ -143,7 +143,8 @@ bool is_file_of_size(const std::filesystem::path& path, std::uint64_t bytes) {
 
 }  // namespace
 
-Spool::Spool(std::filesystem::path state_folder, const Fingerprint& fingerprint, unsigned group)
+Spool::Spool(const std::filesystem::path& state_folder, const Fingerprint& fingerprint,
+             unsigned group)
     : fingerprint_(fingerprint),
       folder_(state_folder / fingerprint.text()),
       pushed_(state_folder / "push" / fingerprint.text()),
@@ -324,7 +325,7 @@ MasterId StateFolder::master_id() const {
   if (const auto text = read_file(path, kReceiptBytes)) {
     if (const auto id = MasterId::parse(*text)) return *id;
   }
-  const auto id = MasterId::random();
+  auto id = MasterId::random();
   replace_file(path, id.text(), kFileMode);
   return id;
 }

@@ -57,12 +57,14 @@ std::string TaskPath::name() const { return text_.substr(text_.rfind('/') + 1); 
 
 std::optional<std::filesystem::path> root_of(const TaskPath& task,
                                              const std::vector<std::filesystem::path>& roots) {
+  std::optional<std::filesystem::path> below;
   for (const auto& root : roots) {
     std::string prefix = root.lexically_normal().string();
     if (!prefix.ends_with('/')) prefix += '/';
-    if (task.text().starts_with(prefix) && task.text().size() > prefix.size()) return root;
+    if (task.text() + '/' == prefix) return std::nullopt;
+    if (!below && task.text().starts_with(prefix)) below = root;
   }
-  return std::nullopt;
+  return below;
 }
 
 }  // namespace libsync

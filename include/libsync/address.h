@@ -19,8 +19,8 @@ namespace libsync {
 
 class Address {
  public:
-  /// Nothing, unless `text` is canonical and unicast (not 0.0.0.0, multicast, broadcast or `::`;
-  /// no zone, port, prefix length or space).
+  /// Nothing, unless `text` is canonical and unicast (not 0.0.0.0, multicast, broadcast or `::`; no
+  /// IPv4 address mapped into IPv6; no zone, port, prefix length or space).
   [[nodiscard]] static std::optional<Address> parse(std::string_view text);
 
   [[nodiscard]] const std::string& text() const { return text_; }

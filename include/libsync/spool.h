@@ -70,7 +70,7 @@ enum class Verdict { good, bad, absent };
 
 class Spool {
  public:
-  Spool(std::filesystem::path state_folder, const Fingerprint& fingerprint, unsigned group);
+  Spool(const std::filesystem::path& state_folder, const Fingerprint& fingerprint, unsigned group);
 
   [[nodiscard]] const Fingerprint& fingerprint() const { return fingerprint_; }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }

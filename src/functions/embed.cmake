@@ -4,7 +4,13 @@ file(WRITE ${TO} "#include \"redis_coordinator.h\"
 
 namespace libsync {
 
-std::string_view functions_source() { return R\"lua(${source})lua\"; }
+namespace {
+
+constexpr std::string_view kSource = R\"lua(${source})lua\";
+
+}  // namespace
+
+std::string_view functions_source() { return kSource; }
 
 }  // namespace libsync
 ")

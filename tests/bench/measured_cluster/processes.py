@@ -1,0 +1,117 @@
+"""Processes on the hosts, their ends, and what they cost.
+
+All of them live in the private process namespace of ./tests/bench/cluster, so /proc shows nothing
+else.
+"""
+
+import os
+import signal
+import subprocess
+import time
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+class Failed(Exception):
+    """A method that did not deliver, and why."""
+
+
+class Processes:
+    """What one run of one method started; all of it ends with end()."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._started = []
+        # A rival may leave its descendants to the first process; a shell run by hand has others
+        # there.
+        if os.getppid() != 1:
+            raise RuntimeError("run ./tests/bench/cluster, which makes the namespaces")
+
+    def start(self, host, *words, name, pipes=False, environment=None):
+        """On a host, or beside the bridge if that is None; its output goes to FOLDER/NAME.log."""
+        log = open(self._folder / f"{name}.log", "ab")
+        place = host.inside(*words) if host else words
+        process = subprocess.Popen(
+            place,
+            stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipes else log,
+            stderr=log,
+            cwd=self._folder,
+            start_new_session=True,
+            env=environment,
+            text=True,
+        )
+        log.close()
+        process.name = name
+        self._started.append(process)
+        return process
+
+    def log_of(self, process):
+        text = (self._folder / f"{process.name}.log").read_text(errors="replace").strip()
+        return " / ".join(text.splitlines()[-3:])[-400:]
+
+    def wait_all(self, processes, deadline):
+        """Until all have ended well."""
+        for process in processes:
+            try:
+                status = process.wait(max(0.01, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                raise Failed(
+                    f"{process.name} was not done in time: {self.log_of(process)}"
+                ) from None
+            if status != 0:
+                raise Failed(f"{process.name} ended with status {status}: {self.log_of(process)}")
+
+    def end(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in self._started:
+                try:
+                    os.killpg(process.pid, number)
+                except ProcessLookupError:
+                    pass
+            patience = time.monotonic() + 3
+            while _others() and time.monotonic() < patience:
+                for process in self._started:
+                    process.poll()
+                time.sleep(0.02)
+        # Whoever left its group, one by one.
+        for pid in _others():
+            os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+        self._started.clear()
+
+
+def _others():
+    return [
+        pid
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+        if pid not in (1, os.getpid())
+    ]
+
+
+def cpu_seconds():
+    """What everything but this program has used, the ended ones through who waited for them."""
+    ticks = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        own, waited_for = sum(map(int, fields[11:13])), sum(map(int, fields[13:15]))
+        ticks += waited_for + (0 if int(name) == os.getpid() else own)
+    return ticks / TICKS_PER_SECOND
+
+
+def machine_ticks():
+    """Busy and all ticks of the machine, whoever used them."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, idle, iowait, irq, softirq, steal = map(
+            int, stat.readline().split()[1:9]
+        )
+    busy = user + nice + system + irq + softirq + steal
+    return busy, busy + idle + iowait

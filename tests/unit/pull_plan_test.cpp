@@ -1,0 +1,82 @@
+#include "libsync/pull_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace libsync {
+namespace {
+
+std::string shown(const PullState& state) {
+  return std::to_string(state.in_place) + " of " + std::to_string(state.pieces) + " in place, " +
+         std::to_string(state.claimable) + " claimable, " + std::to_string(state.claims) +
+         " claims of " + std::to_string(state.slots);
+}
+
+// Calls `check` with every state of payloads of a few sizes.
+template <typename Check>
+void for_every_state(const Check& check) {
+  for (const PieceNumber pieces : {1U, 2U, 3U, 8U, 13U, kMaxPieces}) {
+    const PieceNumber step = pieces > 100 ? 97 : 1;
+    for (PieceNumber in_place = 0; in_place <= pieces; in_place += step) {
+      for (PieceNumber claimable = 0; in_place + claimable <= pieces; claimable += step) {
+        for (unsigned slots = 1; slots <= 9; slots += 2) {
+          for (std::size_t claims = 0; claims <= slots + 1; ++claims) {
+            check(PullState{pieces, in_place, claimable, claims, slots});
+          }
+        }
+      }
+    }
+  }
+}
+
+// Only what must hold whatever the figures are.
+
+TEST(PullPlan, HoldsNoMoreClaimsThanSlots) {
+  for_every_state([](const PullState& state) {
+    if (state.claims >= state.slots) {
+      ASSERT_EQ(pieces_to_claim(state), 0U) << shown(state);
+    }
+  });
+}
+
+TEST(PullPlan, NeverAsksForMoreThanIsClaimable) {
+  for_every_state([](const PullState& state) {
+    ASSERT_LE(pieces_to_claim(state), state.claimable) << shown(state);
+  });
+}
+
+// Otherwise a host that has nothing on its way would wait for ever.
+TEST(PullPlan, AsksWheneverSomethingIsClaimableAndNothingIsPulled) {
+  for_every_state([](const PullState& state) {
+    if (state.claimable > 0 && state.claims == 0) {
+      ASSERT_GE(pieces_to_claim(state), 1U) << shown(state);
+    }
+  });
+}
+
+// So that it becomes a source as soon as it can.
+TEST(PullPlan, BeginsWithOnePiece) {
+  for_every_state([](const PullState& state) {
+    if (state.in_place == 0) {
+      ASSERT_LE(pieces_to_claim(state), 1U) << shown(state);
+    }
+  });
+}
+
+TEST(PullPlan, LeavesPiecesForItsOtherSlots) {
+  PullState state{kMaxPieces, 1, 6, 0, 3};
+  for (; state.claims < state.slots; ++state.claims) {
+    const auto claimed = pieces_to_claim(state);
+    EXPECT_GE(claimed, 1U) << shown(state);
+    state.claimable -= claimed;
+  }
+}
+
+TEST(PullPlan, HasSlotsForEveryPayload) {
+  EXPECT_EQ(default_slots(1), 1U);
+  for (const PieceNumber pieces : {2U, 3U, 100U, kMaxPieces}) EXPECT_GE(default_slots(pieces), 1U);
+}
+
+}  // namespace
+}  // namespace libsync
