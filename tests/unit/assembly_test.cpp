@@ -238,6 +238,7 @@ TEST_F(AssemblyTest, CandidatesLieWhollyInWhatIsPublished) {
   EXPECT_FALSE(built.assembly.looks_published());
   // Through a symlink nothing is adopted, not even the right bytes.
   std::filesystem::permissions(destination(), perms(0755));
+  std::filesystem::permissions(destination() / "b", perms(0755));
   std::filesystem::rename(destination() / "b", folder_.path() / "b");
   std::filesystem::create_directory_symlink(folder_.path() / "b", destination() / "b");
   EXPECT_THAT(built.assembly.candidates().members(), ElementsAre(0));

@@ -1,0 +1,160 @@
+// What a host has already: of an earlier attempt, published, pushed, or of the master beside it.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <random>
+#include <set>
+
+#include "placement_fixture.h"
+
+namespace libsync {
+namespace {
+
+using std::filesystem::exists;
+using test::kPieceBytes;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class AdoptionTest : public test::PlacementFixture {};
+
+TEST_F(AdoptionTest, PiecesOfAnEarlierAttemptCountOnceTheyAreHashed) {
+  test::write_file(spool_->manifest_path(), cut_->manifest().encode());
+  test::write_file(spool_->piece_path(0), cut_->piece(0));
+  test::write_file(spool_->incoming_path(1), cut_->piece(1));
+  test::write_file(spool_->piece_path(2), std::string(kPieceBytes, '#'));
+  test::write_file(spool_->piece_path(3), "torn");
+  auto& placement = start(Feed::pulled);
+  EXPECT_TRUE(placement.has_manifest());
+  EXPECT_THAT(placement.wanted_digests(), ElementsAre(0, 1, 2));
+  EXPECT_THAT(claimable(), ElementsAre(3, 4));
+  placement.decide({announced(0), announced(2)});
+  EXPECT_THAT(placement.wanted_digests(), ElementsAre(1));
+  placement.decide({announced(1)});
+  EXPECT_TRUE(pump([this] { return claimable() == std::vector<PieceNumber>{2, 3, 4}; }));
+  EXPECT_THAT(placement.servable().members(), ElementsAre(0, 1));
+  for (const PieceNumber piece : {2U, 3U, 4U}) EXPECT_EQ(pull(piece), Verdict::good);
+  complete_and_publish();
+}
+
+TEST_F(AdoptionTest, NothingIsClaimedBeforeWhatIsPublishedHasBeenLookedAt) {
+  publish_copy();
+  start(Feed::pulled);
+  EXPECT_THAT(claimable(), IsEmpty());
+}
+
+TEST_F(AdoptionTest, EqualPayloadIsPublishedWithoutWriting) {
+  publish_copy();
+  const auto before = status_of(destination() / "a");
+  auto& placement = start(Feed::pulled);
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  ASSERT_TRUE(pump([&] { return placement.wanted_digests().size() == 5; }));
+  EXPECT_FALSE(placement.is_published());
+  placement.decide(all_announced());
+  EXPECT_TRUE(pump([&] { return placement.is_published(); }));
+  EXPECT_TRUE(placement.in_place().is_complete());
+  EXPECT_FALSE(placement.is_gathered());
+  EXPECT_FALSE(exists(spool_->tree_folder()));
+  const auto after = status_of(destination() / "a");
+  EXPECT_EQ(after->st_ino, before->st_ino);
+  EXPECT_EQ(after->st_ctim.tv_nsec, before->st_ctim.tv_nsec);
+}
+
+// What a piece's file in the spool can be, and what is published.
+enum class Found { nothing, good, bad };
+enum class Old { nothing, same_entries, other_entries };
+
+TEST_F(AdoptionTest, OfEveryMixtureExactlyTheRestIsClaimed) {
+  std::mt19937 random(20);
+  const auto up_to = [&](int most) { return std::uniform_int_distribution<int>(0, most)(random); };
+  for (int round = 0; round < 40; ++round) {
+    SCOPED_TRACE(round);
+    remove_tree(destination());
+    remove_tree(spool_->folder());
+    take_spool();
+    const auto old = static_cast<Old>(up_to(2));
+    std::set<PieceNumber> changed;
+    std::vector<PieceNumber> missing;
+    std::vector<PieceNumber> files;
+    for (PieceNumber piece = 0; piece < 5; ++piece) {
+      const auto found = static_cast<Found>(up_to(2));
+      if (up_to(2) == 0) changed.insert(piece);
+      if (found != Found::nothing) {
+        test::write_file(spool_->piece_path(piece),
+                         found == Found::good ? cut_->piece(piece) : std::string(kPieceBytes, '#'));
+      }
+      const bool is_published = old != Old::nothing && !changed.contains(piece);
+      if (found == Found::good) files.push_back(piece);
+      if (found != Found::good && !is_published) missing.push_back(piece);
+    }
+    if (old != Old::nothing) publish_copy(changed);
+    if (old == Old::other_entries) {
+      std::filesystem::permissions(destination() / "b", std::filesystem::perms(0600));
+    }
+    auto& placement = start(Feed::pulled);
+    placement.decide(all_announced());  // Before the manifest, which comes after it.
+    EXPECT_EQ(pull_manifest(), Verdict::good);
+    ASSERT_TRUE(pump([&] {
+      placement.decide(all_announced());
+      return claimable() == missing && placement.in_place().size() + missing.size() == 5;
+    })) << placement.in_place().size();
+    EXPECT_EQ(placement.servable().members(), files);
+    for (const auto piece : missing) EXPECT_EQ(pull(piece), Verdict::good);
+    if (old == Old::same_entries && changed.empty()) {
+      EXPECT_TRUE(placement.is_published());
+      EXPECT_FALSE(exists(spool_->tree_folder()));
+      expect_published();
+    } else {
+      complete_and_publish();
+    }
+    placement_.reset();
+  }
+}
+
+TEST_F(AdoptionTest, PushedPiecesAreTakenInAsTheyAreAnnounced) {
+  auto& placement = start(Feed::pushed);
+  EXPECT_THAT(claimable(), IsEmpty());
+  EXPECT_THAT(placement.wanted_digests(), ElementsAre(0, 1, 2, 3, 4));
+  test::write_file(spool_->pushed_folder() / "p00000", cut_->piece(0));
+  test::write_file(spool_->pushed_folder() / "p00001", std::string(kPieceBytes, '#'));
+  EXPECT_EQ(placement.undelivered(), "");
+  placement.decide({announced(0), announced(1), announced(2)});
+  EXPECT_TRUE(pump([&] { return placement.servable().contains(0); }));
+  EXPECT_TRUE(pump([&] { return placement.undelivered().starts_with("2 pieces"); }));
+  EXPECT_THAT(placement.undelivered(), HasSubstr("piece 1 first"));
+  for (PieceNumber piece = 1; piece < 5; ++piece) {
+    test::write_file(spool_->pushed_folder() / Spool::piece_name(piece), cut_->piece(piece));
+  }
+  test::write_file(spool_->pushed_folder() / "manifest", cut_->manifest().encode());
+  placement.decide({announced(3), announced(4)});
+  EXPECT_TRUE(pump([&] { return placement.servable().is_complete(); }));
+  EXPECT_EQ(placement.undelivered(), "");
+  complete_and_publish();
+}
+
+TEST_F(AdoptionTest, SharedSpoolIsOnlyRead) {
+  test::write_file(spool_->manifest_path(), cut_->manifest().encode());
+  for (PieceNumber piece = 0; piece < 5; ++piece) {
+    test::write_file(spool_->piece_path(piece), cut_->piece(piece));
+    std::filesystem::permissions(spool_->piece_path(piece), std::filesystem::perms(0604));
+  }
+  const std::string wrong(kPieceBytes, '#');
+  test::write_file(spool_->piece_path(2), wrong);
+  auto& placement = start(Feed::shared);
+  placement.decide(all_announced());
+  EXPECT_TRUE(pump([&] { return !placement.undelivered().empty(); }));
+  EXPECT_THAT(placement.undelivered(), HasSubstr("1 pieces are missing or damaged, piece 2"));
+  EXPECT_EQ(test::content_of(spool_->piece_path(2)), wrong);
+  test::write_file(spool_->piece_path(2), cut_->piece(2));  // As the master mends it.
+  placement.decide({});
+  complete_and_publish();
+  EXPECT_EQ(placement.undelivered(), "");
+  for (PieceNumber piece = 0; piece < 5; ++piece) {
+    EXPECT_EQ(status_of(spool_->piece_path(piece))->st_mode & 07777U, 0604U);
+  }
+}
+
+}  // namespace
+}  // namespace libsync
