@@ -1,6 +1,7 @@
 // ./tests/simulate: the product's functions and policy, in virtual time. See simulation.h.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <bit>
@@ -112,6 +113,7 @@ void print(const Scenario& scenario, const Outcome& outcome, const MeteredRedis&
                outcome.last_undisturbed, outcome.last_undisturbed / bound(scenario));
   }
   fmt::print("origin       {:.3f} x F uploaded\n", outcome.origin_bytes / scenario.bytes);
+  fmt::print("links in     {:.2f} full, in each tenth of F/B\n", fmt::join(outcome.fullness, " "));
   fmt::print("rsyncs       {} ({:.1f} a host, {:.1f} pieces each)\n", outcome.pulls,
              static_cast<double>(outcome.pulls) / static_cast<double>(scenario.hosts),
              static_cast<double>(outcome.pieces) * static_cast<double>(outcome.finished) /

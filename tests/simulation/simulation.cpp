@@ -126,6 +126,9 @@ Outcome Simulation::run() {
   outcome.origin_bytes = origin_bytes_;
   outcome.pieces = run_.cut.pieces();
   outcome.slots = slots_;
+  for (const double bytes : arrived_) {
+    outcome.fullness.push_back(bytes / scenario_.bytes * 10 / static_cast<double>(scenario_.hosts));
+  }
   return outcome;
 }
 
@@ -280,6 +283,9 @@ void Simulation::move(std::size_t index) {
   }
   const bool is_last = !pull.flow;
   hosts_[to]->piece_arrived(id, piece);
+  const auto tenth = static_cast<std::size_t>(now_ / scenario_.file_time() * 10);
+  if (arrived_.size() <= tenth) arrived_.resize(tenth + 1);
+  arrived_[tenth] += static_cast<double>(run_.cut.bytes_of(piece));
   // One piece after the other, on one core.
   const double hashing = scenario_.hash_rate > 0
                              ? static_cast<double>(run_.cut.bytes_of(piece)) / scenario_.hash_rate
