@@ -1,0 +1,89 @@
+#include "metered_redis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+namespace libsync::simulation {
+namespace {
+
+// The functions take milliseconds since 1970; any moment will do for the beginning.
+constexpr double kEpochMs = 1e12;
+constexpr std::string_view kWakeKeys = "sync:wake:";
+
+}  // namespace
+
+MeteredRedis::MeteredRedis(double latency)
+    : latency_(latency),
+      coordinator_(RedisCoordinatorOptions{
+          .server = redis_.server(), .prefix = "", .time = [this] {
+            return std::to_string(std::llround(std::floor(kEpochMs + serving_since_ * 1000)));
+          }}) {
+  if (clock_getcpuclockid(redis_.pid(), &cpu_clock_) != 0) {
+    throw std::runtime_error("cannot read the CPU clock of the redis-server");
+  }
+  coordinator_.load_functions();
+}
+
+double MeteredRedis::cpu_seconds() const {
+  timespec time{};
+  clock_gettime(cpu_clock_, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+double MeteredRedis::serve(const std::string& verb, double now, const std::function<void()>& work) {
+  serving_since_ = std::max(now + latency_, free_at_);
+  const double before = cpu_seconds();
+  work();
+  const double cost = cpu_seconds() - before;
+  free_at_ = serving_since_ + cost;
+  auto& costs = costs_[verb];
+  ++costs.calls;
+  costs.seconds += cost;
+  single_.push_back(static_cast<float>(cost));
+  return free_at_ + latency_;
+}
+
+double MeteredRedis::call(const std::string& verb, double now,
+                          const std::function<void(Coordinator&)>& ask) {
+  return serve(verb, now, [&] { ask(coordinator_); });
+}
+
+// The list is popped without blocking: a blocked BLPOP costs the same and would need a connection
+// for each host. What it would be woken by is found by new_wakes().
+MeteredRedis::Listening MeteredRedis::listen(const Address& host, double now) {
+  const auto key = std::string(kWakeKeys) + host.text();
+  bool is_woken = false;
+  const double answered = serve("listen", now, [&] {
+    is_woken = redis_.ask({"LPOP", key}).text() != nullptr;
+  });
+  woken_.erase(key);
+  return {is_woken, answered};
+}
+
+std::vector<std::string> MeteredRedis::new_wakes() {
+  std::vector<std::string> hosts;
+  const auto keys = redis_.ask({"KEYS", std::string(kWakeKeys) + "*"});
+  if (keys.array() == nullptr) return hosts;
+  for (const auto& key : *keys.array()) {
+    if (key.text() == nullptr || !woken_.emplace(*key.text(), true).second) continue;
+    hosts.push_back(key.text()->substr(kWakeKeys.size()));
+  }
+  return hosts;
+}
+
+double MeteredRedis::quantile(double part) const {
+  if (single_.empty()) return 0;
+  auto sorted = single_;
+  const auto at = static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1));
+  const auto nth = sorted.begin() + static_cast<std::ptrdiff_t>(at);
+  std::nth_element(sorted.begin(), nth, sorted.end());
+  return *nth;
+}
+
+double MeteredRedis::seconds() const {
+  return std::accumulate(single_.begin(), single_.end(), 0.0);
+}
+
+}  // namespace libsync::simulation

@@ -1,0 +1,34 @@
+#pragma once
+
+// What is simulated: the options of ./tests/simulate, as values.
+
+#include <cstdint>
+#include <optional>
+
+namespace libsync::simulation {
+
+/// Some of the hosts, and a number that says how or when.
+struct Part {
+  double percent = 0;
+  double value = 0;
+};
+
+struct Scenario {
+  std::size_t hosts = 195;
+  double bytes = 1.747e9;
+  double rate = 125e6;                       ///< Bytes a second, each way, each host.
+  double start_cost = 0.030;                 ///< Seconds that an rsync takes before its first byte.
+  double latency = 0.0001;                   ///< Seconds to Redis, one way.
+  double staging_rate = 800e6;               ///< Bytes a second that the origin cuts and hashes.
+  double hash_rate = 0;                      ///< Bytes a second that a receiver hashes; 0: free.
+  std::optional<std::uint64_t> piece_bytes;  ///< Nothing: auto.
+  std::optional<unsigned> slots;             ///< Nothing: default_slots.
+  std::uint64_t seed = 1;
+  Part slow;  ///< value: so many times slower, both ways.
+  Part die;   ///< value: when, in F/B. All its processes end, and its connections are reset.
+  Part late;  ///< value: when they join, in F/B.
+
+  [[nodiscard]] double file_time() const { return bytes / rate; }
+};
+
+}  // namespace libsync::simulation

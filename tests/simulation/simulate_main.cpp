@@ -1,0 +1,159 @@
+// ./tests/simulate: the product's functions and policy, in virtual time. See simulation.h.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "simulation.h"
+
+namespace libsync::simulation {
+namespace {
+
+// Of how many pieces the bound is, whatever was used: fewer must not look better.
+constexpr double kPiecesOfBound = 128;
+
+double bound(const Scenario& scenario) {
+  const double doublings = static_cast<int>(std::bit_width(scenario.hosts));  // ceil(log2(N + 1))
+  return (kPiecesOfBound + doublings - 1) / kPiecesOfBound * scenario.file_time();
+}
+
+// PERCENT:VALUE
+Part part_of(const std::string& option, const std::string& text) {
+  const auto colon = text.find(':');
+  try {
+    if (colon == std::string::npos) throw std::invalid_argument(text);
+    const Part part{std::stod(text.substr(0, colon)), std::stod(text.substr(colon + 1))};
+    if (part.percent < 0 || part.percent > 100 || part.value <= 0)
+      throw std::invalid_argument(text);
+    return part;
+  } catch (const std::logic_error&) {
+    throw CLI::ValidationError(option, "'" + text + "' is not PERCENT:NUMBER");
+  }
+}
+
+struct Options {
+  Scenario scenario;
+  double rate_gbit = 1;
+  double start_cost_ms = 30;
+  double latency_ms = 0.1;
+  std::string piece_size = "auto";
+  unsigned slots = 0;
+  std::string slow;
+  std::string die;
+  std::string late;
+};
+
+void declare(CLI::App& app, Options& options) {
+  app.add_option("--hosts", options.scenario.hosts, "receivers")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--bytes", options.scenario.bytes, "of the payload")
+      ->check(CLI::Range(1.0, 1e14))
+      ->capture_default_str();
+  app.add_option("--rate", options.rate_gbit, "Gbit/s of every link, each way")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--start-cost", options.start_cost_ms,
+                 "ms from an rsync's start to its first byte")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--latency", options.latency_ms, "ms to Redis, one way")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--staging-rate", options.scenario.staging_rate, "bytes/s cut by the origin")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--hash-rate", options.scenario.hash_rate, "bytes/s verified by a host; 0: free")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--piece-size", options.piece_size, "bytes, auto or whole")->capture_default_str();
+  app.add_option("--slots", options.slots, "pulls and uploads a host; 0: as the product has it")
+      ->capture_default_str();
+  app.add_option("--seed", options.scenario.seed, "of what the simulation draws; Redis draws, too")
+      ->capture_default_str();
+  app.add_option("--slow", options.slow, "PERCENT:FACTOR, hosts whose links are so much slower");
+  app.add_option("--die", options.die, "PERCENT:AT, hosts that die at AT x F/B");
+  app.add_option("--late", options.late, "PERCENT:AT, hosts that join at AT x F/B");
+}
+
+Scenario scenario_of(Options options) {
+  auto& scenario = options.scenario;
+  scenario.rate = options.rate_gbit * 1e9 / 8;
+  scenario.start_cost = options.start_cost_ms / 1000;
+  scenario.latency = options.latency_ms / 1000;
+  if (options.piece_size == "whole") {
+    scenario.piece_bytes = static_cast<std::uint64_t>(scenario.bytes);
+  } else if (options.piece_size != "auto") {
+    scenario.piece_bytes = std::stoull(options.piece_size);
+  }
+  if (options.slots > 0) scenario.slots = options.slots;
+  if (!options.slow.empty()) scenario.slow = part_of("--slow", options.slow);
+  if (!options.die.empty()) scenario.die = part_of("--die", options.die);
+  if (!options.late.empty()) scenario.late = part_of("--late", options.late);
+  return scenario;
+}
+
+void print(const Scenario& scenario, const Outcome& outcome, const MeteredRedis& redis,
+           double wall) {
+  const double file_time = scenario.file_time();
+  fmt::print("payload      {:.3f} GB in {} pieces, {} slots; F/B = {:.2f} s; bound {:.2f} s\n",
+             scenario.bytes / 1e9, outcome.pieces, outcome.slots, file_time, bound(scenario));
+  fmt::print("time / (F/B) {:.3f}\n", outcome.last / file_time);
+  fmt::print("time / bound {:.3f}\n", outcome.last / bound(scenario));
+  fmt::print("half of them {:.2f} s\n", outcome.median);
+  if (scenario.slow.percent > 0 || scenario.late.percent > 0) {
+    fmt::print("the others   {:.2f} s, {:.3f} x the bound (hosts neither slow nor late)\n",
+               outcome.last_undisturbed, outcome.last_undisturbed / bound(scenario));
+  }
+  fmt::print("origin       {:.3f} x F uploaded\n", outcome.origin_bytes / scenario.bytes);
+  fmt::print("links in     {:.2f} full, in each tenth of F/B\n", fmt::join(outcome.fullness, " "));
+  fmt::print("rsyncs       {} ({:.1f} a host, {:.1f} pieces each)\n", outcome.pulls,
+             static_cast<double>(outcome.pulls) / static_cast<double>(scenario.hosts),
+             static_cast<double>(outcome.pieces) * static_cast<double>(outcome.finished) /
+                 static_cast<double>(std::max<std::size_t>(1, outcome.pulls)));
+  fmt::print(
+      "Redis        {} calls, CPU a call p50 {:.0f} us, p99 {:.0f} us; {:.2f} s in all, {:.2f} of "
+      "a core\n",
+      redis.calls(), redis.quantile(0.5) * 1e6, redis.quantile(0.99) * 1e6, redis.seconds(),
+      redis.seconds() / outcome.last);
+  for (const auto& [verb, costs] : redis.costs()) {
+    fmt::print("  {:<10} {:>8} calls, {:>6.0f} us each\n", verb, costs.calls,
+               costs.seconds / static_cast<double>(costs.calls) * 1e6);
+  }
+  fmt::print("simulated in {:.1f} s\n", wall);
+  fmt::print("{} hosts: {:.1f} s, {:.2f} x F/B, {:.2f} x the bound\n", scenario.hosts, outcome.last,
+             outcome.last / file_time, outcome.last / bound(scenario));
+}
+
+int simulate(int count, char** words) {
+  Options options;
+  CLI::App app("The product's Redis Functions and policy, with virtual hosts in virtual time");
+  declare(app, options);
+  try {
+    app.parse(count, words);
+    const auto scenario = scenario_of(options);
+    const auto begun = std::chrono::steady_clock::now();
+    Simulation simulation(scenario);
+    const auto outcome = simulation.run();
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
+    print(scenario, outcome, simulation.redis(), wall.count());
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace libsync::simulation
+
+int main(int count, char** words) { return libsync::simulation::simulate(count, words); }

@@ -1,0 +1,358 @@
+#include "simulation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+#include "libsync/pull_plan.h"
+
+namespace libsync::simulation {
+namespace {
+
+// A run that takes this many file times will not end any more.
+constexpr double kFileTimesAtMost = 60;
+// How often the links are looked over, in events: a look costs as much as some thousand of them.
+constexpr std::size_t kLookOverEvery = 20'000;
+// What settling leaves behind (FluidNetwork), and what a link may carry too much because of it.
+constexpr double kOverloadAtMost = 1.02;
+
+Address address_of(HostNumber number) {
+  return *Address::parse(
+      fmt::format("10.{}.{}.{}", number >> 16U, (number >> 8U) & 255U, number & 255U));
+}
+
+[[noreturn]] void broken(const std::string& what) {
+  throw std::runtime_error("the simulation or the functions are wrong: " + what);
+}
+
+}  // namespace
+
+Simulation::Simulation(const Scenario& scenario)
+    : scenario_(scenario),
+      random_(scenario.seed),
+      redis_(scenario.latency),
+      run_{.id = RunId::random(),
+           .path = "/data/payload",
+           .name = "payload",
+           .fingerprint = Fingerprint::random(),
+           .cut = {static_cast<std::uint64_t>(scenario.bytes),
+                   scenario.piece_bytes.value_or(choose_piece_bytes(
+                       static_cast<std::uint64_t>(scenario.bytes), scenario.hosts))},
+           .manifest = digest_of("manifest"),
+           .origin = address_of(0),
+           .master = MasterId::random()} {
+  slots_ = scenario.slots.value_or(default_slots(run_.cut.pieces()));
+  if (run_.cut.pieces() > kMaxPieces) broken("more pieces than there may be: enlarge --piece-size");
+  const auto all = scenario.hosts + 1;
+  rates_.assign(all, scenario.rate);
+  uploads_.assign(all, 0);
+  hashes_until_.assign(all, 0);
+  is_disturbed_.assign(all, false);
+  for (HostNumber i = 0; i < all; ++i) {
+    hosts_.push_back(std::make_unique<VirtualHost>(*this, i, address_of(i), run_, slots_));
+    numbers_.emplace(address_of(i).text(), i);
+  }
+  std::vector<HostNumber> order(scenario.hosts);
+  std::iota(order.begin(), order.end(), HostNumber{1});
+  std::shuffle(order.begin(), order.end(), random_);
+  auto next = order.begin();
+  const auto some = [&](double percent) {
+    const auto count = std::llround(percent / 100 * static_cast<double>(scenario.hosts));
+    const auto first = next;
+    next += std::min<std::ptrdiff_t>(count, order.end() - next);
+    return std::vector<HostNumber>(first, next);
+  };
+  for (const auto host : some(scenario.slow.percent)) {
+    rates_[host] /= scenario.slow.value;
+    is_disturbed_[host] = true;
+  }
+  for (const auto host : some(scenario.die.percent)) {
+    push(scenario.die.value * scenario.file_time(), Kind::dies, host);
+  }
+  for (const auto host : some(scenario.late.percent)) {
+    push(scenario.late.value * scenario.file_time(), Kind::joins, host);
+    is_disturbed_[host] = true;
+  }
+  living_ = scenario.hosts;
+  network_ = std::make_unique<FluidNetwork>(rates_);
+}
+
+Outcome Simulation::run() {
+  std::vector<std::string> expected;
+  for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
+  const double begun = redis_.call("begin", 0, [&](Coordinator& coordinator) {
+    const auto outcome =
+        coordinator.begin(run_, slots_, {expected.size(), expected}, TaskKey::leave);
+    if (!std::holds_alternative<Begun>(outcome)) broken("the run does not begin");
+  });
+  // Everybody lingers and is woken by the beginning; those who are late are not there yet.
+  std::vector<bool> is_late(hosts_.size(), false);
+  for (HostNumber i = 1; i < hosts_.size(); ++i)
+    is_late[i] = is_disturbed_[i] && rates_[i] == scenario_.rate;
+  for (HostNumber i = 1; i < hosts_.size(); ++i) {
+    if (!is_late[i]) push(begun, Kind::joins, i);
+  }
+  push(begun + static_cast<double>(run_.cut.bytes_of(0)) / scenario_.staging_rate, Kind::staged, 0);
+  std::size_t finished = 0;
+  Outcome outcome;
+  while (!events_.empty() && finished < living_) {
+    const Event event = events_.top();
+    events_.pop();
+    now_ = event.time;
+    if (now_ > kFileTimesAtMost * scenario_.file_time() + 60) broken("it does not end");
+    const bool was = event.kind == Kind::answer && hosts_[event.subject]->finished_at().has_value();
+    handle(event);
+    predict_faster();
+    if (event.kind == Kind::answer && !was && hosts_[event.subject]->finished_at()) ++finished;
+    if (++handled_ % kLookOverEvery == 0)
+      worst_overload_ = std::max(worst_overload_, network_->worst_overload());
+  }
+  check();
+  std::vector<double> ends;
+  for (HostNumber i = 1; i < hosts_.size(); ++i) {
+    outcome.pulls += hosts_[i]->pulls_started();
+    const auto end = hosts_[i]->finished_at();
+    if (hosts_[i]->is_dead() || !end) continue;
+    ends.push_back(*end);
+    if (!is_disturbed_[i]) outcome.last_undisturbed = std::max(outcome.last_undisturbed, *end);
+  }
+  std::sort(ends.begin(), ends.end());
+  outcome.finished = ends.size();
+  outcome.last = ends.empty() ? 0 : ends.back();
+  outcome.median = ends.empty() ? 0 : ends[ends.size() / 2];
+  outcome.origin_bytes = origin_bytes_;
+  outcome.pieces = run_.cut.pieces();
+  outcome.slots = slots_;
+  for (const double bytes : arrived_) {
+    outcome.fullness.push_back(bytes / scenario_.bytes * 10 / static_cast<double>(scenario_.hosts));
+  }
+  return outcome;
+}
+
+void Simulation::push(double time, Kind kind, std::size_t subject, std::uint64_t stamp) {
+  events_.push({time, order_++, kind, subject, stamp});
+}
+
+void Simulation::schedule(HostNumber host, Due kind, double time) {
+  switch (kind) {
+    case Due::step:
+      return push(time, Kind::step, host);
+    case Due::answer:
+      return push(time, Kind::answer, host);
+    case Due::wake:
+      return push(time, Kind::wake, host);
+    case Due::served:  // It asks its own daemon first, which costs an rsync.
+      return push(time + scenario_.start_cost, Kind::served, host);
+  }
+}
+
+void Simulation::handle(const Event& event) {
+  switch (event.kind) {
+    case Kind::step:
+      return hosts_[event.subject]->step();
+    case Kind::answer:
+      return hosts_[event.subject]->answer();
+    case Kind::wake:
+      return hosts_[event.subject]->woken();
+    case Kind::served:
+      hosts_[event.subject]->served();
+      return hosts_[event.subject]->step();
+    case Kind::connected:
+      if (pulls_[event.subject].stamp == event.stamp) connect(event.subject);
+      return;
+    case Kind::moved:
+      if (pulls_[event.subject].stamp == event.stamp) move(event.subject);
+      return;
+    case Kind::judged:
+      return hosts_[event.subject]->piece_judged(static_cast<PieceNumber>(event.stamp));
+    case Kind::staged:
+      return stage();
+    case Kind::joins:
+      return hosts_[event.subject]->join();
+    case Kind::dies:
+      return die(event.subject);
+  }
+}
+
+// The origin cuts one piece after the other, and announces each.
+void Simulation::stage() {
+  const auto piece = staged_++;
+  const bool is_last = staged_ == run_.cut.pieces();
+  redis_.call("stage", now_, [&](Coordinator& coordinator) {
+    const auto outcome = coordinator.stage(run_.id, {{piece, digest_of(std::to_string(piece))}},
+                                           is_last ? RunState::staged : RunState::staging);
+    if (!std::holds_alternative<Done>(outcome)) broken("a piece cannot be staged");
+  });
+  deliver_wakes();
+  if (!is_last) {
+    push(now_ + static_cast<double>(run_.cut.bytes_of(staged_)) / scenario_.staging_rate,
+         Kind::staged, 0);
+  }
+}
+
+void Simulation::deliver_wakes() {
+  for (const auto& text : redis_.new_wakes()) {
+    const auto host = numbers_.at(text);
+    if (!hosts_[host]->is_listening()) continue;
+    const auto [is_woken, answered] = redis_.listen(hosts_[host]->address(), now_);
+    if (!is_woken) broken("a wake-up vanishes");
+    schedule(host, Due::wake, answered);
+  }
+}
+
+bool Simulation::has(HostNumber host, PieceNumber piece) const {
+  return host == 0 ? piece < staged_ : hosts_[host]->have().contains(piece);
+}
+
+HostNumber Simulation::number_of(const Address& address) const {
+  return numbers_.at(address.text());
+}
+
+void Simulation::claim_granted(const Claim& claim) {
+  const auto from = number_of(claim.source);
+  if (++uploads_[from] > slots_) broken(claim.source.text() + " has more claims than slots");
+  for (const auto& [piece, digest] : claim.pieces) {
+    if (!has(from, piece)) broken(claim.source.text() + " is to serve what it does not have");
+  }
+}
+
+void Simulation::claim_ended(const Claim& claim) { --uploads_[number_of(claim.source)]; }
+
+void Simulation::start_pull(HostNumber host, TransferId id, const Claim& claim) {
+  if (unused_pulls_.empty()) {
+    unused_pulls_.push_back(pulls_.size());
+    pulls_.emplace_back();
+  }
+  const auto index = unused_pulls_.back();
+  unused_pulls_.pop_back();
+  Pull& pull = pulls_[index];
+  pull.to = host;
+  pull.from = number_of(claim.source);
+  pull.id = id;
+  pull.pieces.clear();
+  for (const auto& [piece, digest] : claim.pieces) pull.pieces.push_back(piece);
+  pull.next = 0;
+  pull.boundary = 0;
+  pull.flow.reset();
+  pull.is_over = false;
+  push(now_ + scenario_.start_cost, Kind::connected, index, ++pull.stamp);
+}
+
+void Simulation::connect(std::size_t index) {
+  Pull& pull = pulls_[index];
+  if (hosts_[pull.from]->is_dead()) return end_pull(index, PullEnd::unreachable);
+  // The host acts on the manifest at once, and may begin other pulls: no reference lives on.
+  hosts_[pull.to]->manifest_arrived(pull.id);
+  if (pulls_[index].pieces.empty()) return end_pull(index, PullEnd::good);
+  Pull& connected = pulls_[index];
+  connected.boundary = static_cast<double>(run_.cut.bytes_of(connected.pieces[0]));
+  const auto flow = network_->open(connected.from, connected.to, now_);
+  connected.flow = flow;
+  if (pull_of_flow_.size() <= flow) pull_of_flow_.resize(flow + 1);
+  pull_of_flow_[flow] = index;
+  predict(index);
+}
+
+void Simulation::predict(std::size_t index) {
+  Pull& pull = pulls_[index];
+  const double left = pull.boundary - network_->moved(*pull.flow, now_);
+  const double rate = network_->rate(*pull.flow);
+  push(now_ + std::max(0.0, left) / rate, Kind::moved, index, ++pull.stamp);
+}
+
+void Simulation::predict_faster() {
+  for (const auto flow : network_->take_faster()) predict(pull_of_flow_[flow]);
+}
+
+void Simulation::move(std::size_t index) {
+  Pull& pull = pulls_[index];
+  // A byte is nothing; a flow that has become slower is asked again.
+  if (network_->moved(*pull.flow, now_) < pull.boundary - 1) return predict(index);
+  const auto piece = pull.pieces[pull.next];
+  const auto id = pull.id;
+  const auto to = pull.to;
+  ++pull.next;
+  if (pull.next < pull.pieces.size()) {
+    pull.boundary += static_cast<double>(run_.cut.bytes_of(pull.pieces[pull.next]));
+    predict(index);
+  } else {
+    close_flow(pull);
+  }
+  const bool is_last = !pull.flow;
+  hosts_[to]->piece_arrived(id, piece);
+  const auto tenth = static_cast<std::size_t>(now_ / scenario_.file_time() * 10);
+  if (arrived_.size() <= tenth) arrived_.resize(tenth + 1);
+  arrived_[tenth] += static_cast<double>(run_.cut.bytes_of(piece));
+  // One piece after the other, on one core.
+  const double hashing = scenario_.hash_rate > 0
+                             ? static_cast<double>(run_.cut.bytes_of(piece)) / scenario_.hash_rate
+                             : 0;
+  hashes_until_[to] = std::max(hashes_until_[to], now_) + hashing;
+  push(hashes_until_[to], Kind::judged, to, piece);
+  if (is_last) end_pull(index, PullEnd::good);
+}
+
+void Simulation::close_flow(Pull& pull) {
+  if (pull.from == 0) origin_bytes_ += network_->moved(*pull.flow, now_);
+  network_->close(*pull.flow, now_);
+  pull.flow.reset();
+  ++pull.stamp;
+}
+
+void Simulation::end_pull(std::size_t index, PullEnd end) {
+  Pull& pull = pulls_[index];
+  const auto to = pull.to;
+  const auto id = pull.id;
+  if (pull.flow) close_flow(pull);
+  ++pull.stamp;
+  pull.is_over = true;
+  unused_pulls_.push_back(index);
+  hosts_[to]->pull_ended(id, end);
+}
+
+void Simulation::die(HostNumber host) {
+  if (hosts_[host]->finished_at()) return;
+  hosts_[host]->die();
+  --living_;
+  std::vector<std::size_t> broken_off;
+  for (std::size_t i = 0; i < pulls_.size(); ++i) {
+    Pull& pull = pulls_[i];
+    if (pull.is_over) continue;
+    if (pull.to == host) {
+      if (pull.flow) close_flow(pull);
+      ++pull.stamp;
+      pull.is_over = true;
+      unused_pulls_.push_back(i);
+      --uploads_[pull.from];  // Its claim will lapse.
+    } else if (pull.from == host && pull.flow) {
+      broken_off.push_back(i);
+    }
+  }
+  for (const auto i : broken_off) end_pull(i, PullEnd::unreachable);
+}
+
+void Simulation::check() {
+  for (HostNumber i = 1; i < hosts_.size(); ++i) {
+    const auto& host = *hosts_[i];
+    if (host.is_dead()) continue;
+    if (!host.finished_at() || !host.have().is_complete()) {
+      broken(host.address().text() + " is not complete");
+    }
+    if (host.ledger().size() > 0) broken(host.address().text() + " still holds claims");
+  }
+  const auto claims = redis_.ask({"HVALS", "sync:claims"});
+  for (const auto& claim : *claims.array()) {
+    const auto puller = claim.text()->substr(0, claim.text()->find(' '));
+    if (!hosts_[numbers_.at(puller)]->is_dead()) broken("a claim is left: " + *claim.text());
+  }
+  const auto done = redis_.ask({"HLEN", "sync:done"});
+  if (*done.number() < static_cast<std::int64_t>(living_)) broken("not all have finished");
+  if (worst_overload_ > kOverloadAtMost) {
+    broken(fmt::format("a link carried {:.3f} times its rate", worst_overload_));
+  }
+}
+
+}  // namespace libsync::simulation

@@ -1,0 +1,114 @@
+#pragma once
+
+// The loop over events, and what moves bytes: hosts, links, the origin that stages, faults.
+//
+// Whatever it does to the shared state is a call of the product's functions on a real Redis. At the
+// end it checks what must hold whatever was simulated, and throws std::runtime_error if it does
+// not: every host that lives is complete and has finished, no claim is left but those of the dead,
+// no source ever had more claims than slots, nothing was served before it was there, and no link
+// carried more than its rate.
+
+#include <memory>
+#include <queue>
+#include <random>
+#include <unordered_map>
+#include <vector>
+
+#include "fluid_network.h"
+#include "scenario.h"
+#include "virtual_host.h"
+
+namespace libsync::simulation {
+
+struct Outcome {
+  PieceNumber pieces = 0;
+  unsigned slots = 0;
+  double last = 0;              ///< Seconds from begin until the last host that lives has finished.
+  double last_undisturbed = 0;  ///< The same of those that are neither slow nor late.
+  double median = 0;            ///< Of all that finished.
+  double origin_bytes = 0;      ///< That left the origin.
+  std::size_t finished = 0;
+  /// How full the links in were, all together, in each tenth of F/B; by pieces that arrived.
+  std::vector<double> fullness;
+  std::size_t pulls = 0;  ///< Runs of rsync, all hosts.
+};
+
+class Simulation final : public World {
+ public:
+  explicit Simulation(const Scenario& scenario);
+
+  Outcome run();
+
+  [[nodiscard]] double now() const override { return now_; }
+  [[nodiscard]] MeteredRedis& redis() override { return redis_; }
+  void schedule(HostNumber host, Due kind, double time) override;
+  void start_pull(HostNumber host, TransferId id, const Claim& claim) override;
+  void deliver_wakes() override;
+  void claim_granted(const Claim& claim) override;
+  void claim_ended(const Claim& claim) override;
+
+ private:
+  enum class Kind { step, answer, wake, served, connected, moved, judged, staged, joins, dies };
+  struct Event {
+    double time;
+    std::uint64_t order;
+    Kind kind;
+    std::size_t subject;  // A host, or a pull.
+    std::uint64_t stamp;  // Of the pull; or the piece that is judged.
+    bool operator>(const Event& other) const {
+      return time != other.time ? time > other.time : order > other.order;
+    }
+  };
+  struct Pull {
+    HostNumber to = 0;
+    HostNumber from = 0;
+    TransferId id = 0;
+    std::vector<PieceNumber> pieces;
+    std::size_t next = 0;  // Of pieces.
+    double boundary = 0;   // Bytes of the flow at which the next one is complete.
+    std::optional<FlowId> flow;
+    std::uint64_t stamp = 0;  // Events of an older one are void.
+    bool is_over = true;
+  };
+
+  void push(double time, Kind kind, std::size_t subject, std::uint64_t stamp = 0);
+  void handle(const Event& event);
+  void connect(std::size_t pull);
+  void move(std::size_t pull);
+  void predict(std::size_t pull);
+  void predict_faster();
+  void end_pull(std::size_t pull, PullEnd end);
+  void close_flow(Pull& pull);
+  void stage();
+  void die(HostNumber host);
+  void check();
+  [[nodiscard]] bool has(HostNumber host, PieceNumber piece) const;
+  [[nodiscard]] HostNumber number_of(const Address& address) const;
+
+  Scenario scenario_;
+  std::mt19937_64 random_;
+  double now_ = 0;
+  std::uint64_t order_ = 0;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  MeteredRedis redis_;
+  RunInfo run_;
+  unsigned slots_ = 0;
+  std::vector<double> rates_;
+  std::unique_ptr<FluidNetwork> network_;
+  std::vector<std::unique_ptr<VirtualHost>> hosts_;  // The first is the origin, which only serves.
+  std::vector<bool> is_disturbed_;
+  std::unordered_map<std::string, HostNumber> numbers_;
+  std::vector<unsigned> uploads_;
+  std::vector<double> hashes_until_;
+  std::vector<Pull> pulls_;
+  std::vector<std::size_t> unused_pulls_;
+  std::vector<std::size_t> pull_of_flow_;
+  PieceNumber staged_ = 0;
+  double origin_bytes_ = 0;
+  std::vector<double> arrived_;  // Bytes, in each tenth of F/B.
+  double worst_overload_ = 0;
+  std::size_t handled_ = 0;
+  std::size_t living_ = 0;
+};
+
+}  // namespace libsync::simulation

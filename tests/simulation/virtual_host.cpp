@@ -1,0 +1,249 @@
+#include "virtual_host.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "libsync/pull_plan.h"
+#include "libsync/spool.h"
+
+namespace libsync::simulation {
+namespace {
+
+// As in minion_download.cpp.
+constexpr double kReportEvery = 0.1;
+constexpr double kLookEvery = 1;
+constexpr double kFirstBackOff = 0.2;
+constexpr std::size_t kFailuresAtMost = 4;
+const double kRenewal = std::chrono::duration<double>(LeaseTerms::renewal).count();
+
+}  // namespace
+
+VirtualHost::VirtualHost(World& world, HostNumber number, Address address, RunInfo run,
+                         unsigned slots)
+    : world_(world),
+      number_(number),
+      address_(std::move(address)),
+      run_(std::move(run)),
+      slots_(slots),
+      have_(run_.cut.pieces()),
+      ledger_(run_.cut.pieces()),
+      reported_(have_.bitmap()) {}
+
+template <typename Call>
+auto VirtualHost::ask(const std::string& verb, Call call) {
+  std::optional<decltype(call(std::declval<Coordinator&>()))> outcome;
+  const double answered =
+      world_.redis().call(verb, world_.now(), [&](Coordinator& redis) { outcome = call(redis); });
+  world_.schedule(number_, World::Due::answer, answered);
+  world_.deliver_wakes();
+  return *std::move(outcome);
+}
+
+void VirtualHost::answer() {
+  if (is_dead_) return;
+  std::exchange(then_, nullptr)();
+  step();
+}
+
+void VirtualHost::join() {
+  if (is_dead_) return;
+  const auto outcome = ask("join", [&](Coordinator& coordinator) {
+    return coordinator.join(address_, Arrival::first_of_tick);
+  });
+  if (!std::holds_alternative<Joined>(outcome)) throw std::runtime_error("there is no run to join");
+  then_ = [this] {
+    has_joined_ = true;
+    renewal_due_ = world_.now() + kRenewal;
+    world_.schedule(number_, World::Due::served, world_.now());
+  };
+}
+
+void VirtualHost::step() {
+  if (is_dead_ || !has_joined_ || then_ || finished_at_) return;
+  if (is_listening_ && (was_woken_ || world_.now() >= listens_until_)) {
+    is_listening_ = was_woken_ = false;
+    claim_again_ = check_due_ = world_.now();
+  }
+  if (complete() || report() || renew() || claim() || advance()) return;
+  if (!is_listening_) listen();
+  schedule_next();
+}
+
+bool VirtualHost::complete() {
+  const auto over = ledger_.completed();
+  if (!over) return false;
+  const auto next = over->end == PullEnd::good ? want(over->id) : std::nullopt;
+  world_.claim_ended(over->claim);
+  const auto outcome = ask("complete", [&](Coordinator& coordinator) {
+    return coordinator.complete(run_.id, address_, over->claim.token, over->end, over->detail,
+                                {have_, have_.size()}, next);
+  });
+  note_grant(outcome);
+  then_ = [this, id = over->id, end = over->end, bitmap = have_.bitmap(), outcome] {
+    ledger_.forget(id);
+    reported_ = bitmap;
+    reported_at_ = world_.now();
+    take(outcome);
+    if (end == PullEnd::good) return;
+    failures_ = std::min(failures_ + 1, kFailuresAtMost);
+    claim_in_peace_ = world_.now() + kFirstBackOff * static_cast<double>(1U << failures_);
+  };
+  return true;
+}
+
+bool VirtualHost::report() {
+  const double now = world_.now();
+  if (!report_due_ && has_news()) report_due_ = std::max(now, reported_at_ + kReportEvery);
+  if (!report_due_ || now < *report_due_) return false;
+  const auto offered = slots_to_offer();
+  const auto outcome = ask("hold", [&](Coordinator& coordinator) {
+    return coordinator.hold(run_.id, address_, {have_, have_.size()}, offered, Clearance::none);
+  });
+  reported_ = have_.bitmap();
+  reported_slots_ = offered;
+  reported_at_ = now;
+  report_due_.reset();
+  then_ = [this, view = std::get<View>(outcome)] { state_ = view.state; };
+  return true;
+}
+
+bool VirtualHost::has_news() const {
+  return have_.bitmap() != reported_ || slots_to_offer() != reported_slots_;
+}
+
+bool VirtualHost::renew() {
+  if (world_.now() < renewal_due_) return false;
+  const auto outcome = ask("renew", [&](Coordinator& coordinator) {
+    return coordinator.renew(run_.id, address_, ledger_.tokens());
+  });
+  renewal_due_ = world_.now() + kRenewal;
+  report_due_ = world_.now();
+  then_ = [this, view = std::get<Renewed>(outcome).view] { state_ = view.state; };
+  return true;
+}
+
+bool VirtualHost::claim() {
+  if (world_.now() < std::max(claim_again_, claim_in_peace_)) return false;
+  const auto wanted = want({});
+  if (!wanted) return false;
+  const auto outcome = ask("claim", [&](Coordinator& coordinator) {
+    return coordinator.claim(run_.id, address_, {have_, have_.size()}, *wanted);
+  });
+  note_grant(outcome);
+  then_ = [this, outcome] { take(outcome); };
+  return true;
+}
+
+void VirtualHost::note_grant(const ClaimOutcome& outcome) {
+  if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
+    world_.claim_granted(claimed->claim);
+  }
+}
+
+void VirtualHost::take(const ClaimOutcome& outcome) {
+  if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
+    state_ = claimed->view.state;
+    next_token_ = Token::random();
+    const bool wants_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
+    const auto id = next_id_++;
+    ledger_.add(id, claimed->claim, wants_manifest ? PullsManifest::yes : PullsManifest::no);
+    world_.start_pull(number_, id, claimed->claim);
+  } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
+    state_ = wait->view.state;
+    claim_again_ = world_.now() + 2 * kLookEvery;
+  } else {
+    throw std::runtime_error("a claim was answered by what this simulation cannot bring about");
+  }
+}
+
+std::optional<Want> VirtualHost::want(const std::optional<TransferId>& without) {
+  auto unwanted = have_;
+  unwanted |= ledger_.in_flight(without);
+  const auto pieces = run_.cut.pieces();
+  const auto most = pieces_to_claim({.pieces = pieces,
+                                     .in_place = have_.size(),
+                                     .claimable = pieces - unwanted.size(),
+                                     .claims = ledger_.size() - (without ? 1 : 0),
+                                     .slots = slots_});
+  const bool needs_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
+  if (most == 0 && !needs_manifest) return std::nullopt;
+  return Want{next_token_, most, std::move(unwanted)};
+}
+
+// Published in no time; the checks before and after are as real.
+bool VirtualHost::advance() {
+  if (!have_.is_complete() || !has_manifest_ || world_.now() < check_due_) return false;
+  check_due_ = world_.now() + kLookEvery;
+  if (!is_published_) {
+    const auto outcome = ask("renew", [&](Coordinator& coordinator) {
+      return coordinator.renew(run_.id, address_, {});
+    });
+    then_ = [this, view = std::get<Renewed>(outcome).view] {
+      is_published_ = view.state == RunState::staged;
+      if (is_published_) check_due_ = world_.now();
+    };
+    return true;
+  }
+  const auto outcome = ask("finish", [&](Coordinator& coordinator) {
+    return coordinator.finish(run_.id, address_, run_.manifest);
+  });
+  if (outcome != FinishOutcome::finished) throw std::runtime_error("a host may not finish");
+  then_ = [this] { finished_at_ = world_.now(); };
+  return true;
+}
+
+void VirtualHost::listen() {
+  const auto [is_woken, answered] = world_.redis().listen(address_, world_.now());
+  is_listening_ = true;
+  was_woken_ = is_woken;
+  listens_until_ = is_woken ? answered : world_.now() + kLookEvery;
+}
+
+void VirtualHost::woken() {
+  was_woken_ = true;
+  step();
+}
+
+void VirtualHost::schedule_next() {
+  const double now = world_.now();
+  double due = std::min(listens_until_, renewal_due_);
+  if (report_due_) due = std::min(due, *report_due_);
+  if (const double claim_due = std::max(claim_again_, claim_in_peace_); claim_due > now) {
+    due = std::min(due, claim_due);
+  }
+  if (check_due_ > now) due = std::min(due, check_due_);
+  if (scheduled_ > now && scheduled_ <= due) return;
+  scheduled_ = due;
+  world_.schedule(number_, World::Due::step, due);
+}
+
+void VirtualHost::manifest_arrived(TransferId id) {
+  if (!std::holds_alternative<ManifestArrived>(ledger_.arrived({id, "manifest", 0}))) return;
+  static_cast<void>(ledger_.judged({std::nullopt, Verdict::good}));
+  has_manifest_ = true;
+  step();
+}
+
+void VirtualHost::piece_arrived(TransferId id, PieceNumber piece) {
+  if (!std::holds_alternative<PieceArrived>(ledger_.arrived({id, Spool::piece_name(piece), 0}))) {
+    throw std::runtime_error("a piece arrives that nobody awaits");
+  }
+}
+
+void VirtualHost::piece_judged(PieceNumber piece) {
+  if (is_dead_) return;
+  if (!ledger_.judged({piece, Verdict::good})) throw std::runtime_error("a piece nobody claimed");
+  if (have_.contains(piece)) throw std::runtime_error("a piece was transferred twice");
+  have_.insert(piece);
+  failures_ = 0;
+  if (have_.is_complete()) check_due_ = world_.now();
+  step();
+}
+
+void VirtualHost::pull_ended(TransferId id, PullEnd end) {
+  ledger_.ended({id, end, end == PullEnd::good ? "" : "the connection was reset"});
+  step();
+}
+
+}  // namespace libsync::simulation
