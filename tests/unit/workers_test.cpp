@@ -67,9 +67,10 @@ TEST(Workers, OneThreadKeepsTheOrder) {
 }
 
 TEST(Workers, TwoThreadsWorkAtOnce) {
-  Workers workers(2);
+  // Before the workers, whose threads use them to their end.
   std::promise<void> first;
   std::promise<void> second;
+  Workers workers(2);
   int followed = 0;
   // Each can only end once the other has begun.
   workers.submit(
@@ -114,6 +115,9 @@ TEST(Workers, FailureOfAWorkIsThrownWhereItIsCollectedAndTheOthersRemain) {
 
 // The loop polls the descriptor: what is left must show there, too.
 TEST(Workers, WhatAFailureLeftIsToldByTheDescriptor) {
+  // Before the workers, whose threads use them to their end.
+  std::promise<void> runs;
+  std::promise<void> may_end;
   Workers workers(1);
   bool has_followed = false;
   workers.submit(
@@ -123,8 +127,6 @@ TEST(Workers, WhatAFailureLeftIsToldByTheDescriptor) {
       [](int) {});
   workers.submit([](const std::stop_token&) { return 1; }, [&](int) { has_followed = true; });
   // One thread: when this one runs, the results of both others are there, and its own is not.
-  std::promise<void> runs;
-  std::promise<void> may_end;
   workers.submit(
       [&](const std::stop_token&) {
         runs.set_value();
@@ -157,8 +159,9 @@ TEST(Workers, DestructorStopsWhatRunsAndDropsWhatHasNotBegun) {
   std::atomic<bool> second_began = false;
   bool has_followed = false;
   {
-    Workers workers(1);
+    // Before the workers, whose threads use them to their end.
     std::promise<void> began;
+    Workers workers(1);
     workers.submit(
         [&](const std::stop_token& stop) {
           began.set_value();
