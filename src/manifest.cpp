@@ -56,10 +56,14 @@ bool is_plain_relative(std::string_view name) {
   return true;
 }
 
-// Takes the text before the next `separator` off the front of `rest`.
+// Takes the text before the next `separator` off the front of `rest`. If there is none, it takes
+// all, so that every later field is missing too.
 std::optional<std::string_view> take(std::string_view& rest, char separator) {
   const auto end = rest.find(separator);
-  if (end == std::string_view::npos) return std::nullopt;
+  if (end == std::string_view::npos) {
+    rest = {};
+    return std::nullopt;
+  }
   const auto field = rest.substr(0, end);
   rest.remove_prefix(end + 1);
   return field;

@@ -190,6 +190,14 @@ TEST(Manifest, RefusesHostileNamesAndTrees) {
   }
 }
 
+TEST(Manifest, RefusesAnEntryWithoutAllItsFields) {
+  const std::string front = "f 0644 1.000000000 0 0 0 d";
+  for (std::size_t length = 0; length <= front.size(); ++length) {
+    EXPECT_FALSE(is_accepted(kHeader + front.substr(0, length) + '\0' + '\0')) << length;
+    EXPECT_FALSE(is_accepted(kHeader + front.substr(0, length) + "\n" + '\0' + '\0')) << length;
+  }
+}
+
 TEST(Manifest, TruncatedIsAcceptedOnlyAfterAWholeEntry) {
   const auto manifest = rich_manifest();
   const auto bytes = manifest.encode();
