@@ -226,7 +226,8 @@ Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std:
 
 std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from,
                                                const Digest& digest) const {
-  if (!status_of(from)) return std::nullopt;
+  const auto status = status_of(from);
+  if (!status || !S_ISREG(status->st_mode)) return std::nullopt;
   const auto own = take_over(from);
   auto manifest = read_manifest(own, digest);
   if (!manifest) {
