@@ -21,11 +21,12 @@ bool is_graphic(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c < 127; });
 }
 
+// Without the parameters: one that we do not know may be a password.
 Refusal refuse(std::string_view url, std::string_view rule) {
   return Refusal{
       fmt::format("'{}' {}: write redis://[user@]host[:port][/db] or "
                   "unix:///path.sock[?db=N]",
-                  escaped(url), rule)};
+                  escaped(url.substr(0, url.find('?'))), rule)};
 }
 
 // Whether it looks like user:password@host, under any scheme or none.
@@ -53,6 +54,7 @@ std::variant<RedisServer, Refusal> parse_unix(std::string_view url, std::string_
 
 std::variant<RedisServer, Refusal> parse_tcp(std::string_view url, std::string_view rest) {
   RedisServer server;
+  if (rest.find('?') != std::string_view::npos) return refuse(url, "has a parameter");
   const auto slash = rest.find('/');
   if (slash != std::string_view::npos) {
     if (!read_number(rest.substr(slash + 1), server.database)) return refuse(url, "has a bad db");

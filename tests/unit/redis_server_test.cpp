@@ -106,6 +106,15 @@ TEST(RedisServer, NeverShowsAPasswordOfItsUrl) {
   }
 }
 
+TEST(RedisServer, NeverShowsAParameterThatItDoesNotKnow) {
+  for (const auto url : {"unix:///s?password=s3cret"sv, "unix:///s?db=1&password=s3cret"sv,
+                         "redis://h/0?password=s3cret"sv, "redis://h?password=s3cret"sv}) {
+    const auto parsed = RedisServer::parse(url);
+    ASSERT_TRUE(std::holds_alternative<Refusal>(parsed)) << "accepted: " << url;
+    EXPECT_EQ(std::get<Refusal>(parsed).reason.find("s3cret"), std::string::npos) << url;
+  }
+}
+
 TEST(RedisServer, NeverShowsItsPassword) {
   RedisServer server;
   server.user = "me";
