@@ -97,6 +97,8 @@ PullVerdict by_status(int code, const std::string& errors) {
     case 11:
     case 13:
     case 14:
+    case 15:
+    case 16:
     case 21:
     case 22:
       return {PullEnd::local, "look at this host's disk and memory"};

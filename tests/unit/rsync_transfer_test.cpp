@@ -186,6 +186,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{11, "", PullEnd::local, "disk and memory"},
         Case{13, "", PullEnd::local, "disk and memory"},
         Case{14, "", PullEnd::local, "disk and memory"},
+        // A sibling of ours that crashed, or was killed.
+        Case{15, "", PullEnd::local, "disk and memory"},
+        Case{16, "", PullEnd::local, "disk and memory"},
         Case{21, "", PullEnd::local, "disk and memory"},
         Case{22, "", PullEnd::local, "disk and memory"},
         Case{5, "", PullEnd::unreachable, "its rsyncd and the network"},
