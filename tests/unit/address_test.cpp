@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -176,6 +177,46 @@ TEST(PrivateNetworks, HoldTheRangesOfTheRfcsToTheBit) {
     EXPECT_FALSE(is_within(Address::parse(text).value(), private_networks())) << text;
   }
   EXPECT_FALSE(is_within(Address::parse("10.0.0.1").value(), {}));
+}
+
+TEST(Address, AcceptedBytesAreTheTextItself) {
+  // Texts near an address: whatever is accepted parses to the very same text again.
+  std::mt19937 random(1);  // NOLINT(cert-msc*): the same texts every time.
+  const std::string alphabet = "0123456789abcdef.:/x ";
+  int accepted = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    std::string text = i % 2 == 0 ? "10.20.30.4" : "fd00::12";
+    for (int changes = static_cast<int>(random() % 3); changes >= 0; --changes) {
+      text[random() % text.size()] = alphabet[random() % alphabet.size()];
+    }
+    const auto parsed = Address::parse(text);
+    if (!parsed) continue;
+    ++accepted;
+    ASSERT_EQ(parsed->text(), text);
+    ASSERT_EQ(text.find_first_of("/x "), std::string::npos) << text;
+  }
+  EXPECT_GT(accepted, 1000);
+}
+
+TEST(Network, AgreesWithBitwiseComparison) {
+  std::mt19937 random(2);  // NOLINT(cert-msc*): the same ranges every time.
+  for (int i = 0; i < 20'000; ++i) {
+    const auto bits = static_cast<unsigned>(random() % 33);
+    const std::uint32_t mask = bits == 0 ? 0 : ~std::uint32_t{0} << (32 - bits);
+    const auto text = [](std::uint32_t value) {
+      return std::to_string(value >> 24U) + "." + std::to_string(value >> 16U & 255U) + "." +
+             std::to_string(value >> 8U & 255U) + "." + std::to_string(value & 255U);
+    };
+    const auto base = static_cast<std::uint32_t>(random()) & mask;
+    // Mostly a neighbour that differs in one bit.
+    const auto other = (base | (static_cast<std::uint32_t>(random()) & ~mask)) ^
+                       (random() % 2 == 0 ? 1U << random() % 32 : 0U);
+    const auto host = Address::parse(text(other));
+    if (!host) continue;
+    const auto range = Network::parse(text(base) + "/" + std::to_string(bits)).value();
+    ASSERT_EQ(range.contains(*host), (other & mask) == base)
+        << text(base) << "/" << bits << " " << text(other);
+  }
 }
 
 }  // namespace

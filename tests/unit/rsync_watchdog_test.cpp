@@ -97,6 +97,15 @@ class RsyncWatchdog : public testing::Test {
     return std::stoi(test::content_of(folder_.path() / name));
   }
 
+  // Bytes that the script has read so far.
+  [[nodiscard]] unsigned long long transfer_bytes() const {
+    std::ifstream file("/proc/" + std::to_string(number_in("pid")) + "/io");
+    std::string key;
+    unsigned long long bytes = 0;
+    file >> key >> bytes;
+    return bytes;
+  }
+
   static bool is_alive(int pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
     std::string id;
@@ -178,6 +187,52 @@ TEST_F(RsyncWatchdog, LetsSteadyBytesGoOn) {
   pass(seconds(62));
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_THAT(ended_->detail, HasSubstr("has moved nothing"));
+}
+
+// Reads one byte for each that the test sends: less than anything that moves a piece.
+constexpr auto kReadsByteByByte = R"(
+echo $$ > $here/pid
+mkfifo $here/bytes
+exec 5<>$here/bytes
+touch $here/ready
+while read -r -u 5 -n 1; do :; done
+)";
+
+TEST_F(RsyncWatchdog, TakesKeepAlivesForNoMovement) {
+  play(kReadsByteByByte);
+  static_cast<void>(pull());
+  ASSERT_TRUE(appears("ready"));
+  pass(seconds(1));  // What it read to begin is movement, once.
+  std::ofstream keep_alives(folder_.path() / "bytes");
+  for (int second = 0; second < 59; ++second) {
+    const auto before = transfer_bytes();
+    ASSERT_TRUE(keep_alives << 'x' << std::flush);
+    ASSERT_TRUE(test::eventually([&] { return transfer_bytes() > before; }));
+    pass(seconds(1));
+  }
+  EXPECT_FALSE(ended_);
+  clock_.advance(seconds(2));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_THAT(ended_->detail, HasSubstr("has moved nothing"));
+}
+
+TEST_F(RsyncWatchdog, EndsWhatStallsAndLeavesWhatRunsBesideIt) {
+  play("touch $here/ready\nexec sleep 600\n");
+  const auto stalled = pull();
+  ASSERT_TRUE(appears("ready"));
+  pass(seconds(40));
+  std::filesystem::remove(folder_.path() / "ready");
+  const auto fresh = pull();
+  ASSERT_TRUE(appears("ready"));
+  pass(seconds(25));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->id, stalled);
+  ended_.reset();
+  pass(seconds(30));
+  EXPECT_FALSE(ended_);
+  pass(seconds(10));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->id, fresh);
 }
 
 TEST_F(RsyncWatchdog, EndsATrickleAtItsDeadline) {
