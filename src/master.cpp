@@ -92,8 +92,7 @@ Master::Pace Master::visit() {
   auto watch = coordinator_.watch();
   const auto own = records_.own_run(watch);
   if (is_first) check_spools(watch, own);
-  const auto move =
-      next_move(watch, own, {config_.quorum_percent, config_.deadline, config_.grace}, id_);
+  const auto move = next_move(watch, own, ending_terms(), id_);
   const bool is_discovery =
       std::holds_alternative<Distribute>(move) || std::holds_alternative<EndRun>(move);
   if (!is_first && is_discovery) look();
@@ -199,6 +198,10 @@ void Master::distribute(const std::string& task) {
   if (begin(run, owner, TaskKey::leave)) stage_and_log(run, std::move(source));
 }
 
+EndingTerms Master::ending_terms() const {
+  return {config_.quorum_percent, config_.deadline, config_.grace};
+}
+
 OriginTerms Master::origin() const {
   if (config_.push_to) return {*config_.push_to, OriginKind::minion};
   return {self_, OriginKind::master};
@@ -266,8 +269,7 @@ void Master::begin_anew(const Owner& owner, const std::string& why) {
 
 // Whether the next move would be to end a run that is being staged. Notes a task that waits.
 bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
-  const EndingTerms terms{config_.quorum_percent, config_.deadline, config_.grace};
-  const auto move = next_move(watch, records_.own_run(watch), terms, id_);
+  const auto move = next_move(watch, records_.own_run(watch), ending_terms(), id_);
   if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
     note_waiting(waiting->run);
   }

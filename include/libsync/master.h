@@ -65,6 +65,7 @@ class Master {
   [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run, std::optional<Source> source);
   [[nodiscard]] std::uint64_t piece_bytes_for(const Manifest& manifest,
                                               const Fingerprint& content) const;
+  [[nodiscard]] EndingTerms ending_terms() const;
   [[nodiscard]] OriginTerms origin() const;
 
   void wait(Instant until, std::vector<int> descriptors = {});
