@@ -71,6 +71,7 @@ std::string checked_password(const std::string& option, const std::string& file)
 std::vector<Network> checked_peers(const std::vector<std::string>& typed) {
   if (typed.empty()) return private_networks();
   std::vector<Network> networks;
+  networks.reserve(typed.size());
   for (const auto& text : typed) {
     networks.push_back(value_or_usage_error(Network::parse(text), "--peers", text,
                                             "an address range such as 10.0.0.0/8"));
@@ -219,20 +220,24 @@ std::optional<TickLock> take_lock(const StateFolder& state, Role role, Clock& cl
   return std::nullopt;
 }
 
-int run_program(CLI::App& app, int argc, const char* const* argv,
-                const std::function<ExitStatus()>& run) {
+int run_program(const std::string& name, const std::string& description, const Declare& declare,
+                int argc, const char* const* argv) {
   open_standard_streams();
   // A Redis that has gone away is an answer of the connection, not the end of the program.
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   const auto usage_error = [&](const std::string& message) {
-    fmt::print(stderr, "{}: {}\n", app.get_name(), message);
+    fmt::print(stderr, "{}: {}\n", name, message);
     return static_cast<int>(ExitStatus::usage);
   };
   try {
-    app.parse(argc, argv);
+    CLI::App app(description, name);
+    const auto run = declare(app);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::Success& wanted) {
+      return app.exit(wanted);
+    }
     return static_cast<int>(run());
-  } catch (const CLI::Success& wanted) {
-    return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
     return usage_error(fmt::format("{} (see --help)", error.what()));
   } catch (const UsageError& error) {

@@ -68,9 +68,12 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 /// Takes the role's lock. Nothing, and a line in the log, if another tick has it.
 [[nodiscard]] std::optional<TickLock> take_lock(const StateFolder& state, Role role, Clock& clock);
 
+/// Declares the options of a program, and returns what it does once they have been parsed.
+using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;
+
 /// Parses, runs, and turns whatever comes out into an exit status: the one place of each program in
 /// which exceptions are caught.
-[[nodiscard]] int run_program(CLI::App& app, int argc, const char* const* argv,
-                              const std::function<ExitStatus()>& run);
+[[nodiscard]] int run_program(const std::string& name, const std::string& description,
+                              const Declare& declare, int argc, const char* const* argv);
 
 }  // namespace libsync

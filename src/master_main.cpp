@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <functional>
+#include <memory>
 
 #include "disk.h"
 #include "libsync/failure.h"
@@ -103,49 +105,53 @@ ExitStatus print_functions() {
   return ExitStatus::done;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  CLI::App app("Distributes the file or folder that `redis-cli set task PATH` names.",
-               "sync-master");
-  TypedOptions typed;
-  add_host_options(app, typed.host, kMinionKeys);
-  app.add_option("--source-root", typed.source_roots,
+std::function<ExitStatus()> declare(CLI::App& app) {
+  const auto typed = std::make_shared<TypedOptions>();
+  add_host_options(app, typed->host, kMinionKeys);
+  app.add_option("--source-root", typed->source_roots,
                  "A task must lie below one of these (repeatable; must be given)")
       ->type_name("DIR");
-  app.add_option("--minions", typed.minions, "How many hosts are expected")
+  app.add_option("--minions", typed->minions, "How many hosts are expected")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
-  app.add_option("--inventory", typed.inventory,
+  app.add_option("--inventory", typed->inventory,
                  "File of the expected hosts, one address a line (default: hosts seen in 10 min)")
       ->type_name("FILE");
-  app.add_option("--piece-size", typed.piece_size, "SIZE, auto, or whole: one piece")
+  app.add_option("--piece-size", typed->piece_size, "SIZE, auto, or whole: one piece")
       ->capture_default_str()
       ->type_name("SIZE|auto|whole");
-  app.add_option("--push-to", typed.push_to,
+  app.add_option("--push-to", typed->push_to,
                  "Seed through this host's writable module instead of serving from here")
       ->type_name("IP");
-  app.add_option("--push-module", typed.push_module,
+  app.add_option("--push-module", typed->push_module,
                  "That module: its path is that host's .libsync, or it is --module")
       ->capture_default_str()
       ->type_name("NAME");
-  app.add_option("--quorum", typed.quorum, "Percent of the hosts that is enough")
+  app.add_option("--quorum", typed->quorum, "Percent of the hosts that is enough")
       ->check(CLI::Range(1, 100))
       ->type_name("PERCENT");
-  app.add_option("--deadline", typed.deadline,
+  app.add_option("--deadline", typed->deadline,
                  "DURATION that everybody is waited for (default: none)")
       ->type_name("DURATION");
-  app.add_option("--grace", typed.grace, "DURATION that a run goes on while another task waits")
+  app.add_option("--grace", typed->grace, "DURATION that a run goes on while another task waits")
       ->capture_default_str()
       ->type_name("DURATION");
   app.add_subcommand("run", "One tick (what a bare call does)");
   auto* const status = app.add_subcommand("status", "Show the run in progress and the last one");
-  status->add_flag("--json", typed.json, "For programs");
+  status->add_flag("--json", typed->json, "For programs");
   auto* const functions = app.add_subcommand(
       "functions", "Print the Redis functions: | redis-cli -x function load replace");
-  return run_program(app, argc, argv, [&] {
+  return [=] {
     if (functions->parsed()) return print_functions();
-    const auto config = checked(typed);
-    return status->parsed() ? print_status(config, typed.json) : run_tick(config);
-  });
+    const auto config = checked(*typed);
+    return status->parsed() ? print_status(config, typed->json) : run_tick(config);
+  };
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program("sync-master",
+                     "Distributes the file or folder that `redis-cli set task PATH` names.",
+                     declare, argc, argv);
 }

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <functional>
+#include <memory>
 
 #include "libsync/minion.h"
 #include "libsync/report.h"
@@ -59,23 +61,28 @@ ExitStatus print_status(const MinionConfig& config, bool as_json) {
   return ExitStatus::done;
 }
 
+std::function<ExitStatus()> declare(CLI::App& app) {
+  const auto typed = std::make_shared<TypedOptions>();
+  add_host_options(app, typed->host, kMasterKeys);
+  app.add_option("--bwlimit", typed->bandwidth_limit, "Rate of each pull, as rsync's --bwlimit")
+      ->type_name("RATE");
+  app.add_option("--after-publish", typed->after_publish,
+                 "Command to run after publishing; SYNC_FANOUT_PATH names what was published")
+      ->type_name("COMMAND");
+  app.add_flag("--owner", typed->owner, "Give files their original owner and group (root only)");
+  app.add_subcommand("run", "One tick (what a bare call does)");
+  auto* const status = app.add_subcommand("status", "Show how this host stands");
+  status->add_flag("--json", typed->json, "For programs");
+  return [=] {
+    const auto config = checked(*typed);
+    return status->parsed() ? print_status(config, typed->json) : run_tick(config);
+  };
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Pulls what the master distributes, serves it on, and publishes it.", "sync-minion");
-  TypedOptions typed;
-  add_host_options(app, typed.host, kMasterKeys);
-  app.add_option("--bwlimit", typed.bandwidth_limit, "Rate of each pull, as rsync's --bwlimit")
-      ->type_name("RATE");
-  app.add_option("--after-publish", typed.after_publish,
-                 "Command to run after publishing; SYNC_FANOUT_PATH names what was published")
-      ->type_name("COMMAND");
-  app.add_flag("--owner", typed.owner, "Give files their original owner and group (root only)");
-  app.add_subcommand("run", "One tick (what a bare call does)");
-  auto* const status = app.add_subcommand("status", "Show how this host stands");
-  status->add_flag("--json", typed.json, "For programs");
-  return run_program(app, argc, argv, [&] {
-    const auto config = checked(typed);
-    return status->parsed() ? print_status(config, typed.json) : run_tick(config);
-  });
+  return run_program("sync-minion",
+                     "Pulls what the master distributes, serves it on, and publishes it.", declare,
+                     argc, argv);
 }

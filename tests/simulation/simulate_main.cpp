@@ -146,9 +146,6 @@ int simulate(int count, char** words) {
     print(scenario, outcome, simulation.redis(), wall.count());
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return 1;
   }
   return 0;
 }
@@ -156,4 +153,11 @@ int simulate(int count, char** words) {
 }  // namespace
 }  // namespace libsync::simulation
 
-int main(int count, char** words) { return libsync::simulation::simulate(count, words); }
+int main(int count, char** words) {
+  try {
+    return libsync::simulation::simulate(count, words);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+}
