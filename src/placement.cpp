@@ -161,7 +161,10 @@ void Placement::publish() {
 
 // One from an earlier attempt, or one that was delivered.
 void Placement::look_for_manifest() {
-  for (const auto& path : {spool_.manifest_path(), spool_.pushed_folder() / "manifest"}) {
+  // In incoming: pulled by a tick that was killed before it judged it. Left there, rsync may take it
+  // for up to date and deliver nothing.
+  for (const auto& path : {spool_.manifest_path(), spool_.incoming_folder() / "manifest",
+                           spool_.pushed_folder() / "manifest"}) {
     if (assembly_) return;
     auto manifest = feed_ == Feed::shared ? Spool::read_manifest(path, run_.manifest)
                                           : spool_.accept_manifest(path, run_.manifest);

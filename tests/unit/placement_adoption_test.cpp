@@ -41,6 +41,18 @@ TEST_F(AdoptionTest, PiecesOfAnEarlierAttemptCountOnceTheyAreHashed) {
   complete_and_publish();
 }
 
+TEST_F(AdoptionTest, AManifestThatAKilledTickPulledIsTaken) {
+  test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
+  EXPECT_TRUE(start(Feed::pulled).has_manifest());
+  EXPECT_TRUE(exists(spool_->manifest_path()));
+}
+
+TEST_F(AdoptionTest, AManifestThatAKilledTickHalfPulledIsPulledAnew) {
+  test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode().substr(1));
+  EXPECT_FALSE(start(Feed::pulled).has_manifest());
+  EXPECT_FALSE(exists(spool_->incoming_folder() / "manifest"));
+}
+
 TEST_F(AdoptionTest, NothingIsClaimedBeforeWhatIsPublishedHasBeenLookedAt) {
   publish_copy();
   start(Feed::pulled);
