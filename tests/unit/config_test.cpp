@@ -136,6 +136,7 @@ TEST(Inventory, IsOneAddressALine) {
       parse_inventory("# hosts\n10.0.0.2\n\n  10.0.0.1  # rack 2\r\n\tfd00::7#\n#10.0.0.9\n \t\n"
                       "10.0.0.3"));
   std::vector<std::string> texts;
+  texts.reserve(all.size());
   for (const auto& address : all) texts.push_back(address.text());
   EXPECT_EQ(texts, (std::vector<std::string>{"10.0.0.2", "10.0.0.1", "fd00::7", "10.0.0.3"}));
 }
