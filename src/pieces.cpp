@@ -19,14 +19,10 @@ std::uint64_t Cut::bytes_of(PieceNumber piece) const {
   return std::min(piece_bytes, stream_bytes - offset_of(piece));
 }
 
-// Simulated at 1 Gbit/s with 1.747 GB, in multiples of the bound: 63 hosts 1.29 with 104 pieces and
-// 1.14 with 417; 195 hosts 1.22 with 208 and 1.17 with 417. Redis pays for every piece of every
-// host, so large fleets get fewer. Below half a megabyte the start of an rsync outweighs its bytes.
-std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts) {
-  constexpr std::uint64_t kSmallest = std::uint64_t{512} << 10U;
-  constexpr std::size_t kLargeFleet = 250;
-  const std::uint64_t aimed_at = hosts <= kLargeFleet ? 512 : 128;
-  return std::max(kSmallest, std::bit_ceil(stream_bytes / aimed_at));
+std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t /*hosts*/) {
+  constexpr std::uint64_t kSmallest = std::uint64_t{8} << 20U;
+  constexpr std::uint64_t kAimedAt = 128;
+  return std::max(kSmallest, std::bit_ceil(stream_bytes / kAimedAt));
 }
 
 PieceSet::PieceSet(PieceNumber pieces) : pieces_(pieces), bitmap_(bitmap_bytes(pieces), '\0') {}

@@ -22,7 +22,6 @@
 --   P sync:digests        hash    piece -> SHA-256, for every piece that has been announced
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
 --   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it
---   P sync:coming         string  the same for hosts that pull it now, each as often as it pulls it
 --   P sync:slots          hash    address -> upload slots that it offers
 --   P sync:uploads        hash    address -> upload slots in use
 --   P sync:pulls          hash    address -> claims that it holds
@@ -80,8 +79,8 @@ local function keys_of(prefix)
     k = {task = prefix .. 'task', lookup = prefix .. 'lookup',
          queue = prefix .. 'synchronize_queue', running = prefix .. 'running_queue',
          finished = prefix .. 'finished_queue', wake = prefix .. 'sync:wake:'}
-    for _, name in ipairs({'run', 'digests', 'have', 'copies', 'coming', 'slots', 'uploads', 'pulls',
-                           'claims', 'leases', 'waiting', 'expected', 'done', 'progress', 'blame',
+    for _, name in ipairs({'run', 'digests', 'have', 'copies', 'slots', 'uploads', 'pulls', 'claims',
+                           'leases', 'waiting', 'expected', 'done', 'progress', 'blame',
                            'quarantine', 'errors', 'minions', 'events', 'last'}) do
       k[name] = prefix .. 'sync:' .. name
     end
@@ -162,46 +161,25 @@ local function offer_and_wake(k, host, now)
   end
 end
 
--- A packed count: two bytes a piece, big end first.
-local function count_of(counts, piece)
-  local high, low = string.byte(counts, piece * 2 + 1, piece * 2 + 2)
-  return (high or 0) * 256 + (low or 0)
-end
-
-local function add_to_counts(key, pieces, change)
-  if #pieces == 0 then return end
-  local counts = redis.call('GET', key) or ''
-  for i = 1, #pieces do
-    local count = math.max(0, math.min(count_of(counts, pieces[i]) + change, 65535))
-    redis.call('SETRANGE', key, pieces[i] * 2, string.char(math.floor(count / 256), count % 256))
-  end
-end
-
-local function pieces_in(list)
-  local pieces = {}
-  for piece in string.gmatch(list, '%d+') do pieces[#pieces + 1] = tonumber(piece) end
-  return pieces
-end
-
 -- Writes what a host can serve, and counts the copies of every piece that changed.
 local function set_have(k, host, have)
   local before = redis.call('HGET', k.have, host) or string.rep('\0', #have)
   if before == have then return end
   redis.call('HSET', k.have, host, have)
-  local gained, lost = {}, {}
   for i = 1, #have do
-    local new = string.byte(have, i)
-    local changed = bit.bxor(string.byte(before, i) or 0, new)
-    for b = 0, changed ~= 0 and 7 or -1 do
+    local old, new = string.byte(before, i) or 0, string.byte(have, i)
+    local changed = bit.bxor(old, new)
+    for b = 0, 7 do
       local mask = bit.lshift(1, b)
       if bit.band(changed, mask) ~= 0 then
-        local list = bit.band(new, mask) ~= 0 and gained or lost
-        list[#list + 1] = (i - 1) * 8 + b
+        local at = ((i - 1) * 8 + b) * 2
+        local high, low = string.byte(redis.call('GETRANGE', k.copies, at, at + 1), 1, 2)
+        local count = (high or 0) * 256 + (low or 0)
+        count = bit.band(new, mask) ~= 0 and math.min(count + 1, 65535) or math.max(count - 1, 0)
+        redis.call('SETRANGE', k.copies, at, string.char(math.floor(count / 256), count % 256))
       end
     end
   end
-  add_to_counts(k.copies, gained, 1)
-  add_to_counts(k.copies, lost, -1)
 end
 
 local function is_masters_spool(k, host)
@@ -228,8 +206,7 @@ local function release(k, token, now)
   redis.call('ZREM', k.leases, token)
   if not claim then return nil end
   redis.call('HDEL', k.claims, token)
-  local puller, source, list = string.match(claim, '^(%S+) (%S+) ?(%S*)')
-  add_to_counts(k.coming, pieces_in(list), -1)
+  local puller, source = string.match(claim, '^(%S+) (%S+)')
   if redis.call('HINCRBY', k.pulls, puller, -1) <= 0 then
     redis.call('HDEL', k.pulls, puller)
     redis.call('SREM', k.running, puller)
@@ -414,11 +391,9 @@ local function wanted_of(announced, unwanted)
   return any and wanted
 end
 
--- The rarest piece that the puller lacks, over the given sources; ties at random. A piece is as rare as
--- the hosts that have it or pull it now are few: without the latter the origin gave out every piece 1.3
--- to 1.5 times while others were still to leave it. Returns the source's index, and its useful pieces
--- as {piece, copies} in no order.
-local function rarest(copies, coming, bitmaps, wanted)
+-- The rarest piece that the puller lacks, over the given sources; ties at random. Returns the
+-- source's index, and its useful pieces as {piece, copies} in no order.
+local function rarest(copies, bitmaps, wanted)
   local best, best_count, ties, best_useful = nil, math.huge, 0, nil
   for s = 1, #bitmaps do
     local useful, lowest, bytes = nil, math.huge, bitmaps[s]
@@ -427,7 +402,8 @@ local function rarest(copies, coming, bitmaps, wanted)
       local piece = (i - 1) * 8
       while byte ~= 0 do
         if bit.band(byte, 1) ~= 0 then
-          local count = count_of(copies, piece) + count_of(coming, piece)
+          local high, low = string.byte(copies, piece * 2 + 1, piece * 2 + 2)
+          local count = (high or 0) * 256 + (low or 0)
           useful = useful or {}
           useful[#useful + 1] = {piece, count}
           if count < lowest then lowest = count end
@@ -485,11 +461,11 @@ end
 local function find_source(k, host, most, unwanted, now)
   local wanted = most > 0 and wanted_of(redis.call('HGET', k.run, 'announced'), unwanted)
   if most > 0 and not wanted then return nil end
-  local copies, coming = redis.call('GET', k.copies) or '', redis.call('GET', k.coming) or ''
+  local copies = redis.call('GET', k.copies) or ''
   local function look(hosts)
     local names, bitmaps = usable(k, host, hosts, now)
     if most == 0 then return names[1], {} end
-    local best, useful = rarest(copies, coming, bitmaps, wanted)
+    local best, useful = rarest(copies, bitmaps, wanted)
     if best then return names[best], choose(useful, most) end
   end
   local sample = redis.call('SRANDMEMBER', k.queue, SAMPLE)
@@ -508,7 +484,9 @@ local function claim(k, host, token, most, unwanted, now)
   if known then
     local puller, source, list = string.match(known, '^(%S+) (%S+) ?(%S*)$')
     if puller ~= host then return {'WAIT', view(k, host)} end
-    return answer_claim(k, host, token, source, pieces_in(list))
+    local pieces = {}
+    for piece in string.gmatch(list, '%d+') do pieces[#pieces + 1] = piece end
+    return answer_claim(k, host, token, source, pieces)
   end
   local source, pieces = find_source(k, host, most, unwanted, now)
   if not source then
@@ -519,7 +497,6 @@ local function claim(k, host, token, most, unwanted, now)
   redis.call('HDEL', k.waiting, host)
   redis.call('HSET', k.claims, token, host .. ' ' .. source .. ' ' .. table.concat(pieces, ','))
   redis.call('ZADD', k.leases, now + LEASE_MS, token)
-  add_to_counts(k.coming, pieces, 1)
   redis.call('HINCRBY', k.pulls, host, 1)
   redis.call('SADD', k.running, host)
   redis.call('HINCRBY', k.uploads, source, 1)
@@ -544,7 +521,7 @@ local function begin(_, a)
     if a[13] == 'master' then redis.call('HSET', k.slots, origin, slots) end
     return {'SAME'}
   end
-  for _, name in ipairs({'queue', 'running', 'finished', 'digests', 'have', 'copies', 'coming', 'slots', 'uploads',
+  for _, name in ipairs({'queue', 'running', 'finished', 'digests', 'have', 'copies', 'slots', 'uploads',
                          'pulls', 'claims', 'leases', 'waiting', 'expected', 'done', 'progress',
                          'blame', 'quarantine', 'errors'}) do
     redis.call('DEL', k[name])
@@ -770,7 +747,7 @@ local function end_function(_, a)
   note(k, 'event', 'ended', 'run', a[3], 'outcome', a[4])
   for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')) do wake(k, host) end
   for _, name in ipairs({'run', 'lookup', 'queue', 'running', 'finished', 'digests', 'have', 'copies',
-                         'coming', 'slots', 'uploads', 'pulls', 'claims', 'leases', 'waiting', 'expected',
+                         'slots', 'uploads', 'pulls', 'claims', 'leases', 'waiting', 'expected',
                          'done', 'progress', 'blame', 'quarantine', 'errors'}) do
     redis.call('DEL', k[name])
   end
