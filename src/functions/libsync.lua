@@ -18,10 +18,14 @@
 --
 --   P sync:run            hash    the run: id, state, path, name, fingerprint, bytes, piece_bytes,
 --                                 pieces, manifest, origin, origin_kind, master, expected, started,
---                                 announced (bitmap of the pieces in sync:digests) …
+--                                 announced (bitmap of the pieces in sync:digests), fresh (bitmap of
+--                                 those that nobody but the origin has or pulls), left (how often
+--                                 some ceased to be fresh) …
 --   P sync:digests        hash    piece -> SHA-256, for every piece that has been announced
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
 --   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it
+--   P sync:coming         string  the same: how many claims there are for it
+--   P sync:hungry         zset    address -> when it last waited, having nothing yet
 --   P sync:slots          hash    address -> upload slots that it offers
 --   P sync:uploads        hash    address -> upload slots in use
 --   P sync:pulls          hash    address -> claims that it holds
@@ -51,8 +55,17 @@
 
 local LEASE_MS = 45000          -- three renewals may be lost; a host that died costs its source this
 local WAKE_TTL_S = 5            -- a wake-up that nobody took in five waits is old news
-local SAMPLE = 16               -- sources looked at for a claim before all of them are
+local SAMPLE = 8                -- sources looked at for a claim before all of them are; 16 cost a quarter more
+                                -- Redis and gained 0.01 of the time (63 hosts), 4 lost as much
+local FULLNESS = 0.5            -- uploads in use that one more useful piece makes good for; 0.25 and 1: no better
+local ENOUGH = 16               -- useful pieces of a source, among which the rarest is looked for, or as many as
+                                -- the claim may name (all of them: three times the Redis, tests/bench/micro)
 local CHUNK = 250              -- of all sources, where the sample had nothing
+local HUNGRY_MS = 1500          -- who waits asks again every second; who has not, is gone
+local HUNGRY_UPLOADS = 2        -- pulls from a source at once while hosts wait that have nothing: sources double
+                                -- fastest with 1 or 2 (slots share a link), and 1 leaves it idle between two
+local PIECES_PER_UPLOAD = 4     -- that have left the origin, for each upload of it beyond HUNGRY_UPLOADS: all at
+                                -- once they would arrive all at once, late, and go on in step
 local WAITERS_LOOKED_AT = 8     -- for one free slot
 local REAPED_AT_ONCE = 32       -- lapsed claims taken back by one call
 local MEND_MS = 10000           -- how often synchronize_queue is derived anew
@@ -79,7 +92,7 @@ local function keys_of(prefix)
     k = {task = prefix .. 'task', lookup = prefix .. 'lookup',
          queue = prefix .. 'synchronize_queue', running = prefix .. 'running_queue',
          finished = prefix .. 'finished_queue', wake = prefix .. 'sync:wake:'}
-    for _, name in ipairs({'run', 'digests', 'have', 'copies', 'slots', 'uploads', 'pulls', 'claims',
+    for _, name in ipairs({'run', 'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls', 'claims',
                            'leases', 'waiting', 'expected', 'done', 'progress', 'blame',
                            'quarantine', 'errors', 'minions', 'events', 'last'}) do
       k[name] = prefix .. 'sync:' .. name
@@ -111,11 +124,45 @@ local function blank(pieces)
   return string.rep('\0', math.ceil(pieces / 8))
 end
 
+-- Bitmaps are looked at 32 pieces at a time.
+local FORMATS = {}   -- bytes of a bitmap -> how it is unpacked
+local BIT_OF = {}    -- 2^n -> n
+for n = 0, 30 do BIT_OF[2 ^ n] = n end
+BIT_OF[-2 ^ 31] = 31  -- As bit.band() has it.
+
+-- A bitmap as words; those past its end are missing.
+local function words_of(bitmap)
+  local format = FORMATS[#bitmap]
+  if not format then
+    format = '<' .. string.rep('I4', math.floor(#bitmap / 4)) .. string.rep('B', #bitmap % 4)
+    FORMATS[#bitmap] = format
+  end
+  local words = {struct.unpack(format, bitmap)}
+  local whole, rest = math.floor(#bitmap / 4), #bitmap % 4
+  if rest > 0 then
+    words[whole + 1] = words[whole + 1] + 256 * (rest > 1 and words[whole + 2] or 0)
+                       + 65536 * (rest > 2 and words[whole + 3] or 0)
+  end
+  for i = #words, whole + (rest > 0 and 2 or 1), -1 do words[i] = nil end
+  return words
+end
+
+-- Adds the pieces of a word, the first of which is `base`, to a list.
+local function append_pieces(list, base, word)
+  local n = #list
+  while word ~= 0 do
+    local lowest = bit.band(word, -word)
+    n = n + 1
+    list[n] = base + BIT_OF[lowest]
+    word = bit.bxor(word, lowest)
+  end
+end
+
 -- True if `have` holds a piece that `unwanted` does not.
 local function offers_something(have, unwanted)
-  for i = 1, #have do
-    local byte = string.byte(have, i)
-    if byte ~= 0 and bit.band(byte, bit.bnot(string.byte(unwanted, i) or 0)) ~= 0 then return true end
+  local words, not_wanted = words_of(have), words_of(unwanted)
+  for i = 1, #words do
+    if bit.band(words[i], bit.bnot(not_wanted[i] or 0)) ~= 0 then return true end
   end
   return false
 end
@@ -147,9 +194,21 @@ local function wake(k, host)
 end
 
 -- A source has free slots: wakes as many of those who wait as can use them.
-local function offer_and_wake(k, host, now)
+local function wake_waiting(k, host, now)
+  if redis.call('HLEN', k.waiting) == 0 then return end
   local free, have = offer(k, host, now)
-  if free == 0 or redis.call('HLEN', k.waiting) == 0 then return end
+  if free == 0 then return end
+  local hungry = redis.call('ZRANGE', k.hungry, 0, free - 1)
+  local used = #hungry > 0 and tonumber(redis.call('HGET', k.uploads, host) or 0)
+  for _, one in ipairs(hungry) do
+    if used >= HUNGRY_UPLOADS then return end
+    redis.call('ZREM', k.hungry, one)
+    if redis.call('HDEL', k.waiting, one) == 1 then
+      wake(k, one)
+      free, used = free - 1, used + 1
+    end
+  end
+  if free == 0 then return end
   local waiting = redis.call('HRANDFIELD', k.waiting, WAITERS_LOOKED_AT, 'WITHVALUES')
   for i = 1, #waiting, 2 do
     if waiting[i] ~= host and offers_something(have, waiting[i + 1]) then
@@ -161,25 +220,70 @@ local function offer_and_wake(k, host, now)
   end
 end
 
--- Writes what a host can serve, and counts the copies of every piece that changed.
-local function set_have(k, host, have)
-  local before = redis.call('HGET', k.have, host) or string.rep('\0', #have)
-  if before == have then return end
-  redis.call('HSET', k.have, host, have)
-  for i = 1, #have do
-    local old, new = string.byte(before, i) or 0, string.byte(have, i)
-    local changed = bit.bxor(old, new)
-    for b = 0, 7 do
-      local mask = bit.lshift(1, b)
-      if bit.band(changed, mask) ~= 0 then
-        local at = ((i - 1) * 8 + b) * 2
-        local high, low = string.byte(redis.call('GETRANGE', k.copies, at, at + 1), 1, 2)
-        local count = (high or 0) * 256 + (low or 0)
-        count = bit.band(new, mask) ~= 0 and math.min(count + 1, 65535) or math.max(count - 1, 0)
-        redis.call('SETRANGE', k.copies, at, string.char(math.floor(count / 256), count % 256))
-      end
+local function offer_and_wake(k, host, now)
+  offer(k, host, now)
+  wake_waiting(k, host, now)
+end
+
+-- Packed counts: two bytes a piece.
+local function count_of(counts, piece)
+  local high, low = string.byte(counts, piece * 2 + 1, piece * 2 + 2)
+  return (high or 0) * 256 + (low or 0)
+end
+
+-- Returns what the counts are then.
+local function add_to(key, pieces, change)
+  local after = {}
+  if #pieces == 0 then return after end
+  local counts = redis.call('GET', key) or ''
+  for i = 1, #pieces do
+    local count = math.max(0, math.min(count_of(counts, pieces[i]) + change, 65535))
+    redis.call('SETRANGE', key, pieces[i] * 2, string.char(math.floor(count / 256), count % 256))
+    after[i] = count
+  end
+  return after
+end
+
+local function pieces_of(list)
+  local pieces = {}
+  for piece in string.gmatch(list, '%d+') do pieces[#pieces + 1] = tonumber(piece) end
+  return pieces
+end
+
+-- Sets or clears pieces in sync:run fresh: those that only the origin has and nobody pulls.
+local function mark_fresh(k, pieces, is_fresh)
+  local fresh, changed = redis.call('HGET', k.run, 'fresh'), false
+  for i = 1, #pieces do
+    local at, mask = math.floor(pieces[i] / 8) + 1, bit.lshift(1, pieces[i] % 8)
+    local byte = string.byte(fresh, at) or 0
+    local new = is_fresh and bit.bor(byte, mask) or bit.band(byte, bit.bnot(mask))
+    if new ~= byte then
+      fresh = string.sub(fresh, 1, at - 1) .. string.char(new) .. string.sub(fresh, at + 1)
+      changed = true
     end
   end
+  if changed then redis.call('HSET', k.run, 'fresh', fresh) end
+  if changed and not is_fresh then redis.call('HINCRBY', k.run, 'left', 1) end
+end
+
+-- Writes what a host can serve, and counts the copies of every piece that changed. True if it had
+-- nothing before, or has nothing now.
+local function set_have(k, host, have, is_origin)
+  local before = redis.call('HGET', k.have, host) or string.rep('\0', #have)
+  if before == have then return false end
+  redis.call('HSET', k.have, host, have)
+  local old, new, gained, lost = words_of(before), words_of(have), {}, {}
+  for i = 1, #new do
+    local was, is = old[i] or 0, new[i]
+    if was ~= is then
+      append_pieces(gained, 32 * (i - 1), bit.band(is, bit.bnot(was)))
+      append_pieces(lost, 32 * (i - 1), bit.band(was, bit.bnot(is)))
+    end
+  end
+  add_to(k.copies, gained, 1)
+  add_to(k.copies, lost, -1)
+  if not is_origin then mark_fresh(k, gained, false) end
+  return not (string.find(before, '[^%z]') and string.find(have, '[^%z]'))
 end
 
 local function is_masters_spool(k, host)
@@ -189,8 +293,9 @@ end
 
 -- The word of a host about itself is the truth, but for the origin's spool, which the master fills.
 local function hold(k, host, have)
-  if is_masters_spool(k, host) then return end
-  if #have == #blank(tonumber(redis.call('HGET', k.run, 'pieces'))) then set_have(k, host, have) end
+  local run = run_fields(k, 'pieces', 'origin', 'origin_kind')
+  if host == run[2] and run[3] == 'master' then return false end
+  return #have == math.ceil(run[1] / 8) and set_have(k, host, have, host == run[2])
 end
 
 -- Whether the host is to hash its spool anew.
@@ -199,20 +304,41 @@ local function is_suspect(k, host)
   return is_masters_spool(k, host) and 0 or 1
 end
 
+-- One upload slot of a source is taken (1) or given back (-1). Only the last one changes whether it is
+-- in synchronize_queue.
+local function use_upload(k, source, change, now)
+  local used = redis.call('HINCRBY', k.uploads, source, change)
+  if used <= 0 then redis.call('HDEL', k.uploads, source) end
+  local slots = tonumber(redis.call('HGET', k.slots, source) or 0)
+  if math.max(used, used - change) >= slots then offer(k, source, now) end
+end
+
 -- Ends a claim: its source has the slot back, and whoever calls this tells those who wait. Returns
--- puller and source, or nothing if the token is unknown.
+-- puller and source, or nothing if the token is unknown. What nobody got from the origin after all is
+-- fresh again.
 local function release(k, token, now)
   local claim = redis.call('HGET', k.claims, token)
   redis.call('ZREM', k.leases, token)
   if not claim then return nil end
   redis.call('HDEL', k.claims, token)
-  local puller, source = string.match(claim, '^(%S+) (%S+)')
+  local puller, source, list = string.match(claim, '^(%S+) (%S+) ?(%S*)')
+  local pieces = pieces_of(list)
+  local coming, fresh = add_to(k.coming, pieces, -1), {}
+  for i = 1, #pieces do
+    if coming[i] == 0 then fresh[#fresh + 1] = pieces[i] end
+  end
+  if #fresh > 0 then
+    local copies = redis.call('GET', k.copies) or ''
+    for i = #fresh, 1, -1 do
+      if count_of(copies, fresh[i]) > 1 then table.remove(fresh, i) end
+    end
+    if #fresh > 0 then mark_fresh(k, fresh, true) end
+  end
   if redis.call('HINCRBY', k.pulls, puller, -1) <= 0 then
     redis.call('HDEL', k.pulls, puller)
     redis.call('SREM', k.running, puller)
   end
-  if redis.call('HINCRBY', k.uploads, source, -1) <= 0 then redis.call('HDEL', k.uploads, source) end
-  offer(k, source, now)
+  use_upload(k, source, -1, now)
   return puller, source
 end
 
@@ -360,79 +486,124 @@ local function absolve(k, accuser, source)
   accused_by(k, accuser, nil, source)
 end
 
--- Sources out of `hosts` that this puller may use now, with what they can serve.
-local function usable(k, puller, hosts, now)
+-- Sources out of `hosts` that this puller may use now: names, what they can serve, and how many upload
+-- slots of theirs are in use.
+local function usable(k, puller, hosts, slots, now)
   local n = #hosts
-  if n == 0 then return {}, {} end
+  if n == 0 then return {}, {}, {} end
   local haves = redis.call('HMGET', k.have, unpack(hosts))
+  local used = redis.call('HMGET', k.uploads, unpack(hosts))
   local avoided = nil
   if redis.call('HLEN', k.blame) > 0 then
     local fields = {}
     for i = 1, n do fields[i] = 'avoid ' .. puller .. ' ' .. hosts[i] end
     avoided = redis.call('HMGET', k.blame, unpack(fields))
   end
-  local names, bitmaps = {}, {}
+  local names, bitmaps, uploads = {}, {}, {}
   for i = 1, n do
     local till = avoided and avoided[i] and tonumber(string.match(avoided[i], '^%d+'))
-    if haves[i] and hosts[i] ~= puller and not (till and till > now) then
-      names[#names + 1], bitmaps[#bitmaps + 1] = hosts[i], haves[i]
+    if haves[i] and hosts[i] ~= puller and not (till and till > now) and tonumber(used[i] or 0) < slots then
+      local at = #names + 1
+      names[at], bitmaps[at], uploads[at] = hosts[i], haves[i], tonumber(used[i] or 0)
     end
   end
-  return names, bitmaps
+  return names, bitmaps, uploads
 end
 
--- What has been announced and is not unwanted: a byte for each eight pieces; nothing if there is nothing.
+-- What has been announced and is not unwanted, as words; nothing if there is nothing.
 local function wanted_of(announced, unwanted)
-  local wanted, any = {}, false
-  for i = 1, #announced do
-    wanted[i] = bit.band(string.byte(announced, i), bit.bnot(string.byte(unwanted, i) or 0), 255)
+  local wanted, not_wanted, any = words_of(announced), words_of(unwanted), false
+  for i = 1, #wanted do
+    wanted[i] = bit.band(wanted[i], bit.bnot(not_wanted[i] or 0))
     any = any or wanted[i] ~= 0
   end
   return any and wanted
 end
 
--- The rarest piece that the puller lacks, over the given sources; ties at random. Returns the
--- source's index, and its useful pieces as {piece, copies} in no order.
-local function rarest(copies, bitmaps, wanted)
-  local best, best_count, ties, best_useful = nil, math.huge, 0, nil
-  for s = 1, #bitmaps do
-    local useful, lowest, bytes = nil, math.huge, bitmaps[s]
-    for i = 1, #bytes do
-      local byte = bit.band(string.byte(bytes, i), wanted[i] or 0)
-      local piece = (i - 1) * 8
-      while byte ~= 0 do
-        if bit.band(byte, 1) ~= 0 then
-          local high, low = string.byte(copies, piece * 2 + 1, piece * 2 + 2)
-          local count = (high or 0) * 256 + (low or 0)
-          useful = useful or {}
-          useful[#useful + 1] = {piece, count}
-          if count < lowest then lowest = count end
-        end
-        byte = bit.rshift(byte, 1)
-        piece = piece + 1
-      end
+-- What a host has of the wanted pieces; `enough` of them, from a random place on, if it has more.
+local function pieces_in(have, wanted, enough)
+  local pieces, words, n = {}, words_of(have), #wanted
+  local first = math.random(n)
+  for i = 0, n - 1 do
+    local at = (first + i - 1) % n + 1
+    local word = bit.band(words[at] or 0, wanted[at])
+    if word ~= 0 then
+      append_pieces(pieces, 32 * (at - 1), word)
+      if #pieces >= enough then break end
     end
-    if useful then
-      if lowest < best_count then
-        best, best_count, best_useful, ties = s, lowest, useful, 1
-      elseif lowest == best_count then
+  end
+  return pieces
+end
+
+-- How rare the pieces of a host are: how many have each, or are about to.
+local function rarities(pieces, copies, coming)
+  local rarity, lowest = {}, math.huge
+  for i = 1, #pieces do
+    local count = count_of(copies, pieces[i]) + count_of(coming, pieces[i])
+    rarity[pieces[i]] = count
+    if count < lowest then lowest = count end
+  end
+  return rarity, lowest
+end
+
+-- The best source: see find_source. Returns its index, its useful pieces and how rare
+-- each is. `known` keeps what a bitmap is worth: at the beginning many hosts have the same.
+local function best_source(known, copies, coming, bitmaps, uploads, wanted, most)
+  local best, best_score, ties = nil, math.huge, 0
+  for s = 1, #bitmaps do
+    local worth = known[bitmaps[s]]
+    if worth == nil then
+      local useful = pieces_in(bitmaps[s], wanted, math.max(ENOUGH, most))
+      worth = false
+      if #useful > 0 then
+        local rarity, lowest = rarities(useful, copies, coming)
+        worth = {useful, rarity, lowest * 1e-6 - FULLNESS * math.min(#useful, most)}
+      end
+      known[bitmaps[s]] = worth
+    end
+    if worth then
+      local score = uploads[s] + worth[3]
+      if score < best_score then
+        best, best_score, ties = s, score, 1
+      elseif score == best_score then
         ties = ties + 1
-        if math.random(ties) == 1 then best, best_useful = s, useful end
+        if math.random(ties) == 1 then best = s end
       end
     end
   end
-  return best, best_useful
+  if best then
+    local worth = known[bitmaps[best]]
+    return best, worth[1], worth[2]
+  end
 end
 
 -- Up to `most` of the useful pieces, rarest first, ties at random.
-local function choose(useful, most)
-  for _, one in ipairs(useful) do one[3] = math.random() end
-  table.sort(useful, function(a, b)
-    if a[2] ~= b[2] then return a[2] < b[2] end
-    return a[3] < b[3]
-  end)
-  local pieces = {}
-  for i = 1, math.min(most, #useful) do pieces[i] = useful[i][1] end
+local function choose(useful, rarity, most)
+  if #useful > most then
+    local key = {}
+    for i = 1, #useful do key[useful[i]] = rarity[useful[i]] + math.random() end
+    table.sort(useful, function(a, b) return key[a] < key[b] end)
+    for i = #useful, most + 1, -1 do useful[i] = nil end
+    table.sort(useful)
+  end
+  return useful
+end
+
+-- Up to `most` of the pieces that only the origin has and nobody pulls, from a random place on.
+local function choose_fresh(fresh, have, wanted, most)
+  local words, had, pieces, n = words_of(fresh), words_of(have), {}, #wanted
+  local first = math.random(n)
+  for i = 0, n - 1 do
+    local at = (first + i - 1) % n + 1
+    local word = bit.band(words[at] or 0, had[at] or 0, wanted[at])
+    if word ~= 0 then append_pieces(pieces, 32 * (at - 1), word) end
+    if #pieces >= most then break end
+  end
+  for i = 1, math.min(most, #pieces) do
+    local j = math.random(i, #pieces)
+    pieces[i], pieces[j] = pieces[j], pieces[i]
+  end
+  for i = #pieces, most + 1, -1 do pieces[i] = nil end
   table.sort(pieces)
   return pieces
 end
@@ -456,51 +627,90 @@ local function answer_claim(k, host, token, source, pieces)
   return answer
 end
 
--- A source for `host`, and the pieces to pull from it; nothing if there is none. A sample first, then
--- everybody, in chunks: Lua passes some 8,000 values to a call at the most.
-local function find_source(k, host, most, unwanted, now)
-  local wanted = most > 0 and wanted_of(redis.call('HGET', k.run, 'announced'), unwanted)
+local function is_usable_now(k, puller, source, slots, now)
+  if source == puller or redis.call('SISMEMBER', k.queue, source) == 0 then return false end
+  if slots < math.huge and tonumber(redis.call('HGET', k.uploads, source) or 0) >= slots then return false end
+  local avoided = redis.call('HGET', k.blame, 'avoid ' .. puller .. ' ' .. source)
+  return not avoided or tonumber(string.match(avoided, '^%d+')) <= now
+end
+
+-- A source for `host`, and the pieces to pull from it; nothing if there is none. The origin first, as
+-- long as it has what nobody else has or pulls: its link is the one that every byte has to pass, so it
+-- carries nothing twice before everything has left once. Then, of a sample of the others, the one with
+-- the fewest uploads in use (a link that is shared by few is fast), more useful pieces making up for
+-- some, and of equals the one with the rarest piece, ties at random. Then everybody, in chunks: Lua
+-- passes some 8,000 values to a call at the most. Then the origin for anything.
+local function find_source(k, host, most, slots, unwanted, now)
+  local run = run_fields(k, 'announced', 'fresh', 'origin', 'left')
+  local wanted = most > 0 and wanted_of(run[1], unwanted)
   if most > 0 and not wanted then return nil end
-  local copies = redis.call('GET', k.copies) or ''
+  local origin = is_usable_now(k, host, run[3], math.min(slots, HUNGRY_UPLOADS + math.floor(tonumber(run[4]) / PIECES_PER_UPLOAD)), now) and run[3]
+  if origin and most > 0 then
+    local pieces = choose_fresh(run[2], redis.call('HGET', k.have, origin), wanted, most)
+    if #pieces > 0 then return origin, pieces end
+  end
+  local copies, coming
+  local known = {}
   local function look(hosts)
-    local names, bitmaps = usable(k, host, hosts, now)
+    local names, bitmaps, uploads = usable(k, host, hosts, slots, now)
     if most == 0 then return names[1], {} end
-    local best, useful = rarest(copies, bitmaps, wanted)
-    if best then return names[best], choose(useful, most) end
+    copies = copies or redis.call('GET', k.copies) or ''
+    coming = coming or redis.call('GET', k.coming) or ''
+    local best, useful, rarity = best_source(known, copies, coming, bitmaps, uploads, wanted, most)
+    if best then return names[best], choose(useful, rarity, most) end
   end
   local sample = redis.call('SRANDMEMBER', k.queue, SAMPLE)
-  local source, pieces = look(sample)
-  if source or #sample < SAMPLE then return source, pieces end
-  local all = redis.call('SMEMBERS', k.queue)
-  for first = 1, #all, CHUNK do
-    source, pieces = look({unpack(all, first, math.min(first + CHUNK - 1, #all))})
-    if source then return source, pieces end
+  for i = #sample, 1, -1 do
+    if sample[i] == run[3] then table.remove(sample, i) end
   end
+  local source, pieces = look(sample)
+  if source then return source, pieces end
+  if #sample >= SAMPLE - 1 then
+    local all = redis.call('SMEMBERS', k.queue)
+    for first = 1, #all, CHUNK do
+      source, pieces = look({unpack(all, first, math.min(first + CHUNK - 1, #all))})
+      if source then return source, pieces end
+    end
+  end
+  if origin then return look({origin}) end
+end
+
+-- A host that has nothing yet serves nobody: it goes first, or a few hosts would keep all slots to
+-- themselves and the number of sources would grow by one a round rather than double.
+local function yields(k, have, now)
+  if not string.find(have, '[^%z]') then return false end
+  local hungry = redis.call('ZCOUNT', k.hungry, now - HUNGRY_MS, '+inf')
+  return hungry > 0 and hungry >= redis.call('SCARD', k.queue)
 end
 
 -- Takes a source for `host`. With `most` of 0 it is for the manifest alone: any source will do.
-local function claim(k, host, token, most, unwanted, now)
+local function claim(k, host, token, most, have, unwanted, now)
   local known = redis.call('HGET', k.claims, token)
   if known then
     local puller, source, list = string.match(known, '^(%S+) (%S+) ?(%S*)$')
     if puller ~= host then return {'WAIT', view(k, host)} end
-    local pieces = {}
-    for piece in string.gmatch(list, '%d+') do pieces[#pieces + 1] = piece end
-    return answer_claim(k, host, token, source, pieces)
+    return answer_claim(k, host, token, source, pieces_of(list))
   end
-  local source, pieces = find_source(k, host, most, unwanted, now)
+  local source, pieces
+  local is_hungry = not string.find(have, '[^%z]') and redis.call('HLEN', k.waiting) > 0
+  if not yields(k, have, now) then
+    source, pieces = find_source(k, host, most, is_hungry and HUNGRY_UPLOADS or math.huge, unwanted, now)
+  end
   if not source then
+    if not string.find(have, '[^%z]') then redis.call('ZADD', k.hungry, now, host) end
     -- For the manifest any source will do.
     redis.call('HSET', k.waiting, host, most == 0 and string.rep('\0', #unwanted) or unwanted)
     return {'WAIT', view(k, host)}
   end
   redis.call('HDEL', k.waiting, host)
+  redis.call('ZREM', k.hungry, host)
   redis.call('HSET', k.claims, token, host .. ' ' .. source .. ' ' .. table.concat(pieces, ','))
   redis.call('ZADD', k.leases, now + LEASE_MS, token)
+  add_to(k.coming, pieces, 1)
+  mark_fresh(k, pieces, false)
   redis.call('HINCRBY', k.pulls, host, 1)
   redis.call('SADD', k.running, host)
-  redis.call('HINCRBY', k.uploads, source, 1)
-  offer(k, source, now)
+  use_upload(k, source, 1, now)
   return answer_claim(k, host, token, source, pieces)
 end
 
@@ -521,7 +731,7 @@ local function begin(_, a)
     if a[13] == 'master' then redis.call('HSET', k.slots, origin, slots) end
     return {'SAME'}
   end
-  for _, name in ipairs({'queue', 'running', 'finished', 'digests', 'have', 'copies', 'slots', 'uploads',
+  for _, name in ipairs({'queue', 'running', 'finished', 'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads',
                          'pulls', 'claims', 'leases', 'waiting', 'expected', 'done', 'progress',
                          'blame', 'quarantine', 'errors'}) do
     redis.call('DEL', k[name])
@@ -536,7 +746,7 @@ local function begin(_, a)
   redis.call('HSET', k.run, 'id', a[3], 'state', 'staging', 'path', a[4], 'name', a[5],
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
              'manifest', a[10], 'sparse', a[11], 'origin', origin, 'origin_kind', a[13], 'master', a[14],
-             'announced', blank(tonumber(a[9])),
+             'announced', blank(tonumber(a[9])), 'fresh', blank(tonumber(a[9])), 'left', 0,
              'expected', expected, 'known', math.max(expected, #hosts), 'started', now, 'joined', now, 'mended', now)
   redis.call('HSET', k.slots, origin, slots)
   if a[16] == '1' then redis.call('SET', k.task, a[4], 'NX') end
@@ -553,17 +763,20 @@ local function stage(_, a)
   local k, now = keys_of(a[1]), time_of(a[2])
   if not is_current(k, a[3]) then return {'STALE'} end
   local run = run_fields(k, 'origin', 'origin_kind', 'announced')
-  local bytes = {string.byte(run[3], 1, -1)}
+  local bytes, pieces = {string.byte(run[3], 1, -1)}, {}
+  local copies = redis.call('GET', k.copies) or ''
   for i = 5, #a, 2 do
     redis.call('HSET', k.digests, a[i], a[i + 1])
+    if count_of(copies, tonumber(a[i])) == 0 then pieces[#pieces + 1] = tonumber(a[i]) end
     local at = math.floor(a[i] / 8) + 1
     bytes[at] = bit.bor(bytes[at], bit.lshift(1, a[i] % 8))
   end
   local announced = string.char(unpack(bytes))
   redis.call('HSET', k.run, 'announced', announced)
+  mark_fresh(k, pieces, true)
   if a[4] == '1' then redis.call('HSET', k.run, 'state', 'staged', 'staged', now) end
   if run[2] == 'master' then
-    set_have(k, run[1], announced)
+    set_have(k, run[1], announced, true)
     offer_and_wake(k, run[1], now)
   else
     wake(k, run[1])
@@ -628,8 +841,8 @@ local function claim_function(_, a)
   local k, now = keys_of(a[1]), time_of(a[2])
   if not is_current(k, a[3]) then return {'STALE'} end
   reap(k, now)
-  hold(k, a[4], a[7])
-  return claim(k, a[4], a[5], tonumber(a[6]), a[8], now)
+  if hold(k, a[4], a[7]) then offer(k, a[4], now) end
+  return claim(k, a[4], a[5], tonumber(a[6]), a[7], a[8], now)
 end
 
 -- A claim is over. Args: run, host, token, outcome (good, busy, unreachable, refused, missing, corrupt, local),
@@ -639,7 +852,7 @@ local function complete(_, a)
   local k, now, host = keys_of(a[1]), time_of(a[2]), a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
   reap(k, now)
-  hold(k, host, a[8])
+  if hold(k, host, a[8]) then offer(k, host, now) end
   redis.call('HSET', k.progress, host, a[9])
   local source
   if string.match(redis.call('HGET', k.claims, a[5]) or '', '^(%S+)') == host then
@@ -657,11 +870,11 @@ local function complete(_, a)
   if a[10] == '' then
     answer = {'VIEW', view(k, host)}
   else
-    answer = claim(k, host, a[10], tonumber(a[11]), a[12], now)
+    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], now)
   end
   -- Only now, so that nobody is woken for a slot that this host has just taken again.
-  if source then offer_and_wake(k, source, now) end
-  offer_and_wake(k, host, now)
+  if source then wake_waiting(k, source, now) end
+  wake_waiting(k, host, now)
   return answer
 end
 
@@ -746,7 +959,7 @@ local function end_function(_, a)
   if a[6] == '1' and redis.call('GET', k.task) == run[1] then redis.call('DEL', k.task) end
   note(k, 'event', 'ended', 'run', a[3], 'outcome', a[4])
   for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')) do wake(k, host) end
-  for _, name in ipairs({'run', 'lookup', 'queue', 'running', 'finished', 'digests', 'have', 'copies',
+  for _, name in ipairs({'run', 'lookup', 'queue', 'running', 'finished', 'digests', 'have', 'copies', 'coming', 'hungry',
                          'slots', 'uploads', 'pulls', 'claims', 'leases', 'waiting', 'expected',
                          'done', 'progress', 'blame', 'quarantine', 'errors'}) do
     redis.call('DEL', k[name])

@@ -103,6 +103,48 @@ TEST_F(ClaimFunctions, TheRarestPieceIsClaimedFirst) {
   EXPECT_THAT(pieces_of(claim("10.0.0.8", 2, bits(8, {6}))), ElementsAre("3"));
 }
 
+TEST_F(ClaimFunctions, TheOriginComesFirstForWhatNobodyElseHasOrPulls) {
+  stage_all();
+  f.hold(run, "10.0.0.5", bits(8, {0, 1, 2, 3, 4, 5}), 8);
+  EXPECT_EQ(claim("10.0.0.8", 1, none).at(kSource), kOrigin);
+  EXPECT_EQ(claim("10.0.0.9", 2, none).at(kSource), kOrigin);
+  f.complete(run, "10.0.0.8", token(1), "good", bits(8, {6}));
+  f.complete(run, "10.0.0.9", token(2), "good", bits(8, {7}));
+  for (unsigned i = 10; i < 14; ++i) {
+    EXPECT_NE(claim("10.0.0." + std::to_string(i), i, none).at(kSource), kOrigin);
+  }
+}
+
+TEST_F(ClaimFunctions, WhatNobodyGotFromTheOriginIsFreshAgain) {
+  f.stage(run, {3});
+  f.hold(run, "10.0.0.5", none, 2);
+  claim("10.0.0.8", 1, none);
+  f.complete(run, "10.0.0.8", token(1), "busy", none);
+  EXPECT_EQ(f.one({"HGET", "sync:run", "fresh"}), bits(8, {3}));
+  EXPECT_EQ(f.one({"GET", "sync:coming"}), std::string(8, '\0'));
+}
+
+TEST_F(ClaimFunctions, AHostThatHasNothingGoesBeforeOneThatHasSomething) {
+  f.stage(run, {0, 1});
+  claim("10.0.0.8", 1, none);
+  claim("10.0.0.9", 2, none);
+  EXPECT_EQ(claim("10.0.0.10", 3, none).at(0), "WAIT");
+  const auto have = bits(8, {0});
+  EXPECT_EQ(f.complete(run, "10.0.0.8", token(1), "good", have, token(4), have).at(0), "WAIT");
+  EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.10"}), "1");
+  EXPECT_EQ(claim("10.0.0.10", 5, none).at(0), "CLAIMED");
+}
+
+TEST_F(ClaimFunctions, NobodyWaitsLongForAHostThatHasNothingAndIsGone) {
+  f.stage(run, {0, 1});
+  claim("10.0.0.8", 1, none);
+  claim("10.0.0.9", 2, none);
+  claim("10.0.0.10", 3, none);
+  f.now += 1501;
+  const auto have = bits(8, {0});
+  EXPECT_EQ(f.complete(run, "10.0.0.8", token(1), "good", have, token(4), have).at(0), "CLAIMED");
+}
+
 TEST_F(ClaimFunctions, TiesAreBrokenAtRandom) {
   f("hold", {run, "10.0.0.5", none, "0", "0", "0"});
   stage_all();
