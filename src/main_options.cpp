@@ -122,7 +122,7 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed,
       ->capture_default_str()
       ->type_name("DURATION");
   app.add_option("--slots", typed.slots,
-                 "Parallel pulls, and uploads offered (default: by payload)")
+                 "Parallel pulls; one more upload is offered (default: by payload)")
       ->check(CLI::Range(1, 64))
       ->type_name("N");
   app.add_option("--log-level", typed.log_level, "debug, info, warning or error")

@@ -7,6 +7,7 @@
 
 #include "libsync/failure.h"
 #include "libsync/log.h"
+#include "libsync/pull_plan.h"
 
 namespace libsync {
 namespace {
@@ -210,7 +211,7 @@ void Minion::clear_suspicion(const RunInfo& run) {
       good.insert(piece);
     }
   }
-  const auto slots = config_.host.slots.value_or(default_slots(run.cut.pieces()));
+  const auto slots = uploads_offered(config_.host.slots.value_or(default_slots(run.cut.pieces())));
   static_cast<void>(
       coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
 }

@@ -5,7 +5,7 @@
 // Pure functions of what the host has and does. The minion and the simulation call the same ones,
 // so the simulation speaks for the product. Which pieces, and from whom, is decided by the
 // functions in Redis (functions/libsync.lua); this is only about how many claims, and how many
-// pieces a claim.
+// pieces a claim. The constants, and the figures that chose them, are in pull_plan.cpp.
 
 #include <cstddef>
 
@@ -22,10 +22,16 @@ struct PullState {
   unsigned slots = 1;         ///< Parallel pulls.
 };
 
-/// The most pieces that the next claim should name; 0: no claim now.
+/// The most pieces that the next claim should name; 0: no claim now. One at first, so that a
+/// host can serve soon; more once it has half of them.
 [[nodiscard]] PieceNumber pieces_to_claim(const PullState& state);
 
 /// Slots when the configuration names none.
 [[nodiscard]] unsigned default_slots(PieceNumber pieces);
+
+/// How many may pull at once from a host that pulls `slots` at once: one more, so that the next
+/// pull can shake hands while the others still move bytes, and so that there is a choice of
+/// sources. With one slot it is one: the pace of the 2018 pair.
+[[nodiscard]] unsigned uploads_offered(unsigned slots);
 
 }  // namespace libsync

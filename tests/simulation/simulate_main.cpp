@@ -112,8 +112,10 @@ void print(const Scenario& scenario, const Outcome& outcome, const MeteredRedis&
     fmt::print("the others   {:.2f} s, {:.3f} x the bound (hosts neither slow nor late)\n",
                outcome.last_undisturbed, outcome.last_undisturbed / bound(scenario));
   }
-  fmt::print("origin       {:.3f} x F uploaded\n", outcome.origin_bytes / scenario.bytes);
-  fmt::print("links in     {:.2f} full, in each tenth of F/B\n", fmt::join(outcome.fullness, " "));
+  fmt::print("origin       {:.3f} x F uploaded; every piece had left it after {:.3f} x F/B\n",
+             outcome.origin_bytes / scenario.bytes, outcome.last_first_copy / file_time);
+  fmt::print("links in     {:.2f} full, in each twentieth of F/B\n",
+             fmt::join(outcome.fullness, " "));
   fmt::print("rsyncs       {} ({:.1f} a host, {:.1f} pieces each)\n", outcome.pulls,
              static_cast<double>(outcome.pulls) / static_cast<double>(scenario.hosts),
              static_cast<double>(outcome.pieces) * static_cast<double>(outcome.finished) /

@@ -17,6 +17,8 @@ constexpr double kFileTimesAtMost = 60;
 // How often the links are looked over, in events: a look costs as much as some thousand of them.
 constexpr std::size_t kLookOverEvery = 20'000;
 // What settling leaves behind (FluidNetwork), and what a link may carry too much because of it.
+// Of F/B, in which the fullness of the links is shown.
+constexpr double kParts = 20;
 constexpr double kOverloadAtMost = 1.02;
 
 Address address_of(HostNumber number) {
@@ -49,6 +51,7 @@ Simulation::Simulation(const Scenario& scenario)
   const auto all = scenario.hosts + 1;
   rates_.assign(all, scenario.rate);
   uploads_.assign(all, 0);
+  has_left_origin_.assign(run_.cut.pieces(), false);
   hashes_until_.assign(all, 0);
   is_disturbed_.assign(all, false);
   for (HostNumber i = 0; i < all; ++i) {
@@ -84,8 +87,8 @@ Outcome Simulation::run() {
   std::vector<std::string> expected;
   for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
   const double begun = redis_.call("begin", 0, [&](Coordinator& coordinator) {
-    const auto outcome =
-        coordinator.begin(run_, slots_, {expected.size(), expected}, TaskKey::leave);
+    const auto outcome = coordinator.begin(run_, uploads_offered(slots_),
+                                           {expected.size(), expected}, TaskKey::leave);
     if (!std::holds_alternative<Begun>(outcome)) broken("the run does not begin");
   });
   // Everybody lingers and is woken by the beginning; those who are late are not there yet.
@@ -126,8 +129,10 @@ Outcome Simulation::run() {
   outcome.origin_bytes = origin_bytes_;
   outcome.pieces = run_.cut.pieces();
   outcome.slots = slots_;
+  outcome.last_first_copy = last_first_copy_;
   for (const double bytes : arrived_) {
-    outcome.fullness.push_back(bytes / scenario_.bytes * 10 / static_cast<double>(scenario_.hosts));
+    outcome.fullness.push_back(bytes / scenario_.bytes * kParts /
+                               static_cast<double>(scenario_.hosts));
   }
   return outcome;
 }
@@ -213,7 +218,8 @@ HostNumber Simulation::number_of(const Address& address) const {
 
 void Simulation::claim_granted(const Claim& claim) {
   const auto from = number_of(claim.source);
-  if (++uploads_[from] > slots_) broken(claim.source.text() + " has more claims than slots");
+  if (++uploads_[from] > uploads_offered(slots_))
+    broken(claim.source.text() + " has more claims than slots");
   for (const auto& [piece, digest] : claim.pieces) {
     if (!has(from, piece)) broken(claim.source.text() + " is to serve what it does not have");
   }
@@ -283,9 +289,11 @@ void Simulation::move(std::size_t index) {
   }
   const bool is_last = !pull.flow;
   hosts_[to]->piece_arrived(id, piece);
-  const auto tenth = static_cast<std::size_t>(now_ / scenario_.file_time() * 10);
-  if (arrived_.size() <= tenth) arrived_.resize(tenth + 1);
-  arrived_[tenth] += static_cast<double>(run_.cut.bytes_of(piece));
+  if (!has_left_origin_[piece]) last_first_copy_ = now_;
+  has_left_origin_[piece] = true;
+  const auto part = static_cast<std::size_t>(now_ / scenario_.file_time() * kParts);
+  if (arrived_.size() <= part) arrived_.resize(part + 1);
+  arrived_[part] += static_cast<double>(run_.cut.bytes_of(piece));
   // One piece after the other, on one core.
   const double hashing = scenario_.hash_rate > 0
                              ? static_cast<double>(run_.cut.bytes_of(piece)) / scenario_.hash_rate

@@ -28,9 +28,10 @@ struct Outcome {
   double median = 0;            ///< Of all that finished.
   double origin_bytes = 0;      ///< That left the origin.
   std::size_t finished = 0;
-  /// How full the links in were, all together, in each tenth of F/B; by pieces that arrived.
+  /// How full the links in were, all together, in each twentieth of F/B; by pieces that arrived.
   std::vector<double> fullness;
-  std::size_t pulls = 0;  ///< Runs of rsync, all hosts.
+  double last_first_copy = 0;  ///< When the last piece had left the origin for the first time.
+  std::size_t pulls = 0;       ///< Runs of rsync, all hosts.
 };
 
 class Simulation final : public World {
@@ -105,7 +106,9 @@ class Simulation final : public World {
   std::vector<std::size_t> pull_of_flow_;
   PieceNumber staged_ = 0;
   double origin_bytes_ = 0;
-  std::vector<double> arrived_;  // Bytes, in each tenth of F/B.
+  std::vector<bool> has_left_origin_;
+  double last_first_copy_ = 0;
+  std::vector<double> arrived_;  // Bytes, in each twentieth of F/B.
   double worst_overload_ = 0;
   std::size_t handled_ = 0;
   std::size_t living_ = 0;

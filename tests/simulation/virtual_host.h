@@ -16,6 +16,7 @@
 
 #include "libsync/coordinator.h"
 #include "libsync/pull_ledger.h"
+#include "libsync/pull_plan.h"
 #include "metered_redis.h"
 
 namespace libsync::simulation {
@@ -79,7 +80,9 @@ class VirtualHost {
   void take(const ClaimOutcome& outcome);
   [[nodiscard]] std::optional<Want> want(const std::optional<TransferId>& without);
   [[nodiscard]] bool has_news() const;
-  [[nodiscard]] unsigned slots_to_offer() const { return is_served_ && has_manifest_ ? slots_ : 0; }
+  [[nodiscard]] unsigned slots_to_offer() const {
+    return is_served_ && has_manifest_ ? uploads_offered(slots_) : 0;
+  }
 
   World& world_;
   HostNumber number_;
