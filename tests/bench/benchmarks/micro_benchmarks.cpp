@@ -1,0 +1,187 @@
+// ./tests/bench/micro: what the parts cost, one by one.
+
+#include <benchmark/benchmark.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "disk.h"
+#include "libsync/digest.h"
+#include "libsync/manifest.h"
+#include "libsync/pull_plan.h"
+#include "redis_coordinator.h"
+#include "temporary_folder.h"
+#include "test_redis.h"
+
+namespace libsync::test {
+namespace {
+
+constexpr std::size_t kHosts = 1000;
+constexpr PieceNumber kPieces = 512;
+constexpr std::size_t kEntries = 100'000;
+constexpr std::uint64_t kPieceBytes = std::uint64_t{8} << 20U;
+
+// A run in the middle: every host has some half of the pieces, and one claim.
+class RunInTheMiddle {
+ public:
+  RunInTheMiddle() : coordinator_({.server = redis_.server()}) {
+    coordinator_.load_functions();
+    const RunInfo run{.id = run_,
+                      .path = "/data/payload",
+                      .name = "payload",
+                      .fingerprint = Fingerprint::random(),
+                      .cut = {std::uint64_t{kPieces} * kPieceBytes, kPieceBytes},
+                      .manifest = digest_of("manifest"),
+                      .origin = address_of(0),
+                      .master = MasterId::random()};
+    static_cast<void>(coordinator_.begin(run, slots(), {}, TaskKey::leave));
+    std::vector<StagedPiece> all;
+    for (PieceNumber piece = 0; piece < kPieces; ++piece) {
+      all.push_back({piece, digest_of(std::to_string(piece))});
+    }
+    static_cast<void>(coordinator_.stage(run_, all, RunState::staged));
+    std::bernoulli_distribution has(0.5);
+    for (std::size_t i = 1; i <= kHosts; ++i) {
+      Host host{address_of(i), PieceSet(kPieces), {}};
+      for (PieceNumber piece = 0; piece < kPieces; ++piece) {
+        if (has(random_)) host.have.insert(piece);
+      }
+      static_cast<void>(coordinator_.hold(run_, host.address, {host.have, host.have.size()},
+                                          slots(), Clearance::none));
+      hosts_.push_back(std::move(host));
+    }
+    for (auto& host : hosts_) {
+      host.token = token_of(coordinator_.claim(run_, host.address, {host.have, host.have.size()},
+                                               {Token::random(), 1, host.have}));
+    }
+    clock_getcpuclockid(redis_.pid(), &cpu_clock_);
+  }
+
+  // Some host completes its claim and takes the next: one call.
+  void complete_and_claim() {
+    auto& host = hosts_[std::uniform_int_distribution<std::size_t>(0, kHosts - 1)(random_)];
+    host.token = token_of(coordinator_.complete(run_, host.address, host.token, PullEnd::good, "",
+                                                {host.have, host.have.size()},
+                                                Want{Token::random(), 1, host.have}));
+  }
+
+  // Some host completes a claim without another, then asks for one: two calls.
+  void complete_then_claim() {
+    auto& host = hosts_[std::uniform_int_distribution<std::size_t>(0, kHosts - 1)(random_)];
+    static_cast<void>(coordinator_.complete(run_, host.address, host.token, PullEnd::good, "",
+                                            {host.have, host.have.size()}, std::nullopt));
+    host.token = token_of(coordinator_.claim(run_, host.address, {host.have, host.have.size()},
+                                             {Token::random(), 1, host.have}));
+  }
+
+  [[nodiscard]] double cpu_microseconds() const {
+    timespec time{};
+    clock_gettime(cpu_clock_, &time);
+    return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) * 1e-3;
+  }
+
+ private:
+  struct Host {
+    Address address;
+    PieceSet have;
+    Token token;
+  };
+
+  static unsigned slots() { return uploads_offered(default_slots(kPieces)); }
+
+  static Address address_of(std::size_t number) {
+    return *Address::parse(fmt::format("10.0.{}.{}", number >> 8U, number & 255U));
+  }
+
+  static Token token_of(const ClaimOutcome& outcome) {
+    const auto* const claimed = std::get_if<Claimed>(&outcome);
+    if (claimed == nullptr) throw std::runtime_error("no claim was granted");
+    return claimed->claim.token;
+  }
+
+  TestRedis redis_;
+  RedisCoordinator coordinator_;
+  RunId run_ = RunId::random();
+  std::mt19937 random_{1};
+  std::vector<Host> hosts_;
+  clockid_t cpu_clock_{};
+};
+
+template <void (RunInTheMiddle::*step)()>
+void measure(benchmark::State& state) {
+  RunInTheMiddle run;
+  const double before = run.cpu_microseconds();
+  for (auto _ : state) (run.*step)();
+  state.counters["redis_cpu_us"] =
+      benchmark::Counter(run.cpu_microseconds() - before, benchmark::Counter::kAvgIterations);
+}
+
+void CompleteAndClaim(benchmark::State& state) {
+  measure<&RunInTheMiddle::complete_and_claim>(state);
+}
+void CompleteThenClaim(benchmark::State& state) {
+  measure<&RunInTheMiddle::complete_then_claim>(state);
+}
+BENCHMARK(CompleteAndClaim)->Unit(benchmark::kMicrosecond);
+BENCHMARK(CompleteThenClaim)->Unit(benchmark::kMicrosecond);
+
+Manifest large_manifest() {
+  std::vector<Entry> entries;
+  entries.reserve(kEntries);
+  entries.push_back({.kind = EntryKind::folder, .mode = 0755});
+  for (std::size_t i = 1; i < kEntries; ++i) {
+    entries.push_back({.mode = 0644,
+                       .mtime = {1'600'000'000, 123'456'789},
+                       .size = 4096,
+                       .name = fmt::format("file-{:06}.dat", i)});
+  }
+  return Manifest(std::move(entries));
+}
+
+void ManifestEncode(benchmark::State& state) {
+  const auto manifest = large_manifest();
+  for (auto _ : state) benchmark::DoNotOptimize(manifest.encode());
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kEntries));
+}
+BENCHMARK(ManifestEncode)->Unit(benchmark::kMillisecond);
+
+void ManifestDecode(benchmark::State& state) {
+  const auto bytes = large_manifest().encode();
+  for (auto _ : state) {
+    auto decoded = Manifest::decode(bytes);
+    if (!std::holds_alternative<Manifest>(decoded)) state.SkipWithError("not decoded");
+    benchmark::DoNotOptimize(decoded);
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kEntries));
+}
+BENCHMARK(ManifestDecode)->Unit(benchmark::kMillisecond);
+
+// What a splice is: a piece's file copied into its place in another, within the kernel.
+void PieceSplice(benchmark::State& state) {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "piece", random_bytes(kPieceBytes, 1));
+  const auto from = open_file(folder.path() / "piece", O_RDONLY);
+  const auto to = open_file(folder.path() / "tree", O_RDWR | O_CREAT, 0600);
+  for (auto _ : state) {
+    if (!copy_range(from, 0, to, kPieceBytes, kPieceBytes)) state.SkipWithError("not copied");
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kPieceBytes));
+}
+BENCHMARK(PieceSplice)->Unit(benchmark::kMillisecond);
+
+void Sha256OfAPiece(benchmark::State& state) {
+  const auto bytes = random_bytes(kPieceBytes, 1);
+  for (auto _ : state) benchmark::DoNotOptimize(digest_of(bytes));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kPieceBytes));
+}
+BENCHMARK(Sha256OfAPiece)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace libsync::test
+
+BENCHMARK_MAIN();
