@@ -86,7 +86,7 @@ TEST_F(Distribution, AMinionOnTheMastersOwnHostPublishesFromTheSameSpool) {
   write_file(payload, random_bytes(5'000'000, 3));
   add_hosts(1);
   start_master({"--minions", "2", "--piece-size", "1M"});
-  Background local({PROGRAM_FOLDER "/sync-minion", "--config",
+  Background local({program_path("sync-minion"), "--config",
                     (master().folder() / "sync.toml").string(), "--linger", "120s"},
                    master().folder() / "local.log");
   start_minions();
@@ -101,7 +101,8 @@ TEST_F(Distribution, TheCronLinesDoTheSame) {
   write_file(payload, random_bytes(1'000'000, 4));
   auto& host = add_host();
   const auto with_path = [](const std::filesystem::path& script) {
-    return Words{"env", "-i", "PATH=" PROGRAM_FOLDER ":/usr/bin:/bin", "/bin/sh", script.string()};
+    return Words{"env", "-i", std::string("PATH=") + PROGRAM_FOLDER + ":/usr/bin:/bin", "/bin/sh",
+                 script.string()};
   };
   Background minion(with_path(host.folder() / "minion.sh"), host.folder() / "cron.out");
   Background distributor(with_path(master().folder() / "master.sh"), host.folder() / "cron.out");

@@ -10,10 +10,6 @@ namespace {
 
 constexpr auto kMakeHost = SOURCE_FOLDER "/tests/support/make_host";
 
-std::string program_path(const std::string& program) {
-  return std::string(PROGRAM_FOLDER "/") + program;
-}
-
 Words command_line(const std::filesystem::path& folder, const std::string& program,
                    const Words& options) {
   Words words{program_path(program), "--config", (folder / "sync.toml").string()};
@@ -22,6 +18,10 @@ Words command_line(const std::filesystem::path& folder, const std::string& progr
 }
 
 }  // namespace
+
+std::string program_path(const std::string& program) {
+  return std::string(PROGRAM_FOLDER "/") + program;
+}
 
 Host::Host(std::filesystem::path folder, std::string address, const std::string& redis_url,
            const std::filesystem::path& source_root)

@@ -20,6 +20,9 @@ namespace libsync::test {
 
 using Words = std::vector<std::string>;
 
+/// Of sync-master or sync-minion, as built.
+std::string program_path(const std::string& program);
+
 class Host {
  public:
   Host(std::filesystem::path folder, std::string address, const std::string& redis_url,

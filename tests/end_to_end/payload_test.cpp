@@ -37,7 +37,7 @@ class Payloads : public Fleet {
 
   /// A tree with everything in it that is carried.
   std::filesystem::path make_tree(const std::string& name) {
-    const auto top = sources() / name;
+    auto top = sources() / name;
     const auto made = run({"bash", SOURCE_FOLDER "/tests/end_to_end/make_tree", top.string()});
     EXPECT_EQ(made.status, 0) << made.errors;
     if (geteuid() != 0) chmod((top / "one-byte").c_str(), 0400);

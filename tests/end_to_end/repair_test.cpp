@@ -78,7 +78,7 @@ TEST_F(Repair, AMinionOnTheMastersHostLeavesItsSpoolToIt) {
   const Words options{"--minions", "2", "--piece-size", "1M"};
   const auto payload = staged("shared", options);
   spoil(master().spools().at(0) / "p00002");
-  Background local({PROGRAM_FOLDER "/sync-minion", "--config",
+  Background local({program_path("sync-minion"), "--config",
                     (master().folder() / "sync.toml").string(), "--linger", "120s"},
                    master().folder() / "local.log");
   const auto log = master().folder() / "local.log";
@@ -124,7 +124,7 @@ TEST_F(Repair, ACancelledTaskThatWasNeverBegunStaysCancelled) {
   const auto script =
       "mount -t tmpfs -o size=2m tmpfs \"$1\" && exec \"$0\" --config \"$2\" --minions 1";
   const auto ran = run({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c", script,
-                        PROGRAM_FOLDER "/sync-master", master().repo().string(),
+                        program_path("sync-master"), master().repo().string(),
                         (master().folder() / "sync.toml").string()});
   EXPECT_EQ(ran.status, 4) << ran.output << ran.errors;
   EXPECT_THAT(ran.output, HasSubstr("are free: free some space there"));

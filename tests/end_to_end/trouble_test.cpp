@@ -166,7 +166,7 @@ TEST_F(Trouble, AMasterWhoseOwnDaemonIsDownSaysSo) {
 
 TEST_F(Trouble, AMissingRsyncIsStatusFive) {
   auto& host = add_host();
-  const auto ran = run({"env", "PATH=/nonexistent", PROGRAM_FOLDER "/sync-minion", "--config",
+  const auto ran = run({"env", "PATH=/nonexistent", program_path("sync-minion"), "--config",
                         (host.folder() / "sync.toml").string()});
   EXPECT_EQ(ran.status, 5);
   EXPECT_THAT(ran.output, HasSubstr("rsync is not in PATH: install it"));
@@ -180,7 +180,7 @@ TEST_F(Trouble, AFullDiskIsStatusFour) {
   const auto script =
       "mount -t tmpfs -o size=20m tmpfs \"$1\" && exec \"$0\" --config \"$2\" --linger 0";
   const auto ran = run({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c", script,
-                        PROGRAM_FOLDER "/sync-minion", host.repo().string(),
+                        program_path("sync-minion"), host.repo().string(),
                         (host.folder() / "sync.toml").string()});
   EXPECT_EQ(ran.status, 4) << ran.output << ran.errors;
   EXPECT_THAT(ran.output, AllOf(HasSubstr("large needs 0.06 GB on the file system of"),
@@ -240,7 +240,7 @@ TEST_F(Trouble, OneConfigurationFileServesBothAndUnknownKeysAreNamed) {
     EXPECT_EQ(ran.status, 2);
     EXPECT_THAT(ran.errors, HasSubstr("has a key 'sorce-root', which neither program knows"));
   }
-  EXPECT_EQ(run({PROGRAM_FOLDER "/sync-minion", "--config", "/nonexistent.toml"}).status, 2);
+  EXPECT_EQ(run({program_path("sync-minion"), "--config", "/nonexistent.toml"}).status, 2);
 }
 
 TEST_F(Trouble, OptionsStandBeforeOrAfterTheVerb) {
@@ -252,7 +252,7 @@ TEST_F(Trouble, OptionsStandBeforeOrAfterTheVerb) {
 
 TEST_F(Trouble, WithoutAnAddressALoopbackConnectionIsNotEnough) {
   const auto ran = run(
-      {PROGRAM_FOLDER "/sync-minion", "--redis", redis.url(), "--repo", master().repo().string()});
+      {program_path("sync-minion"), "--redis", redis.url(), "--repo", master().repo().string()});
   EXPECT_EQ(ran.status, 2);
   EXPECT_THAT(ran.errors, HasSubstr("--address must be given"));
 }

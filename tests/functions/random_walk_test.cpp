@@ -217,7 +217,8 @@ void RandomWalk::check(int step) {
     const auto byte = [&](std::size_t at) {
       return at < packed.size() ? static_cast<unsigned char>(packed[at]) : 0U;
     };
-    EXPECT_EQ(byte(2 * piece) * 256 + byte(2 * piece + 1), copies[piece]) << piece;
+    EXPECT_EQ(byte(std::size_t{2} * piece) * 256 + byte(std::size_t{2} * piece + 1), copies[piece])
+        << piece;
   }
 }
 

@@ -185,7 +185,7 @@ TEST(Process, IsToldToEndWhenTheOneThatStartedItDies) {
   const pid_t parent = fork();
   ASSERT_GE(parent, 0);
   if (parent == 0) {
-    const auto child =
+    [[maybe_unused]] const auto child =
         Child::start(shell("trap 'touch " + told.string() + "; exit' TERM; echo $$ > " +
                            ready.string() + "; while :; do sleep 0.05; done"));
     while (true) pause();
@@ -199,7 +199,9 @@ TEST(Process, IsToldToEndWhenTheOneThatStartedItDies) {
 TEST(FindProgram, LooksIntoAbsoluteFoldersOfThePathOnly) {
   const test::TemporaryFolder folder;
   test::write_file(folder.path() / "tool", "#!/bin/sh\n");
-  const std::string before = std::getenv("PATH");
+  const char* const path = std::getenv("PATH");
+  ASSERT_NE(path, nullptr);
+  const std::string before = path;
   setenv("PATH", (".:" + folder.path().string()).c_str(), 1);
   const auto not_executable = find_program("tool");
   std::filesystem::permissions(folder.path() / "tool", std::filesystem::perms(0755));

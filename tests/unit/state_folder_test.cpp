@@ -173,7 +173,7 @@ pid_t hold(const std::filesystem::path& lock, const std::filesystem::path& ready
     const std::string script = "trap '' TERM; echo $$ > '" + child_pid.string() + "'; " + "mv '" +
                                child_pid.string() + "' '" + ready.string() +
                                "'; while :; do sleep 0.05; done";
-    const auto child =
+    [[maybe_unused]] const auto child =
         Child::start({"/bin/bash", {"-c", script}, {"PATH=/usr/bin:/bin"}, "", held->descriptor()});
     while (true) pause();
   }
