@@ -1,5 +1,9 @@
-# Writes FROM, a Lua source, as a C++ string into TO.
-file(READ ${FROM} source)
+# Writes the PARTS of a Lua source, one after the other, as a C++ string into TO.
+set(source "")
+foreach(part ${PARTS})
+  file(READ ${FROM}/${part}.lua text)
+  string(APPEND source "${text}")
+endforeach()
 file(WRITE ${TO} "#include \"redis_coordinator.h\"
 
 namespace libsync {

@@ -17,6 +17,7 @@ using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 constexpr auto kLeaseMs = 45'000;
+constexpr auto kReapMs = 100;
 constexpr auto kOrigin = "10.0.0.1";
 
 // The elements of a CLAIMED answer, by place.
@@ -284,7 +285,7 @@ TEST_F(ClaimFunctions, ALapsedClaimReturnsItsSourceWhenSomebodyElseAsks) {
   claim("10.0.0.9", 2, none);
   f.now += kLeaseMs - 1;
   EXPECT_EQ(claim("10.0.0.10", 3, none).at(0), "WAIT");
-  f.now += 2;
+  f.now += kReapMs;
   EXPECT_EQ(claim("10.0.0.10", 3, none).at(0), "CLAIMED");
   EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.10"));
 }

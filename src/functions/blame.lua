@@ -1,0 +1,110 @@
+
+-- One host accuses another. Fields of sync:blame:
+--
+--   avoid ACCUSER SOURCE   "UNTIL TIMES": this accuser gets nothing from this source until then
+--   strike SOURCE          "KIND:ACCUSER …": distinct accusers since the last quarantine
+--   accused ACCUSER        "SOURCE …": whom it accused, as long as it had no success there
+--   rounds SOURCE          quarantines so far
+--   verify SOURCE          its spool is suspect: it offers nothing before it has hashed it again
+--   verified SOURCE        when it did so last
+--   undelivered SOURCE     the host that is pushed to lacks pieces: the master has to push again
+--
+-- A failure first keeps only the accuser away. Distinct accusers make a quarantine. Whoever accuses
+-- two sources or more accuses itself: its strikes are withdrawn, and new ones do not count. A quarantine
+-- proves its accusers right: it is taken off their lists. A piece that is missing at a source, or wrong
+-- at the origin, where every copy comes from, makes that spool suspect at once: hashing it costs little.
+
+local function keep_away(k, accuser, source, base, most, now)
+  k.has_blame = true
+  local field = 'avoid ' .. accuser .. ' ' .. source
+  local times = tonumber(string.match(redis.call('HGET', k.blame, field) or '', ' (%d+)$') or 0) + 1
+  local away = math.min(base * 2 ^ math.min(times - 1, 10), most)
+  redis.call('HSET', k.blame, field, string.format('%d %d', now + away, times))
+end
+
+local function withdraw_strike(k, accuser, source)
+  local field, rest = 'strike ' .. source, ''
+  for kind, by in string.gmatch(redis.call('HGET', k.blame, field) or '', '(%a+):(%S+)') do
+    if by ~= accuser then rest = rest .. kind .. ':' .. by .. ' ' end
+  end
+  if rest == '' then
+    redis.call('HDEL', k.blame, field)
+  else
+    redis.call('HSET', k.blame, field, rest)
+  end
+end
+
+-- Adds or takes away one source of those that a host accuses; returns all of them.
+local function accused_by(k, accuser, added, removed)
+  local field, all = 'accused ' .. accuser, {}
+  for source in string.gmatch(redis.call('HGET', k.blame, field) or '', '%S+') do
+    if source ~= added and source ~= removed then all[#all + 1] = source end
+  end
+  if added then all[#all + 1] = added end
+  if #all == 0 then
+    redis.call('HDEL', k.blame, field)
+  else
+    redis.call('HSET', k.blame, field, table.concat(all, ' '))
+  end
+  return all
+end
+
+local function suspect(k, source, kind)
+  k.has_blame = true
+  redis.call('HSET', k.blame, 'verify ' .. source, kind)
+  redis.call('SREM', k.queue, source)
+  wake(k, source)
+end
+
+-- Its spool has been hashed anew.
+local function trust(k, source, now)
+  redis.call('HDEL', k.blame, 'verify ' .. source, 'undelivered ' .. source)
+  redis.call('HSET', k.blame, 'verified ' .. source, now)
+end
+
+local function quarantine(k, source, kind, is_origin, now)
+  redis.call('HDEL', k.blame, 'strike ' .. source)
+  for _, field in ipairs(redis.call('HKEYS', k.blame)) do
+    local accuser = string.match(field, '^accused (.+)$')
+    if accuser then accused_by(k, accuser, nil, source) end
+  end
+  local rounds = redis.call('HINCRBY', k.blame, 'rounds ' .. source, 1)
+  local out = math.min(QUARANTINE_MS * 2 ^ math.min(rounds - 1, 10), QUARANTINE_MAX_MS)
+  if is_origin then out = QUARANTINE_ORIGIN_MS end
+  if kind == 'corrupt' then suspect(k, source, kind) end
+  redis.call('ZADD', k.quarantine, now + out, source)
+  redis.call('SREM', k.queue, source)
+  note(k, 'event', 'quarantined', 'host', source, 'kind', kind, 'ms', out)
+end
+
+local function accuse(k, accuser, source, kind, detail, now)
+  local is_origin = k.of.origin == source
+  local most = is_origin and AVOID_MAX_ORIGIN_MS or AVOID_MAX_MS
+  if kind == 'busy' then return keep_away(k, accuser, source, AVOID_BUSY_MS, most, now) end
+  keep_away(k, accuser, source, is_origin and AVOID_ORIGIN_MS or AVOID_MS, most, now)
+  redis.call('HSET', k.errors, accuser, string.sub(detail, 1, ERROR_BYTES))
+  note(k, 'event', 'accused', 'host', accuser, 'source', source, 'kind', kind)
+  if kind == 'missing' or (kind == 'corrupt' and is_origin) then
+    local verified = tonumber(redis.call('HGET', k.blame, 'verified ' .. source) or 0)
+    if now - verified >= TRUSTED_MS then suspect(k, source, kind) end
+    if kind == 'missing' then return end
+  end
+  local all = accused_by(k, accuser, source, nil)
+  if #all >= 2 then
+    for _, other in ipairs(all) do withdraw_strike(k, accuser, other) end
+    return
+  end
+  withdraw_strike(k, accuser, source)
+  local strikes = (redis.call('HGET', k.blame, 'strike ' .. source) or '') .. kind .. ':' .. accuser .. ' '
+  redis.call('HSET', k.blame, 'strike ' .. source, strikes)
+  local _, of_kind = string.gsub(strikes, kind .. ':', '')
+  if of_kind >= (STRIKES[kind] or math.huge) then quarantine(k, source, kind, is_origin, now) end
+end
+
+-- The accuser has pulled from the source after all.
+local function absolve(k, accuser, source)
+  if not is_blame(k) then return end
+  redis.call('HDEL', k.blame, 'avoid ' .. accuser .. ' ' .. source)
+  withdraw_strike(k, accuser, source)
+  accused_by(k, accuser, nil, source)
+end

@@ -1,0 +1,230 @@
+
+-- Who pulls what from whom.
+
+-- Sources out of `hosts` that this puller may use now: names, what they can serve, and how many upload
+-- slots of theirs are in use.
+local function usable(k, puller, hosts, slots, now)
+  local n = #hosts
+  if n == 0 then return {}, {}, {} end
+  local haves = redis.call('HMGET', k.have, unpack(hosts))
+  local used = redis.call('HMGET', k.uploads, unpack(hosts))
+  local avoided = nil
+  if is_blame(k) then
+    local fields = {}
+    for i = 1, n do fields[i] = 'avoid ' .. puller .. ' ' .. hosts[i] end
+    avoided = redis.call('HMGET', k.blame, unpack(fields))
+  end
+  local names, bitmaps, uploads = {}, {}, {}
+  for i = 1, n do
+    local till = avoided and avoided[i] and tonumber(string.match(avoided[i], '^%d+'))
+    if haves[i] and hosts[i] ~= puller and not (till and till > now) and tonumber(used[i] or 0) < slots then
+      local at = #names + 1
+      names[at], bitmaps[at], uploads[at] = hosts[i], haves[i], tonumber(used[i] or 0)
+    end
+  end
+  return names, bitmaps, uploads
+end
+
+-- What has been announced and is not unwanted, as words; nothing if there is nothing.
+local function wanted_of(announced, unwanted)
+  local wanted, not_wanted, any = words_of(announced), words_of(unwanted), false
+  for i = 1, #wanted do
+    wanted[i] = bit.band(wanted[i], bit.bnot(not_wanted[i] or 0))
+    any = any or wanted[i] ~= 0
+  end
+  return any and wanted
+end
+
+-- What a host has of the wanted pieces; `enough` of them, from a random place on, if it has more.
+local function pieces_in(have, wanted, enough)
+  local pieces, words, n = {}, words_of(have), #wanted
+  local first = math.random(n)
+  for i = 0, n - 1 do
+    local at = (first + i - 1) % n + 1
+    local word = bit.band(words[at] or 0, wanted[at])
+    if word ~= 0 then
+      append_pieces(pieces, 32 * (at - 1), word)
+      if #pieces >= enough then break end
+    end
+  end
+  return pieces
+end
+
+-- How rare the pieces of a host are: how many have each, or are about to.
+local function rarities(pieces, copies, coming)
+  local rarity, lowest = {}, math.huge
+  for i = 1, #pieces do
+    local count = count_of(copies, pieces[i]) + count_of(coming, pieces[i])
+    rarity[pieces[i]] = count
+    if count < lowest then lowest = count end
+  end
+  return rarity, lowest
+end
+
+-- The best source: see find_source. Returns its index, its useful pieces and how rare
+-- each is. `known` keeps what a bitmap is worth: at the beginning many hosts have the same.
+local function best_source(known, copies, coming, bitmaps, uploads, wanted, most)
+  local best, best_score, ties = nil, math.huge, 0
+  for s = 1, #bitmaps do
+    local worth = known[bitmaps[s]]
+    if worth == nil then
+      local useful = pieces_in(bitmaps[s], wanted, math.max(ENOUGH, most))
+      worth = false
+      if #useful > 0 then
+        local rarity, lowest = rarities(useful, copies, coming)
+        worth = {useful, rarity, lowest * 1e-6 - FULLNESS * math.min(#useful, most)}
+      end
+      known[bitmaps[s]] = worth
+    end
+    if worth then
+      local score = uploads[s] + worth[3]
+      if score < best_score then
+        best, best_score, ties = s, score, 1
+      elseif score == best_score then
+        ties = ties + 1
+        if math.random(ties) == 1 then best = s end
+      end
+    end
+  end
+  if best then
+    local worth = known[bitmaps[best]]
+    return best, worth[1], worth[2]
+  end
+end
+
+-- Up to `most` of the useful pieces, rarest first, ties at random.
+local function choose(useful, rarity, most)
+  if #useful > most then
+    local key = {}
+    for i = 1, #useful do key[useful[i]] = rarity[useful[i]] + math.random() end
+    table.sort(useful, function(a, b) return key[a] < key[b] end)
+    for i = #useful, most + 1, -1 do useful[i] = nil end
+    table.sort(useful)
+  end
+  return useful
+end
+
+-- Up to `most` of the pieces that only the origin has and nobody pulls, from a random place on.
+local function choose_fresh(fresh, have, wanted, most)
+  local words, had, pieces, n = words_of(fresh), words_of(have), {}, #wanted
+  local first = math.random(n)
+  for i = 0, n - 1 do
+    local at = (first + i - 1) % n + 1
+    local word = bit.band(words[at] or 0, had[at] or 0, wanted[at])
+    if word ~= 0 then append_pieces(pieces, 32 * (at - 1), word) end
+    if #pieces >= most then break end
+  end
+  for i = 1, math.min(most, #pieces) do
+    local j = math.random(i, #pieces)
+    pieces[i], pieces[j] = pieces[j], pieces[i]
+  end
+  for i = #pieces, most + 1, -1 do pieces[i] = nil end
+  table.sort(pieces)
+  return pieces
+end
+
+-- How the run stands, for every answer to a minion: state, sources free, hosts finished, and whether
+-- this host's spool is suspect.
+local function view(k, host)
+  return k.of.state, redis.call('SCARD', k.queue),
+         redis.call('HLEN', k.done), is_suspect(k, host)
+end
+
+local function answer_claim(k, host, token, source, pieces)
+  local answer = {'CLAIMED', token, source, view(k, host)}
+  if #pieces > 0 then
+    local digests = redis.call('HMGET', k.digests, unpack(pieces))
+    for i = 1, #pieces do
+      answer[#answer + 1] = pieces[i]
+      answer[#answer + 1] = digests[i] or ''
+    end
+  end
+  return answer
+end
+
+local function is_usable_now(k, puller, source, slots, now)
+  if source == puller or redis.call('SISMEMBER', k.queue, source) == 0 then return false end
+  if slots < math.huge and tonumber(redis.call('HGET', k.uploads, source) or 0) >= slots then return false end
+  local avoided = is_blame(k) and redis.call('HGET', k.blame, 'avoid ' .. puller .. ' ' .. source)
+  return not avoided or tonumber(string.match(avoided, '^%d+')) <= now
+end
+
+-- A source for `host`, and the pieces to pull from it; nothing if there is none. The origin first, as
+-- long as it has what nobody else has or pulls: its link is the one that every byte has to pass, so it
+-- carries nothing twice before everything has left once. Then, of a sample of the others, the one with
+-- the fewest uploads in use (a link that is shared by few is fast), more useful pieces making up for
+-- some, and of equals the one with the rarest piece, ties at random. Then more of them, or all. Then the
+-- origin for anything. `search`: the source that the host was told of, if any (first), and whether no
+-- source may be missed (is_thorough).
+local function find_source(k, host, most, slots, unwanted, search, now)
+  local wanted = most > 0 and wanted_of(k.of.announced, unwanted)
+  if most > 0 and not wanted then return nil end
+  local uploads = HUNGRY_UPLOADS + math.floor(k.of.left / PIECES_PER_UPLOAD)
+  local origin = is_usable_now(k, host, k.of.origin, math.min(slots, uploads), now) and k.of.origin
+  if origin and most > 0 and string.find(k.of.fresh, '[^%z]') then
+    local pieces = choose_fresh(k.of.fresh, redis.call('HGET', k.have, origin), wanted, most)
+    if #pieces > 0 then return origin, pieces end
+  end
+  local known = {}
+  local function look(hosts)
+    local names, bitmaps, uploads = usable(k, host, hosts, slots, now)
+    if most == 0 then return names[1], {} end
+    if #names == 0 then return nil end
+    local best, useful, rarity = best_source(known, counts_of(k, 'copies'), counts_of(k, 'coming'), bitmaps, uploads,
+                                             wanted, most)
+    if best then return names[best], choose(useful, rarity, most) end
+  end
+  local sample = redis.call('SRANDMEMBER', k.queue, SAMPLE)
+  for i = #sample, 1, -1 do
+    if sample[i] == k.of.origin or sample[i] == search.first then table.remove(sample, i) end
+  end
+  if search.first and redis.call('SISMEMBER', k.queue, search.first) == 1 then sample[#sample + 1] = search.first end
+  local source, pieces = look(sample)
+  if source then return source, pieces end
+  if #sample >= SAMPLE - 2 then
+    local all = search.is_thorough and redis.call('SMEMBERS', k.queue) or redis.call('SRANDMEMBER', k.queue, SAMPLE_MORE)
+    for first = 1, #all, CHUNK do
+      source, pieces = look({unpack(all, first, math.min(first + CHUNK - 1, #all))})
+      if source then return source, pieces end
+    end
+  end
+  if origin then return look({origin}) end
+end
+
+-- A host that has nothing yet serves nobody: it goes first, or a few hosts would keep all slots to
+-- themselves and the number of sources would grow by one a round rather than double.
+local function yields(k, have, now)
+  if waiting_count(k) == 0 or not string.find(have, '[^%z]') then return false end
+  local hungry = redis.call('ZCOUNT', k.hungry, now - HUNGRY_MS, '+inf')
+  return hungry > 0 and hungry >= redis.call('SCARD', k.queue)
+end
+
+-- Takes a source for `host`. With `most` of 0 it is for the manifest alone: any source will do.
+local function claim(k, host, token, most, have, unwanted, search, now)
+  local known = redis.call('HGET', k.claims, token)
+  if known then
+    local puller, source, list = string.match(known, '^(%S+) (%S+) ?(%S*)$')
+    if puller ~= host then return {'WAIT', view(k, host)} end
+    return answer_claim(k, host, token, source, pieces_of(list))
+  end
+  local source, pieces
+  local is_hungry = waiting_count(k) > 0 and not string.find(have, '[^%z]')
+  if not yields(k, have, now) then
+    source, pieces = find_source(k, host, most, is_hungry and HUNGRY_UPLOADS or math.huge, unwanted, search, now)
+  end
+  if not source then
+    if not string.find(have, '[^%z]') then redis.call('ZADD', k.hungry, now, host) end
+    -- For the manifest any source will do.
+    wait(k, host, most == 0 and string.rep('\0', #unwanted) or unwanted)
+    return {'WAIT', view(k, host)}
+  end
+  wait_no_more(k, host)
+  redis.call('HSET', k.claims, token, host .. ' ' .. source .. ' ' .. table.concat(pieces, ','))
+  redis.call('ZADD', k.leases, now + LEASE_MS, token)
+  add_to(k, 'coming', pieces, 1)
+  mark_fresh(k, pieces, false)
+  redis.call('HINCRBY', k.pulls, host, 1)
+  redis.call('SADD', k.running, host)
+  use_upload(k, source, 1, now)
+  return answer_claim(k, host, token, source, pieces)
+end

@@ -1,0 +1,268 @@
+
+-- What each host can serve, its upload slots, who waits for one, and the end of a claim.
+
+-- Bitmaps are looked at 32 pieces at a time.
+local FORMATS = {}   -- bytes of a bitmap -> how it is unpacked
+local BIT_OF = {}    -- 2^n -> n
+for n = 0, 30 do BIT_OF[2 ^ n] = n end
+BIT_OF[-2 ^ 31] = 31  -- As bit.band() has it.
+
+-- A bitmap as words; those past its end are missing.
+local function words_of(bitmap)
+  local format = FORMATS[#bitmap]
+  if not format then
+    format = '<' .. string.rep('I4', math.floor(#bitmap / 4)) .. string.rep('B', #bitmap % 4)
+    FORMATS[#bitmap] = format
+  end
+  local words = {struct.unpack(format, bitmap)}
+  local whole, rest = math.floor(#bitmap / 4), #bitmap % 4
+  if rest > 0 then
+    words[whole + 1] = words[whole + 1] + 256 * (rest > 1 and words[whole + 2] or 0)
+                       + 65536 * (rest > 2 and words[whole + 3] or 0)
+  end
+  for i = #words, whole + (rest > 0 and 2 or 1), -1 do words[i] = nil end
+  return words
+end
+
+-- Adds the pieces of a word, the first of which is `base`, to a list.
+local function append_pieces(list, base, word)
+  local n = #list
+  while word ~= 0 do
+    local lowest = bit.band(word, -word)
+    n = n + 1
+    list[n] = base + BIT_OF[lowest]
+    word = bit.bxor(word, lowest)
+  end
+end
+
+-- True if `have` holds a piece that `unwanted` does not.
+local function offers_something(have, unwanted)
+  local words, not_wanted = words_of(have), words_of(unwanted)
+  for i = 1, #words do
+    if bit.band(words[i], bit.bnot(not_wanted[i] or 0)) ~= 0 then return true end
+  end
+  return false
+end
+
+local function is_quarantined(k, host, now)
+  local till = redis.call('ZSCORE', k.quarantine, host)
+  return till and tonumber(till) > now
+end
+
+-- Puts the host into synchronize_queue, or takes it out, as it should be now. Returns the number of
+-- its free upload slots that others may use.
+local function offer(k, host, now)
+  local slots = tonumber(redis.call('HGET', k.slots, host) or 0)
+  local free = slots - tonumber(redis.call('HGET', k.uploads, host) or 0)
+  local have = free > 0 and redis.call('HGET', k.have, host)
+  if have and string.find(have, '[^%z]')
+     and not (is_blame(k) and (is_quarantined(k, host, now)
+                               or redis.call('HEXISTS', k.blame, 'verify ' .. host) == 1)) then
+    redis.call('SADD', k.queue, host)
+    return free, have
+  end
+  redis.call('SREM', k.queue, host)
+  return 0
+end
+
+local function wake(k, host)
+  local list = k.wake .. host
+  if redis.call('EXISTS', list) == 0 then redis.call('LPUSH', list, '1') end
+  redis.call('EXPIRE', list, WAKE_TTL_S)
+end
+
+-- Wakes a host that waits, and leaves word which source it is to try.
+local function call_to(k, host, source)
+  redis.call('HSET', k.woken, host, source)
+  wake(k, host)
+end
+
+-- A source has free slots: wakes as many of those who wait as can use them.
+local function wake_waiting(k, host, now)
+  if waiting_count(k) == 0 then return end
+  local free, have = offer(k, host, now)
+  if free == 0 then return end
+  local hungry = redis.call('ZRANGE', k.hungry, 0, free - 1)
+  local used = #hungry > 0 and tonumber(redis.call('HGET', k.uploads, host) or 0)
+  for _, one in ipairs(hungry) do
+    if used >= HUNGRY_UPLOADS then return end
+    redis.call('ZREM', k.hungry, one)
+    if wait_no_more(k, one) then
+      call_to(k, one, host)
+      free, used = free - 1, used + 1
+    end
+  end
+  if free == 0 then return end
+  local waiting = redis.call('HRANDFIELD', k.waiting, WAITERS_LOOKED_AT, 'WITHVALUES')
+  for i = 1, #waiting, 2 do
+    if waiting[i] ~= host and offers_something(have, waiting[i + 1]) then
+      wait_no_more(k, waiting[i])
+      call_to(k, waiting[i], host)
+      free = free - 1
+      if free == 0 then return end
+    end
+  end
+end
+
+local function offer_and_wake(k, host, now)
+  offer(k, host, now)
+  wake_waiting(k, host, now)
+end
+
+-- Packed counts, two bytes a piece, with what this call has changed of them.
+local function counts_of(k, name)
+  local counts = k[name .. '_now']
+  if not counts then
+    counts = {text = redis.call('GET', k[name]) or '', changed = {}}
+    k[name .. '_now'] = counts
+  end
+  return counts
+end
+
+local function count_of(counts, piece)
+  local changed = counts.changed[piece]
+  if changed then return changed end
+  local high, low = string.byte(counts.text, piece * 2 + 1, piece * 2 + 2)
+  return (high or 0) * 256 + (low or 0)
+end
+
+local function add_to(k, name, pieces, change)
+  if #pieces == 0 then return end
+  local counts = counts_of(k, name)
+  for i = 1, #pieces do
+    local count = math.max(0, math.min(count_of(counts, pieces[i]) + change, 65535))
+    redis.call('SETRANGE', k[name], pieces[i] * 2, string.char(math.floor(count / 256), count % 256))
+    counts.changed[pieces[i]] = count
+  end
+end
+
+local function pieces_of(list)
+  local pieces = {}
+  for piece in string.gmatch(list, '%d+') do pieces[#pieces + 1] = tonumber(piece) end
+  return pieces
+end
+
+-- Sets or clears pieces in sync:run fresh: those that only the origin has and nobody pulls.
+local function mark_fresh(k, pieces, is_fresh)
+  local fresh, changed = k.of.fresh, false
+  for i = 1, #pieces do
+    local at, mask = math.floor(pieces[i] / 8) + 1, bit.lshift(1, pieces[i] % 8)
+    local byte = string.byte(fresh, at) or 0
+    local new = is_fresh and bit.bor(byte, mask) or bit.band(byte, bit.bnot(mask))
+    if new ~= byte then
+      fresh = string.sub(fresh, 1, at - 1) .. string.char(new) .. string.sub(fresh, at + 1)
+      changed = true
+    end
+  end
+  if not changed then return end
+  k.of.fresh = fresh
+  redis.call('HSET', k.run, 'fresh', fresh)
+  if not is_fresh then k.of.left = redis.call('HINCRBY', k.run, 'left', 1) end
+end
+
+-- Writes what a host can serve, and counts the copies of every piece that changed. True if it had
+-- nothing before, or has nothing now.
+local function set_have(k, host, have)
+  local before = redis.call('HGET', k.have, host) or string.rep('\0', #have)
+  if before == have then return false end
+  redis.call('HSET', k.have, host, have)
+  local old, new, gained, lost = words_of(before), words_of(have), {}, {}
+  for i = 1, #new do
+    local was, is = old[i] or 0, new[i]
+    if was ~= is then
+      append_pieces(gained, 32 * (i - 1), bit.band(is, bit.bnot(was)))
+      append_pieces(lost, 32 * (i - 1), bit.band(was, bit.bnot(is)))
+    end
+  end
+  add_to(k, 'copies', gained, 1)
+  add_to(k, 'copies', lost, -1)
+  if host ~= k.of.origin then mark_fresh(k, gained, false) end
+  return not (string.find(before, '[^%z]') and string.find(have, '[^%z]'))
+end
+
+local function is_masters_spool(k, host)
+  return host == k.of.origin and k.of.origin_kind == 'master'
+end
+
+-- The word of a host about itself is the truth, but for the origin's spool, which the master fills.
+local function hold(k, host, have)
+  if is_masters_spool(k, host) or #have ~= math.ceil(k.of.pieces / 8) then return false end
+  return set_have(k, host, have)
+end
+
+-- Whether the host is to hash its spool anew.
+local function is_suspect(k, host)
+  if not is_blame(k) or redis.call('HEXISTS', k.blame, 'verify ' .. host) == 0 then return 0 end
+  return is_masters_spool(k, host) and 0 or 1
+end
+
+-- One upload slot of a source is taken (1) or given back (-1). Only the last one changes whether it is
+-- in synchronize_queue.
+local function use_upload(k, source, change, now)
+  local used = redis.call('HINCRBY', k.uploads, source, change)
+  if used <= 0 then redis.call('HDEL', k.uploads, source) end
+  local slots = tonumber(redis.call('HGET', k.slots, source) or 0)
+  if math.max(used, used - change) >= slots then offer(k, source, now) end
+end
+
+-- Ends a claim: its source has the slot back, and whoever calls this tells those who wait. Returns
+-- puller and source, or nothing if the token is unknown. What nobody got from the origin after all is
+-- fresh again.
+local function release(k, token, now)
+  local claim = redis.call('HGET', k.claims, token)
+  redis.call('ZREM', k.leases, token)
+  if not claim then return nil end
+  redis.call('HDEL', k.claims, token)
+  local puller, source, list = string.match(claim, '^(%S+) (%S+) ?(%S*)')
+  local pieces, fresh = pieces_of(list), {}
+  add_to(k, 'coming', pieces, -1)
+  for i = 1, #pieces do
+    if count_of(counts_of(k, 'coming'), pieces[i]) == 0 and count_of(counts_of(k, 'copies'), pieces[i]) <= 1 then
+      fresh[#fresh + 1] = pieces[i]
+    end
+  end
+  mark_fresh(k, fresh, true)
+  if redis.call('HINCRBY', k.pulls, puller, -1) <= 0 then
+    redis.call('HDEL', k.pulls, puller)
+    redis.call('SREM', k.running, puller)
+  end
+  use_upload(k, source, -1, now)
+  return puller, source
+end
+
+-- Ends every claim of a host.
+local function release_all(k, host, now)
+  if redis.call('HEXISTS', k.pulls, host) == 0 then return end
+  local claims = redis.call('HGETALL', k.claims)
+  for i = 1, #claims, 2 do
+    if string.match(claims[i + 1], '^(%S+)') == host then
+      local _, source = release(k, claims[i], now)
+      offer_and_wake(k, source, now)
+    end
+  end
+end
+
+-- What nobody else would clear up: lapsed claims, quarantines that are over, and members of
+-- synchronize_queue that somebody else took out or put in.
+local function reap(k, now)
+  if now - tonumber(k.of.reaped) < REAP_MS then return end
+  redis.call('HSET', k.run, 'reaped', now)
+  for _, token in ipairs(redis.call('ZRANGEBYSCORE', k.leases, '-inf', now, 'LIMIT', 0, REAPED_AT_ONCE)) do
+    local puller, source = release(k, token, now)
+    if puller then
+      note(k, 'event', 'lapsed', 'host', puller, 'source', source)
+      offer_and_wake(k, source, now)
+    end
+  end
+  for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.quarantine, '-inf', now)) do
+    redis.call('ZREM', k.quarantine, host)
+    offer_and_wake(k, host, now)
+  end
+  if now - tonumber(k.of.mended) >= MEND_MS then
+    redis.call('HSET', k.run, 'mended', now)
+    for _, host in ipairs(redis.call('SMEMBERS', k.queue)) do
+      if redis.call('HEXISTS', k.slots, host) == 0 then redis.call('SREM', k.queue, host) end
+    end
+    for _, host in ipairs(redis.call('HKEYS', k.slots)) do offer_and_wake(k, host, now) end
+  end
+end
