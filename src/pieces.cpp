@@ -19,18 +19,20 @@ std::uint64_t Cut::bytes_of(PieceNumber piece) const {
   return std::min(piece_bytes, stream_bytes - offset_of(piece));
 }
 
-// Figures of ./tests/simulate, as multiples of the bound. Pieces cost Redis a call each, and an
-// rsync each at the receiver; large ones take long to reach the last of many hosts.
+// Figures of ./tests/simulate, as multiples of the bound; they differ by 0.01 from run to run.
+// Pieces cost Redis a call and the receiver an rsync each; large ones take long to reach the last
+// of many hosts.
 std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts) {
-  // Below this the start of an rsync costs more than the bytes: 64 MB to 15 hosts in pieces of 1,
-  // 2, 4 and 8 MiB take 1.9, 1.75, 2.1 and 2.7 at 1 Gbit/s, and 1.24, 1.44, 1.7 and 2.3 at 20
-  // Mbit/s.
-  constexpr std::uint64_t kSmallest = std::uint64_t{1} << 20U;
-  // 1.747 GB in pieces of 4, 8 and 16 MiB: 15 hosts 1.12, 1.08 and 1.24, 195 hosts 1.14, 1.15
-  // and 1.25. Above these numbers of hosts there are so many calls that Redis would be what holds
-  // them up.
-  const std::uint64_t aimed_at = hosts <= 500 ? 256 : hosts <= 2000 ? 128 : 64;
-  return std::max(kSmallest, std::bit_ceil(stream_bytes / aimed_at));
+  // Where the start of an rsync costs more than the bytes: 48 MB to 15 hosts at 15 Mbit/s in pieces
+  // of 1/2, 1 and 2 MiB take 1.19, 1.35 and 1.80, and 64 MB at 1 Gbit/s 3.1, 2.7 and 2.6, of half a
+  // second. 64 MB to 195 hosts: 3.9, 3.1 and 3.3.
+  constexpr std::size_t kFewHosts = 50;
+  const std::uint64_t smallest = std::uint64_t{hosts <= kFewHosts ? 512U : 1024U} << 10U;
+  // 1.747 GB at 1 Gbit/s in pieces of 2, 4 and 8 MiB: 15 hosts 1.10, 1.07 and 1.10, 195 hosts 1.14,
+  // 1.10 and 1.17. Beyond, calls are so many that Redis holds the hosts up: 1,000 in pieces of 4, 8
+  // and 16 MiB 1.43, 1.38 and 1.47.
+  const std::uint64_t aimed_at = hosts <= 250 ? 512 : hosts <= 2000 ? 256 : 64;
+  return std::max(smallest, std::bit_ceil(stream_bytes / aimed_at));
 }
 
 PieceSet::PieceSet(PieceNumber pieces) : pieces_(pieces), bitmap_(bitmap_bytes(pieces), '\0') {}

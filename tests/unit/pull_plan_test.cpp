@@ -73,6 +73,16 @@ TEST(PullPlan, LeavesPiecesForItsOtherSlots) {
   }
 }
 
+TEST(PullPlan, OffersOneUploadMoreThanItPullsAndWithOneSlotOne) {
+  EXPECT_EQ(uploads_offered(1), 1U);
+  EXPECT_EQ(uploads_offered(2), 3U);
+  EXPECT_EQ(uploads_offered(5), 6U);
+}
+
+TEST(PullPlan, ASlotClaimsNoMoreOnceThereIsMuch) {
+  for_every_state([](const PullState& state) { ASSERT_LE(pieces_to_claim(state), 2U); });
+}
+
 TEST(PullPlan, HasSlotsForEveryPayload) {
   EXPECT_EQ(default_slots(1), 1U);
   for (const PieceNumber pieces : {2U, 3U, 100U, kMaxPieces}) EXPECT_GE(default_slots(pieces), 1U);
