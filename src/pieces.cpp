@@ -23,11 +23,11 @@ std::uint64_t Cut::bytes_of(PieceNumber piece) const {
 // Pieces cost Redis a call and the receiver an rsync each; large ones take long to reach the last
 // of many hosts.
 std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts) {
-  // Where the start of an rsync costs more than the bytes: 48 MB to 15 hosts at 15 Mbit/s in pieces
-  // of 1/2, 1 and 2 MiB take 1.19, 1.35 and 1.80, and 64 MB at 1 Gbit/s 3.1, 2.7 and 2.6, of half a
-  // second. 64 MB to 195 hosts: 3.9, 3.1 and 3.3.
+  // Small payloads: 48 MB to 15 hosts at 15 Mbit/s in pieces of 1/4, 1/2, 1 and 2 MiB take 1.11,
+  // 1.19, 1.35 and 1.80; at 1 Gbit/s, where the starts of rsync outweigh the bytes, 64 MB take 3.7,
+  // 3.1, 2.7 and 2.6, but of half a second. 64 MB to 195 hosts: 8.6, 3.9, 3.1 and 3.3.
   constexpr std::size_t kFewHosts = 50;
-  const std::uint64_t smallest = std::uint64_t{hosts <= kFewHosts ? 512U : 1024U} << 10U;
+  const std::uint64_t smallest = std::uint64_t{hosts <= kFewHosts ? 256U : 1024U} << 10U;
   // 1.747 GB at 1 Gbit/s in pieces of 2, 4 and 8 MiB: 15 hosts 1.10, 1.07 and 1.10, 195 hosts 1.14,
   // 1.10 and 1.17. Beyond, calls are so many that Redis holds the hosts up: 1,000 in pieces of 4, 8
   // and 16 MiB 1.43, 1.38 and 1.47.

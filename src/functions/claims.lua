@@ -149,6 +149,12 @@ local function is_usable_now(k, puller, source, slots, now)
   return not avoided or tonumber(string.match(avoided, '^%d+')) <= now
 end
 
+local function leave_out(list, one)
+  for i = #list, 1, -1 do
+    if list[i] == one then table.remove(list, i) end
+  end
+end
+
 -- A source for `host`, and the pieces to pull from it; nothing if there is none. The origin first, as
 -- long as it has what nobody else has or pulls: its link is the one that every byte has to pass, so it
 -- carries nothing twice before everything has left once. Then, of a sample of the others, the one with
@@ -175,14 +181,17 @@ local function find_source(k, host, most, slots, unwanted, search, now)
     if best then return names[best], choose(useful, rarity, most) end
   end
   local sample = redis.call('SRANDMEMBER', k.queue, SAMPLE)
-  for i = #sample, 1, -1 do
-    if sample[i] == k.of.origin or sample[i] == search.first then table.remove(sample, i) end
+  local are_all = #sample < SAMPLE
+  leave_out(sample, k.of.origin)
+  if search.first and redis.call('SISMEMBER', k.queue, search.first) == 1 then
+    leave_out(sample, search.first)
+    sample[#sample + 1] = search.first
   end
-  if search.first and redis.call('SISMEMBER', k.queue, search.first) == 1 then sample[#sample + 1] = search.first end
   local source, pieces = look(sample)
   if source then return source, pieces end
-  if #sample >= SAMPLE - 2 then
+  if not are_all then
     local all = search.is_thorough and redis.call('SMEMBERS', k.queue) or redis.call('SRANDMEMBER', k.queue, SAMPLE_MORE)
+    leave_out(all, k.of.origin)
     for first = 1, #all, CHUNK do
       source, pieces = look({unpack(all, first, math.min(first + CHUNK - 1, #all))})
       if source then return source, pieces end
