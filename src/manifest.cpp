@@ -88,6 +88,9 @@ std::optional<FileTime> decode_time(std::string_view text) {
   return FileTime{*seconds, *nanoseconds};
 }
 
+// chown() takes it for "leave it as it is".
+constexpr std::uint32_t kNobody = 0xffffffffU;
+
 std::optional<Entry> decode_entry(std::string_view& rest) {
   const auto kind_text = take(rest, ' ');
   const auto mode_text = take(rest, ' ');
@@ -106,6 +109,7 @@ std::optional<Entry> decode_entry(std::string_view& rest) {
   const auto uid = number<std::uint32_t>(*uid_text);
   const auto gid = number<std::uint32_t>(*gid_text);
   if (!kind || !mode || !mtime || !size || !uid || !gid) return std::nullopt;
+  if (*uid == kNobody || *gid == kNobody) return std::nullopt;
   Entry entry{*kind,
               *mode,
               *mtime,

@@ -28,8 +28,8 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
   // A tick that died between marking the end and telling Redis.
   if (owner.standing == Standing::ended) return end(Standing::ended, "complete");
   if (owner.standing == Standing::ended_short) return end(Standing::ended_short, "abandoned");
-  if (!watch.task) return end(Standing::ended_short, "cancelled");
   if (is_complete(run)) return end(Standing::ended, "complete");
+  if (!watch.task) return end(Standing::ended_short, "cancelled");
   if (may_end_short(run, terms)) {
     return end(Standing::ended_short, terms.quorum_percent ? "quorum" : "deadline");
   }

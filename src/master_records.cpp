@@ -17,6 +17,21 @@ constexpr std::size_t kStampsBytes = std::size_t{4} << 30U;
 
 double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
 
+struct ListedPayload {
+  Manifest manifest;
+  Digest digest;
+};
+
+// Nothing if the spool lacks its manifest, or has a damaged one.
+std::optional<ListedPayload> listed_in(const Spool& spool) {
+  const auto encoded = read_file(spool.manifest_path(), kManifestBytes);
+  if (!encoded) return std::nullopt;
+  auto decoded = Manifest::decode(*encoded);
+  auto* const manifest = std::get_if<Manifest>(&decoded);
+  if (manifest == nullptr) return std::nullopt;
+  return ListedPayload{std::move(*manifest), digest_of(*encoded)};
+}
+
 }  // namespace
 
 std::variant<Source, Refusal> MasterRecords::find(const std::string& task) const {
@@ -67,12 +82,9 @@ void MasterRecords::check_space(const Spool& spool, const RunInfo& run, const Ow
 
 bool MasterRecords::lacks_pieces(const Owner& owner) const {
   const auto spool = spool_of(owner.run);
-  const auto encoded = spool ? read_file(spool->manifest_path(), kManifestBytes) : std::nullopt;
-  if (!encoded) return true;
-  const auto decoded = Manifest::decode(*encoded);
-  const auto* const manifest = std::get_if<Manifest>(&decoded);
-  return manifest == nullptr ||
-         !spool->pieces_found({manifest->bytes(), owner.piece_bytes}).is_complete();
+  const auto payload = spool ? listed_in(*spool) : std::nullopt;
+  return !payload ||
+         !spool->pieces_found({payload->manifest.bytes(), owner.piece_bytes}).is_complete();
 }
 
 std::optional<Owner> MasterRecords::own_run(const Watch& watch) const {
@@ -90,19 +102,16 @@ std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginT
   if (!spool || owner.piece_bytes == 0 || !std::holds_alternative<TaskPath>(task)) {
     return std::nullopt;
   }
-  const auto encoded = read_file(spool->manifest_path(), kManifestBytes);
-  if (!encoded) return std::nullopt;
-  const auto decoded = Manifest::decode(*encoded);
-  const auto* const manifest = std::get_if<Manifest>(&decoded);
-  if (manifest == nullptr) return std::nullopt;
+  const auto payload = listed_in(*spool);
+  if (!payload) return std::nullopt;
   return RunInfo{.id = owner.run,
                  .state = RunState::staging,
                  .path = owner.task,
                  .name = std::get<TaskPath>(task).name(),
                  .fingerprint = spool->fingerprint(),
-                 .cut = {manifest->bytes(), owner.piece_bytes},
-                 .manifest = digest_of(*encoded),
-                 .density = manifest->has_sparse_files() ? Density::sparse : Density::dense,
+                 .cut = {payload->manifest.bytes(), owner.piece_bytes},
+                 .manifest = payload->digest,
+                 .density = payload->manifest.has_sparse_files() ? Density::sparse : Density::dense,
                  .origin = terms.origin,
                  .origin_kind = terms.kind,
                  .master = state_.master_id()};

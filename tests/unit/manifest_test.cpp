@@ -31,7 +31,7 @@ Manifest rich_manifest() {
   auto sparse = entry(EntryKind::file, "big", std::uint64_t{1} << 40U);
   sparse.density = Density::sparse;
   sparse.mode = 07777;
-  sparse.uid = std::numeric_limits<std::uint32_t>::max();
+  sparse.uid = std::numeric_limits<std::uint32_t>::max() - 1;
   sparse.gid = 1000;
   auto old = entry(EntryKind::file, "a \n\t-odd \xff name", 0);
   old.mtime = {std::numeric_limits<std::int64_t>::min(), 999'999'999};
@@ -133,6 +133,8 @@ TEST(Manifest, RefusesWhatEncodeNeverWrites) {
                                   "f 0644 9223372036854775808.000000000 0 0 0 d",
                                   "f 0644 1.000000000 00 0 0 d",
                                   "f 0644 1.000000000 -1 0 0 d",
+                                  "f 0644 1.000000000 4294967295 0 0 d",
+                                  "f 0644 1.000000000 0 4294967295 0 d",
                                   "f 0644 1.000000000 +1 0 0 d",
                                   "f 0644 1.000000000 0x1 0 0 d",
                                   "f 0644 1.000000000 1e3 0 0 d",

@@ -97,6 +97,15 @@ TEST(MasterPlan, CancelsWhenTheTaskIsGone) {
   EXPECT_TRUE(end.owner);
 }
 
+TEST(MasterPlan, ATaskThatIsDeletedOnceAllHaveFinishedIsComplete) {
+  auto run = standing();
+  run.state = RunState::staged;
+  run.finished = run.expected;
+  const auto next = decide({}, run, spool());
+  ASSERT_EQ(in_a_word(next), "complete");
+  EXPECT_EQ(std::get<EndRun>(next).standing, Standing::ended);
+}
+
 TEST(MasterPlan, LeavesTheRunOfAnotherMasterAlone) {
   auto run = standing();
   run.master = MasterId::random();
