@@ -93,7 +93,7 @@ TEST(Manifest, AcceptsEdges) {
            folder("") + folder("a") + line("a.b") + line("a/b"),
            folder("") + link("l", std::string(4095, 't')), folder("") + link("l", "/"),
            folder("") + link("l", "../../x"), line("", "f 0000 0.000000000 0 0 0 s"),
-           line("", "f 7777 -9223372036854775808.999999999 4611686018427387904 4294967295 0 d"),
+           line("", "f 7777 -9223372036854775808.999999999 4611686018427387904 4294967294 0 d"),
            folder("") + line("\x7f") + line("\x80"),  // By bytes, not by signed characters.
        }) {
     EXPECT_TRUE(is_accepted(kHeader + body)) << body;
@@ -133,7 +133,7 @@ TEST(Manifest, RefusesWhatEncodeNeverWrites) {
                                   "f 0644 9223372036854775808.000000000 0 0 0 d",
                                   "f 0644 1.000000000 00 0 0 d",
                                   "f 0644 1.000000000 -1 0 0 d",
-                                  "f 0644 1.000000000 4294967295 0 0 d",
+                                  "f 0644 1.000000000 0 0 4294967295 d",
                                   "f 0644 1.000000000 0 4294967295 0 d",
                                   "f 0644 1.000000000 +1 0 0 d",
                                   "f 0644 1.000000000 0x1 0 0 d",
