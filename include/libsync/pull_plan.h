@@ -23,7 +23,7 @@ struct PullState {
 };
 
 /// The most pieces that the next claim should name; 0: no claim now. One at first, so that a
-/// host can serve soon; more once it has half of them.
+/// host can serve soon; more once it has some.
 [[nodiscard]] PieceNumber pieces_to_claim(const PullState& state);
 
 /// Slots when the configuration names none.
