@@ -116,7 +116,7 @@ template <void (RunInTheMiddle::*step)()>
 void measure(benchmark::State& state) {
   RunInTheMiddle run;
   const double before = run.cpu_microseconds();
-  for (auto _ : state) (run.*step)();
+  for ([[maybe_unused]] const auto _ : state) (run.*step)();
   state.counters["redis_cpu_us"] =
       benchmark::Counter(run.cpu_microseconds() - before, benchmark::Counter::kAvgIterations);
 }
@@ -145,14 +145,14 @@ Manifest large_manifest() {
 
 void ManifestEncode(benchmark::State& state) {
   const auto manifest = large_manifest();
-  for (auto _ : state) benchmark::DoNotOptimize(manifest.encode());
+  for ([[maybe_unused]] const auto _ : state) benchmark::DoNotOptimize(manifest.encode());
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kEntries));
 }
 BENCHMARK(ManifestEncode)->Unit(benchmark::kMillisecond);
 
 void ManifestDecode(benchmark::State& state) {
   const auto bytes = large_manifest().encode();
-  for (auto _ : state) {
+  for ([[maybe_unused]] const auto _ : state) {
     auto decoded = Manifest::decode(bytes);
     if (!std::holds_alternative<Manifest>(decoded)) state.SkipWithError("not decoded");
     benchmark::DoNotOptimize(decoded);
@@ -167,7 +167,7 @@ void PieceSplice(benchmark::State& state) {
   write_file(folder.path() / "piece", random_bytes(kPieceBytes, 1));
   const auto from = open_file(folder.path() / "piece", O_RDONLY);
   const auto to = open_file(folder.path() / "tree", O_RDWR | O_CREAT, 0600);
-  for (auto _ : state) {
+  for ([[maybe_unused]] const auto _ : state) {
     if (!copy_range(from, 0, to, kPieceBytes, kPieceBytes)) state.SkipWithError("not copied");
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kPieceBytes));
@@ -176,7 +176,7 @@ BENCHMARK(PieceSplice)->Unit(benchmark::kMillisecond);
 
 void Sha256OfAPiece(benchmark::State& state) {
   const auto bytes = random_bytes(kPieceBytes, 1);
-  for (auto _ : state) benchmark::DoNotOptimize(digest_of(bytes));
+  for ([[maybe_unused]] const auto _ : state) benchmark::DoNotOptimize(digest_of(bytes));
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kPieceBytes));
 }
 BENCHMARK(Sha256OfAPiece)->Unit(benchmark::kMillisecond);
