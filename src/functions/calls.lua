@@ -1,6 +1,12 @@
 
 -- The functions that are called, one by one. How arguments and answers look: libsync.lua.
 
+-- Everything of a run but sync:run and `lookup`.
+local function clear(k)
+  redis.call('DEL', k.queue, k.running, k.finished)
+  for _, name in ipairs(OF_A_RUN) do redis.call('DEL', k[name]) end
+end
+
 -- Begins a run. Args: run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest digest,
 -- sparse (0/1), origin, origin kind (master: its spool is filled by the master; minion: by a push), the
 -- master's id, origin's slots, restore (1: write `task` too, after Redis lost its data), expected count (0: those
@@ -17,11 +23,7 @@ local function begin(_, a)
     if a[13] == 'master' then redis.call('HSET', k.slots, origin, slots) end
     return {'SAME'}
   end
-  for _, name in ipairs({'queue', 'running', 'finished', 'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads',
-                         'pulls', 'claims', 'leases', 'waiting', 'woken', 'expected', 'done', 'progress',
-                         'blame', 'quarantine', 'errors'}) do
-    redis.call('DEL', k[name])
-  end
+  clear(k)
   local expected = tonumber(a[17])
   local hosts = {}
   for i = 18, #a do hosts[#hosts + 1] = a[i] end
@@ -49,17 +51,17 @@ end
 local function stage(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
-  local bytes, pieces = {string.byte(k.of.announced, 1, -1)}, {}
+  local pieces, fresh = {}, {}
   local copies = counts_of(k, 'copies')
   for i = 5, #a, 2 do
-    redis.call('HSET', k.digests, a[i], a[i + 1])
-    if count_of(copies, tonumber(a[i])) == 0 then pieces[#pieces + 1] = tonumber(a[i]) end
-    local at = math.floor(a[i] / 8) + 1
-    bytes[at] = bit.bor(bytes[at], bit.lshift(1, a[i] % 8))
+    local piece = tonumber(a[i])
+    redis.call('HSET', k.digests, piece, a[i + 1])
+    pieces[#pieces + 1] = piece
+    if count_of(copies, piece) == 0 then fresh[#fresh + 1] = piece end
   end
-  local announced = string.char(unpack(bytes))
+  local announced = with_pieces(k.of.announced, pieces, true)
   redis.call('HSET', k.run, 'announced', announced)
-  mark_fresh(k, pieces, true)
+  mark_fresh(k, fresh, true)
   if a[4] == '1' then redis.call('HSET', k.run, 'state', 'staged', 'staged', now) end
   if k.of.origin_kind == 'master' then
     set_have(k, k.of.origin, announced)
@@ -251,11 +253,8 @@ local function end_function(_, a)
   if a[6] == '1' and redis.call('GET', k.task) == run[1] then redis.call('DEL', k.task) end
   note(k, 'event', 'ended', 'run', a[3], 'outcome', a[4])
   for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')) do wake(k, host) end
-  for _, name in ipairs({'run', 'lookup', 'queue', 'running', 'finished', 'digests', 'have', 'copies', 'coming', 'hungry',
-                         'slots', 'uploads', 'pulls', 'claims', 'leases', 'waiting', 'woken', 'expected',
-                         'done', 'progress', 'blame', 'quarantine', 'errors'}) do
-    redis.call('DEL', k[name])
-  end
+  clear(k)
+  redis.call('DEL', k.run, k.lookup)
   return answer
 end
 

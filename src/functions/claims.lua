@@ -92,11 +92,11 @@ local function best_source(known, copies, coming, bitmaps, uploads, wanted, most
   end
 end
 
--- Up to `most` of the useful pieces, rarest first, ties at random.
+-- Up to `most` of the useful pieces, rarest first, ties at random. Without `rarity` all are as rare.
 local function choose(useful, rarity, most)
   if #useful > most then
     local key = {}
-    for i = 1, #useful do key[useful[i]] = rarity[useful[i]] + math.random() end
+    for i = 1, #useful do key[useful[i]] = (rarity and rarity[useful[i]] or 0) + math.random() end
     table.sort(useful, function(a, b) return key[a] < key[b] end)
     for i = #useful, most + 1, -1 do useful[i] = nil end
     table.sort(useful)
@@ -104,23 +104,11 @@ local function choose(useful, rarity, most)
   return useful
 end
 
--- Up to `most` of the pieces that only the origin has and nobody pulls, from a random place on.
+-- Up to `most` of the wanted pieces that only the origin has and nobody pulls.
 local function choose_fresh(fresh, have, wanted, most)
-  local words, had, pieces, n = words_of(fresh), words_of(have), {}, #wanted
-  local first = math.random(n)
-  for i = 0, n - 1 do
-    local at = (first + i - 1) % n + 1
-    local word = bit.band(words[at] or 0, had[at] or 0, wanted[at])
-    if word ~= 0 then append_pieces(pieces, 32 * (at - 1), word) end
-    if #pieces >= most then break end
-  end
-  for i = 1, math.min(most, #pieces) do
-    local j = math.random(i, #pieces)
-    pieces[i], pieces[j] = pieces[j], pieces[i]
-  end
-  for i = #pieces, most + 1, -1 do pieces[i] = nil end
-  table.sort(pieces)
-  return pieces
+  local words = words_of(fresh)
+  for i = 1, #wanted do words[i] = bit.band(words[i] or 0, wanted[i]) end
+  return choose(pieces_in(have, words, most), nil, most)
 end
 
 -- How the run stands, for every answer to a minion: state, sources free, hosts finished, and whether
@@ -142,13 +130,6 @@ local function answer_claim(k, host, token, source, pieces)
   return answer
 end
 
-local function is_usable_now(k, puller, source, slots, now)
-  if source == puller or redis.call('SISMEMBER', k.queue, source) == 0 then return false end
-  if slots < math.huge and tonumber(redis.call('HGET', k.uploads, source) or 0) >= slots then return false end
-  local avoided = is_blame(k) and redis.call('HGET', k.blame, 'avoid ' .. puller .. ' ' .. source)
-  return not avoided or tonumber(string.match(avoided, '^%d+')) <= now
-end
-
 local function leave_out(list, one)
   for i = #list, 1, -1 do
     if list[i] == one then table.remove(list, i) end
@@ -165,10 +146,14 @@ end
 local function find_source(k, host, most, slots, unwanted, search, now)
   local wanted = most > 0 and wanted_of(k.of.announced, unwanted)
   if most > 0 and not wanted then return nil end
-  local uploads = HUNGRY_UPLOADS + math.floor(k.of.left / PIECES_PER_UPLOAD)
-  local origin = is_usable_now(k, host, k.of.origin, math.min(slots, uploads), now) and k.of.origin
-  if origin and most > 0 and string.find(k.of.fresh, '[^%z]') then
-    local pieces = choose_fresh(k.of.fresh, redis.call('HGET', k.have, origin), wanted, most)
+  local origin, origins
+  if redis.call('SISMEMBER', k.queue, k.of.origin) == 1 then
+    local limit = math.min(slots, HUNGRY_UPLOADS + math.floor(k.of.left / PIECES_PER_UPLOAD))
+    local names, bitmaps = usable(k, host, {k.of.origin}, limit, now)
+    origin, origins = names[1], bitmaps[1]
+  end
+  if origin and most > 0 and has_any(k.of.fresh) then
+    local pieces = choose_fresh(k.of.fresh, origins, wanted, most)
     if #pieces > 0 then return origin, pieces end
   end
   local known = {}
@@ -203,7 +188,7 @@ end
 -- A host that has nothing yet serves nobody: it goes first, or a few hosts would keep all slots to
 -- themselves and the number of sources would grow by one a round rather than double.
 local function yields(k, have, now)
-  if waiting_count(k) == 0 or not string.find(have, '[^%z]') then return false end
+  if waiting_count(k) == 0 or not has_any(have) then return false end
   local hungry = redis.call('ZCOUNT', k.hungry, now - HUNGRY_MS, '+inf')
   return hungry > 0 and hungry >= redis.call('SCARD', k.queue)
 end
@@ -217,12 +202,12 @@ local function claim(k, host, token, most, have, unwanted, search, now)
     return answer_claim(k, host, token, source, pieces_of(list))
   end
   local source, pieces
-  local is_hungry = waiting_count(k) > 0 and not string.find(have, '[^%z]')
+  local is_hungry = waiting_count(k) > 0 and not has_any(have)
   if not yields(k, have, now) then
     source, pieces = find_source(k, host, most, is_hungry and HUNGRY_UPLOADS or math.huge, unwanted, search, now)
   end
   if not source then
-    if not string.find(have, '[^%z]') then redis.call('ZADD', k.hungry, now, host) end
+    if not has_any(have) then redis.call('ZADD', k.hungry, now, host) end
     -- For the manifest any source will do.
     wait(k, host, most == 0 and string.rep('\0', #unwanted) or unwanted)
     return {'WAIT', view(k, host)}

@@ -91,6 +91,10 @@ local TRUSTED_MS = 60000       -- a spool that was hashed anew is not suspected 
 local EVENTS_KEPT = 10000
 local ERROR_BYTES = 500
 
+-- Of sync:*, what a run leaves nothing of but its last line; sync:run itself goes last.
+local OF_A_RUN = {'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls', 'claims', 'leases',
+                  'waiting', 'woken', 'expected', 'done', 'progress', 'blame', 'quarantine', 'errors'}
+
 local KEYS_OF = {}  -- prefix -> table of key names
 
 local function keys_of(prefix)
@@ -99,10 +103,8 @@ local function keys_of(prefix)
     k = {task = prefix .. 'task', lookup = prefix .. 'lookup',
          queue = prefix .. 'synchronize_queue', running = prefix .. 'running_queue',
          finished = prefix .. 'finished_queue', wake = prefix .. 'sync:wake:'}
-    for _, name in ipairs({'run', 'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls', 'claims',
-                           'leases', 'waiting', 'woken', 'expected', 'done', 'progress', 'blame',
-                           'quarantine', 'errors', 'minions', 'events', 'last'}) do
-      k[name] = prefix .. 'sync:' .. name
+    for _, names in ipairs({OF_A_RUN, {'run', 'minions', 'events', 'last'}}) do
+      for _, name in ipairs(names) do k[name] = prefix .. 'sync:' .. name end
     end
     KEYS_OF[prefix] = k
   end

@@ -44,6 +44,21 @@ local function offers_something(have, unwanted)
   return false
 end
 
+local function has_any(bitmap)
+  return string.find(bitmap, '[^%z]') ~= nil
+end
+
+-- A bitmap with those pieces set, or cleared.
+local function with_pieces(bitmap, pieces, is_set)
+  for i = 1, #pieces do
+    local at, mask = math.floor(pieces[i] / 8) + 1, bit.lshift(1, pieces[i] % 8)
+    local byte = string.byte(bitmap, at) or 0
+    local new = is_set and bit.bor(byte, mask) or bit.band(byte, bit.bnot(mask))
+    if new ~= byte then bitmap = string.sub(bitmap, 1, at - 1) .. string.char(new) .. string.sub(bitmap, at + 1) end
+  end
+  return bitmap
+end
+
 local function is_quarantined(k, host, now)
   local till = redis.call('ZSCORE', k.quarantine, host)
   return till and tonumber(till) > now
@@ -55,7 +70,7 @@ local function offer(k, host, now)
   local slots = tonumber(redis.call('HGET', k.slots, host) or 0)
   local free = slots - tonumber(redis.call('HGET', k.uploads, host) or 0)
   local have = free > 0 and redis.call('HGET', k.have, host)
-  if have and string.find(have, '[^%z]')
+  if have and has_any(have)
      and not (is_blame(k) and (is_quarantined(k, host, now)
                                or redis.call('HEXISTS', k.blame, 'verify ' .. host) == 1)) then
     redis.call('SADD', k.queue, host)
@@ -78,10 +93,8 @@ local function call_to(k, host, source)
 end
 
 -- A source has free slots: wakes as many of those who wait as can use them.
-local function wake_waiting(k, host, now)
-  if waiting_count(k) == 0 then return end
-  local free, have = offer(k, host, now)
-  if free == 0 then return end
+local function wake_for(k, host, free, have)
+  if free == 0 or waiting_count(k) == 0 then return end
   local hungry = redis.call('ZRANGE', k.hungry, 0, free - 1)
   local used = #hungry > 0 and tonumber(redis.call('HGET', k.uploads, host) or 0)
   for _, one in ipairs(hungry) do
@@ -105,8 +118,13 @@ local function wake_waiting(k, host, now)
 end
 
 local function offer_and_wake(k, host, now)
-  offer(k, host, now)
-  wake_waiting(k, host, now)
+  local free, have = offer(k, host, now)
+  wake_for(k, host, free, have)
+end
+
+-- The same where the host is in synchronize_queue, or is not, as it should be.
+local function wake_waiting(k, host, now)
+  if waiting_count(k) > 0 then offer_and_wake(k, host, now) end
 end
 
 -- Packed counts, two bytes a piece, with what this call has changed of them.
@@ -144,17 +162,8 @@ end
 
 -- Sets or clears pieces in sync:run fresh: those that only the origin has and nobody pulls.
 local function mark_fresh(k, pieces, is_fresh)
-  local fresh, changed = k.of.fresh, false
-  for i = 1, #pieces do
-    local at, mask = math.floor(pieces[i] / 8) + 1, bit.lshift(1, pieces[i] % 8)
-    local byte = string.byte(fresh, at) or 0
-    local new = is_fresh and bit.bor(byte, mask) or bit.band(byte, bit.bnot(mask))
-    if new ~= byte then
-      fresh = string.sub(fresh, 1, at - 1) .. string.char(new) .. string.sub(fresh, at + 1)
-      changed = true
-    end
-  end
-  if not changed then return end
+  local fresh = with_pieces(k.of.fresh, pieces, is_fresh)
+  if fresh == k.of.fresh then return end
   k.of.fresh = fresh
   redis.call('HSET', k.run, 'fresh', fresh)
   if not is_fresh then k.of.left = redis.call('HINCRBY', k.run, 'left', 1) end
@@ -177,7 +186,7 @@ local function set_have(k, host, have)
   add_to(k, 'copies', gained, 1)
   add_to(k, 'copies', lost, -1)
   if host ~= k.of.origin then mark_fresh(k, gained, false) end
-  return not (string.find(before, '[^%z]') and string.find(have, '[^%z]'))
+  return not (has_any(before) and has_any(have))
 end
 
 local function is_masters_spool(k, host)
