@@ -116,24 +116,14 @@ class Network:
         return host
 
     def _shape(self, prefix, device, queue_bytes):
+        def add(kind, settings):
+            run(*prefix, "tc", kind, "add", "dev", device, *settings.split())
+
         link = self.link
-        run(
-            *prefix,
-            "tc",
+        add(
             "qdisc",
-            "add",
-            "dev",
-            device,
-            "root",
-            "handle",
-            "1:",
-            "tbf",
-            "rate",
-            f"{int(link.megabit * 1e6)}bit",
-            "burst",
-            str(link.burst_bytes),
-            "limit",
-            str(queue_bytes),
+            f"root handle 1: tbf rate {int(link.megabit * 1e6)}bit burst {link.burst_bytes} "
+            f"limit {queue_bytes}",
         )
         if not link.small_first:
             return
@@ -141,82 +131,18 @@ class Network:
         # Debian's default, lets flows that send little go first. Not of UDP: there the packets of
         # one flow would overtake each other, and udpcast takes that for loss. The htb under the
         # bucket shapes nothing: it is the only scheduler with priorities that this kernel has.
-        run(
-            *prefix,
-            "tc",
-            "qdisc",
-            "add",
-            "dev",
-            device,
-            "parent",
-            "1:1",
-            "handle",
-            "2:",
-            "htb",
-            "default",
-            "20",
-        )
+        add("qdisc", "parent 1:1 handle 2: htb default 20")
         for minor, priority in ((10, 0), (20, 1)):
-            run(
-                *prefix,
-                "tc",
+            add(
                 "class",
-                "add",
-                "dev",
-                device,
-                "parent",
-                "2:",
-                "classid",
-                f"2:{minor}",
-                "htb",
-                "rate",
-                "10gbit",
-                "burst",
-                "1mb",
-                "prio",
-                str(priority),
+                f"parent 2: classid 2:{minor} htb rate 10gbit burst 1mb prio {priority}",
             )
-            run(
-                *prefix,
-                "tc",
-                "qdisc",
-                "add",
-                "dev",
-                device,
-                "parent",
-                f"2:{minor}",
-                "bfifo",
-                "limit",
-                str(queue_bytes),
-            )
+            add("qdisc", f"parent 2:{minor} bfifo limit {queue_bytes}")
         # Protocol TCP, and a total length below 128.
-        run(
-            *prefix,
-            "tc",
+        add(
             "filter",
-            "add",
-            "dev",
-            device,
-            "parent",
-            "2:",
-            "protocol",
-            "ip",
-            "prio",
-            "1",
-            "u32",
-            "match",
-            "ip",
-            "protocol",
-            "6",
-            "0xff",
-            "match",
-            "u16",
-            "0x0000",
-            "0xff80",
-            "at",
-            "2",
-            "flowid",
-            "2:10",
+            "parent 2: protocol ip prio 1 u32 match ip protocol 6 0xff "
+            "match u16 0x0000 0xff80 at 2 flowid 2:10",
         )
 
 
