@@ -4,7 +4,7 @@
 //
 // Pure functions of what the host has and does. The minion and the simulation call the same ones,
 // so the simulation speaks for the product. Which pieces, and from whom, is decided by the
-// functions in Redis (functions/libsync.lua); this is only about how many claims, and how many
+// functions in Redis (functions/claims.lua); this is only about how many claims, and how many
 // pieces a claim. The constants, and the figures that chose them, are in pull_plan.cpp.
 
 #include <cstddef>

@@ -17,9 +17,9 @@ constexpr double kFileTimesAtMost = 60;
 // How often the links are looked over, in events: a look costs as much as some thousand of them.
 constexpr std::size_t kLookOverEvery = 20'000;
 // What settling leaves behind (FluidNetwork), and what a link may carry too much because of it.
+constexpr double kOverloadAtMost = 1.02;
 // Of F/B, in which the fullness of the links is shown.
 constexpr double kParts = 20;
-constexpr double kOverloadAtMost = 1.02;
 
 Address address_of(HostNumber number) {
   return *Address::parse(

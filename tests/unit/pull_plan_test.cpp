@@ -79,7 +79,7 @@ TEST(PullPlan, OffersOneUploadMoreThanItPullsAndWithOneSlotOne) {
   EXPECT_EQ(uploads_offered(5), 6U);
 }
 
-TEST(PullPlan, ASlotClaimsNoMoreOnceThereIsMuch) {
+TEST(PullPlan, AClaimIsOfTwoPiecesAtTheMost) {
   for_every_state([](const PullState& state) { ASSERT_LE(pieces_to_claim(state), 2U); });
 }
 
