@@ -87,7 +87,7 @@ std::optional<DownloadEnd> Download::step() {
     transfer_.end_all();
     return RunGone{};
   }
-  coordinator_.listen(options_.self, kLookEvery);
+  coordinator_.listen(options_.self, patience_);
   return std::nullopt;
 }
 
@@ -266,8 +266,9 @@ void Download::take(const ClaimOutcome& outcome) {
     start_pull(claimed->claim);
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     take(wait->view);
+    patience_ = wait->patience;
     // A wake-up, or the end of listening, comes before this.
-    claim_again_ = clock_.now() + 2 * kLookEvery;
+    claim_again_ = clock_.now() + 2 * patience_;
   } else if (const auto* const unusable = std::get_if<Unusable>(&outcome)) {
     const auto detail = fmt::format(
         "the source '{}' is no address within --peers: correct --peers, "

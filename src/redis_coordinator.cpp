@@ -14,6 +14,8 @@ namespace libsync {
 namespace {
 
 constexpr std::string_view kLibrary = "libsync1";
+// 300,000 hosts that wait would be told it (ASKS_A_SECOND in functions/libsync.lua).
+constexpr std::chrono::seconds kLongestPatience{600};
 
 std::string word_of(PullEnd end) {
   switch (end) {
@@ -241,7 +243,14 @@ ClaimOutcome RedisCoordinator::read_claim(const RedisValue& answer) const {
   AnswerReader reader(answer);
   const auto& word = reader.text();
   if (word == "STALE") return Stale{};
-  if (word == "WAIT" || word == "VIEW") return Wait{reader.view()};
+  if (word == "VIEW") return Wait{reader.view()};
+  if (word == "WAIT") {
+    const auto view = reader.view();
+    const std::chrono::seconds patience(reader.number<unsigned>());
+    // With 0 Redis would never end a listening by itself.
+    if (patience.count() == 0 || patience > kLongestPatience) throw_not_understood("a patience");
+    return Wait{view, patience};
+  }
   if (word != "CLAIMED") throw_not_understood(escaped(word));
   const auto token = Token::parse(reader.text());
   if (!token) throw_not_understood("a token");

@@ -189,9 +189,11 @@ struct Claimed {
   View view;
 };
 
-/// No source has a free slot and something that the host lacks. It will be woken.
+/// No source has a free slot and something that the host lacks. It will be woken, or asks again
+/// after `patience` in case the wake-up was lost; the longer, the more hosts wait.
 struct Wait {
   View view;
+  std::chrono::seconds patience{1};
 };
 
 /// A claim on a source that is no address inside `--peers`. Complete it as refused.

@@ -132,6 +132,7 @@ class Download {
   Instant renewal_due_;
   Instant digests_due_;  // Of what may be here already.
   Duration digests_pause_{20};
+  std::chrono::seconds patience_{1};  // With which it listens, as the last answer had it.
   Instant doubt_due_;  // Not before.
   Instant check_due_;  // Of the run, before publishing and finishing.
 

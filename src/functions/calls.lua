@@ -126,7 +126,7 @@ end
 
 -- Args: run, host, token, most pieces (0: the manifest alone), bitmap of what it can serve, bitmap of
 -- what it does not want.
--- CLAIMED token source state sources finished suspect piece digest … · WAIT state sources finished suspect
+-- CLAIMED token source state sources finished suspect piece digest … · WAIT state sources finished suspect patience-in-s
 local function claim_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
@@ -134,7 +134,8 @@ local function claim_function(_, a)
   if hold(k, a[4], a[7]) then offer(k, a[4], now) end
   local woken_by = redis.call('HGET', k.woken, a[4])
   if woken_by then redis.call('HDEL', k.woken, a[4]) end
-  return claim(k, a[4], a[5], tonumber(a[6]), a[7], a[8], {first = woken_by, is_thorough = not woken_by}, now)
+  local search = {told = woken_by, more = woken_by and SAMPLE_MORE or SAMPLE_MOST}
+  return claim(k, a[4], a[5], tonumber(a[6]), a[7], a[8], 'first', search, now)
 end
 
 -- A claim is over. Args: run, host, token, outcome (good, busy, unreachable, refused, missing, corrupt, local),
@@ -163,7 +164,7 @@ local function complete(_, a)
   if a[10] == '' then
     answer = {'VIEW', view(k, host)}
   else
-    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], {}, now)
+    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', {more = SAMPLE_MORE}, now)
   end
   -- Only now, so that nobody is woken for a slot that this host has just taken again.
   if source then wake_waiting(k, source, now) end

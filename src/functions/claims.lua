@@ -111,6 +111,15 @@ local function choose_fresh(fresh, have, wanted, most)
   return choose(pieces_in(have, words, most), nil, most)
 end
 
+-- Up to `most` of the wanted pieces of a host that nobody pulls now.
+local function choose_idle(k, have, wanted, most)
+  local idle, coming = {}, counts_of(k, 'coming')
+  for _, piece in ipairs(pieces_in(have, wanted, math.huge)) do
+    if count_of(coming, piece) == 0 then idle[#idle + 1] = piece end
+  end
+  return choose(idle, nil, most)
+end
+
 -- How the run stands, for every answer to a minion: state, sources free, hosts finished, and whether
 -- this host's spool is suspect.
 local function view(k, host)
@@ -140,9 +149,10 @@ end
 -- long as it has what nobody else has or pulls: its link is the one that every byte has to pass, so it
 -- carries nothing twice before everything has left once. Then, of a sample of the others, the one with
 -- the fewest uploads in use (a link that is shared by few is fast), more useful pieces making up for
--- some, and of equals the one with the rarest piece, ties at random. Then more of them, or all. Then the
--- origin for anything. `search`: the source that the host was told of, if any (first), and whether no
--- source may be missed (is_thorough).
+-- some, and of equals the one with the rarest piece, ties at random. Then many more of them. Then the
+-- origin for anything; while it still stages, not for what is on the way to somebody: it will have better
+-- to carry. `search`: the source that the host was told of, if any (told), and how many to look at where a
+-- small sample has nothing (more).
 local function find_source(k, host, most, slots, unwanted, search, now)
   local wanted = most > 0 and wanted_of(k.of.announced, unwanted)
   if most > 0 and not wanted then return nil end
@@ -168,37 +178,51 @@ local function find_source(k, host, most, slots, unwanted, search, now)
   local sample = redis.call('SRANDMEMBER', k.queue, SAMPLE)
   local are_all = #sample < SAMPLE
   leave_out(sample, k.of.origin)
-  if search.first and redis.call('SISMEMBER', k.queue, search.first) == 1 then
-    leave_out(sample, search.first)
-    sample[#sample + 1] = search.first
+  if search.told and redis.call('SISMEMBER', k.queue, search.told) == 1 then
+    leave_out(sample, search.told)
+    sample[#sample + 1] = search.told
   end
   local source, pieces = look(sample)
   if source then return source, pieces end
-  if not are_all then
-    local all = search.is_thorough and redis.call('SMEMBERS', k.queue) or redis.call('SRANDMEMBER', k.queue, SAMPLE_MORE)
-    leave_out(all, k.of.origin)
-    for first = 1, #all, CHUNK do
-      source, pieces = look({unpack(all, first, math.min(first + CHUNK - 1, #all))})
-      if source then return source, pieces end
-    end
+  if not are_all and tonumber(redis.call('HGET', k.pulls, host) or 0) < BUSY_PULLS then
+    local more = redis.call('SRANDMEMBER', k.queue, search.more)
+    leave_out(more, k.of.origin)
+    source, pieces = look(more)
+    if source then return source, pieces end
   end
-  if origin then return look({origin}) end
+  if origin and most > 0 and k.of.state == 'staging' then
+    pieces = choose_idle(k, origins, wanted, most)
+    if #pieces > 0 then return origin, pieces end
+  elseif origin then
+    return look({origin})
+  end
 end
 
 -- A host that has nothing yet serves nobody: it goes first, or a few hosts would keep all slots to
 -- themselves and the number of sources would grow by one a round rather than double.
 local function yields(k, have, now)
   if waiting_count(k) == 0 or not has_any(have) then return false end
-  local hungry = redis.call('ZCOUNT', k.hungry, now - HUNGRY_MS, '+inf')
+  local hungry = redis.call('ZCOUNT', k.hungry, now, '+inf')
   return hungry > 0 and hungry >= redis.call('SCARD', k.queue)
 end
 
--- Takes a source for `host`. With `most` of 0 it is for the manifest alone: any source will do.
-local function claim(k, host, token, most, have, unwanted, search, now)
+-- Has the host wait until it is woken, or, in case that is lost, asks again after the seconds told: the
+-- longer, the more wait.
+local function put_off(k, host, have, unwanted, now)
+  wait(k, host, unwanted)
+  local patience = math.ceil(waiting_count(k) / ASKS_A_SECOND)
+  if not has_any(have) then redis.call('ZADD', k.hungry, now + patience * 1000 * HUNGRY_FACTOR, host) end
+  local state, sources, finished, suspect = view(k, host)
+  return {'WAIT', state, sources, finished, suspect, patience}
+end
+
+-- Takes a source for `host`. With `most` of 0 it is for the manifest alone: any source will do. `turn`: first,
+-- or next, where the host has just completed a claim. `search`: as find_source has it.
+local function claim(k, host, token, most, have, unwanted, turn, search, now)
   local known = redis.call('HGET', k.claims, token)
   if known then
     local puller, source, list = string.match(known, '^(%S+) (%S+) ?(%S*)$')
-    if puller ~= host then return {'WAIT', view(k, host)} end
+    if puller ~= host then return put_off(k, host, have, unwanted, now) end
     return answer_claim(k, host, token, source, pieces_of(list))
   end
   local source, pieces
@@ -207,12 +231,15 @@ local function claim(k, host, token, most, have, unwanted, search, now)
     source, pieces = find_source(k, host, most, is_hungry and HUNGRY_UPLOADS or math.huge, unwanted, search, now)
   end
   if not source then
-    if not has_any(have) then redis.call('ZADD', k.hungry, now, host) end
     -- For the manifest any source will do.
-    wait(k, host, most == 0 and string.rep('\0', #unwanted) or unwanted)
-    return {'WAIT', view(k, host)}
+    return put_off(k, host, have, most == 0 and string.rep('\0', #unwanted) or unwanted, now)
   end
-  wait_no_more(k, host)
+  -- With the next of a claim that is over another slot of this host may still wait.
+  if turn == 'first' then
+    wait_no_more(k, host)
+  elseif waiting_count(k) > 0 then
+    redis.call('ZREM', k.hungry, host)
+  end
   redis.call('HSET', k.claims, token, host .. ' ' .. source .. ' ' .. table.concat(pieces, ','))
   redis.call('ZADD', k.leases, now + LEASE_MS, token)
   add_to(k, 'coming', pieces, 1)

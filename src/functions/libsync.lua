@@ -28,7 +28,7 @@
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
 --   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it
 --   P sync:coming         string  the same: how many claims there are for it
---   P sync:hungry         zset    address -> when it last waited, having nothing yet
+--   P sync:hungry         zset    address -> until when it counts as waiting and having nothing yet
 --   P sync:slots          hash    address -> upload slots that it offers
 --   P sync:uploads        hash    address -> upload slots in use
 --   P sync:pulls          hash    address -> claims that it holds
@@ -58,16 +58,18 @@
 -- Answers are arrays; the first element is a word.
 
 local LEASE_MS = 45000          -- three renewals may be lost; a host that died costs its source this
-local WAKE_TTL_S = 5            -- a wake-up that nobody took in five waits is old news
+local WAKE_TTL_S = 5            -- a wake-up that nobody took in this time is old news
 local SAMPLE = 4                -- sources looked at for a claim: 3, 5 and 8 take 1.11, 1.10 and 1.10 x the bound
                                 -- (195 hosts), and Redis 130, 144 and 170 us a call
-local SAMPLE_MORE = 32          -- where that had nothing. Who waits is told of a source, or asks again in a second,
-                                -- and only then are all of them looked at: 250 took 1,000 hosts as long
-local CHUNK = 250               -- of all of them at a time: Lua passes some 8,000 values to a call at the most
+local SAMPLE_MORE = 32          -- where that had nothing; with 250 they take 1,000 hosts 1.38 x the bound rather than 1.30
+local SAMPLE_MOST = 250         -- for a host that asks without having been told of a source: all of them in most fleets.
+                                -- In larger ones a source that has what nobody else has wakes who waits for it
+local BUSY_PULLS = 2            -- a host that pulls so much at once has its link full without such a search
 local FULLNESS = 0.5            -- uploads in use that one more useful piece makes good for; 0.25 and 1: no better
 local ENOUGH = 6                -- useful pieces of a source, among which the rarest is looked for, or as many as
                                 -- the claim may name; 16 took as long, and an eighth more of Redis
-local HUNGRY_MS = 1500          -- who waits asks again every second; who has not, is gone
+local ASKS_A_SECOND = 500       -- of all who wait together, in case a wake-up is lost: as much as Redis does not feel
+local HUNGRY_FACTOR = 1.5       -- who has not asked again after so many times what it was told is gone
 local HUNGRY_UPLOADS = 2        -- pulls from a source at once while hosts wait that have nothing: sources double
                                 -- fastest with 1 or 2 (slots share a link), and 1 leaves it idle between two
 local PIECES_PER_UPLOAD = 4     -- that have left the origin, for each upload of it beyond HUNGRY_UPLOADS: all at

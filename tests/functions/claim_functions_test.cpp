@@ -207,6 +207,20 @@ TEST_F(ClaimFunctions, AllFreeSourcesAreLookedAtBeforeItSaysWait) {
   }
 }
 
+TEST_F(ClaimFunctions, AHostThatPullsEnoughIsWorthNoSearch) {
+  announce_only();
+  for (int i = 10; i < 70; ++i) f.hold(run, "10.0.1." + std::to_string(i), bits(8, {0}));
+  claim("10.0.0.8", 1, none);
+  claim("10.0.0.8", 2, none);
+  f.hold(run, "10.0.2.1", bits(8, {7}));
+  // A sample finds it one time in fifteen, a search every time.
+  unsigned waits = 0;
+  for (unsigned i = 0; i < 10; ++i) {
+    if (claim("10.0.0.8", 10 + i, bits(8, {0})).at(0) == "WAIT") ++waits;
+  }
+  EXPECT_GT(waits, 0U);
+}
+
 TEST_F(ClaimFunctions, OnlyWhatHasBeenAnnouncedIsClaimed) {
   f.stage(run, {1});
   // After a loss of Redis a host has more than has been announced again.
@@ -347,6 +361,40 @@ TEST_F(ClaimFunctions, AWaitingHostIsWokenWhenAPieceIsStagedThatItLacks) {
   f.stage(run, {1});
   EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.8"}), "1");
   EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.9"}), "0");
+}
+
+TEST_F(ClaimFunctions, AHostThatTakesTheNextStillWaitsForItsOtherSlot) {
+  f.stage(run, {0, 1});
+  claim("10.0.0.8", 1, none);
+  EXPECT_EQ(claim("10.0.0.8", 2, bits(8, {0, 1})).at(0), "WAIT");
+  const auto have = bits(8, {0});
+  EXPECT_EQ(f.complete(run, "10.0.0.8", token(1), "good", have, token(3), have).at(0), "CLAIMED");
+  f.stage(run, {2});
+  EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.8"}), "1");
+}
+
+TEST_F(ClaimFunctions, TheMoreWaitTheLaterEachAsksAgain) {
+  EXPECT_EQ(claim("10.0.0.8", 1, none).back(), "1");
+  f.ask({"EVAL",
+         "for i = 1, 1000 do redis.call('HSET', 'sync:waiting', '10.1.' .. math.floor(i / 250) .. "
+         "'.' .. i % 250, '\\0') end",
+         "0"});
+  EXPECT_EQ(claim("10.0.0.9", 2, none).back(), "3") << "1,002 hosts, 500 questions a second";
+}
+
+TEST_F(ClaimFunctions, WhileItStagesTheOriginCarriesNothingTwiceAtOnce) {
+  f.stage(run, {0});
+  EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");
+  EXPECT_EQ(claim("10.0.0.9", 2, none).at(0), "WAIT");
+  // It has arrived, and that host serves nobody.
+  f.complete(run, "10.0.0.8", token(1), "good", bits(8, {0}));
+  EXPECT_EQ(claim("10.0.0.9", 3, none).at(kSource), kOrigin);
+}
+
+TEST_F(ClaimFunctions, OnceAllIsStagedTheOriginCarriesTwiceWhatNobodyElseOffers) {
+  f.stage(run, {0}, FunctionCaller::Last::yes);
+  EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");
+  EXPECT_EQ(claim("10.0.0.9", 2, none).at(kSource), kOrigin);
 }
 
 TEST_F(ClaimFunctions, WhoWaitsForTheManifestAloneIsWokenByAnySource) {

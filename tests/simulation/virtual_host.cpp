@@ -151,7 +151,8 @@ void VirtualHost::take(const ClaimOutcome& outcome) {
     world_.start_pull(number_, id, claimed->claim);
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     state_ = wait->view.state;
-    claim_again_ = world_.now() + 2 * kLookEvery;
+    patience_ = static_cast<double>(wait->patience.count());
+    claim_again_ = world_.now() + 2 * patience_;
   } else {
     throw std::runtime_error("a claim was answered by what this simulation cannot bring about");
   }
@@ -197,7 +198,7 @@ void VirtualHost::listen() {
   const auto [is_woken, answered] = world_.redis().listen(address_, world_.now());
   is_listening_ = true;
   was_woken_ = is_woken;
-  listens_until_ = is_woken ? answered : world_.now() + kLookEvery;
+  listens_until_ = is_woken ? answered : world_.now() + patience_;
 }
 
 void VirtualHost::woken() {

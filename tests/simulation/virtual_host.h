@@ -112,6 +112,7 @@ class VirtualHost {
   RunState state_ = RunState::staging;
   bool is_listening_ = false;
   double listens_until_ = 0;
+  double patience_ = 1;
   bool was_woken_ = false;
   double scheduled_ = -1;
   std::optional<double> finished_at_;
