@@ -120,6 +120,7 @@ void Download::take(const TransferEvent& event) {
     return;
   }
   const auto& ended = std::get<TransferEnded>(event);
+  pace_.ended(ended.id);
   if (!probe_.owns(ended.id)) {
     ledger_.ended(ended);
   } else if (const auto fault = probe_.fault(ended)) {
@@ -139,6 +140,7 @@ void Download::take(const FileArrived& file) {
   if (std::holds_alternative<NotAwaited>(arrived)) return;
   wire_bytes_ += file.wire_bytes;
   if (const auto* const piece = std::get_if<PieceArrived>(&arrived)) {
+    pace_.arrived(file.id, clock_.now());
     placement_.judge(piece->piece);
   } else {
     placement_.judge_manifest();
@@ -315,8 +317,9 @@ void Download::start_pull(const Claim& claim) {
   }
   if (!claim.pieces.empty()) check_space();
   log_start(claim.source);
-  ledger_.add(transfer_.start(request), claim,
-              wants_manifest ? PullsManifest::yes : PullsManifest::no);
+  const auto id = transfer_.start(request);
+  pace_.started(id, clock_.now());
+  ledger_.add(id, claim, wants_manifest ? PullsManifest::yes : PullsManifest::no);
 }
 
 void Download::log_start(const Address& source) {
@@ -407,7 +410,8 @@ std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) 
                                      .in_place = placement_.in_place().size(),
                                      .claimable = pieces - unwanted.size(),
                                      .claims = held,
-                                     .slots = slots()});
+                                     .slots = slots(),
+                                     .start_in_pieces = pace_.start_in_pieces()});
   const bool needs_manifest = !placement_.has_manifest() && !ledger_.is_manifest_on_the_way();
   if (most == 0 && !needs_manifest) return std::nullopt;
   return Want{next_token_, most, std::move(unwanted)};

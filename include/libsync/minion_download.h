@@ -110,6 +110,7 @@ class Download {
   Feed feed_;
   Placement placement_;
   PullLedger ledger_;
+  Pace pace_;
   Probe probe_;
   bool is_served_ = false;  // By this host's own daemon.
   std::string fault_told_;

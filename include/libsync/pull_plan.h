@@ -2,28 +2,61 @@
 
 // How much a host asks for: the one place where the pace of a minion is decided.
 //
-// Pure functions of what the host has and does. The minion and the simulation call the same ones,
-// so the simulation speaks for the product. Which pieces, and from whom, is decided by the
-// functions in Redis (functions/claims.lua); this is only about how many claims, and how many
-// pieces a claim. The constants, and the figures that chose them, are in pull_plan.cpp.
+// Pure functions of what the host has and does, and of what its pulls took so far. The minion and
+// the simulation call the same ones, so the simulation speaks for the product. Which pieces, and
+// from whom, is decided by the functions in Redis (functions/claims.lua); this is only about how
+// many claims, and how many pieces a claim. The constants, and the figures that chose them, are in
+// pull_plan.cpp.
 
 #include <cstddef>
+#include <map>
+#include <optional>
 
+#include "libsync/clock.h"
 #include "libsync/pieces.h"
+#include "libsync/transfer.h"
 
 namespace libsync {
 
 /// What a host has and does at a moment.
 struct PullState {
-  PieceNumber pieces = 0;     ///< Of the payload.
-  PieceNumber in_place = 0;   ///< Needed no more.
-  PieceNumber claimable = 0;  ///< Neither in place, nor being pulled, nor a candidate.
-  std::size_t claims = 0;     ///< Held now.
-  unsigned slots = 1;         ///< Parallel pulls.
+  PieceNumber pieces = 0;      ///< Of the payload.
+  PieceNumber in_place = 0;    ///< Needed no more.
+  PieceNumber claimable = 0;   ///< Neither in place, nor being pulled, nor a candidate.
+  std::size_t claims = 0;      ///< Held now.
+  unsigned slots = 1;          ///< Parallel pulls.
+  double start_in_pieces = 0;  ///< As Pace has it.
+};
+
+/// What a start of rsync costs here, measured in pieces: in the time from a start to the first
+/// piece, that piece left out, how many more would have come. Where links are fast that is many,
+/// and they had better share a start; where links are slow it is a part of one. An average of late;
+/// forgets a pull when it has ended.
+class Pace {
+ public:
+  void started(TransferId id, Instant now);
+  /// Another piece is in. Only what a pull of several pieces brings tells anything.
+  void arrived(TransferId id, Instant now);
+  void ended(TransferId id) { pulls_.erase(id); }
+
+  /// 0 as long as it is not known.
+  [[nodiscard]] double start_in_pieces() const;
+
+ private:
+  using Seconds = std::chrono::duration<double>;
+  struct Pull {
+    Instant started;
+    std::optional<Instant> first;
+    Instant last;
+  };
+
+  std::map<TransferId, Pull> pulls_;
+  Seconds start_{0};
+  Seconds piece_{0};
 };
 
 /// The most pieces that the next claim should name; 0: no claim now. One at first, so that a
-/// host can serve soon; more once it has some.
+/// host can serve soon; more once it has some, and many where starts are what takes the time.
 [[nodiscard]] PieceNumber pieces_to_claim(const PullState& state);
 
 /// Slots when the configuration names none.

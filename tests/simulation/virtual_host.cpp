@@ -17,6 +17,11 @@ constexpr double kFirstBackOff = 0.2;
 constexpr std::size_t kFailuresAtMost = 4;
 const double kRenewal = std::chrono::duration<double>(LeaseTerms::renewal).count();
 
+Instant instant_of(double seconds) {
+  return Instant(
+      std::chrono::duration_cast<Instant::duration>(std::chrono::duration<double>(seconds)));
+}
+
 }  // namespace
 
 VirtualHost::VirtualHost(World& world, HostNumber number, Address address, RunInfo run,
@@ -148,6 +153,7 @@ void VirtualHost::take(const ClaimOutcome& outcome) {
     const bool wants_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
     const auto id = next_id_++;
     ledger_.add(id, claimed->claim, wants_manifest ? PullsManifest::yes : PullsManifest::no);
+    pace_.started(id, instant_of(world_.now()));
     world_.start_pull(number_, id, claimed->claim);
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     state_ = wait->view.state;
@@ -166,7 +172,8 @@ std::optional<Want> VirtualHost::want(const std::optional<TransferId>& without) 
                                      .in_place = have_.size(),
                                      .claimable = pieces - unwanted.size(),
                                      .claims = ledger_.size() - (without ? 1 : 0),
-                                     .slots = slots_});
+                                     .slots = slots_,
+                                     .start_in_pieces = pace_.start_in_pieces()});
   const bool needs_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
   if (most == 0 && !needs_manifest) return std::nullopt;
   return Want{next_token_, most, std::move(unwanted)};
@@ -230,6 +237,7 @@ void VirtualHost::piece_arrived(TransferId id, PieceNumber piece) {
   if (!std::holds_alternative<PieceArrived>(ledger_.arrived({id, Spool::piece_name(piece), 0}))) {
     throw std::runtime_error("a piece arrives that nobody awaits");
   }
+  pace_.arrived(id, instant_of(world_.now()));
 }
 
 void VirtualHost::piece_judged(PieceNumber piece) {
@@ -243,6 +251,7 @@ void VirtualHost::piece_judged(PieceNumber piece) {
 }
 
 void VirtualHost::pull_ended(TransferId id, PullEnd end) {
+  pace_.ended(id);
   ledger_.ended({id, end, end == PullEnd::good ? "" : "the connection was reset"});
   step();
 }

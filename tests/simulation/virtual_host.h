@@ -96,6 +96,7 @@ class VirtualHost {
   bool has_manifest_ = false;
   PieceSet have_;
   PullLedger ledger_;
+  Pace pace_;
   TransferId next_id_ = 0;
   std::function<void()> then_;  // While a call is on its way.
   Token next_token_ = Token::random();

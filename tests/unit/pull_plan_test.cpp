@@ -79,8 +79,58 @@ TEST(PullPlan, OffersOneUploadMoreThanItPullsAndWithOneSlotOne) {
   EXPECT_EQ(uploads_offered(5), 6U);
 }
 
-TEST(PullPlan, AClaimIsOfTwoPiecesAtTheMost) {
+TEST(PullPlan, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
   for_every_state([](const PullState& state) { ASSERT_LE(pieces_to_claim(state), 2U); });
+  EXPECT_EQ(pieces_to_claim({kMaxPieces, 100, 1000, 0, 5, 0.5}), 2U);
+}
+
+TEST(PullPlan, AClaimIsOfMoreWhereStartsTakeLonger) {
+  EXPECT_EQ(pieces_to_claim({kMaxPieces, 100, 1000, 0, 5, 2}), 6U);
+  EXPECT_EQ(pieces_to_claim({kMaxPieces, 100, 1000, 0, 5, 1e9}), 16U);
+  EXPECT_EQ(pieces_to_claim({kMaxPieces, 0, 1000, 0, 5, 1e9}), 1U) << "the first is to be served";
+  EXPECT_EQ(pieces_to_claim({kMaxPieces, 100, 20, 0, 5, 1e9}), 4U) << "and the last are shared";
+}
+
+class PaceTest : public testing::Test {
+ protected:
+  // A pull whose pieces come at these times after its start.
+  void pull(std::initializer_list<int> arrivals_ms) {
+    pace_.started(1, start_);
+    for (const int ms : arrivals_ms) pace_.arrived(1, start_ + Duration(ms));
+    pace_.ended(1);
+  }
+
+  Pace pace_;
+  Instant start_{std::chrono::hours(1)};
+};
+
+TEST_F(PaceTest, NothingIsKnownBeforeAPullOfSeveralPieces) {
+  EXPECT_EQ(pace_.start_in_pieces(), 0);
+  pull({300});
+  EXPECT_EQ(pace_.start_in_pieces(), 0);
+  pace_.arrived(7, start_);
+  EXPECT_EQ(pace_.start_in_pieces(), 0);
+}
+
+TEST_F(PaceTest, TheFirstPieceIsNoPartOfTheStart) {
+  pull({60, 70, 80});
+  EXPECT_DOUBLE_EQ(pace_.start_in_pieces(), 5);
+}
+
+TEST_F(PaceTest, AFirstPieceThatCameFasterThanTheSecondHadNoStart) {
+  pull({50, 150});
+  EXPECT_EQ(pace_.start_in_pieces(), 0);
+}
+
+TEST_F(PaceTest, PiecesThatAreReadAtOnceTookAMillisecond) {
+  pull({41, 41});
+  EXPECT_DOUBLE_EQ(pace_.start_in_pieces(), 40);
+}
+
+TEST_F(PaceTest, ItFollowsWhatChanges) {
+  pull({60, 70});
+  for (int i = 0; i < 30; ++i) pull({250, 450});
+  EXPECT_NEAR(pace_.start_in_pieces(), 0.25, 0.01);
 }
 
 TEST(PullPlan, HasSlotsForEveryPayload) {
