@@ -16,7 +16,8 @@ namespace {
 // What has come in is reported at most this often: later, and the next host waits for a source that
 // there is; more often, and Redis is asked more than it gains anybody.
 constexpr Duration kReportEvery{100};
-// A wake-up that was lost costs no more than this.
+// How the run stands, and what nobody wakes this host for. A wake-up that was lost costs as much as
+// the answer to a claim said (Wait).
 constexpr std::chrono::seconds kLookEvery{1};
 constexpr Duration kProgressEvery{30'000};
 // The master hashes or pushes again what it is told to be missing, which takes it a while.
@@ -405,10 +406,8 @@ std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) 
   if (feed_ != Feed::pulled) return std::nullopt;
   auto unwanted = placement_.not_to_claim();
   unwanted |= in_flight;
-  const auto pieces = run_.cut.pieces();
-  const auto most = pieces_to_claim({.pieces = pieces,
-                                     .in_place = placement_.in_place().size(),
-                                     .claimable = pieces - unwanted.size(),
+  const auto most = pieces_to_claim({.in_place = placement_.in_place().size(),
+                                     .claimable = run_.cut.pieces() - unwanted.size(),
                                      .claims = held,
                                      .slots = slots(),
                                      .start_in_pieces = pace_.start_in_pieces()});

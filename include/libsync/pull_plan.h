@@ -20,7 +20,6 @@ namespace libsync {
 
 /// What a host has and does at a moment.
 struct PullState {
-  PieceNumber pieces = 0;      ///< Of the payload.
   PieceNumber in_place = 0;    ///< Needed no more.
   PieceNumber claimable = 0;   ///< Neither in place, nor being pulled, nor a candidate.
   std::size_t claims = 0;      ///< Held now.

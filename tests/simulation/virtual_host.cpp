@@ -167,10 +167,8 @@ void VirtualHost::take(const ClaimOutcome& outcome) {
 std::optional<Want> VirtualHost::want(const std::optional<TransferId>& without) {
   auto unwanted = have_;
   unwanted |= ledger_.in_flight(without);
-  const auto pieces = run_.cut.pieces();
-  const auto most = pieces_to_claim({.pieces = pieces,
-                                     .in_place = have_.size(),
-                                     .claimable = pieces - unwanted.size(),
+  const auto most = pieces_to_claim({.in_place = have_.size(),
+                                     .claimable = run_.cut.pieces() - unwanted.size(),
                                      .claims = ledger_.size() - (without ? 1 : 0),
                                      .slots = slots_,
                                      .start_in_pieces = pace_.start_in_pieces()});

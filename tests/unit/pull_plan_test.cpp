@@ -8,9 +8,9 @@ namespace libsync {
 namespace {
 
 std::string shown(const PullState& state) {
-  return std::to_string(state.in_place) + " of " + std::to_string(state.pieces) + " in place, " +
-         std::to_string(state.claimable) + " claimable, " + std::to_string(state.claims) +
-         " claims of " + std::to_string(state.slots);
+  return std::to_string(state.in_place) + " in place, " + std::to_string(state.claimable) +
+         " claimable, " + std::to_string(state.claims) + " claims of " +
+         std::to_string(state.slots);
 }
 
 // Calls `check` with every state of payloads of a few sizes.
@@ -22,7 +22,7 @@ void for_every_state(const Check& check) {
       for (PieceNumber claimable = 0; in_place + claimable <= pieces; claimable += step) {
         for (unsigned slots = 1; slots <= 9; slots += 2) {
           for (std::size_t claims = 0; claims <= slots + 1; ++claims) {
-            check(PullState{pieces, in_place, claimable, claims, slots});
+            check(PullState{in_place, claimable, claims, slots});
           }
         }
       }
@@ -65,7 +65,7 @@ TEST(PullPlan, BeginsWithOnePiece) {
 }
 
 TEST(PullPlan, LeavesPiecesForItsOtherSlots) {
-  PullState state{kMaxPieces, 1, 6, 0, 3};
+  PullState state{1, 6, 0, 3};
   for (; state.claims < state.slots; ++state.claims) {
     const auto claimed = pieces_to_claim(state);
     EXPECT_GE(claimed, 1U) << shown(state);
@@ -81,14 +81,14 @@ TEST(PullPlan, OffersOneUploadMoreThanItPullsAndWithOneSlotOne) {
 
 TEST(PullPlan, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
   for_every_state([](const PullState& state) { ASSERT_LE(pieces_to_claim(state), 2U); });
-  EXPECT_EQ(pieces_to_claim({kMaxPieces, 100, 1000, 0, 5, 0.5}), 2U);
+  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 0.5}), 2U);
 }
 
 TEST(PullPlan, AClaimIsOfMoreWhereStartsTakeLonger) {
-  EXPECT_EQ(pieces_to_claim({kMaxPieces, 100, 1000, 0, 5, 2}), 6U);
-  EXPECT_EQ(pieces_to_claim({kMaxPieces, 100, 1000, 0, 5, 1e9}), 16U);
-  EXPECT_EQ(pieces_to_claim({kMaxPieces, 0, 1000, 0, 5, 1e9}), 1U) << "the first is to be served";
-  EXPECT_EQ(pieces_to_claim({kMaxPieces, 100, 20, 0, 5, 1e9}), 4U) << "and the last are shared";
+  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 2}), 6U);
+  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 1e9}), 16U);
+  EXPECT_EQ(pieces_to_claim({0, 1000, 0, 5, 1e9}), 1U) << "the first is to be served";
+  EXPECT_EQ(pieces_to_claim({100, 20, 0, 5, 1e9}), 4U) << "and the last are shared";
 }
 
 class PaceTest : public testing::Test {
