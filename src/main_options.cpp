@@ -121,8 +121,9 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed,
   app.add_option("--linger", typed.linger, "Stay this long waiting for work: 115s under */2")
       ->capture_default_str()
       ->type_name("DURATION");
-  app.add_option("--slots", typed.slots,
-                 "Parallel pulls; one more upload is offered (default: by payload)")
+  app.add_option(
+         "--slots", typed.slots,
+         "Parallel pulls, and uploads offered; master: uploads of the origin (default: by payload)")
       ->check(CLI::Range(1, 64))
       ->type_name("N");
   app.add_option("--log-level", typed.log_level, "debug, info, warning or error")

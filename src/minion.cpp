@@ -211,7 +211,7 @@ void Minion::clear_suspicion(const RunInfo& run) {
       good.insert(piece);
     }
   }
-  const auto slots = uploads_offered(config_.host.slots.value_or(default_slots(run.cut.pieces())));
+  const auto slots = config_.host.slots.value_or(default_slots(run.cut.pieces()));
   static_cast<void>(
       coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
 }

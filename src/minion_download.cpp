@@ -234,7 +234,7 @@ bool Download::has_news() const {
 
 // Whoever pulls pieces from here may need the manifest as well.
 unsigned Download::slots_to_offer() const {
-  return is_served_ && placement_.has_manifest() ? uploads_offered(slots()) : 0;
+  return is_served_ && placement_.has_manifest() ? slots() : 0;
 }
 
 void Download::renew() {

@@ -58,12 +58,12 @@ class Pace {
 /// host can serve soon; more once it has some, and many where starts are what takes the time.
 [[nodiscard]] PieceNumber pieces_to_claim(const PullState& state);
 
-/// Slots when the configuration names none.
+/// Slots when the configuration names none: parallel pulls, and uploads offered to others. One for
+/// a single piece, which is the pace of the 2018 pair.
 [[nodiscard]] unsigned default_slots(PieceNumber pieces);
 
-/// How many may pull at once from a host that pulls `slots` at once: one more, so that the next
-/// pull can shake hands while the others still move bytes, and so that there is a choice of
-/// sources. With one slot it is one: the pace of the 2018 pair.
-[[nodiscard]] unsigned uploads_offered(unsigned slots);
+/// Uploads of the origin when the configuration names none. (Every other host offers as many
+/// uploads as it has slots.)
+[[nodiscard]] unsigned default_origin_uploads(PieceNumber pieces);
 
 }  // namespace libsync

@@ -76,8 +76,7 @@ void declare(CLI::App& app, Options& options) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--piece-size", options.piece_size, "bytes, auto or whole")->capture_default_str();
-  app.add_option("--slots", options.slots,
-                 "pulls a host, and one more upload; 0: as the product has it")
+  app.add_option("--slots", options.slots, "pulls a host, and uploads; 0: as the product has it")
       ->capture_default_str();
   app.add_option("--seed", options.scenario.seed, "of what the simulation draws; Redis draws, too")
       ->capture_default_str();

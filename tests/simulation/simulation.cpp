@@ -47,6 +47,7 @@ Simulation::Simulation(const Scenario& scenario)
            .origin = address_of(0),
            .master = MasterId::random()} {
   slots_ = scenario.slots.value_or(default_slots(run_.cut.pieces()));
+  origin_uploads_ = scenario.slots.value_or(default_origin_uploads(run_.cut.pieces()));
   if (run_.cut.pieces() > kMaxPieces) broken("more pieces than there may be: enlarge --piece-size");
   const auto all = scenario.hosts + 1;
   rates_.assign(all, scenario.rate);
@@ -87,8 +88,8 @@ Outcome Simulation::run() {
   std::vector<std::string> expected;
   for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
   const double begun = redis_.call("begin", 0, [&](Coordinator& coordinator) {
-    const auto outcome = coordinator.begin(run_, uploads_offered(slots_),
-                                           {expected.size(), expected}, TaskKey::leave);
+    const auto outcome =
+        coordinator.begin(run_, origin_uploads_, {expected.size(), expected}, TaskKey::leave);
     if (!std::holds_alternative<Begun>(outcome)) broken("the run does not begin");
   });
   // Everybody lingers and is woken by the beginning; those who are late are not there yet.
@@ -218,7 +219,7 @@ HostNumber Simulation::number_of(const Address& address) const {
 
 void Simulation::claim_granted(const Claim& claim) {
   const auto from = number_of(claim.source);
-  if (++uploads_[from] > uploads_offered(slots_))
+  if (++uploads_[from] > (from == 0 ? origin_uploads_ : slots_))
     broken(claim.source.text() + " has more claims than slots");
   for (const auto& [piece, digest] : claim.pieces) {
     if (!has(from, piece)) broken(claim.source.text() + " is to serve what it does not have");

@@ -94,6 +94,7 @@ class Simulation final : public World {
   MeteredRedis redis_;
   RunInfo run_;
   unsigned slots_ = 0;
+  unsigned origin_uploads_ = 0;
   std::vector<double> rates_;
   std::unique_ptr<FluidNetwork> network_;
   std::vector<std::unique_ptr<VirtualHost>> hosts_;  // The first is the origin, which only serves.

@@ -80,9 +80,7 @@ class VirtualHost {
   void take(const ClaimOutcome& outcome);
   [[nodiscard]] std::optional<Want> want(const std::optional<TransferId>& without);
   [[nodiscard]] bool has_news() const;
-  [[nodiscard]] unsigned slots_to_offer() const {
-    return is_served_ && has_manifest_ ? uploads_offered(slots_) : 0;
-  }
+  [[nodiscard]] unsigned slots_to_offer() const { return is_served_ && has_manifest_ ? slots_ : 0; }
 
   World& world_;
   HostNumber number_;

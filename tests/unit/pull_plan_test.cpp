@@ -73,10 +73,9 @@ TEST(PullPlan, LeavesPiecesForItsOtherSlots) {
   }
 }
 
-TEST(PullPlan, OffersOneUploadMoreThanItPullsAndWithOneSlotOne) {
-  EXPECT_EQ(uploads_offered(1), 1U);
-  EXPECT_EQ(uploads_offered(2), 3U);
-  EXPECT_EQ(uploads_offered(5), 6U);
+TEST(PullPlan, TheOriginOffersOneUploadMoreThanAnyHostPullsAndOfOnePieceOne) {
+  EXPECT_EQ(default_origin_uploads(1), 1U);
+  EXPECT_EQ(default_origin_uploads(2), default_slots(2) + 1);
 }
 
 TEST(PullPlan, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
