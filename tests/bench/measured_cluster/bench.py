@@ -115,7 +115,7 @@ def arguments():
         help="for cluster.json, cluster.svg and cluster.txt (default build/bench-cluster)",
     )
     parser.add_argument(
-        "--queue-ms", type=float, default=Link.queue_ms, help="what a queue holds (default 6)"
+        "--queue-ms", type=float, default=Link.queue_ms, help="what a queue holds (default 25)"
     )
     parser.add_argument(
         "--congestion", default=Link.congestion, help="of TCP (default cubic, as Debian's)"
