@@ -33,9 +33,9 @@ constexpr PieceNumber kOneEachUntil = 4;
 // slots give 1.19, 1.13, 1.10 and 1.10. Each costs memory and processor time. (Starting the next
 // pull when the last piece of one is on the way, instead of one slot more, took 0.03 longer.)
 // As many uploads as pulls: with one more a source of what few have carries it to six at once, all
-// of them late, while others have nothing to give; medians of six runs of 15 hosts, 1.062 rather
-// than 1.071, and 1.089 rather than 1.098 for 195; with one less, 1.11 and 1.28. The origin, whose
-// link must never be idle, has one more: 15 hosts take 1.077 without.
+// of them late, while others have nothing to give; means of six runs of 15 hosts, 1.062 rather than
+// 1.071, and of two of 195, 1.089 rather than 1.098; with 4, 1.11. The origin, whose link must never
+// be idle, has one more: 15 hosts take 1.077 without.
 constexpr unsigned kSlots = 5;
 
 }  // namespace

@@ -115,10 +115,15 @@ def arguments():
         help="for cluster.json, cluster.svg and cluster.txt (default build/bench-cluster)",
     )
     parser.add_argument(
-        "--queue-ms", type=float, default=Link.queue_ms, help="what a queue holds (default 25)"
+        "--queue-ms",
+        type=float,
+        default=Link.queue_ms,
+        help=f"what a queue holds (default {Link.queue_ms:g})",
     )
     parser.add_argument(
-        "--congestion", default=Link.congestion, help="of TCP (default cubic, as Debian's)"
+        "--congestion",
+        default=Link.congestion,
+        help=f"of TCP (default {Link.congestion}, as Debian's)",
     )
     parser.add_argument(
         "--ours",
