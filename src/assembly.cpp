@@ -24,17 +24,21 @@ constexpr std::size_t kLargeTree = 1000;
 
 std::string_view name_of(EntryKind kind) { return kind == EntryKind::folder ? "folder" : "file"; }
 
-timespec to_timespec(const FileTime& time) {
-  return {time.seconds, static_cast<long>(time.nanoseconds)};
+// The time of access stays.
+std::array<timespec, 2> times_of(const Entry& entry) {
+  return {timespec{0, UTIME_OMIT},
+          timespec{entry.mtime.seconds, static_cast<long>(entry.mtime.nanoseconds)}};
 }
 
-Descriptor open_working_file(const std::filesystem::path& path, std::uint64_t size) {
-  auto file = open_file(path, O_RDWR | O_CREAT, kWorkingFileMode);
+void set_size(const Descriptor& file, std::uint64_t size) {
   if (static_cast<std::uint64_t>(status_of(file).st_size) != size &&
       ftruncate(file.number(), static_cast<off_t>(size)) != 0) {
-    throw_disk_failure("set the size of", path);
+    throw_disk_failure("set the size of", file);
   }
-  return file;
+}
+
+Descriptor open_working_file(const std::filesystem::path& path) {
+  return open_file(path, O_RDWR | O_CREAT, kWorkingFileMode);
 }
 
 // What may change without the payload being another one.
@@ -136,9 +140,10 @@ void Assembly::begin() {
     } else if (entry.kind == EntryKind::link) {
       if (symlink(entry.target.c_str(), path.c_str()) != 0) throw_disk_failure("make", path);
     } else if (entry.size == 0) {
-      static_cast<void>(open_working_file(path, 0));
+      static_cast<void>(open_working_file(path));
     }
   }
+  is_finished_.assign(manifest_.entries().size(), false);
 }
 
 bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
@@ -148,7 +153,8 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
     const Entry& entry = manifest_.entries()[segment.entry];
     const auto published = open_entry(place, entry);
     if (!published || stop.stop_requested()) return false;
-    const auto file = open_working_file(working_path(entry), entry.size);
+    const auto file = open_working_file(working_path(entry));
+    set_size(file, entry.size);
     if (!copy_range(published, segment.offset, file, segment.offset, segment.bytes) ||
         !hash_range(sha, file, segment.offset, segment.bytes, stop)) {
       return false;
@@ -163,19 +169,25 @@ void Assembly::splice(PieceNumber piece) {
   std::uint64_t offset = 0;
   for (const Segment& segment : layout_.segments(piece)) {
     const Entry& entry = manifest_.entries()[segment.entry];
-    const auto file = open_working_file(working_path(entry), entry.size);
+    const auto file = open_working_file(working_path(entry));
     if (!copy_range(from, offset, file, segment.offset, segment.bytes)) {
       errno = EIO;
       throw_disk_failure("read all of", path);
     }
     offset += segment.bytes;
+    // It may end with a hole. With the size set first, each of many small files costs more.
+    set_size(file, entry.size);
+    if (segment.bytes == entry.size) {
+      finish(file, entry);
+      is_finished_[segment.entry] = true;
+    }
   }
 }
 
 void Assembly::complete() {
   // Children before their folder, whose times they would change.
-  for (auto entry = manifest_.entries().rbegin(); entry != manifest_.entries().rend(); ++entry) {
-    finish_entry(*entry);
+  for (std::size_t i = manifest_.entries().size(); i-- > 0;) {
+    if (!is_finished_[i]) finish(manifest_.entries()[i]);
   }
   if (is_large()) sync_file_system(spool_.tree_folder());
 }
@@ -217,25 +229,30 @@ std::uint32_t Assembly::mode_of(const Entry& entry) const {
   return mode;
 }
 
-void Assembly::finish_entry(const Entry& entry) const {
+void Assembly::finish(const Entry& entry) const {
   const auto path = working_path(entry);
-  const std::array times{timespec{0, UTIME_OMIT}, to_timespec(entry.mtime)};
-  if (entry.kind == EntryKind::link) {
-    if (ownership_ == Ownership::carried && lchown(path.c_str(), entry.uid, entry.gid) != 0) {
-      throw_disk_failure("give away", path);
-    }
-    if (utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0) {
-      throw_disk_failure("set the times of", path);
-    }
+  if (entry.kind != EntryKind::link) {
+    finish(open_file(path, entry.kind == EntryKind::folder ? O_RDONLY : O_RDWR), entry);
     return;
   }
-  const auto file = open_file(path, entry.kind == EntryKind::folder ? O_RDONLY : O_RDWR);
-  if (ownership_ == Ownership::carried && fchown(file.number(), entry.uid, entry.gid) != 0) {
+  if (ownership_ == Ownership::carried && lchown(path.c_str(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", path);
   }
-  if (fchmod(file.number(), mode_of(entry)) != 0) throw_disk_failure("set the mode of", path);
-  if (futimens(file.number(), times.data()) != 0) throw_disk_failure("set the times of", path);
-  if (!is_large() && fsync(file.number()) != 0) throw_disk_failure("put on disk", path);
+  const auto times = times_of(entry);
+  if (utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0) {
+    throw_disk_failure("set the times of", path);
+  }
+}
+
+void Assembly::finish(const Descriptor& file, const Entry& entry) const {
+  if (ownership_ == Ownership::carried && fchown(file.number(), entry.uid, entry.gid) != 0) {
+    throw_disk_failure("give away", file);
+  }
+  if (fchmod(file.number(), mode_of(entry)) != 0) throw_disk_failure("set the mode of", file);
+  if (futimens(file.number(), times_of(entry).data()) != 0) {
+    throw_disk_failure("set the times of", file);
+  }
+  if (!is_large() && fsync(file.number()) != 0) throw_disk_failure("put on disk", file);
 }
 
 bool Assembly::is_large() const { return manifest_.entries().size() > kLargeTree; }

@@ -2,11 +2,10 @@
 
 // From pieces to a published payload.
 //
-// An Assembly builds the payload in the spool's tree/ folder, under working modes that nobody else
-// can read, from verified pieces and from equal ranges of what is already published; gives every
-// entry its mode and times; puts it on the disk; and swaps it with the destination in one step.
-// Every path lookup under the destination finds the old payload or the new one, never a mixture and
-// never nothing.
+// An Assembly builds the payload in the spool's tree/ folder, which nobody else can enter, from
+// verified pieces and from equal ranges of what is already published; gives every entry its mode
+// and times; puts it on the disk; and swaps it with the destination in one step. Every path lookup
+// under the destination finds the old payload or the new one, never a mixture and never nothing.
 //
 // It verifies only what it copies from the published payload, since that may be written to at any
 // time; pieces were verified when they came into the spool (spool.h). Hard links are never used:
@@ -20,7 +19,7 @@
 #include <filesystem>
 #include <stop_token>
 #include <string>
-#include <variant>
+#include <vector>
 
 #include "libsync/digest.h"
 #include "libsync/manifest.h"
@@ -38,6 +37,8 @@ enum class Ownership { own, carried };
 [[nodiscard]] std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
                                                         const std::string& name,
                                                         const std::optional<EntryKind>& kind);
+
+class Descriptor;
 
 class Assembly {
  public:
@@ -65,10 +66,11 @@ class Assembly {
   /// digest.
   [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
 
-  /// Copies a piece of the spool into the tree.
+  /// Copies a piece of the spool into the tree. A file that lies in it as a whole gets its mode,
+  /// times and owner at once: opening many small files again would cost as much as copying them.
   void splice(PieceNumber piece);
 
-  /// All pieces are in place: modes, times, owners, and all of it on the disk.
+  /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.
   void complete();
 
   /// Swaps the tree with the destination. What was there before is then in tree/.
@@ -80,7 +82,8 @@ class Assembly {
  private:
   [[nodiscard]] std::filesystem::path working_path(const Entry& entry) const;
   [[nodiscard]] std::uint32_t mode_of(const Entry& entry) const;
-  void finish_entry(const Entry& entry) const;
+  void finish(const Entry& entry) const;
+  void finish(const Descriptor& file, const Entry& entry) const;
   [[nodiscard]] bool is_large() const;
 
   Spool spool_;
@@ -89,6 +92,7 @@ class Assembly {
   std::filesystem::path repo_;
   std::string name_;
   Ownership ownership_;
+  std::vector<bool> is_finished_;  // Of the entries.
 };
 
 }  // namespace libsync

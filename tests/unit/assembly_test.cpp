@@ -190,6 +190,29 @@ TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
   }
 }
 
+TEST_F(AssemblyTest, FileThatLiesInOnePieceIsFinishedWithIt) {
+  write_tree(source(), 1);
+  auto built = build();
+  gather(built);
+  struct stat status {};
+  const auto path = built.spool.tree_folder() / "payload/b/read-only";
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0400U);
+  EXPECT_EQ(mtime_of(status), (FileTime{1'000'000'000, 1}));
+}
+
+TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {
+  constexpr std::uintmax_t kData = 4096;
+  constexpr std::uintmax_t kSize = 65536;
+  test::write_file(source(), test::random_bytes(kData, 1));
+  std::filesystem::resize_file(source(), kSize);
+  auto built = build_of({source(), 2 * kSize});
+  std::filesystem::resize_file(built.spool.piece_path(0), kData);
+  std::filesystem::resize_file(built.spool.piece_path(0), kSize);
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
 TEST_F(AssemblyTest, SharesNoFileWithTheSpool) {
   test::write_file(source(), "one piece");
   auto built = build();
