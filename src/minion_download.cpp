@@ -161,12 +161,13 @@ void Download::complete_pulls() {
     const auto next = over->end == PullEnd::good
                           ? want(ledger_.size() - 1, ledger_.in_flight(over->id))
                           : std::nullopt;
+    const auto asked = clock_.now();
     const auto outcome = coordinator_.complete(run_.id, options_.self, over->claim.token, over->end,
                                                over->detail, holdings(), next);
     ledger_.forget(over->id);
     reported_ = placement_.servable().bitmap();
     reported_at_ = clock_.now();
-    take(outcome);
+    take(outcome, asked);
     if (over->end != PullEnd::good) back_off(over->end, over->detail);
   }
 }
@@ -258,15 +259,16 @@ void Download::claim() {
     if (!wanted) return;
     if (!has_searched_) spdlog::info("try to get a available rsync source");
     has_searched_ = true;
-    take(coordinator_.claim(run_.id, options_.self, holdings(), *wanted));
+    const auto asked = clock_.now();
+    take(coordinator_.claim(run_.id, options_.self, holdings(), *wanted), asked);
   }
 }
 
-void Download::take(const ClaimOutcome& outcome) {
+void Download::take(const ClaimOutcome& outcome, Instant asked) {
   if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
     take(claimed->view);
     next_token_ = Token::random();
-    start_pull(claimed->claim);
+    start_pull(claimed->claim, asked);
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     take(wait->view);
     patience_ = wait->patience;
@@ -297,7 +299,7 @@ void Download::take(const View& view) {
   placement_.recheck(digests);
 }
 
-void Download::start_pull(const Claim& claim) {
+void Download::start_pull(const Claim& claim, Instant asked) {
   const bool wants_manifest = !placement_.has_manifest() && !ledger_.is_manifest_on_the_way();
   PullRequest request{.source = claim.source,
                       .folder = ".libsync/" + run_.fingerprint.text(),
@@ -319,7 +321,7 @@ void Download::start_pull(const Claim& claim) {
   if (!claim.pieces.empty()) check_space();
   log_start(claim.source);
   const auto id = transfer_.start(request);
-  pace_.started(id, clock_.now());
+  pace_.started(id, asked);
   ledger_.add(id, claim, wants_manifest ? PullsManifest::yes : PullsManifest::no);
 }
 

@@ -34,8 +34,8 @@ constexpr PieceNumber kOneEachUntil = 4;
 // pull when the last piece of one is on the way, instead of one slot more, took 0.03 longer.)
 // As many uploads as pulls: with one more a source of what few have carries it to six at once, all
 // of them late, while others have nothing to give; means of six runs of 15 hosts, 1.062 rather than
-// 1.071, and of two of 195, 1.089 rather than 1.098; with 4, 1.11. The origin, whose link must never
-// be idle, has one more: 15 hosts take 1.077 without.
+// 1.071, and of two of 195, 1.089 rather than 1.098; with 4, 1.11. The origin, whose link must
+// never be idle, has one more: 15 hosts take 1.077 without.
 constexpr unsigned kSlots = 5;
 
 }  // namespace
@@ -51,7 +51,7 @@ PieceNumber pieces_to_claim(const PullState& state) {
   return std::min(share, most);
 }
 
-void Pace::started(TransferId id, Instant now) { pulls_[id] = {now, std::nullopt, now}; }
+void Pace::started(TransferId id, Instant asked) { pulls_[id] = {asked, std::nullopt, asked}; }
 
 void Pace::arrived(TransferId id, Instant now) {
   const auto found = pulls_.find(id);
@@ -59,7 +59,7 @@ void Pace::arrived(TransferId id, Instant now) {
   auto& pull = found->second;
   if (pull.first) {
     const auto piece = std::max<Seconds>(kShortest, now - pull.last);
-    const auto start = std::max<Seconds>(Seconds{0}, *pull.first - pull.started - piece);
+    const auto start = std::max<Seconds>(Seconds{0}, *pull.first - pull.asked - piece);
     const bool is_known = piece_.count() > 0;
     piece_ = is_known ? piece_ + kWeight * (piece - piece_) : piece;
     start_ = is_known ? start_ + kWeight * (start - start_) : start;

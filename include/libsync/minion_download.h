@@ -75,7 +75,7 @@ class Download {
   void take(const TransferEvent& event);
   void take(const FileArrived& file);
   void take(const Judgement& judgement);
-  void take(const ClaimOutcome& outcome);
+  void take(const ClaimOutcome& outcome, Instant asked);
   void take(const View& view);
 
   void complete_pulls();
@@ -86,7 +86,7 @@ class Download {
   void advance();
 
   void offer_if_served();
-  void start_pull(const Claim& claim);
+  void start_pull(const Claim& claim, Instant asked);
   void log_start(const Address& source);
   void back_off(PullEnd end, const std::string& detail);
   void check_space() const;

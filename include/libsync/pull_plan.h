@@ -27,13 +27,15 @@ struct PullState {
   double start_in_pieces = 0;  ///< As Pace has it.
 };
 
-/// What a start of rsync costs here, measured in pieces: in the time from a start to the first
+/// What a start costs here, measured in pieces: in the time from asking for a claim to its first
 /// piece, that piece left out, how many more would have come. Where links are fast that is many,
-/// and they had better share a start; where links are slow it is a part of one. An average of late;
-/// forgets a pull when it has ended.
+/// and they had better share a start; where links are slow it is a part of one. Redis's answer is
+/// in it as much as rsync's handshake: one that cannot keep up is asked less often. An average of
+/// late; forgets a pull when it has ended.
 class Pace {
  public:
-  void started(TransferId id, Instant now);
+  /// `asked`: when the claim was asked for that it carries out.
+  void started(TransferId id, Instant asked);
   /// Another piece is in. Only what a pull of several pieces brings tells anything.
   void arrived(TransferId id, Instant now);
   void ended(TransferId id) { pulls_.erase(id); }
@@ -44,7 +46,7 @@ class Pace {
  private:
   using Seconds = std::chrono::duration<double>;
   struct Pull {
-    Instant started;
+    Instant asked;
     std::optional<Instant> first;
     Instant last;
   };

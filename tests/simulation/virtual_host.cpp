@@ -85,11 +85,12 @@ bool VirtualHost::complete() {
                                 {have_, have_.size()}, next);
   });
   note_grant(outcome);
-  then_ = [this, id = over->id, end = over->end, bitmap = have_.bitmap(), outcome] {
+  then_ = [this, id = over->id, end = over->end, bitmap = have_.bitmap(), outcome,
+           asked = world_.now()] {
     ledger_.forget(id);
     reported_ = bitmap;
     reported_at_ = world_.now();
-    take(outcome);
+    take(outcome, asked);
     if (end == PullEnd::good) return;
     failures_ = std::min(failures_ + 1, kFailuresAtMost);
     claim_in_peace_ = world_.now() + kFirstBackOff * static_cast<double>(1U << failures_);
@@ -136,7 +137,7 @@ bool VirtualHost::claim() {
     return coordinator.claim(run_.id, address_, {have_, have_.size()}, *wanted);
   });
   note_grant(outcome);
-  then_ = [this, outcome] { take(outcome); };
+  then_ = [this, outcome, asked = world_.now()] { take(outcome, asked); };
   return true;
 }
 
@@ -146,14 +147,14 @@ void VirtualHost::note_grant(const ClaimOutcome& outcome) {
   }
 }
 
-void VirtualHost::take(const ClaimOutcome& outcome) {
+void VirtualHost::take(const ClaimOutcome& outcome, double asked) {
   if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
     state_ = claimed->view.state;
     next_token_ = Token::random();
     const bool wants_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
     const auto id = next_id_++;
     ledger_.add(id, claimed->claim, wants_manifest ? PullsManifest::yes : PullsManifest::no);
-    pace_.started(id, instant_of(world_.now()));
+    pace_.started(id, instant_of(asked));
     world_.start_pull(number_, id, claimed->claim);
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     state_ = wait->view.state;

@@ -77,7 +77,7 @@ class VirtualHost {
   bool advance();
   void listen();
   void schedule_next();
-  void take(const ClaimOutcome& outcome);
+  void take(const ClaimOutcome& outcome, double asked);
   [[nodiscard]] std::optional<Want> want(const std::optional<TransferId>& without);
   [[nodiscard]] bool has_news() const;
   [[nodiscard]] unsigned slots_to_offer() const { return is_served_ && has_manifest_ ? slots_ : 0; }
