@@ -29,6 +29,8 @@
 
 namespace libsync {
 
+class Descriptor;
+
 /// Whether published entries get the owner and group of the originals. Only root can.
 enum class Ownership { own, carried };
 
@@ -37,8 +39,6 @@ enum class Ownership { own, carried };
 [[nodiscard]] std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
                                                         const std::string& name,
                                                         const std::optional<EntryKind>& kind);
-
-class Descriptor;
 
 class Assembly {
  public:
@@ -67,7 +67,7 @@ class Assembly {
   [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
 
   /// Copies a piece of the spool into the tree. A file that lies in it as a whole gets its mode,
-  /// times and owner at once: opening many small files again would cost as much as copying them.
+  /// times and owner at once, which saves a tree of many small files a second open of each.
   void splice(PieceNumber piece);
 
   /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.
