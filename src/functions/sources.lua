@@ -147,10 +147,16 @@ end
 local function add_to(k, name, pieces, change)
   if #pieces == 0 then return end
   local counts = counts_of(k, name)
-  for i = 1, #pieces do
-    local count = math.max(0, math.min(count_of(counts, pieces[i]) + change, 65535))
-    redis.call('SETRANGE', k[name], pieces[i] * 2, string.char(math.floor(count / 256), count % 256))
-    counts.changed[pieces[i]] = count
+  local i = 1
+  while i <= #pieces do
+    local first, packed = pieces[i], {}
+    repeat
+      local count = math.max(0, math.min(count_of(counts, pieces[i]) + change, 65535))
+      packed[#packed + 1] = string.char(math.floor(count / 256), count % 256)
+      counts.changed[pieces[i]] = count
+      i = i + 1
+    until pieces[i] ~= first + #packed
+    redis.call('SETRANGE', k[name], first * 2, table.concat(packed))
   end
 end
 
