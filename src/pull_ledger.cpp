@@ -9,8 +9,8 @@
 
 namespace libsync {
 
-void PullLedger::add(TransferId id, Claim claim, PullsManifest manifest) {
-  Pull pull{.claim = std::move(claim)};
+void PullLedger::add(TransferId id, Claim claim, PullsManifest manifest, Promise promise) {
+  Pull pull{.claim = std::move(claim), .promise = promise};
   pull.awaits_manifest = manifest == PullsManifest::yes;
   for (const auto& staged : pull.claim.pieces) {
     pull.awaited.insert(staged.piece);
@@ -70,6 +70,7 @@ std::optional<CompletedPull> PullLedger::completed() const {
       over.detail = fmt::format("{} sent wrong bytes: look at its disk and memory", source);
     } else if (!pull.awaited.empty() || pull.awaits_manifest) {
       const bool ended_well = pull.end->end == PullEnd::good;
+      if (ended_well && pull.promise == Promise::none) return over;
       over.end = ended_well ? PullEnd::missing : pull.end->end;
       over.detail = ended_well
                         ? fmt::format("{} sent less than was claimed: look at its spool", source)
@@ -107,9 +108,17 @@ bool PullLedger::is_any_running() const {
                      [](const auto& item) { return !item.second.end; });
 }
 
+std::size_t PullLedger::claims() const {
+  return static_cast<std::size_t>(std::count_if(pulls_.begin(), pulls_.end(), [](const auto& item) {
+    return item.second.promise == Promise::given;
+  }));
+}
+
 std::vector<Token> PullLedger::tokens() const {
   std::vector<Token> all;
-  for (const auto& [id, pull] : pulls_) all.push_back(pull.claim.token);
+  for (const auto& [id, pull] : pulls_) {
+    if (pull.promise == Promise::given) all.push_back(pull.claim.token);
+  }
   return all;
 }
 

@@ -118,6 +118,7 @@ std::vector<std::string> pull_arguments(const RsyncOptions& options, const PullR
   auto all = common_arguments(options);
   all.emplace_back("--inplace");
   if (request.density == Density::sparse) all.emplace_back("--sparse");
+  if (request.absent == Absent::is_ignored) all.emplace_back("--ignore-missing-args");
   all.emplace_back("--");
   all.push_back(url(options, request.source, options.module));
   all.push_back(request.into.string() + "/");

@@ -1,6 +1,7 @@
 #pragma once
 
-// The claims that a host holds, from being granted to being completed.
+// What a host pulls: the claims that it holds, from being granted to being completed, and the pulls
+// of its streams.
 //
 // Bookkeeping only: it is told what rsync delivered, what the digests said, and how rsync ended,
 // and says which claims are over and how. It moves nothing, hashes nothing, and asks nobody.
@@ -32,6 +33,10 @@ struct PieceArrived {
 };
 using Arrived = std::variant<NotAwaited, ManifestArrived, PieceArrived>;
 
+/// Whether the source is known to have what it is asked for: by a claim it is, by a stream
+/// (streams.h) it is not, and what does not come is not missed.
+enum class Promise { given, none };
+
 struct CompletedPull {
   TransferId id;
   Claim claim;
@@ -45,7 +50,7 @@ class PullLedger {
  public:
   explicit PullLedger(PieceNumber pieces) : in_flight_(pieces) {}
 
-  void add(TransferId id, Claim claim, PullsManifest manifest);
+  void add(TransferId id, Claim claim, PullsManifest manifest, Promise promise = Promise::given);
 
   /// What it is that arrived. It counts as being judged until judged() says how it was.
   [[nodiscard]] Arrived arrived(const FileArrived& file);
@@ -63,14 +68,17 @@ class PullLedger {
   /// Pieces that are claimed and not verified yet, without those of `completed`, if given.
   [[nodiscard]] PieceSet in_flight(const std::optional<TransferId>& without = {}) const;
 
+  /// Pulls in hand, and those of them that are claims.
   [[nodiscard]] std::size_t size() const { return pulls_.size(); }
+  [[nodiscard]] std::size_t claims() const;
   [[nodiscard]] bool is_manifest_on_the_way() const;
   [[nodiscard]] bool is_any_running() const;
-  [[nodiscard]] std::vector<Token> tokens() const;
+  [[nodiscard]] std::vector<Token> tokens() const;  ///< Of the claims.
 
  private:
   struct Pull {
     Claim claim;
+    Promise promise = Promise::given;
     bool awaits_manifest = false;
     std::set<PieceNumber> awaited;
     std::size_t being_judged = 0;

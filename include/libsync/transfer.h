@@ -46,6 +46,12 @@ struct TransferLimits {
 
 using TransferId = std::uint64_t;
 
+/// What a source does not have.
+enum class Absent {
+  is_fault,    ///< It was said to have it: the pull ends as `missing`.
+  is_ignored,  ///< The rest comes, and the pull ends well.
+};
+
 struct PullRequest {
   Address source;
   std::string folder;                ///< Below the source's module.
@@ -53,6 +59,7 @@ struct PullRequest {
   std::filesystem::path into;        ///< A local folder; files keep their names.
   std::uint64_t bytes = 0;           ///< Roughly, for the deadline.
   Density density = Density::dense;  ///< Sparse: make holes of runs of zeros.
+  Absent absent = Absent::is_fault;
 };
 
 struct PushRequest {

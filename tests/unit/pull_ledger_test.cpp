@@ -230,5 +230,25 @@ TEST_F(PullLedgerTest, IgnoresTheEndOfWhatItDoesNotHold) {
   EXPECT_EQ(ledger_.size(), 1U);
 }
 
+TEST_F(PullLedgerTest, WhatNobodyPromisedIsNotMissed) {
+  const auto claimed = add(1, {0});
+  ledger_.add(2, {Token::random(), kFar, {{1, digest_of_piece(1)}, {2, digest_of_piece(2)}}},
+              PullsManifest::yes, Promise::none);
+  EXPECT_EQ(ledger_.claims(), 1U);
+  EXPECT_EQ(ledger_.size(), 2U);
+  EXPECT_EQ(ledger_.tokens(), std::vector{claimed}) << "the coordinator knows of no other";
+  arrive_good(2, 1);
+  end(2);
+  expect_over(2, PullEnd::good, "");
+  EXPECT_EQ(ledger_.in_flight().members(), Pieces{0});
+}
+
+TEST_F(PullLedgerTest, APullThatWasNotPromisedCanStillFail) {
+  ledger_.add(1, {Token::random(), kFar, {{1, digest_of_piece(1)}}}, PullsManifest::no,
+              Promise::none);
+  end(1, PullEnd::unreachable);
+  expect_over(1, PullEnd::unreachable, "because");
+}
+
 }  // namespace
 }  // namespace libsync

@@ -90,6 +90,14 @@ TEST(RsyncArguments, MakeHolesOnlyWhereTheOriginalHasThem) {
   EXPECT_THAT(pull_arguments(plain_options(), request), testing::Contains("--sparse"));
 }
 
+TEST(RsyncArguments, PassOverWhatIsNotThereOnlyWhereNobodyPromisedIt) {
+  auto request = plain_pull();
+  EXPECT_THAT(pull_arguments(plain_options(), request),
+              Not(testing::Contains("--ignore-missing-args")));
+  request.absent = Absent::is_ignored;
+  EXPECT_THAT(pull_arguments(plain_options(), request), testing::Contains("--ignore-missing-args"));
+}
+
 TEST(RsyncArguments, PutIpv6InBrackets) {
   auto pull = plain_pull();
   pull.source = address("fd00::7");
