@@ -72,6 +72,13 @@ std::optional<PieceSize> parse_piece_size(std::string_view text) {
   return PieceSize{PieceSize::Kind::fixed, *bytes};
 }
 
+std::optional<Spread> parse_spread(std::string_view text) {
+  if (text == "auto") return Spread::automatic;
+  if (text == "claims") return Spread::claims;
+  if (text == "trees") return Spread::trees;
+  return std::nullopt;
+}
+
 std::variant<std::vector<Address>, Refusal> parse_inventory(std::string_view text) {
   std::vector<Address> all;
   std::size_t number = 0;

@@ -225,8 +225,8 @@ bool Master::begin(const RunInfo& run, Owner owner, TaskKey task) {
   const auto wanted = config_.host.slots.value_or(default_origin_uploads(run.cut.pieces()));
   // A host that is pushed to offers its slots itself.
   const unsigned slots = run.origin_kind == OriginKind::minion ? 0 : wanted;
-  const auto outcome =
-      coordinator_.begin(run, slots, {owner.expected_count, owner.expected_hosts}, task);
+  const auto outcome = coordinator_.begin(run, slots, {owner.expected_count, owner.expected_hosts},
+                                          task, config_.spread);
   if (const auto* const busy = std::get_if<Busy>(&outcome)) {
     if (busy->run == run.id) {
       begin_anew(owner, "it is to come from another host now");

@@ -22,6 +22,7 @@ struct TypedOptions {
   std::size_t minions = 0;
   std::string inventory;
   std::string piece_size = "auto";
+  std::string spread = "auto";
   std::string push_to;
   std::string push_module = "libsync-push";
   unsigned quorum = 0;
@@ -59,6 +60,8 @@ MasterConfig checked(const TypedOptions& typed) {
   config.inventory = read_inventory(typed.inventory);
   config.piece_size = value_or_usage_error(parse_piece_size(typed.piece_size), "--piece-size",
                                            typed.piece_size, "auto, whole, or a size such as 16M");
+  config.spread = value_or_usage_error(parse_spread(typed.spread), "--spread", typed.spread,
+                                       "auto, claims or trees");
   if (!typed.push_to.empty()) {
     config.push_to = value_or_usage_error(Address::parse(typed.push_to), "--push-to", typed.push_to,
                                           "a plain unicast IPv4 or IPv6 address");
@@ -120,6 +123,10 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   app.add_option("--piece-size", typed->piece_size, "SIZE, auto, or whole: one piece")
       ->capture_default_str()
       ->type_name("SIZE|auto|whole");
+  app.add_option("--spread", typed->spread,
+                 "Who pulls from whom: along trees, by claims alone, or auto: trees for many hosts")
+      ->capture_default_str()
+      ->type_name("auto|claims|trees");
   app.add_option("--push-to", typed->push_to,
                  "Seed through this host's writable module instead of serving from here")
       ->type_name("IP");

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "disk.h"
 #include "libsync/failure.h"
 #include "libsync/log.h"
 
@@ -30,10 +29,6 @@ constexpr std::size_t kFailuresAtMost = 4;
 constexpr std::size_t kRefusalsAtMost = 3;
 constexpr Duration kFirstBackOff{200};
 
-std::string shown_bytes(std::uint64_t bytes) {
-  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
-}
-
 }  // namespace
 
 Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
@@ -50,6 +45,7 @@ Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
                                                     : Feed::shared),
       placement_(spool_, run, options_.repo, options_.ownership, feed_),
       ledger_(run.cut.pieces()),
+      streams_(run.cut.pieces(), clock.now()),
       probe_(transfer, state, options_.self),
       claim_again_(clock.now()),
       claim_in_peace_(clock.now()),
@@ -68,11 +64,14 @@ std::optional<DownloadEnd> Download::step() {
   placement_.collect();
   for (const auto& judgement : placement_.judgements()) take(judgement);
   // A wake-up that was lost costs no more than a listening that lapses.
-  if (coordinator_.heard() != Listening::on)
+  if (const auto heard = coordinator_.heard(); heard != Listening::on) {
     claim_again_ = digests_due_ = check_due_ = clock_.now();
+    is_called_ = is_called_ || heard == Listening::woken;
+  }
   complete_pulls();
   seek_digests();
   report();
+  stream();
   renew();
   claim();
   advance();
@@ -106,6 +105,7 @@ Instant Download::next_due() const {
   if (claim_due > clock_.now()) due = std::min(due, claim_due);
   if (digests_due_ > clock_.now()) due = std::min(due, digests_due_);
   if (check_due_ > clock_.now()) due = std::min(due, check_due_);
+  if (is_in_trees()) due = std::min({due, follow_due(), streams_.next_due(clock_.now())});
   return due;
 }
 
@@ -142,6 +142,7 @@ void Download::take(const FileArrived& file) {
   wire_bytes_ += file.wire_bytes;
   if (const auto* const piece = std::get_if<PieceArrived>(&arrived)) {
     pace_.arrived(file.id, clock_.now());
+    streams_.arrived(file.id);
     placement_.judge(piece->piece);
   } else {
     placement_.judge_manifest();
@@ -157,9 +158,13 @@ void Download::take(const Judgement& judgement) {
 
 void Download::complete_pulls() {
   while (const auto over = ledger_.completed()) {
+    if (streams_.owns(over->id)) {
+      take(*over);
+      continue;
+    }
     // After a failure the next claim waits a moment: no hot loop around what is broken.
     const auto next = over->end == PullEnd::good
-                          ? want(ledger_.size() - 1, ledger_.in_flight(over->id))
+                          ? want(ledger_.claims() - 1, ledger_.in_flight(over->id))
                           : std::nullopt;
     const auto asked = clock_.now();
     const auto outcome = coordinator_.complete(run_.id, options_.self, over->claim.token, over->end,
@@ -211,6 +216,11 @@ void Download::seek_digests() {
 void Download::report() {
   const auto now = clock_.now();
   const bool is_cleared = is_suspect_ && !placement_.is_rechecking();
+  if (is_in_trees()) {
+    if (is_cleared || now >= follow_due())
+      follow(is_cleared ? Clearance::cleared : Clearance::none);
+    return;
+  }
   if (is_cleared) report_due_ = now;
   if (!report_due_ && has_news()) report_due_ = std::max(now, reported_at_ + kReportEvery);
   if (!report_due_ || now < *report_due_) return;
@@ -244,7 +254,7 @@ void Download::renew() {
   renewal_due_ = clock_.now() + LeaseTerms::renewal;
   // A Redis that lost its data learns again what is here. A token that was lost needs nothing: what
   // is verified counts without it.
-  report_due_ = clock_.now();
+  if (!is_in_trees()) report_due_ = clock_.now();
   offer_if_served();
   if (const auto* const renewed = std::get_if<Renewed>(&outcome)) {
     take(renewed->view);
@@ -255,7 +265,7 @@ void Download::renew() {
 
 void Download::claim() {
   while (!is_gone_ && clock_.now() >= std::max(claim_again_, claim_in_peace_)) {
-    const auto wanted = want(ledger_.size(), ledger_.in_flight());
+    const auto wanted = want(ledger_.claims(), ledger_.in_flight());
     if (!wanted) return;
     if (!has_searched_) spdlog::info("try to get a available rsync source");
     has_searched_ = true;
@@ -297,63 +307,6 @@ void Download::take(const View& view) {
   is_suspect_ = true;
   spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
   placement_.recheck(digests);
-}
-
-void Download::start_pull(const Claim& claim, Instant asked) {
-  const bool wants_manifest = !placement_.has_manifest() && !ledger_.is_manifest_on_the_way();
-  PullRequest request{.source = claim.source,
-                      .folder = ".libsync/" + run_.fingerprint.text(),
-                      .names = {},
-                      .into = spool_.incoming_folder(),
-                      .bytes = 0,
-                      .density = run_.density};
-  // A claim without pieces is for the manifest, even if that has come from elsewhere meanwhile.
-  if (wants_manifest || claim.pieces.empty()) request.names.emplace_back("manifest");
-  for (const auto& [piece, digest] : claim.pieces) {
-    if (piece >= run_.cut.pieces()) {
-      throw Failure(ExitStatus::redis, Remedy::operator_acts,
-                    "Redis grants a piece that the run does not have: run the same version of "
-                    "sync-fanout everywhere");
-    }
-    request.names.push_back(Spool::piece_name(piece));
-    request.bytes += run_.cut.bytes_of(piece);
-  }
-  if (!claim.pieces.empty()) check_space();
-  log_start(claim.source);
-  const auto id = transfer_.start(request);
-  pace_.started(id, asked);
-  ledger_.add(id, claim, wants_manifest ? PullsManifest::yes : PullsManifest::no);
-}
-
-void Download::log_start(const Address& source) {
-  if (!has_started_) spdlog::info("add lock to running_queue");
-  const bool is_new = fed_by_.try_emplace(source, 0).second;
-  spdlog::log(is_new ? spdlog::level::info : spdlog::level::debug, "start rsync from {}",
-              source.text());
-  if (!has_started_) {
-    spdlog::info("START rsync:\n  syn_queue:{}\n  fin_queue:{}\n", view_.sources, view_.finished);
-  }
-  has_started_ = true;
-}
-
-// Only before the first bytes: later, what is missing grows smaller as fast as what is free.
-void Download::check_space() const {
-  if (has_started_) return;
-  const auto& cut = run_.cut;
-  std::uint64_t needed = can_share_blocks(spool_.folder()) ? 0 : cut.stream_bytes;
-  for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
-    if (!placement_.servable().contains(piece) && !placement_.in_place().contains(piece)) {
-      needed += cut.bytes_of(piece);
-    }
-  }
-  const auto free = free_bytes(options_.repo);
-  if (free >= needed) return;
-  throw Failure(
-      ExitStatus::local, Remedy::try_again,
-      fmt::format("{} needs {} on the file system of '{}' while the run lasts, and {} are "
-                  "free: free some space there",
-                  escaped(run_.name), shown_bytes(needed), escaped(options_.repo.string()),
-                  shown_bytes(free)));
 }
 
 void Download::advance() {
@@ -408,17 +361,22 @@ std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) 
   if (feed_ != Feed::pulled) return std::nullopt;
   auto unwanted = placement_.not_to_claim();
   unwanted |= in_flight;
+  if (is_in_trees()) unwanted |= streams_.carried(placement_.in_place(), clock_.now());
   const auto most = pieces_to_claim({.in_place = placement_.in_place().size(),
                                      .claimable = run_.cut.pieces() - unwanted.size(),
                                      .claims = held,
                                      .slots = slots(),
                                      .start_in_pieces = pace_.start_in_pieces()});
-  const bool needs_manifest = !placement_.has_manifest() && !ledger_.is_manifest_on_the_way();
+  // A stream brings it along, unless there is nothing else left to bring.
+  const bool is_brought = is_in_trees() && !placement_.in_place().is_complete();
+  const bool needs_manifest =
+      !placement_.has_manifest() && !ledger_.is_manifest_on_the_way() && !is_brought;
   if (most == 0 && !needs_manifest) return std::nullopt;
   return Want{next_token_, most, std::move(unwanted)};
 }
 
 unsigned Download::slots() const {
+  if (is_in_trees()) return kSlotsBesideTrees;
   return options_.slots.value_or(default_slots(run_.cut.pieces()));
 }
 

@@ -138,6 +138,7 @@ RunInfo read_run(const AnswerFields& fields) {
       .origin = fields.parsed<Address>("origin"),
       .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,
       .master = fields.parsed<MasterId>("master"),
+      .has_trees = fields.number_or_zero("trees") > 0,
   };
 }
 

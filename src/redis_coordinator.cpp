@@ -37,6 +37,29 @@ std::string word_of(PullEnd end) {
   return "local";
 }
 
+std::string word_of(Spread spread) {
+  switch (spread) {
+    case Spread::automatic:
+      return "auto";
+    case Spread::claims:
+      return "claims";
+    case Spread::trees:
+      break;
+  }
+  return "trees";
+}
+
+// What hold and follow begin with.
+RedisCommand report_of(const RunId& run, const Address& host, const Holdings& holdings,
+                       unsigned slots, Clearance clearance) {
+  return {run.text(),
+          host.text(),
+          holdings.servable.bitmap(),
+          std::to_string(slots),
+          std::to_string(holdings.in_place),
+          clearance == Clearance::cleared ? "1" : "0"};
+}
+
 StageOutcome done_or_stale(const RedisValue& answer, std::string_view word) {
   if (is_for_us(answer, word)) return Done{};
   return Stale{};
@@ -106,7 +129,7 @@ Look RedisCoordinator::look() {
 }
 
 BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
-                                     const Expected& expected, TaskKey task) {
+                                     const Expected& expected, TaskKey task, Spread spread) {
   RedisCommand arguments{run.id.text(),
                          run.path,
                          run.name,
@@ -121,6 +144,7 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                          run.master.text(),
                          std::to_string(origin_slots),
                          task == TaskKey::restore ? "1" : "0",
+                         word_of(spread),
                          std::to_string(expected.count)};
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
   const auto answer = call("begin", arguments);
@@ -230,13 +254,40 @@ std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,
 
 ViewOutcome RedisCoordinator::hold(const RunId& run, const Address& host, const Holdings& holdings,
                                    unsigned slots, Clearance clearance) {
-  const auto answer = call_or_stale(
-      "hold", {run.text(), host.text(), holdings.servable.bitmap(), std::to_string(slots),
-               std::to_string(holdings.in_place), clearance == Clearance::cleared ? "1" : "0"});
+  const auto answer = call_or_stale("hold", report_of(run, host, holdings, slots, clearance));
   if (!is_for_us(answer, "VIEW")) return Stale{};
   AnswerReader reader(answer);
   static_cast<void>(reader.text());
   return reader.view();
+}
+
+FollowOutcome RedisCoordinator::follow(const RunId& run, const Address& host,
+                                       const Holdings& holdings, unsigned slots,
+                                       Clearance clearance, const PieceSet& known,
+                                       const std::vector<ParentReport>& reports) {
+  auto arguments = report_of(run, host, holdings, slots, clearance);
+  arguments.push_back(known.bitmap());
+  for (const auto& report : reports) {
+    const bool is_slow = report.kind == ParentReport::Kind::slow;
+    arguments.insert(arguments.end(),
+                     {report.parent.text(), is_slow ? "slow" : word_of(report.end), report.detail});
+  }
+  const auto answer = call_or_stale("follow", arguments);
+  if (!is_for_us(answer, "FOLLOWED")) return Stale{};
+  AnswerReader reader(answer);
+  static_cast<void>(reader.text());
+  Followed followed{.view = reader.view()};
+  followed.pause = std::chrono::milliseconds(reader.number<unsigned>());
+  if (followed.pause.count() == 0 || followed.pause > kLongestPatience) {
+    throw_not_understood("a pause");
+  }
+  for (auto left = reader.number<unsigned>(); left > 0; --left) {
+    auto parent = Address::parse(reader.text());
+    if (parent && !is_within(*parent, options_.peers)) parent.reset();
+    followed.parents.push_back(std::move(parent));
+  }
+  followed.digests = reader.staged_pieces();
+  return followed;
 }
 
 ClaimOutcome RedisCoordinator::read_claim(const RedisValue& answer) const {

@@ -37,7 +37,8 @@ class RedisCoordinator final : public Coordinator {
   void load_functions() override;
   [[nodiscard]] Look look() override;
   [[nodiscard]] BeginOutcome begin(const RunInfo& run, unsigned origin_slots,
-                                   const Expected& expected, TaskKey task) override;
+                                   const Expected& expected, TaskKey task,
+                                   Spread spread) override;
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
@@ -52,6 +53,10 @@ class RedisCoordinator final : public Coordinator {
                                                  const std::vector<PieceNumber>& pieces) override;
   [[nodiscard]] ViewOutcome hold(const RunId& run, const Address& host, const Holdings& holdings,
                                  unsigned slots, Clearance clearance) override;
+  [[nodiscard]] FollowOutcome follow(const RunId& run, const Address& host,
+                                     const Holdings& holdings, unsigned slots, Clearance clearance,
+                                     const PieceSet& known,
+                                     const std::vector<ParentReport>& reports) override;
   [[nodiscard]] ClaimOutcome claim(const RunId& run, const Address& host, const Holdings& holdings,
                                    const Want& want) override;
   [[nodiscard]] ClaimOutcome complete(const RunId& run, const Address& host, const Token& token,

@@ -15,6 +15,7 @@
 #include "libsync/address.h"
 #include "libsync/assembly.h"
 #include "libsync/clock.h"
+#include "libsync/coordinator.h"
 #include "libsync/redis_server.h"
 
 namespace libsync {
@@ -57,12 +58,16 @@ struct PieceSize {
 /// Nothing, unless `text` is `auto`, `whole` or a SIZE.
 [[nodiscard]] std::optional<PieceSize> parse_piece_size(std::string_view text);
 
+/// Nothing, unless `text` is `auto`, `claims` or `trees`.
+[[nodiscard]] std::optional<Spread> parse_spread(std::string_view text);
+
 struct MasterConfig {
   HostConfig host;
   std::vector<std::filesystem::path> source_roots;
   std::size_t minions = 0;         ///< `--minions`; 0: not given.
   std::vector<Address> inventory;  ///< `--inventory`; empty: not given.
   PieceSize piece_size;
+  Spread spread = Spread::automatic;
   std::optional<Address> push_to;
   std::string push_module = "libsync-push";
   std::optional<unsigned> quorum_percent;

@@ -13,6 +13,9 @@
 // more claims than the slots that it offers then; a piece is claimed by a host at most as often as
 // that host asks for it; a finished host stays finished until it says otherwise.
 //
+// In a large run hosts have places in *trees*, too, and pull from their *parents* there without a
+// claim (streams.h); what they claim besides is as above.
+//
 // Time: leases, quarantines and the age of hosts are judged by the clock of the shared state, never
 // by that of a caller, so hosts may disagree about the time.
 //
@@ -67,6 +70,14 @@ struct RunInfo {
   Address origin;
   OriginKind origin_kind = OriginKind::master;
   MasterId master;
+  bool has_trees = false;  ///< Decided when the run begins.
+};
+
+/// How pieces find their way, as the master is configured.
+enum class Spread {
+  automatic,  ///< Trees for many hosts, claims for few.
+  claims,     ///< Every pull is claimed.
+  trees,      ///< Hosts pull along trees, and claim what does not come that way (streams.h).
 };
 
 /// The run does not exist any more, or another has taken its place.
@@ -223,6 +234,29 @@ struct Want {
   PieceSet unwanted;            ///< In place, being pulled, or not known yet.
 };
 
+/// What a host says about a parent.
+struct ParentReport {
+  enum class Kind {
+    failing,  ///< A pull has ended as `end` says.
+    slow,     ///< It takes several times as long as others for a piece.
+    good,     ///< It had failed, and does no more.
+  };
+  Address parent;
+  Kind kind;
+  PullEnd end = PullEnd::good;
+  std::string detail;
+};
+
+/// What a host in the trees is told.
+struct Followed {
+  View view;
+  Duration pause{};                             ///< Until it is to ask again.
+  std::vector<std::optional<Address>> parents;  ///< One for each tree; see Streams.
+  std::vector<StagedPiece> digests;
+};
+
+using FollowOutcome = std::variant<Followed, Stale>;
+
 struct Renewed {
   View view;
   std::vector<Token> lost;
@@ -300,7 +334,8 @@ class Coordinator {
 
   /// Begins `run`, unless another one is in progress. Wakes the minions that linger.
   [[nodiscard]] virtual BeginOutcome begin(const RunInfo& run, unsigned origin_slots,
-                                           const Expected& expected, TaskKey task) = 0;
+                                           const Expected& expected, TaskKey task,
+                                           Spread spread) = 0;
 
   /// Announces pieces. `final_state` staged: these were the last, and the source has not changed.
   [[nodiscard]] virtual StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
@@ -334,6 +369,14 @@ class Coordinator {
   [[nodiscard]] virtual ViewOutcome hold(const RunId& run, const Address& host,
                                          const Holdings& holdings, unsigned slots,
                                          Clearance clearance) = 0;
+
+  /// The same of a host in the trees; gives it its place there. Tells its parents, and the digests
+  /// that have been announced, but for those that it has. A report about who is not a parent of the
+  /// host counts for nothing.
+  [[nodiscard]] virtual FollowOutcome follow(const RunId& run, const Address& host,
+                                             const Holdings& holdings, unsigned slots,
+                                             Clearance clearance, const PieceSet& known,
+                                             const std::vector<ParentReport>& reports) = 0;
 
   /// Asks for a claim. A token that is known already gives that claim again.
   [[nodiscard]] virtual ClaimOutcome claim(const RunId& run, const Address& host,

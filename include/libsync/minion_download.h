@@ -2,9 +2,9 @@
 
 // One run on one host, from joining it to having published: who is asked for what, and when.
 //
-// A Download claims pieces, has them pulled by the Transfer and proven and assembled by a
-// Placement, reports what the host can serve, and publishes when everything is in place and the run
-// is staged.
+// A Download claims pieces, or in a large run gets them along trees (streams.h), has them pulled by
+// the Transfer and proven and assembled by a Placement, reports what the host can serve, and
+// publishes when everything is in place and the run is staged.
 //
 // It is stepped: step() takes in what has happened, does what is due, and never waits. The owner
 // waits for any of descriptors() until next_due(), and steps again.
@@ -29,6 +29,7 @@
 #include "libsync/pull_ledger.h"
 #include "libsync/pull_plan.h"
 #include "libsync/spool.h"
+#include "libsync/streams.h"
 #include "libsync/transfer.h"
 
 namespace libsync {
@@ -79,6 +80,9 @@ class Download {
   void take(const View& view);
 
   void complete_pulls();
+  void stream();
+  void take(const CompletedPull& over);
+  void follow(Clearance clearance);
   void seek_digests();
   void report();
   void renew();
@@ -87,12 +91,16 @@ class Download {
 
   void offer_if_served();
   void start_pull(const Claim& claim, Instant asked);
+  TransferId start_pull(const Claim& claim, Promise promise);
   void log_start(const Address& source);
   void back_off(PullEnd end, const std::string& detail);
   void check_space() const;
   void log_progress();
 
   [[nodiscard]] Holdings holdings() const;
+  /// Whether it pulls along the trees of the run, and claims only what does not come that way.
+  [[nodiscard]] bool is_in_trees() const;
+  [[nodiscard]] Instant follow_due() const;
   /// What to ask for next, while `held` claims are in hand; nothing if nothing.
   [[nodiscard]] std::optional<Want> want(std::size_t held, const PieceSet& in_flight) const;
   [[nodiscard]] unsigned slots() const;
@@ -111,6 +119,9 @@ class Download {
   Placement placement_;
   PullLedger ledger_;
   Pace pace_;
+  Streams streams_;
+  std::vector<ParentReport> parent_reports_;
+  bool is_called_ = false;  // By a wake-up: its place in the trees may be another.
   Probe probe_;
   bool is_served_ = false;  // By this host's own daemon.
   std::string fault_told_;
@@ -134,8 +145,8 @@ class Download {
   Instant digests_due_;  // Of what may be here already.
   Duration digests_pause_{20};
   std::chrono::seconds patience_{1};  // With which it listens, as the last answer had it.
-  Instant doubt_due_;  // Not before.
-  Instant check_due_;  // Of the run, before publishing and finishing.
+  Instant doubt_due_;                 // Not before.
+  Instant check_due_;                 // Of the run, before publishing and finishing.
 
   Instant started_;
   Instant progress_due_;

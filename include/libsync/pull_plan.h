@@ -64,6 +64,9 @@ class Pace {
 /// a single piece, which is the pace of the 2018 pair.
 [[nodiscard]] unsigned default_slots(PieceNumber pieces);
 
+/// The same of a host in the trees (streams.h): what it claims, and offers to claims, beside them.
+inline constexpr unsigned kSlotsBesideTrees = 2;
+
 /// Uploads of the origin when the configuration names none. (Every other host offers as many
 /// uploads as it has slots.)
 [[nodiscard]] unsigned default_origin_uploads(PieceNumber pieces);

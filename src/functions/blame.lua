@@ -7,6 +7,7 @@
 --   rounds SOURCE          quarantines so far
 --   verify SOURCE          its spool is suspect: it offers nothing before it has hashed it again
 --   verified SOURCE        when it did so last
+--   slow SOURCE            " PULLER  PULLER …": whose parent it is and who found it slow (trees.lua)
 --   undelivered SOURCE     the host that is pushed to lacks pieces: the master has to push again
 --
 -- A failure first keeps only the accuser away. Distinct accusers make a quarantine. Whoever accuses
@@ -62,6 +63,8 @@ local function trust(k, source, now)
   redis.call('HSET', k.blame, 'verified ' .. source, now)
 end
 
+local set_aside  -- In trees.lua.
+
 local function quarantine(k, source, kind, is_origin, now)
   redis.call('HDEL', k.blame, 'strike ' .. source)
   for _, field in ipairs(redis.call('HKEYS', k.blame)) do
@@ -74,6 +77,7 @@ local function quarantine(k, source, kind, is_origin, now)
   if kind == 'corrupt' then suspect(k, source, kind) end
   redis.call('ZADD', k.quarantine, now + out, source)
   redis.call('SREM', k.queue, source)
+  set_aside(k, source, kind)
   note(k, 'event', 'quarantined', 'host', source, 'kind', kind, 'ms', out)
 end
 

@@ -9,8 +9,8 @@ end
 
 -- Begins a run. Args: run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest digest,
 -- sparse (0/1), origin, origin kind (master: its spool is filled by the master; minion: by a push), the
--- master's id, origin's slots, restore (1: write `task` too, after Redis lost its data), expected count (0: those
--- named, or else those seen lately), then the expected hosts.
+-- master's id, origin's slots, restore (1: write `task` too, after Redis lost its data), spread (auto, claims, trees),
+-- expected count (0: those named, or else those seen lately), then the expected hosts.
 -- BEGUN host … (who is expected by name) · SAME (it is the current run already) · BUSY run path
 -- (another one is, or this one from another origin)
 local function begin(_, a)
@@ -24,18 +24,22 @@ local function begin(_, a)
     return {'SAME'}
   end
   clear(k)
-  local expected = tonumber(a[17])
+  local expected = tonumber(a[18])
   local hosts = {}
-  for i = 18, #a do hosts[#hosts + 1] = a[i] end
+  for i = 19, #a do hosts[#hosts + 1] = a[i] end
   if expected == 0 and #hosts == 0 then
     hosts = redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')
   end
   for _, host in ipairs(hosts) do redis.call('SADD', k.expected, host) end
+  local known, trees = math.max(expected, #hosts), 0
+  if a[17] == 'trees' or (a[17] == 'auto' and known >= TREES_FROM and tonumber(a[9]) >= TREES_PIECES) then
+    trees, slots = TREES, math.min(slots, TREES_UPLOADS)
+  end
   redis.call('HSET', k.run, 'id', a[3], 'state', 'staging', 'path', a[4], 'name', a[5],
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
              'manifest', a[10], 'sparse', a[11], 'origin', origin, 'origin_kind', a[13], 'master', a[14],
              'announced', blank(tonumber(a[9])), 'fresh', blank(tonumber(a[9])), 'left', 0,
-             'expected', expected, 'known', math.max(expected, #hosts), 'started', now, 'joined', now, 'reaped', now,
+             'expected', expected, 'known', known, 'trees', trees, 'started', now, 'joined', now, 'reaped', now,
              'mended', now)
   redis.call('HSET', k.slots, origin, slots)
   if a[16] == '1' then redis.call('SET', k.task, a[4], 'NX') end
@@ -105,23 +109,46 @@ local function digests(_, a)
   return answer
 end
 
--- What a host can serve, and how far it is. Args: run, host, bitmap, upload slots, pieces in place,
--- verified (1: it has hashed its spool anew, so suspicion is over).   VIEW state sources finished suspect
-local function hold_function(_, a)
-  local k, now = call_of(a)
+-- Args as hold has them.
+local function take_report(k, a, now)
   local host = a[4]
-  if not is_current(k, a[3]) then return {'STALE'} end
   hold(k, host, a[5])
   -- On the master's own host the master answers for the spool.
   if not is_masters_spool(k, host) then
-    redis.call('HSET', k.slots, host, a[6])
+    redis.call('HSET', k.slots, host, is_aside(k, host) and 0 or a[6])
     if a[8] == '1' then trust(k, host, now) end
   end
   redis.call('SADD', k.expected, host)
   redis.call('HSET', k.progress, host, a[7])
   reap(k, now)
   offer_and_wake(k, host, now)
-  return {'VIEW', view(k, host)}
+end
+
+-- What a host can serve, and how far it is. Args: run, host, bitmap, upload slots, pieces in place,
+-- verified (1: it has hashed its spool anew, so suspicion is over).   VIEW state sources finished suspect
+local function hold_function(_, a)
+  local k, now = call_of(a)
+  if not is_current(k, a[3]) then return {'STALE'} end
+  take_report(k, a, now)
+  return {'VIEW', view(k, a[4])}
+end
+
+-- As hold, for a host that pulls along the trees: it also says how its pulls from parents ended, where that is worth
+-- saying, and whose digests it knows. Args: those of hold, bitmap of these pieces, then source, outcome, detail, …
+-- FOLLOWED state sources finished suspect pause-in-ms parents, then a parent for each tree, piece digest …
+local function follow(_, a)
+  local k, now = call_of(a)
+  local host = a[4]
+  if not is_current(k, a[3]) then return {'STALE'} end
+  local parents, seat = parents_of(k, host, now)
+  for i = 10, #a, 3 do judge_parent(k, host, parents, a[i], a[i + 1], a[i + 2], now) end
+  take_report(k, a, now)
+  if redis.call('HEXISTS', k.done, host) == 0 then redis.call('SADD', k.running, host) end
+  local answer = {'FOLLOWED', view(k, host)}
+  answer[#answer + 1] = pause_of(k, seat)
+  answer[#answer + 1] = #parents
+  for i = 1, #parents do answer[#answer + 1] = parents[i] end
+  return append_digests(k, answer, unknown_pieces(k, a[9]))
 end
 
 -- Args: run, host, token, most pieces (0: the manifest alone), bitmap of what it can serve, bitmap of
@@ -201,6 +228,7 @@ local function finish(_, a)
   redis.call('SADD', k.expected, host)
   redis.call('HSET', k.progress, host, k.of.pieces)
   wait_no_more(k, host)
+  if redis.call('HEXISTS', k.pulls, host) == 0 then redis.call('SREM', k.running, host) end
   redis.call('HDEL', k.errors, host)
   return {'FINISHED'}
 end
@@ -212,6 +240,7 @@ local function leave(_, a)
   local host = a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
   release_all(k, host, now)
+  redis.call('SREM', k.running, host)
   wait_no_more(k, host)
   if a[6] ~= '' then redis.call('HSET', k.errors, host, string.sub(a[6], 1, ERROR_BYTES)) end
   if a[5] == 'all' then
@@ -372,6 +401,7 @@ redis.register_function('libsync1_begin', begin)
 redis.register_function('libsync1_stage', stage)
 redis.register_function('libsync1_join', join)
 redis.register_function('libsync1_hold', hold_function)
+redis.register_function('libsync1_follow', follow)
 redis.register_function('libsync1_claim', claim_function)
 redis.register_function('libsync1_complete', complete)
 redis.register_function('libsync1_renew', renew)

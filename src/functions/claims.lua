@@ -127,16 +127,19 @@ local function view(k, host)
          redis.call('HLEN', k.done), is_suspect(k, host)
 end
 
-local function answer_claim(k, host, token, source, pieces)
-  local answer = {'CLAIMED', token, source, view(k, host)}
-  if #pieces > 0 then
-    local digests = redis.call('HMGET', k.digests, unpack(pieces))
-    for i = 1, #pieces do
-      answer[#answer + 1] = pieces[i]
-      answer[#answer + 1] = digests[i] or ''
-    end
+-- piece digest …
+local function append_digests(k, answer, pieces)
+  if #pieces == 0 then return answer end
+  local digests, n = redis.call('HMGET', k.digests, unpack(pieces)), #answer
+  for i = 1, #pieces do
+    answer[n + 2 * i - 1] = pieces[i]
+    answer[n + 2 * i] = digests[i] or ''
   end
   return answer
+end
+
+local function answer_claim(k, host, token, source, pieces)
+  return append_digests(k, {'CLAIMED', token, source, view(k, host)}, pieces)
 end
 
 local function leave_out(list, one)
@@ -162,7 +165,7 @@ local function find_source(k, host, most, slots, unwanted, search, now)
     local names, bitmaps = usable(k, host, {k.of.origin}, limit, now)
     origin, origins = names[1], bitmaps[1]
   end
-  if origin and most > 0 and has_any(k.of.fresh) then
+  if origin and most > 0 and k.of.trees == '0' and has_any(k.of.fresh) then
     local pieces = choose_fresh(k.of.fresh, origins, wanted, most)
     if #pieces > 0 then return origin, pieces end
   end

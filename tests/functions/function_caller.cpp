@@ -78,7 +78,8 @@ Texts FunctionCaller::members(const std::string& key) {
 }
 
 Texts FunctionCaller::begin(const std::string& run, unsigned pieces, const std::string& origin,
-                            unsigned slots, const std::vector<std::string>& expected) {
+                            unsigned slots, const std::vector<std::string>& expected,
+                            const std::string& spread) {
   std::vector<std::string> arguments{run,
                                      "/data/model.1",
                                      "model.1",
@@ -93,6 +94,7 @@ Texts FunctionCaller::begin(const std::string& run, unsigned pieces, const std::
                                      kMaster,
                                      std::to_string(slots),
                                      "0",
+                                     spread,
                                      "0"};
   arguments.insert(arguments.end(), expected.begin(), expected.end());
   return (*this)("begin", arguments);

@@ -40,7 +40,8 @@ class FunctionCaller {
 
   /// Begins a run of `pieces` pieces from `origin` with `slots` upload slots.
   Texts begin(const std::string& run, unsigned pieces, const std::string& origin = "10.0.0.1",
-              unsigned slots = 2, const std::vector<std::string>& expected = {});
+              unsigned slots = 2, const std::vector<std::string>& expected = {},
+              const std::string& spread = "auto");
 
   /// Announces pieces; `final_one` makes the run staged.
   enum class Last { no, yes };

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "libsync/coordinator.h"
+
 namespace libsync::simulation {
 
 /// Some of the hosts, and a number that says how or when.
@@ -23,6 +25,7 @@ struct Scenario {
   double hash_rate = 0;                      ///< Bytes a second that a receiver hashes; 0: free.
   std::optional<std::uint64_t> piece_bytes;  ///< Nothing: auto.
   std::optional<unsigned> slots;             ///< Nothing: default_slots.
+  Spread spread = Spread::automatic;
   std::uint64_t seed = 1;
   Part slow;  ///< value: so many times slower, both ways.
   Part die;   ///< value: when, in F/B. All its processes end, and its connections are reset.

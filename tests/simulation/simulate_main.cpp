@@ -13,6 +13,7 @@
 #include <iostream>
 #include <string>
 
+#include "libsync/config.h"
 #include "simulation.h"
 
 namespace libsync::simulation {
@@ -47,6 +48,7 @@ struct Options {
   double latency_ms = 0.1;
   std::string piece_size = "auto";
   unsigned slots = 0;
+  std::string spread = "auto";
   std::string slow;
   std::string die;
   std::string late;
@@ -78,6 +80,8 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--piece-size", options.piece_size, "bytes, auto or whole")->capture_default_str();
   app.add_option("--slots", options.slots, "pulls a host, and uploads; 0: as the product has it")
       ->capture_default_str();
+  app.add_option("--spread", options.spread, "auto, claims or trees: as sync-master has it")
+      ->capture_default_str();
   app.add_option("--seed", options.scenario.seed, "of what the simulation draws; Redis draws, too")
       ->capture_default_str();
   app.add_option("--slow", options.slow, "PERCENT:FACTOR, hosts whose links are so much slower");
@@ -96,6 +100,9 @@ Scenario scenario_of(Options options) {
     scenario.piece_bytes = std::stoull(options.piece_size);
   }
   if (options.slots > 0) scenario.slots = options.slots;
+  const auto spread = parse_spread(options.spread);
+  if (!spread) throw CLI::ValidationError("--spread", "'" + options.spread + "' is unknown");
+  scenario.spread = *spread;
   if (!options.slow.empty()) scenario.slow = part_of("--slow", options.slow);
   if (!options.die.empty()) scenario.die = part_of("--die", options.die);
   if (!options.late.empty()) scenario.late = part_of("--late", options.late);

@@ -88,10 +88,14 @@ Outcome Simulation::run() {
   std::vector<std::string> expected;
   for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
   const double begun = redis_.call("begin", 0, [&](Coordinator& coordinator) {
-    const auto outcome =
-        coordinator.begin(run_, origin_uploads_, {expected.size(), expected}, TaskKey::leave);
+    const auto outcome = coordinator.begin(run_, origin_uploads_, {expected.size(), expected},
+                                           TaskKey::leave, scenario_.spread);
     if (!std::holds_alternative<Begun>(outcome)) broken("the run does not begin");
   });
+  if (*redis_.ask({"HGET", "sync:run", "trees"}).text() != "0") {
+    slots_ = std::min(slots_, kSlotsBesideTrees);
+    origin_uploads_ = std::min(origin_uploads_, kSlotsBesideTrees);
+  }
   // Everybody lingers and is woken by the beginning; those who are late are not there yet.
   std::vector<bool> is_late(hosts_.size(), false);
   for (HostNumber i = 1; i < hosts_.size(); ++i)
@@ -228,7 +232,7 @@ void Simulation::claim_granted(const Claim& claim) {
 
 void Simulation::claim_ended(const Claim& claim) { --uploads_[number_of(claim.source)]; }
 
-void Simulation::start_pull(HostNumber host, TransferId id, const Claim& claim) {
+void Simulation::start_pull(HostNumber host, TransferId id, const Claim& claim, Promise promise) {
   if (unused_pulls_.empty()) {
     unused_pulls_.push_back(pulls_.size());
     pulls_.emplace_back();
@@ -244,6 +248,7 @@ void Simulation::start_pull(HostNumber host, TransferId id, const Claim& claim) 
   pull.next = 0;
   pull.boundary = 0;
   pull.flow.reset();
+  pull.promise = promise;
   pull.is_over = false;
   push(now_ + scenario_.start_cost, Kind::connected, index, ++pull.stamp);
 }
@@ -253,6 +258,10 @@ void Simulation::connect(std::size_t index) {
   if (hosts_[pull.from]->is_dead()) return end_pull(index, PullEnd::unreachable);
   // The host acts on the manifest at once, and may begin other pulls: no reference lives on.
   hosts_[pull.to]->manifest_arrived(pull.id);
+  if (pulls_[index].promise == Promise::none) {
+    const auto from = pulls_[index].from;
+    std::erase_if(pulls_[index].pieces, [&](PieceNumber piece) { return !has(from, piece); });
+  }
   if (pulls_[index].pieces.empty()) return end_pull(index, PullEnd::good);
   Pull& connected = pulls_[index];
   connected.boundary = static_cast<double>(run_.cut.bytes_of(connected.pieces[0]));
@@ -335,7 +344,7 @@ void Simulation::die(HostNumber host) {
       ++pull.stamp;
       pull.is_over = true;
       unused_pulls_.push_back(i);
-      --uploads_[pull.from];  // Its claim will lapse.
+      if (pull.promise == Promise::given) --uploads_[pull.from];  // Its claim will lapse.
     } else if (pull.from == host && pull.flow) {
       broken_off.push_back(i);
     }

@@ -43,7 +43,7 @@ class Simulation final : public World {
   [[nodiscard]] double now() const override { return now_; }
   [[nodiscard]] MeteredRedis& redis() override { return redis_; }
   void schedule(HostNumber host, Due kind, double time) override;
-  void start_pull(HostNumber host, TransferId id, const Claim& claim) override;
+  void start_pull(HostNumber host, TransferId id, const Claim& claim, Promise promise) override;
   void deliver_wakes() override;
   void claim_granted(const Claim& claim) override;
   void claim_ended(const Claim& claim) override;
@@ -69,6 +69,7 @@ class Simulation final : public World {
     double boundary = 0;   // Bytes of the flow at which the next one is complete.
     std::optional<FlowId> flow;
     std::uint64_t stamp = 0;  // Events of an older one are void.
+    Promise promise = Promise::given;
     bool is_over = true;
   };
 

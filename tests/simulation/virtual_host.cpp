@@ -17,6 +17,9 @@ constexpr double kFirstBackOff = 0.2;
 constexpr std::size_t kFailuresAtMost = 4;
 const double kRenewal = std::chrono::duration<double>(LeaseTerms::renewal).count();
 
+// An Instant is whole nanoseconds.
+constexpr double kRounding = 1e-8;
+
 Instant instant_of(double seconds) {
   return Instant(
       std::chrono::duration_cast<Instant::duration>(std::chrono::duration<double>(seconds)));
@@ -33,6 +36,7 @@ VirtualHost::VirtualHost(World& world, HostNumber number, Address address, RunIn
       slots_(slots),
       have_(run_.cut.pieces()),
       ledger_(run_.cut.pieces()),
+      streams_(run_.cut.pieces(), instant_of(0)),
       reported_(have_.bitmap()) {}
 
 template <typename Call>
@@ -57,8 +61,11 @@ void VirtualHost::join() {
     return coordinator.join(address_, Arrival::first_of_tick);
   });
   if (!std::holds_alternative<Joined>(outcome)) throw std::runtime_error("there is no run to join");
-  then_ = [this] {
+  then_ = [this, has_trees = std::get<Joined>(outcome).run.has_trees] {
     has_joined_ = true;
+    run_.has_trees = has_trees;
+    if (has_trees) slots_ = std::min(slots_, kSlotsBesideTrees);
+    streams_ = Streams(run_.cut.pieces(), instant_of(world_.now()));
     renewal_due_ = world_.now() + kRenewal;
     world_.schedule(number_, World::Due::served, world_.now());
   };
@@ -67,12 +74,39 @@ void VirtualHost::join() {
 void VirtualHost::step() {
   if (is_dead_ || !has_joined_ || then_ || finished_at_) return;
   if (is_listening_ && (was_woken_ || world_.now() >= listens_until_)) {
+    const bool was_called = was_woken_;
     is_listening_ = was_woken_ = false;
     claim_again_ = check_due_ = world_.now();
+    if (was_called) is_called_ = true;
   }
+  if (run_.has_trees) stream();
   if (complete() || report() || renew() || claim() || advance()) return;
   if (!is_listening_) listen();
   schedule_next();
+}
+
+// Asks nobody.
+void VirtualHost::stream() {
+  auto over = ledger_.completed();
+  for (; over && streams_.owns(over->id); over = ledger_.completed()) {
+    ledger_.forget(over->id);
+    const auto report =
+        streams_.ended(over->id, over->end, over->detail, have_, instant_of(world_.now()));
+    if (report) parent_reports_.push_back(*report);
+  }
+  if (!is_served_) return;
+  for (;;) {
+    auto unwanted = have_;
+    unwanted |= ledger_.in_flight();
+    const auto pull = streams_.next(unwanted, instant_of(world_.now()));
+    if (!pull) return;
+    const Claim claim{Token::random(), pull->parent, pull->pieces};
+    const bool wants_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
+    const auto id = next_id_++;
+    streams_.started(*pull, id, instant_of(world_.now()));
+    ledger_.add(id, claim, wants_manifest ? PullsManifest::yes : PullsManifest::no, Promise::none);
+    world_.start_pull(number_, id, claim, Promise::none);
+  }
 }
 
 bool VirtualHost::complete() {
@@ -98,7 +132,40 @@ bool VirtualHost::complete() {
   return true;
 }
 
+bool VirtualHost::follow() {
+  const double now = world_.now();
+  if (!is_served_ || now < follow_due()) return false;
+  const auto offered = slots_to_offer();
+  const auto outcome = ask("follow", [&](Coordinator& coordinator) {
+    return coordinator.follow(run_.id, address_, {have_, have_.size()}, offered, Clearance::none,
+                              streams_.known(), parent_reports_);
+  });
+  parent_reports_.clear();
+  is_called_ = false;
+  reported_ = have_.bitmap();
+  reported_slots_ = offered;
+  reported_at_ = now;
+  then_ = [this, followed = std::get<Followed>(outcome)] {
+    state_ = followed.view.state;
+    patience_ = std::chrono::duration<double>(Streams::report_every).count();
+    streams_.follow(followed);
+  };
+  return true;
+}
+
+double VirtualHost::follow_due() const {
+  auto unwanted = have_;
+  unwanted |= ledger_.in_flight();
+  const bool is_whole = have_.is_complete() && has_news();
+  if (is_whole || is_called_) return reported_at_;
+  const bool is_urgent = streams_.is_urgent(unwanted) || !parent_reports_.empty();
+  const auto pause =
+      is_urgent ? streams_.pause() : std::max<Duration>(streams_.pause(), Streams::report_every);
+  return reported_at_ + std::chrono::duration<double>(pause).count();
+}
+
 bool VirtualHost::report() {
+  if (run_.has_trees) return follow();
   const double now = world_.now();
   if (!report_due_ && has_news()) report_due_ = std::max(now, reported_at_ + kReportEvery);
   if (!report_due_ || now < *report_due_) return false;
@@ -124,7 +191,7 @@ bool VirtualHost::renew() {
     return coordinator.renew(run_.id, address_, ledger_.tokens());
   });
   renewal_due_ = world_.now() + kRenewal;
-  report_due_ = world_.now();
+  if (!run_.has_trees) report_due_ = world_.now();
   then_ = [this, view = std::get<Renewed>(outcome).view] { state_ = view.state; };
   return true;
 }
@@ -155,7 +222,7 @@ void VirtualHost::take(const ClaimOutcome& outcome, double asked) {
     const auto id = next_id_++;
     ledger_.add(id, claimed->claim, wants_manifest ? PullsManifest::yes : PullsManifest::no);
     pace_.started(id, instant_of(asked));
-    world_.start_pull(number_, id, claimed->claim);
+    world_.start_pull(number_, id, claimed->claim, Promise::given);
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     state_ = wait->view.state;
     patience_ = static_cast<double>(wait->patience.count());
@@ -168,12 +235,14 @@ void VirtualHost::take(const ClaimOutcome& outcome, double asked) {
 std::optional<Want> VirtualHost::want(const std::optional<TransferId>& without) {
   auto unwanted = have_;
   unwanted |= ledger_.in_flight(without);
+  if (run_.has_trees) unwanted |= streams_.carried(have_, instant_of(world_.now()));
   const auto most = pieces_to_claim({.in_place = have_.size(),
                                      .claimable = run_.cut.pieces() - unwanted.size(),
-                                     .claims = ledger_.size() - (without ? 1 : 0),
+                                     .claims = ledger_.claims() - (without ? 1 : 0),
                                      .slots = slots_,
                                      .start_in_pieces = pace_.start_in_pieces()});
-  const bool needs_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
+  const bool is_brought = run_.has_trees && !have_.is_complete();
+  const bool needs_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way() && !is_brought;
   if (most == 0 && !needs_manifest) return std::nullopt;
   return Want{next_token_, most, std::move(unwanted)};
 }
@@ -216,6 +285,14 @@ void VirtualHost::schedule_next() {
   const double now = world_.now();
   double due = std::min(listens_until_, renewal_due_);
   if (report_due_) due = std::min(due, *report_due_);
+  if (run_.has_trees && is_served_) {
+    due = std::min(due, follow_due());
+    const auto stream_due = streams_.next_due(instant_of(now));
+    if (stream_due != Instant::max()) {
+      due = std::min(
+          due, std::chrono::duration<double>(stream_due.time_since_epoch()).count() + kRounding);
+    }
+  }
   if (const double claim_due = std::max(claim_again_, claim_in_peace_); claim_due > now) {
     due = std::min(due, claim_due);
   }
@@ -237,6 +314,7 @@ void VirtualHost::piece_arrived(TransferId id, PieceNumber piece) {
     throw std::runtime_error("a piece arrives that nobody awaits");
   }
   pace_.arrived(id, instant_of(world_.now()));
+  streams_.arrived(id);
 }
 
 void VirtualHost::piece_judged(PieceNumber piece) {

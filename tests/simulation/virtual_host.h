@@ -17,6 +17,7 @@
 #include "libsync/coordinator.h"
 #include "libsync/pull_ledger.h"
 #include "libsync/pull_plan.h"
+#include "libsync/streams.h"
 #include "metered_redis.h"
 
 namespace libsync::simulation {
@@ -33,7 +34,7 @@ class World {
   enum class Due { step, answer, wake, served };
   virtual void schedule(HostNumber host, Due kind, double time) = 0;
   /// Begins to move what was claimed. Ends with piece_arrived() for each, then pull_ended().
-  virtual void start_pull(HostNumber host, TransferId id, const Claim& claim) = 0;
+  virtual void start_pull(HostNumber host, TransferId id, const Claim& claim, Promise promise) = 0;
   /// A call of the coordinator may have woken others.
   virtual void deliver_wakes() = 0;
   /// A claim was granted, or is over: for the count of uploads.
@@ -75,6 +76,9 @@ class VirtualHost {
   bool renew();
   bool claim();
   bool advance();
+  bool follow();
+  [[nodiscard]] double follow_due() const;
+  void stream();
   void listen();
   void schedule_next();
   void take(const ClaimOutcome& outcome, double asked);
@@ -95,6 +99,9 @@ class VirtualHost {
   PieceSet have_;
   PullLedger ledger_;
   Pace pace_;
+  Streams streams_;
+  std::vector<ParentReport> parent_reports_;
+  bool is_called_ = false;
   TransferId next_id_ = 0;
   std::function<void()> then_;  // While a call is on its way.
   Token next_token_ = Token::random();

@@ -131,6 +131,13 @@ TEST(PieceSize, IsAWordOrASize) {
   }
 }
 
+TEST(SpreadTest, IsOneOfThreeWords) {
+  EXPECT_EQ(parse_spread("auto"), Spread::automatic);
+  EXPECT_EQ(parse_spread("claims"), Spread::claims);
+  EXPECT_EQ(parse_spread("trees"), Spread::trees);
+  for (const auto* const text : {"", "Auto", "tree", "trees "}) EXPECT_FALSE(parse_spread(text));
+}
+
 TEST(Inventory, IsOneAddressALine) {
   const auto all = std::get<std::vector<Address>>(
       parse_inventory("# hosts\n10.0.0.2\n\n  10.0.0.1  # rack 2\r\n\tfd00::7#\n#10.0.0.9\n \t\n"

@@ -39,7 +39,7 @@ class RunInTheMiddle {
                       .manifest = digest_of("manifest"),
                       .origin = address_of(0),
                       .master = MasterId::random()};
-    static_cast<void>(coordinator_.begin(run, slots(), {}, TaskKey::leave));
+    static_cast<void>(coordinator_.begin(run, slots(), {}, TaskKey::leave, Spread::claims));
     std::vector<StagedPiece> all;
     for (PieceNumber piece = 0; piece < kPieces; ++piece) {
       all.push_back({piece, digest_of(std::to_string(piece))});

@@ -1,0 +1,108 @@
+#pragma once
+
+// What a host pulls along the trees, in a run with hundreds of hosts: from whom, what, and when.
+//
+// A call a piece is more than the shared state has time for then. So piece n belongs to tree n % T,
+// a host has a parent in each tree (functions/trees.lua says which), and a *stream* from it: one
+// pull after the other of the next pieces of that tree, in their order. Nobody is asked whether the
+// parent has them: a pull names the next few, gets those that are there, and if that is none, the
+// stream tries again a little later. A piece costs the shared state nothing; a host says every few
+// seconds what it has.
+//
+// A parent that fails or is slow is reported; if others say so too, the host gets another one. A
+// tree is *adrift* if that does not help: what is missing of it is claimed then, as in a small run
+// (pull_plan.h), and goes on to the children of this host as if it had come along the tree.
+//
+// Decisions only: it starts and moves nothing, and PullLedger keeps what is on the way. The minion
+// and the simulation use the same one. Not thread-safe. Nothing is left of it when the process
+// dies: the place in the trees is the shared state's, and is the same for the next tick.
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "libsync/clock.h"
+#include "libsync/coordinator.h"
+#include "libsync/pieces.h"
+#include "libsync/transfer.h"
+
+namespace libsync {
+
+/// A pull to start: of these pieces, as far as the parent has them.
+struct StreamPull {
+  std::size_t tree;
+  Address parent;
+  std::vector<StagedPiece> pieces;
+};
+
+class Streams {
+ public:
+  /// How often a host says what it has, if nothing is urgent: for people, and for claims.
+  static constexpr std::chrono::seconds report_every{4};
+
+  Streams(PieceNumber pieces, Instant now);
+
+  /// The parents as they are now, and more digests. A tree without a parent waits for one.
+  void follow(const Followed& followed);
+
+  /// Whether the coordinator had better be asked soon: for a parent, or for digests, without which
+  /// a stream stands still.
+  [[nodiscard]] bool is_urgent(const PieceSet& unwanted) const;
+  /// How long after the last time it may be asked again.
+  [[nodiscard]] Duration pause() const { return pause_; }
+
+  /// The pieces whose digests are known: nothing else can be proven, so nothing else is pulled.
+  [[nodiscard]] const PieceSet& known() const { return known_; }
+
+  /// A pull to start now, if there is one. `unwanted`: in place, or on the way.
+  [[nodiscard]] std::optional<StreamPull> next(const PieceSet& unwanted, Instant now) const;
+  void started(const StreamPull& pull, TransferId id, Instant now);
+  void arrived(TransferId id);
+  /// What is worth reporting about the parent, if anything.
+  [[nodiscard]] std::optional<ParentReport> ended(TransferId id, PullEnd end,
+                                                  const std::string& detail,
+                                                  const PieceSet& in_place, Instant now);
+  [[nodiscard]] bool owns(TransferId id) const;
+
+  /// What the streams will bring, so that nobody has to claim it: all trees but those adrift.
+  [[nodiscard]] PieceSet carried(const PieceSet& in_place, Instant now) const;
+
+  /// When next() may have another answer although nothing has happened.
+  [[nodiscard]] Instant next_due(Instant now) const;
+
+ private:
+  struct Pull {
+    TransferId id;
+    Address parent;
+    PieceNumber asked;
+    PieceNumber brought;
+    Instant began;
+  };
+  struct Stream {
+    std::optional<Address> parent;
+    std::optional<Pull> pull;
+    Instant not_before;          // The next pull.
+    Instant moved;               // When a piece came last, or the host came.
+    Duration piece{0};           // What one takes, of late; 0: not known.
+    bool is_backlogged = false;  // The last pull brought all that it had asked for.
+    unsigned failures = 0;       // Of this parent, in a row.
+  };
+
+  [[nodiscard]] PieceNumber most_pieces(const Stream& stream) const;
+  /// How many pieces each tree is behind the one that is furthest.
+  [[nodiscard]] std::vector<PieceNumber> lags(const PieceSet& in_place) const;
+  /// What a piece takes in the stream in the middle; 0: not known.
+  [[nodiscard]] Duration usual_piece() const;
+  [[nodiscard]] bool is_slow(const Stream& stream, PieceNumber lag) const;
+  [[nodiscard]] bool is_adrift(const Stream& stream, PieceNumber lag, Instant now) const;
+
+  PieceNumber pieces_;
+  Instant came_;
+  bool has_place_ = false;
+  Duration pause_{0};
+  std::vector<Stream> streams_;  // One a tree.
+  PieceSet known_;
+  std::map<PieceNumber, Digest> digests_;
+};
+
+}  // namespace libsync

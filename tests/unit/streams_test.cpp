@@ -1,0 +1,258 @@
+#include "libsync/streams.h"
+
+#include <gmock/gmock.h>
+
+#include <string>
+
+namespace libsync {
+namespace {
+
+using testing::ElementsAre;
+using Kind = ParentReport::Kind;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr PieceNumber kPieces = 40;
+constexpr PieceNumber kTrees = 4;
+
+Address parent(unsigned tree, unsigned generation = 0) {
+  return Address::parse("10.0." + std::to_string(generation) + "." + std::to_string(tree + 1))
+      .value();
+}
+
+class StreamsTest : public testing::Test {
+ protected:
+  StreamsTest() : streams_(kPieces, now_) {}
+
+  /// Is told its parents, and the digests of the first so many pieces.
+  void follow(PieceNumber known = kPieces, unsigned generation = 0) {
+    Followed followed{.view = {}, .pause = milliseconds(100), .parents = {}, .digests = {}};
+    for (unsigned tree = 0; tree < kTrees; ++tree)
+      followed.parents.emplace_back(parent(tree, generation));
+    for (PieceNumber piece = 0; piece < known; ++piece)
+      followed.digests.push_back({piece, digest_of(std::to_string(piece))});
+    streams_.follow(followed);
+  }
+
+  std::optional<StreamPull> next() {
+    auto unwanted = in_place_;
+    unwanted |= on_the_way_;
+    return streams_.next(unwanted, now_);
+  }
+
+  /// Starts all that may start; returns how many.
+  std::size_t start_all() {
+    std::size_t count = 0;
+    while (const auto pull = next()) {
+      streams_.started(*pull, pull->tree, now_);
+      asked_.insert_or_assign(pull->tree, pull->pieces);
+      for (const auto& [piece, digest] : pull->pieces) on_the_way_.insert(piece);
+      ++count;
+    }
+    return count;
+  }
+
+  /// The pull in `tree` brings so many of its pieces and ends.
+  std::optional<ParentReport> end(std::size_t tree, std::size_t brought,
+                                  PullEnd how = PullEnd::good) {
+    for (const auto& [piece, digest] : asked_.at(tree)) {
+      on_the_way_.erase(piece);
+      if (brought == 0) continue;
+      --brought;
+      in_place_.insert(piece);
+      streams_.arrived(tree);
+    }
+    return streams_.ended(tree, how, how == PullEnd::good ? "" : "because", in_place_, now_);
+  }
+
+  /// All streams but one go on, a piece a step each, until the others are so many ahead.
+  void others_go_on(std::size_t held, PieceNumber steps, milliseconds step = milliseconds(100)) {
+    for (PieceNumber i = 0; i < steps; ++i) {
+      start_all();
+      now_ += step;
+      for (std::size_t tree = 0; tree < kTrees; ++tree) {
+        if (tree != held && streams_.owns(tree)) end(tree, 99);
+      }
+    }
+  }
+
+  bool is_carried(PieceNumber tree) {
+    return streams_.carried(in_place_, now_).contains(tree + kPieces - kTrees);
+  }
+
+  Instant now_{seconds(1000)};
+  Streams streams_;
+  PieceSet in_place_{kPieces};
+  PieceSet on_the_way_{kPieces};
+  std::map<std::size_t, std::vector<StagedPiece>> asked_;
+};
+
+TEST_F(StreamsTest, WithoutAPlaceInTheTreesNothingIsPulledAndNothingClaimed) {
+  EXPECT_TRUE(streams_.is_urgent(in_place_));
+  EXPECT_FALSE(next());
+  EXPECT_EQ(streams_.carried(in_place_, now_).size(), kPieces);
+}
+
+TEST_F(StreamsTest, WithoutTreesEverythingIsClaimed) {
+  streams_.follow({.view = {}, .pause = milliseconds(100), .parents = {}, .digests = {}});
+  EXPECT_FALSE(next());
+  EXPECT_EQ(streams_.carried(in_place_, now_).size(), 0U);
+}
+
+TEST_F(StreamsTest, EachTreeHasOnePullOfItsNextPieceFromItsParent) {
+  follow();
+  const auto first = next();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->parent, parent(0));
+  EXPECT_EQ(start_all(), kTrees);
+  EXPECT_EQ(asked_.at(3).front().piece, 3U);
+  EXPECT_FALSE(next()) << "one at a time";
+  EXPECT_FALSE(end(3, 1));
+  EXPECT_EQ(start_all(), 1U);
+  EXPECT_EQ(asked_.at(3).front().piece, 7U);
+}
+
+TEST_F(StreamsTest, QuickPiecesAreAskedForTogether) {
+  follow();
+  start_all();
+  now_ += milliseconds(250);
+  end(0, 1);
+  start_all();
+  EXPECT_EQ(asked_.at(0).size(), 4U) << "as many as come in a second";
+}
+
+TEST_F(StreamsTest, WhatCannotBeProvenIsNotPulled) {
+  follow(6);
+  EXPECT_EQ(start_all(), kTrees);
+  for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 1);
+  EXPECT_EQ(start_all(), 2U) << "pieces 4 and 5";
+  auto unwanted = in_place_;
+  unwanted |= on_the_way_;
+  EXPECT_TRUE(streams_.is_urgent(unwanted));
+  follow();
+  EXPECT_FALSE(streams_.is_urgent(unwanted));
+}
+
+TEST_F(StreamsTest, AParentThatHasNothingIsAskedAgainLaterAndLater) {
+  follow();
+  start_all();
+  milliseconds before{0};
+  for (int i = 0; i < 5; ++i) {
+    now_ += milliseconds(100);
+    EXPECT_FALSE(end(0, 0)) << "it is not accused of anything";
+    EXPECT_FALSE(next());
+    const auto wait = std::chrono::duration_cast<milliseconds>(streams_.next_due(now_) - now_);
+    EXPECT_GT(wait, before);
+    before = wait;
+    now_ = streams_.next_due(now_);
+    EXPECT_EQ(start_all(), 1U);
+  }
+  EXPECT_LE(before, milliseconds(500));
+}
+
+TEST_F(StreamsTest, AFailureIsReportedAndWhatDoesNotComeIsClaimed) {
+  follow();
+  start_all();
+  const auto report = end(0, 0, PullEnd::unreachable);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->parent, parent(0));
+  EXPECT_EQ(report->kind, Kind::failing);
+  EXPECT_EQ(report->end, PullEnd::unreachable);
+  EXPECT_EQ(report->detail, "because");
+  EXPECT_TRUE(streams_.is_urgent(in_place_)) << "it may have another parent";
+  EXPECT_TRUE(is_carried(0)) << "others report it, too";
+  others_go_on(0, 9, milliseconds(1000));
+  EXPECT_FALSE(is_carried(0));
+  EXPECT_TRUE(is_carried(1));
+}
+
+TEST_F(StreamsTest, AParentThatHadFailedIsPraised) {
+  follow();
+  start_all();
+  ASSERT_TRUE(end(0, 0, PullEnd::refused));
+  now_ += seconds(5);
+  ASSERT_EQ(start_all(), 1U);
+  const auto report = end(0, 1);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->kind, Kind::good);
+  start_all();
+  EXPECT_FALSE(end(0, 1)) << "once";
+}
+
+TEST_F(StreamsTest, AParentWithNoConnectionFreeIsNotAccused) {
+  follow();
+  start_all();
+  EXPECT_FALSE(end(0, 0, PullEnd::busy));
+  EXPECT_FALSE(next());
+  now_ += milliseconds(500);
+  EXPECT_TRUE(next());
+}
+
+TEST_F(StreamsTest, ANewParentIsAskedAtOnceAndIsNotTheOldOne) {
+  follow();
+  start_all();
+  ASSERT_TRUE(end(0, 0, PullEnd::unreachable));
+  ASSERT_FALSE(next());
+  follow(kPieces, 1);
+  const auto pull = next();
+  ASSERT_TRUE(pull);
+  EXPECT_EQ(pull->parent, parent(0, 1));
+  EXPECT_FALSE(end(1, 0, PullEnd::unreachable)) << "that pull was from the old one";
+  EXPECT_TRUE(next());
+}
+
+TEST_F(StreamsTest, AParentThatIsSlowerThanOthersIsReportedAndLeftAlone) {
+  follow();
+  others_go_on(0, 5);
+  ASSERT_TRUE(streams_.owns(0));
+  const auto report = end(0, 1);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->kind, Kind::slow);
+  EXPECT_EQ(report->parent, parent(0));
+  start_all();
+  EXPECT_FALSE(streams_.owns(0));
+  now_ += seconds(5);
+  start_all();
+  EXPECT_TRUE(streams_.owns(0));
+}
+
+TEST_F(StreamsTest, WhoeverIsSlowInEveryTreeAccusesNobody) {
+  follow();
+  for (int i = 0; i < 5; ++i) {
+    start_all();
+    now_ += seconds(10);
+    for (std::size_t tree = 0; tree < kTrees; ++tree) EXPECT_FALSE(end(tree, 1));
+  }
+}
+
+TEST_F(StreamsTest, AParentThatWaitsItselfIsGivenTime) {
+  follow();
+  start_all();
+  now_ += milliseconds(100);
+  for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 1);
+  for (int i = 0; i < 10; ++i) {
+    start_all();
+    now_ += seconds(1);
+    for (std::size_t tree = 0; tree < kTrees; ++tree) {
+      if (streams_.owns(tree)) end(tree, tree == 0 ? 0 : 1);
+    }
+    EXPECT_TRUE(is_carried(0)) << i;
+  }
+  now_ += seconds(6);
+  EXPECT_FALSE(is_carried(0));
+}
+
+TEST_F(StreamsTest, TheLastTreeIsHelpedOutWhenTheOthersAreComplete) {
+  follow();
+  for (PieceNumber piece = 0; piece < kPieces; ++piece) {
+    if (piece % kTrees != 0) in_place_.insert(piece);
+  }
+  EXPECT_TRUE(is_carried(0)) << "nothing is known of its parent yet";
+  start_all();
+  now_ += milliseconds(100);
+  end(0, 1);
+  EXPECT_FALSE(is_carried(0)) << "the parent has more than it can give at once";
+}
+
+}  // namespace
+}  // namespace libsync
