@@ -142,7 +142,7 @@ void Download::take(const FileArrived& file) {
   wire_bytes_ += file.wire_bytes;
   if (const auto* const piece = std::get_if<PieceArrived>(&arrived)) {
     pace_.arrived(file.id, clock_.now());
-    streams_.arrived(file.id);
+    streams_.arrived(file.id, clock_.now());
     placement_.judge(piece->piece);
   } else {
     placement_.judge_manifest();

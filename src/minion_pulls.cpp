@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "disk.h"
 #include "libsync/failure.h"
@@ -122,6 +123,8 @@ void Download::follow(Clearance clearance) {
 
 void Download::stream() {
   if (!is_in_trees() || !is_served_ || is_gone_) return;
+  for (auto& report : streams_.overdue(placement_.in_place(), clock_.now()))
+    parent_reports_.push_back(std::move(report));
   for (;;) {
     auto unwanted = placement_.not_to_claim();
     unwanted |= ledger_.in_flight();

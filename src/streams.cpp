@@ -26,7 +26,11 @@ constexpr int kWeightPercent = 30;
 
 // A parent is slow if a piece takes so many times as long as usual, while other trees go ahead.
 constexpr int kSlower = 3;
-// It is left alone for a while then: one piece that it holds is waited for by all who want it.
+// A pull that brings nothing for so long is not waited for to say so.
+constexpr int kOverdue = 4;
+constexpr Duration kLeastOverdue{500};
+// A slow parent is left alone for a while: one piece that it holds is waited for by all who want
+// it.
 constexpr Duration kRest{5'000};
 
 // What is claimed besides: from so many pieces behind, or after standing still for so long, with a
@@ -56,6 +60,7 @@ void Streams::follow(const Followed& followed) {
     auto& stream = streams_[tree];
     if (stream.parent == followed.parents[tree]) continue;
     stream.parent = followed.parents[tree];
+    if (stream.pull) left_.push_back(std::exchange(stream.pull, std::nullopt)->id);
     stream.failures = 0;
     stream.not_before = came_;
     stream.piece = Duration{0};
@@ -106,23 +111,45 @@ std::optional<StreamPull> Streams::next(const PieceSet& unwanted, Instant now) c
 
 void Streams::started(const StreamPull& pull, TransferId id, Instant now) {
   const auto asked = static_cast<PieceNumber>(pull.pieces.size());
-  streams_.at(pull.tree).pull = Pull{id, pull.parent, asked, 0, now};
+  streams_.at(pull.tree).pull = Pull{id, pull.parent, asked, 0, now, now};
 }
 
-void Streams::arrived(TransferId id) {
+void Streams::arrived(TransferId id, Instant now) {
   for (auto& stream : streams_) {
-    if (stream.pull && stream.pull->id == id) ++stream.pull->brought;
+    if (!stream.pull || stream.pull->id != id) continue;
+    ++stream.pull->brought;
+    stream.pull->moved = now;
   }
 }
 
+std::vector<ParentReport> Streams::overdue(const PieceSet& in_place, Instant now) {
+  std::vector<ParentReport> reports;
+  for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
+    auto& pull = streams_[tree].pull;
+    if (!pull || pull->is_overdue || now < overdue_at(*pull)) continue;
+    if (lags(in_place)[tree] <= 1) continue;
+    pull->is_overdue = true;
+    reports.push_back({pull->parent, ParentReport::Kind::slow, PullEnd::good, ""});
+  }
+  return reports;
+}
+
+Instant Streams::overdue_at(const Pull& pull) const {
+  const auto usual = usual_piece();
+  return usual.count() > 0 ? pull.moved + std::max(kLeastOverdue, kOverdue * usual)
+                           : Instant::max();
+}
+
 bool Streams::owns(TransferId id) const {
-  return std::any_of(streams_.begin(), streams_.end(),
+  return std::find(left_.begin(), left_.end(), id) != left_.end() ||
+         std::any_of(streams_.begin(), streams_.end(),
                      [&](const Stream& stream) { return stream.pull && stream.pull->id == id; });
 }
 
 std::optional<ParentReport> Streams::ended(TransferId id, PullEnd end, const std::string& detail,
                                            const PieceSet& in_place, Instant now) {
   using Kind = ParentReport::Kind;
+  std::erase(left_, id);
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     auto& stream = streams_[tree];
     if (!stream.pull || stream.pull->id != id) continue;
@@ -130,7 +157,6 @@ std::optional<ParentReport> Streams::ended(TransferId id, PullEnd end, const std
     stream.pull.reset();
     stream.is_backlogged = pull.brought == pull.asked;
     if (pull.brought > 0) stream.moved = now;
-    if (pull.parent != stream.parent) return std::nullopt;  // It has another one by now.
     if (end == PullEnd::busy) {
       stream.not_before = now + kMostWait;
       return std::nullopt;
@@ -211,6 +237,9 @@ Instant Streams::next_due(Instant now) const {
   auto due = Instant::max();
   for (const auto& stream : streams_) {
     if (!stream.pull && stream.not_before > now) due = std::min(due, stream.not_before);
+    if (stream.pull && !stream.pull->is_overdue) {
+      if (const auto at = overdue_at(*stream.pull); at > now) due = std::min(due, at);
+    }
   }
   return due;
 }

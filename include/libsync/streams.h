@@ -57,17 +57,20 @@ class Streams {
   /// A pull to start now, if there is one. `unwanted`: in place, or on the way.
   [[nodiscard]] std::optional<StreamPull> next(const PieceSet& unwanted, Instant now) const;
   void started(const StreamPull& pull, TransferId id, Instant now);
-  void arrived(TransferId id);
+  void arrived(TransferId id, Instant now);
   /// What is worth reporting about the parent, if anything.
   [[nodiscard]] std::optional<ParentReport> ended(TransferId id, PullEnd end,
                                                   const std::string& detail,
                                                   const PieceSet& in_place, Instant now);
+  /// Parents whose pull has brought nothing for several times as long as usual, each once a pull:
+  /// they are slow, or gone without a word.
+  [[nodiscard]] std::vector<ParentReport> overdue(const PieceSet& in_place, Instant now);
   [[nodiscard]] bool owns(TransferId id) const;
 
   /// What the streams will bring, so that nobody has to claim it: all trees but those adrift.
   [[nodiscard]] PieceSet carried(const PieceSet& in_place, Instant now) const;
 
-  /// When next() may have another answer although nothing has happened.
+  /// When next() or overdue() may have another answer although nothing has happened.
   [[nodiscard]] Instant next_due(Instant now) const;
 
  private:
@@ -77,6 +80,8 @@ class Streams {
     PieceNumber asked;
     PieceNumber brought;
     Instant began;
+    Instant moved;  // When it brought something last, or began.
+    bool is_overdue = false;
   };
   struct Stream {
     std::optional<Address> parent;
@@ -93,6 +98,7 @@ class Streams {
   [[nodiscard]] std::vector<PieceNumber> lags(const PieceSet& in_place) const;
   /// What a piece takes in the stream in the middle; 0: not known.
   [[nodiscard]] Duration usual_piece() const;
+  [[nodiscard]] Instant overdue_at(const Pull& pull) const;
   [[nodiscard]] bool is_slow(const Stream& stream, PieceNumber lag) const;
   [[nodiscard]] bool is_adrift(const Stream& stream, PieceNumber lag, Instant now) const;
 
@@ -101,6 +107,8 @@ class Streams {
   bool has_place_ = false;
   Duration pause_{0};
   std::vector<Stream> streams_;  // One a tree.
+  std::vector<TransferId>
+      left_;  // Pulls from parents of before: their streams do not wait for them.
   PieceSet known_;
   std::map<PieceNumber, Digest> digests_;
 };

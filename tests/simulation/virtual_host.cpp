@@ -95,6 +95,8 @@ void VirtualHost::stream() {
     if (report) parent_reports_.push_back(*report);
   }
   if (!is_served_) return;
+  for (const auto& report : streams_.overdue(have_, instant_of(world_.now())))
+    parent_reports_.push_back(report);
   for (;;) {
     auto unwanted = have_;
     unwanted |= ledger_.in_flight();
@@ -314,7 +316,7 @@ void VirtualHost::piece_arrived(TransferId id, PieceNumber piece) {
     throw std::runtime_error("a piece arrives that nobody awaits");
   }
   pace_.arrived(id, instant_of(world_.now()));
-  streams_.arrived(id);
+  streams_.arrived(id, instant_of(world_.now()));
 }
 
 void VirtualHost::piece_judged(PieceNumber piece) {

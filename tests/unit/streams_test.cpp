@@ -60,7 +60,7 @@ class StreamsTest : public testing::Test {
       if (brought == 0) continue;
       --brought;
       in_place_.insert(piece);
-      streams_.arrived(tree);
+      streams_.arrived(tree, now_);
     }
     return streams_.ended(tree, how, how == PullEnd::good ? "" : "because", in_place_, now_);
   }
@@ -214,6 +214,24 @@ TEST_F(StreamsTest, AParentThatIsSlowerThanOthersIsReportedAndLeftAlone) {
   now_ += seconds(5);
   start_all();
   EXPECT_TRUE(streams_.owns(0));
+}
+
+TEST_F(StreamsTest, AParentThatBringsNothingIsReportedBeforeItsPullEnds) {
+  follow();
+  others_go_on(0, 4);
+  EXPECT_TRUE(streams_.overdue(in_place_, now_).empty()) << "four pieces' time is not much";
+  now_ += milliseconds(100);
+  const auto reports = streams_.overdue(in_place_, now_);
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports.front().parent, parent(0));
+  EXPECT_EQ(reports.front().kind, Kind::slow);
+  EXPECT_TRUE(streams_.overdue(in_place_, now_).empty()) << "once a pull";
+  follow(kPieces, 1);
+  ASSERT_TRUE(next()) << "the stream does not wait for the old parent";
+  EXPECT_EQ(next()->pieces.front().piece, 4U) << "but for the piece that may still come";
+  EXPECT_TRUE(streams_.owns(0));
+  EXPECT_FALSE(end(0, 0, PullEnd::unreachable));
+  EXPECT_FALSE(streams_.owns(0));
 }
 
 TEST_F(StreamsTest, WhoeverIsSlowInEveryTreeAccusesNobody) {
