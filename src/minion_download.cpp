@@ -367,8 +367,9 @@ std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) 
                                      .claims = held,
                                      .slots = slots(),
                                      .start_in_pieces = pace_.start_in_pieces()});
-  // A stream brings it along, unless there is nothing else left to bring.
-  const bool is_brought = is_in_trees() && !placement_.in_place().is_complete();
+  // A stream brings it along, unless there is nothing else that it may bring: what may be here
+  // already is not pulled before the manifest says where to look.
+  const bool is_brought = is_in_trees() && placement_.not_to_claim().size() < run_.cut.pieces();
   const bool needs_manifest =
       !placement_.has_manifest() && !ledger_.is_manifest_on_the_way() && !is_brought;
   if (most == 0 && !needs_manifest) return std::nullopt;
