@@ -95,9 +95,7 @@ Instant Download::follow_due() const {
   if (is_whole || is_called_) return reported_at_;
   auto unwanted = placement_.not_to_claim();
   unwanted |= ledger_.in_flight();
-  const bool is_urgent = streams_.is_urgent(unwanted) || !parent_reports_.empty();
-  return reported_at_ + (is_urgent ? streams_.pause()
-                                   : std::max<Duration>(streams_.pause(), Streams::report_every));
+  return reported_at_ + streams_.pause(unwanted, parent_reports_);
 }
 
 void Download::follow(Clearance clearance) {

@@ -86,6 +86,11 @@ bool Streams::is_urgent(const PieceSet& unwanted) const {
   return std::find(has_work.begin(), has_work.end(), false) != has_work.end();
 }
 
+Duration Streams::pause(const PieceSet& unwanted, const std::vector<ParentReport>& untold) const {
+  if (is_urgent(unwanted) || !untold.empty()) return pause_;
+  return std::max<Duration>(pause_, report_every);
+}
+
 PieceNumber Streams::most_pieces(const Stream& stream) const {
   if (stream.piece.count() == 0) return 1;
   return static_cast<PieceNumber>(
@@ -222,13 +227,15 @@ PieceSet Streams::carried(const PieceSet& in_place, Instant now) const {
   const auto lag = lags(in_place);
   const auto ahead = static_cast<std::size_t>(std::count(lag.begin(), lag.end(), 0U));
   const bool is_end = ahead * 4 >= lag.size() * 3;
-  for (PieceNumber piece = 0; piece < pieces_; ++piece) {
-    if (!has_place_) carried.insert(piece);
-    if (streams_.empty()) continue;
-    const auto tree = piece % streams_.size();
+  std::vector<bool> is_carried(streams_.size());
+  for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     const auto& stream = streams_[tree];
     const bool is_left = is_end && stream.is_backlogged && lag[tree] >= kLastLag;
-    if (lag[tree] == 0 || (!is_left && !is_adrift(stream, lag[tree], now))) carried.insert(piece);
+    is_carried[tree] = lag[tree] == 0 || (!is_left && !is_adrift(stream, lag[tree], now));
+  }
+  for (PieceNumber piece = 0; piece < pieces_; ++piece) {
+    if (!has_place_ || (!is_carried.empty() && is_carried[piece % is_carried.size()]))
+      carried.insert(piece);
   }
   return carried;
 }

@@ -48,8 +48,10 @@ class Streams {
   /// Whether the coordinator had better be asked soon: for a parent, or for digests, without which
   /// a stream stands still.
   [[nodiscard]] bool is_urgent(const PieceSet& unwanted) const;
-  /// How long after the last time it may be asked again.
-  [[nodiscard]] Duration pause() const { return pause_; }
+  /// How long after the last time it is to be asked again. Reports that nobody has been told are
+  /// urgent, too.
+  [[nodiscard]] Duration pause(const PieceSet& unwanted,
+                               const std::vector<ParentReport>& untold) const;
 
   /// The pieces whose digests are known: nothing else can be proven, so nothing else is pulled.
   [[nodiscard]] const PieceSet& known() const { return known_; }

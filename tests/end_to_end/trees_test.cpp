@@ -16,13 +16,17 @@ class Trees : public Fleet {
     return sources() / "payload";
   }
 
+  void start_master_of(int hosts) {
+    add_hosts(hosts);
+    start_master({"--minions", std::to_string(hosts), "--piece-size", "512K", "--spread", "trees"});
+  }
+
   std::size_t claims() { return std::stoul(redis.cli({"hlen", "sync:claims"})); }
 };
 
 TEST_F(Trees, AFileReachesEveryHostWithoutAClaim) {
   const auto file = payload(12'000'000);
-  add_hosts(4);
-  start_master({"--minions", "4", "--piece-size", "512K", "--spread", "trees"});
+  start_master_of(4);
   start_minions();
   set_task(file);
   ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:seats"}) == "4"; }));
@@ -33,8 +37,7 @@ TEST_F(Trees, AFileReachesEveryHostWithoutAClaim) {
 
 TEST_F(Trees, AHostWhoseDaemonEndsDoesNotHoldUpTheOthers) {
   const auto file = payload(24'000'000);
-  add_hosts(4);
-  start_master({"--minions", "4", "--piece-size", "512K", "--spread", "trees"});
+  start_master_of(4);
   start_minions({"--bwlimit", "500"});
   set_task(file);
   ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:seats"}) == "4"; }));
@@ -46,8 +49,7 @@ TEST_F(Trees, AHostWhoseDaemonEndsDoesNotHoldUpTheOthers) {
 // Before it has the manifest it does not know what of the old copy is of use.
 TEST_F(Trees, AHostWithAnOlderCopyTakesWhatIsNew) {
   const auto file = payload(4'000'000);
-  add_hosts(2);
-  start_master({"--minions", "2", "--piece-size", "512K", "--spread", "trees"});
+  start_master_of(2);
   start_minions();
   set_task(file);
   wait_for_end();
@@ -59,8 +61,7 @@ TEST_F(Trees, AHostWithAnOlderCopyTakesWhatIsNew) {
 
 TEST_F(Trees, AHostWithSlotsOfItsOwnClaims) {
   const auto file = payload(6'000'000);
-  add_hosts(3);
-  start_master({"--minions", "3", "--piece-size", "512K", "--spread", "trees"});
+  start_master_of(3);
   for (auto* const host : minions()) {
     host->start("sync-minion", host == minions().front() ? Words{"--linger", "120s", "--slots", "1"}
                                                          : Words{"--linger", "120s"});

@@ -160,10 +160,8 @@ double VirtualHost::follow_due() const {
   unwanted |= ledger_.in_flight();
   const bool is_whole = have_.is_complete() && has_news();
   if (is_whole || is_called_) return reported_at_;
-  const bool is_urgent = streams_.is_urgent(unwanted) || !parent_reports_.empty();
-  const auto pause =
-      is_urgent ? streams_.pause() : std::max<Duration>(streams_.pause(), Streams::report_every);
-  return reported_at_ + std::chrono::duration<double>(pause).count();
+  const std::chrono::duration<double> pause = streams_.pause(unwanted, parent_reports_);
+  return reported_at_ + pause.count();
 }
 
 bool VirtualHost::report() {
