@@ -2,6 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 #include "libsync/failure.h"
 #include "libsync/hex.h"
 
@@ -44,6 +46,13 @@ Digest Sha256::finish() {
 std::optional<Digest> Digest::parse(std::string_view hex) {
   Bytes bytes{};
   if (!from_hex(hex, bytes)) return std::nullopt;
+  return Digest(bytes);
+}
+
+std::optional<Digest> Digest::from_raw(std::string_view raw) {
+  Bytes bytes{};
+  if (raw.size() != bytes.size()) return std::nullopt;
+  std::copy(raw.begin(), raw.end(), bytes.begin());
   return Digest(bytes);
 }
 

@@ -21,6 +21,8 @@ constexpr Duration kLookEvery{6000};
 // One command each, since there is no function yet that could issue others.
 constexpr Duration kEarlyLookEvery{1000};
 constexpr Duration kOutagePause{1000};
+// Three looks may be lost before a host that waits for a run counts as gone.
+constexpr Duration kStays = 4 * kLookEvery;
 // A full disk, or a source without its daemon: somebody may be at it.
 constexpr Duration kFailurePause{10'000};
 
@@ -86,7 +88,10 @@ void Minion::wait_for_wake(Instant until) {
 }
 
 Minion::Visit Minion::visit() {
-  const auto outcome = coordinator_.join(self_, arrival_);
+  // Whoever was told how many slots to use uses no more, and trees take as many pulls as there are.
+  const auto in_trees = config_.host.slots ? InTrees::no : InTrees::yes;
+  const auto left = std::chrono::duration_cast<Duration>(linger_.end() - clock_.now());
+  const auto outcome = coordinator_.join(self_, arrival_, in_trees, std::min(left, kStays));
   arrival_ = Arrival::again;
   if (const auto* const none = std::get_if<NoRun>(&outcome)) {
     if (none->ended) sweep_ended(*none->ended);
@@ -104,11 +109,11 @@ Minion::Visit Minion::visit() {
     spdlog::warn("what was published as '{}' is gone: fetching it again", escaped(run.name));
     coordinator_.leave(run.id, self_, Retreat::altogether, "");
   }
-  download(run);
+  download(run, joined->place);
   return Visit::worked;
 }
 
-void Minion::download(const RunInfo& run) {
+void Minion::download(const RunInfo& run, const std::optional<TreePlace>& place) {
   const auto spool = state_.spool(run.fingerprint);
   const auto refusal = refuse_destination(config_.host.repo, run.name, std::nullopt);
   try {
@@ -122,7 +127,7 @@ void Minion::download(const RunInfo& run) {
     Download download(
         coordinator_, transfer_, clock_,
         {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
-        state_, run);
+        state_, run, place);
     try {
       const auto end = follow(download);
       if (!end) {

@@ -32,7 +32,8 @@ constexpr Duration kFirstBackOff{200};
 }  // namespace
 
 Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
-                   DownloadOptions options, const StateFolder& state, const RunInfo& run)
+                   DownloadOptions options, const StateFolder& state, const RunInfo& run,
+                   const std::optional<TreePlace>& place)
     : coordinator_(coordinator),
       transfer_(transfer),
       clock_(clock),
@@ -56,6 +57,11 @@ Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
       check_due_(clock.now()),
       started_(clock.now()),
       progress_due_(clock.now() + kProgressEvery) {
+  if (place) {
+    streams_.follow(*place);
+    reported_at_ = clock.now();
+    patience_ = Streams::patience;
+  }
   offer_if_served();
 }
 
@@ -250,6 +256,10 @@ unsigned Download::slots_to_offer() const {
 
 void Download::renew() {
   if (clock_.now() < renewal_due_ || is_gone_) return;
+  if (is_in_trees() && is_served_ && ledger_.tokens().empty()) {
+    renewal_due_ = clock_.now() + LeaseTerms::renewal;  // What is said while following is enough.
+    return;
+  }
   const auto outcome = coordinator_.renew(run_.id, options_.self, ledger_.tokens());
   renewal_due_ = clock_.now() + LeaseTerms::renewal;
   // A Redis that lost its data learns again what is here. A token that was lost needs nothing: what
@@ -267,8 +277,7 @@ void Download::claim() {
   while (!is_gone_ && clock_.now() >= std::max(claim_again_, claim_in_peace_)) {
     const auto wanted = want(ledger_.claims(), ledger_.in_flight());
     if (!wanted) return;
-    if (!has_searched_) spdlog::info("try to get a available rsync source");
-    has_searched_ = true;
+    log_search();
     const auto asked = clock_.now();
     take(coordinator_.claim(run_.id, options_.self, holdings(), *wanted), asked);
   }
@@ -332,7 +341,13 @@ void Download::advance() {
     check_due_ = clock_.now() + kLookEvery;
     if (!has_receipt_) state_.write_receipt(options_.repo / run_.name, run_.manifest);
     has_receipt_ = true;
-    switch (coordinator_.finish(run_.id, options_.self, run_.manifest)) {
+    const auto offered = slots_to_offer();
+    const auto outcome =
+        coordinator_.finish(run_.id, options_.self, run_.manifest, holdings(), offered);
+    reported_ = placement_.servable().bitmap();
+    reported_slots_ = offered;
+    reported_at_ = clock_.now();
+    switch (outcome) {
       case FinishOutcome::finished:
         is_finished_ = true;
         break;

@@ -51,6 +51,11 @@ TransferId Download::start_pull(const Claim& claim, Promise promise) {
   return id;
 }
 
+void Download::log_search() {
+  if (!has_searched_) spdlog::info("try to get a available rsync source");
+  has_searched_ = true;
+}
+
 void Download::log_start(const Address& source) {
   if (!has_started_) spdlog::info("add lock to running_queue");
   const bool is_new = fed_by_.try_emplace(source, 0).second;
@@ -91,16 +96,14 @@ bool Download::is_in_trees() const {
 
 Instant Download::follow_due() const {
   if (!is_served_) return Instant::max();
-  const bool is_whole = placement_.in_place().is_complete() && has_news();
-  if (is_whole || is_called_) return reported_at_;
+  if (is_called_) return reported_at_;
   auto unwanted = placement_.not_to_claim();
   unwanted |= ledger_.in_flight();
   return reported_at_ + streams_.pause(unwanted, parent_reports_);
 }
 
 void Download::follow(Clearance clearance) {
-  if (!has_searched_) spdlog::info("try to get a available rsync source");
-  has_searched_ = true;
+  log_search();
   const auto offered = slots_to_offer();
   const auto outcome = coordinator_.follow(run_.id, options_.self, holdings(), offered, clearance,
                                            streams_.known(), parent_reports_);
@@ -110,9 +113,9 @@ void Download::follow(Clearance clearance) {
   reported_slots_ = offered;
   reported_at_ = clock_.now();
   if (clearance == Clearance::cleared) is_suspect_ = false;
-  patience_ = Streams::report_every;
+  patience_ = Streams::patience;
   if (const auto* const followed = std::get_if<Followed>(&outcome)) {
-    streams_.follow(*followed);
+    streams_.follow(followed->place);
     take(followed->view);
   } else {
     is_gone_ = true;
@@ -120,7 +123,7 @@ void Download::follow(Clearance clearance) {
 }
 
 void Download::stream() {
-  if (!is_in_trees() || !is_served_ || is_gone_) return;
+  if (!is_in_trees() || is_gone_) return;
   for (auto& report : streams_.overdue(placement_.in_place(), clock_.now()))
     parent_reports_.push_back(std::move(report));
   for (;;) {
@@ -128,6 +131,7 @@ void Download::stream() {
     unwanted |= ledger_.in_flight();
     const auto pull = streams_.next(unwanted, clock_.now());
     if (!pull) return;
+    log_search();
     const auto id = start_pull(Claim{Token::random(), pull->parent, pull->pieces}, Promise::none);
     streams_.started(*pull, id, clock_.now());
   }

@@ -57,9 +57,25 @@ std::vector<StagedPiece> AnswerReader::staged_pieces() {
   std::vector<StagedPiece> pieces;
   while (!at_end()) {
     const auto piece = number<PieceNumber>();
-    const auto digest = Digest::parse(text());
+    const auto digest = Digest::from_raw(text());
     if (!digest || piece >= kMaxPieces) throw_not_understood("a piece or its digest");
     pieces.push_back({piece, *digest});
+  }
+  return pieces;
+}
+
+std::vector<StagedPiece> AnswerReader::staged_range() {
+  const Digest none(Digest::Bytes{});
+  auto piece = number<PieceNumber>();
+  std::string_view left = text();
+  if (piece > kMaxPieces || left.size() / Digest::kBytes > kMaxPieces - piece)
+    throw_not_understood("more digests than a run can have");
+  std::vector<StagedPiece> pieces;
+  for (; !left.empty(); ++piece) {
+    const auto digest = Digest::from_raw(left.substr(0, Digest::kBytes));
+    if (!digest) throw_not_understood("part of a digest");
+    if (*digest != none) pieces.push_back({piece, *digest});
+    left.remove_prefix(Digest::kBytes);
   }
   return pieces;
 }

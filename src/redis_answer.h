@@ -52,6 +52,8 @@ class AnswerReader {
 
   /// All that is left: piece, digest, piece, digest …
   std::vector<StagedPiece> staged_pieces();
+  /// The first piece, and digests from there on; zeros where a piece has not been announced.
+  std::vector<StagedPiece> staged_range();
 
   /// As an integer or as its digits.
   template <typename Number = std::uint64_t>

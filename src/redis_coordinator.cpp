@@ -167,7 +167,7 @@ StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedP
   RedisCommand arguments{run.text(), final_state == RunState::staged ? "1" : "0"};
   for (const auto& [piece, digest] : pieces) {
     arguments.push_back(std::to_string(piece));
-    arguments.push_back(digest.hex());
+    arguments.push_back(digest.raw());
   }
   return done_or_stale(call("stage", arguments), "STAGED");
 }
@@ -228,9 +228,12 @@ bool RedisCoordinator::refuse(const std::string& task, const std::string& reason
   return AnswerReader(answer).text() == "REFUSED";
 }
 
-JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival) {
-  const auto answer =
-      try_call("join", {host.text(), arrival == Arrival::first_of_tick ? "1" : "0"});
+JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, InTrees in_trees,
+                                   Duration stays) {
+  const bool waits = in_trees == InTrees::yes && stays > Duration::zero();
+  const auto answer = try_call(
+      "join", {host.text(), arrival == Arrival::first_of_tick ? "1" : "0",
+               in_trees == InTrees::yes ? "1" : "0", std::to_string(waits ? stays.count() : 0)});
   if (!answer) return NoLibrary{};
   AnswerReader reader(*answer);
   const auto& word = reader.text();
@@ -238,7 +241,23 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival) {
   if (word != "RUN") throw_not_understood(escaped(word));
   const bool is_finished = reader.flag();
   const auto suspicion = reader.suspicion();
-  return Joined{read_run(AnswerFields(reader)), is_finished, suspicion};
+  auto place = reader.flag() ? std::optional(read_place(reader)) : std::nullopt;
+  return Joined{read_run(AnswerFields(reader)), is_finished, suspicion, std::move(place)};
+}
+
+TreePlace RedisCoordinator::read_place(AnswerReader& reader) const {
+  TreePlace place;
+  for (auto* const pause : {&place.pause, &place.report_every}) {
+    *pause = std::chrono::milliseconds(reader.number<unsigned>());
+    if (pause->count() == 0 || *pause > kLongestPatience) throw_not_understood("a pause");
+  }
+  for (auto left = reader.number<unsigned>(); left > 0; --left) {
+    auto parent = Address::parse(reader.text());
+    if (parent && !is_within(*parent, options_.peers)) parent.reset();
+    place.parents.push_back(std::move(parent));
+  }
+  place.digests = reader.staged_range();
+  return place;
 }
 
 std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,
@@ -276,18 +295,8 @@ FollowOutcome RedisCoordinator::follow(const RunId& run, const Address& host,
   if (!is_for_us(answer, "FOLLOWED")) return Stale{};
   AnswerReader reader(answer);
   static_cast<void>(reader.text());
-  Followed followed{.view = reader.view()};
-  followed.pause = std::chrono::milliseconds(reader.number<unsigned>());
-  if (followed.pause.count() == 0 || followed.pause > kLongestPatience) {
-    throw_not_understood("a pause");
-  }
-  for (auto left = reader.number<unsigned>(); left > 0; --left) {
-    auto parent = Address::parse(reader.text());
-    if (parent && !is_within(*parent, options_.peers)) parent.reset();
-    followed.parents.push_back(std::move(parent));
-  }
-  followed.digests = reader.staged_pieces();
-  return followed;
+  const auto view = reader.view();
+  return Followed{view, read_place(reader)};
 }
 
 ClaimOutcome RedisCoordinator::read_claim(const RedisValue& answer) const {
@@ -348,8 +357,10 @@ RenewOutcome RedisCoordinator::renew(const RunId& run, const Address& host,
 }
 
 FinishOutcome RedisCoordinator::finish(const RunId& run, const Address& host,
-                                       const Digest& manifest) {
-  const auto answer = call_or_stale("finish", {run.text(), host.text(), manifest.hex()});
+                                       const Digest& manifest, const Holdings& holdings,
+                                       unsigned slots) {
+  const auto answer = call_or_stale("finish", {run.text(), host.text(), manifest.hex(),
+                                               holdings.servable.bitmap(), std::to_string(slots)});
   AnswerReader reader(answer);
   const auto& word = reader.text();
   if (word == "FINISHED") return FinishOutcome::finished;

@@ -21,6 +21,8 @@ namespace libsync {
 /// The source of the functions, as it is loaded into Redis.
 [[nodiscard]] std::string_view functions_source();
 
+class AnswerReader;
+
 struct RedisCoordinatorOptions {
   RedisServer server;
   std::string prefix;
@@ -37,8 +39,7 @@ class RedisCoordinator final : public Coordinator {
   void load_functions() override;
   [[nodiscard]] Look look() override;
   [[nodiscard]] BeginOutcome begin(const RunInfo& run, unsigned origin_slots,
-                                   const Expected& expected, TaskKey task,
-                                   Spread spread) override;
+                                   const Expected& expected, TaskKey task, Spread spread) override;
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
@@ -48,7 +49,8 @@ class RedisCoordinator final : public Coordinator {
                                const std::string& reason, TaskAfter task) override;
   [[nodiscard]] bool refuse(const std::string& task, const std::string& reason) override;
 
-  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival) override;
+  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival, InTrees in_trees,
+                                 Duration stays) override;
   [[nodiscard]] std::vector<StagedPiece> digests(const RunId& run,
                                                  const std::vector<PieceNumber>& pieces) override;
   [[nodiscard]] ViewOutcome hold(const RunId& run, const Address& host, const Holdings& holdings,
@@ -65,8 +67,8 @@ class RedisCoordinator final : public Coordinator {
                                       const std::optional<Want>& next) override;
   [[nodiscard]] RenewOutcome renew(const RunId& run, const Address& host,
                                    const std::vector<Token>& tokens) override;
-  [[nodiscard]] FinishOutcome finish(const RunId& run, const Address& host,
-                                     const Digest& manifest) override;
+  [[nodiscard]] FinishOutcome finish(const RunId& run, const Address& host, const Digest& manifest,
+                                     const Holdings& holdings, unsigned slots) override;
   void doubt(const RunId& run, const Address& host, const std::string& reason) override;
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
@@ -88,6 +90,7 @@ class RedisCoordinator final : public Coordinator {
   /// For a minion: without functions there is no run.
   [[nodiscard]] RedisValue call_or_stale(std::string_view verb, const RedisCommand& arguments);
 
+  [[nodiscard]] TreePlace read_place(AnswerReader& reader) const;
   [[nodiscard]] ClaimOutcome read_claim(const RedisValue& answer) const;
 
   RedisCoordinatorOptions options_;

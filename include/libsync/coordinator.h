@@ -168,10 +168,22 @@ enum class Suspicion {
   verify,  ///< Other hosts got wrong bytes from here: hash the spool before offering it again.
 };
 
+/// Where a host is in the trees of a run, and what it needs to pull along them (streams.h).
+struct TreePlace {
+  Duration pause{};         ///< Until it is to ask again, if it lacks something,
+  Duration report_every{};  ///< and if not.
+  std::vector<std::optional<Address>> parents;  ///< One for each tree; nothing: not there yet.
+  std::vector<StagedPiece> digests;
+};
+
+/// Whether a host pulls along the trees of a run that has some.
+enum class InTrees { no, yes };
+
 struct Joined {
   RunInfo run;
   bool is_finished = false;
   Suspicion suspicion = Suspicion::none;
+  std::optional<TreePlace> place;  ///< If it wants one and has not finished, and the run has trees.
 };
 
 using JoinOutcome = std::variant<NoRun, NoLibrary, Joined>;
@@ -250,9 +262,7 @@ struct ParentReport {
 /// What a host in the trees is told.
 struct Followed {
   View view;
-  Duration pause{};                             ///< Until it is to ask again.
-  std::vector<std::optional<Address>> parents;  ///< One for each tree; see Streams.
-  std::vector<StagedPiece> digests;
+  TreePlace place;
 };
 
 using FollowOutcome = std::variant<Followed, Stale>;
@@ -359,7 +369,10 @@ class Coordinator {
 
   // --- A minion's verbs ---
 
-  [[nodiscard]] virtual JoinOutcome join(const Address& host, Arrival arrival) = 0;
+  /// `stays`: if no run is in progress, the host waits so long for one; zero: it does not. Who
+  /// waits and pulls along trees has its place in them from the moment that the run begins.
+  [[nodiscard]] virtual JoinOutcome join(const Address& host, Arrival arrival, InTrees in_trees,
+                                         Duration stays) = 0;
 
   /// The digests of those of `pieces` that have been announced.
   [[nodiscard]] virtual std::vector<StagedPiece> digests(
@@ -370,8 +383,8 @@ class Coordinator {
                                          const Holdings& holdings, unsigned slots,
                                          Clearance clearance) = 0;
 
-  /// The same of a host in the trees; gives it its place there. Tells its parents, and the digests
-  /// that have been announced, but for those that it has. A report about who is not a parent of the
+  /// The same of a host in the trees. Tells its place as it is now, and the digests that have been
+  /// announced, but for those that it knows. A report about who is not a parent of the
   /// host counts for nothing.
   [[nodiscard]] virtual FollowOutcome follow(const RunId& run, const Address& host,
                                              const Holdings& holdings, unsigned slots,
@@ -393,9 +406,11 @@ class Coordinator {
   [[nodiscard]] virtual RenewOutcome renew(const RunId& run, const Address& host,
                                            const std::vector<Token>& tokens) = 0;
 
-  /// The host has published what the manifest with this digest says.
+  /// The host has published what the manifest with this digest says. Also says what it has, as
+  /// hold() does.
   [[nodiscard]] virtual FinishOutcome finish(const RunId& run, const Address& host,
-                                             const Digest& manifest) = 0;
+                                             const Digest& manifest, const Holdings& holdings,
+                                             unsigned slots) = 0;
 
   /// Pieces that were announced are not, or not rightly, where this host, the origin's own, was to
   /// find them.

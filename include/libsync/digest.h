@@ -29,6 +29,9 @@ class Digest {
   [[nodiscard]] static std::optional<Digest> parse(std::string_view hex);
 
   [[nodiscard]] std::string hex() const;
+  /// Nothing, unless `raw` is exactly 32 bytes.
+  [[nodiscard]] static std::optional<Digest> from_raw(std::string_view raw);
+  [[nodiscard]] std::string raw() const { return {bytes_.begin(), bytes_.end()}; }
 
   friend auto operator<=>(const Digest&, const Digest&) = default;
 

@@ -46,7 +46,7 @@ class Minion {
   };
 
   [[nodiscard]] Visit visit();
-  void download(const RunInfo& run);
+  void download(const RunInfo& run, const std::optional<TreePlace>& place);
   [[nodiscard]] std::optional<DownloadEnd> follow(Download& download);
   void published(const RunInfo& run, const Published& published);
   /// Why the command failed; nothing if it did not, or was not owed.

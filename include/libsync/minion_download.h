@@ -59,7 +59,7 @@ class Download {
  public:
   /// All references must outlive the Download.
   Download(Coordinator& coordinator, Transfer& transfer, Clock& clock, DownloadOptions options,
-           const StateFolder& state, const RunInfo& run);
+           const StateFolder& state, const RunInfo& run, const std::optional<TreePlace>& place);
 
   [[nodiscard]] std::optional<DownloadEnd> step();
 
@@ -92,6 +92,7 @@ class Download {
   void offer_if_served();
   void start_pull(const Claim& claim, Instant asked);
   TransferId start_pull(const Claim& claim, Promise promise);
+  void log_search();
   void log_start(const Address& source);
   void back_off(PullEnd end, const std::string& detail);
   void check_space() const;

@@ -7,7 +7,7 @@
 // pull after the other of the next pieces of that tree, in their order. Nobody is asked whether the
 // parent has them: a pull names the next few, gets those that are there, and if that is none, the
 // stream tries again a little later. A piece costs the shared state nothing; a host says every few
-// seconds what it has.
+// seconds what it has, and how often is told it.
 //
 // A parent that fails or is slow is reported; if others say so too, the host gets another one. A
 // tree is *adrift* if that does not help: what is missing of it is claimed then, as in a small run
@@ -37,13 +37,14 @@ struct StreamPull {
 
 class Streams {
  public:
-  /// How often a host says what it has, if nothing is urgent: for people, and for claims.
-  static constexpr std::chrono::seconds report_every{4};
+  /// How long a host in the trees listens for a wake-up: if one is lost, it hears the same when it
+  /// says next what it has.
+  static constexpr std::chrono::seconds patience{60};
 
   Streams(PieceNumber pieces, Instant now);
 
   /// The parents as they are now, and more digests. A tree without a parent waits for one.
-  void follow(const Followed& followed);
+  void follow(const TreePlace& place);
 
   /// Whether the coordinator had better be asked soon: for a parent, or for digests, without which
   /// a stream stands still.
@@ -100,6 +101,8 @@ class Streams {
   [[nodiscard]] std::vector<PieceNumber> lags(const PieceSet& in_place) const;
   /// What a piece takes in the stream in the middle; 0: not known.
   [[nodiscard]] Duration usual_piece() const;
+  /// Since when it calls parents slow.
+  [[nodiscard]] Instant judges_from() const;
   [[nodiscard]] Instant overdue_at(const Pull& pull) const;
   [[nodiscard]] bool is_slow(const Stream& stream, PieceNumber lag) const;
   [[nodiscard]] bool is_adrift(const Stream& stream, PieceNumber lag, Instant now) const;
@@ -108,6 +111,7 @@ class Streams {
   Instant came_;
   bool has_place_ = false;
   Duration pause_{0};
+  Duration report_every_{0};
   std::vector<Stream> streams_;  // One a tree.
   std::vector<TransferId>
       left_;  // Pulls from parents of before: their streams do not wait for them.

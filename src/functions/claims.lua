@@ -129,11 +129,11 @@ end
 
 -- piece digest …
 local function append_digests(k, answer, pieces)
-  if #pieces == 0 then return answer end
-  local digests, n = redis.call('HMGET', k.digests, unpack(pieces)), #answer
+  local n = #answer
   for i = 1, #pieces do
+    local at = pieces[i] * DIGEST_BYTES
     answer[n + 2 * i - 1] = pieces[i]
-    answer[n + 2 * i] = digests[i] or ''
+    answer[n + 2 * i] = redis.call('GETRANGE', k.digests, at, at + DIGEST_BYTES - 1)
   end
   return answer
 end
@@ -165,7 +165,7 @@ local function find_source(k, host, most, slots, unwanted, search, now)
     local names, bitmaps = usable(k, host, {k.of.origin}, limit, now)
     origin, origins = names[1], bitmaps[1]
   end
-  if origin and most > 0 and k.of.trees == '0' and has_any(k.of.fresh) then
+  if origin and most > 0 and has_any(k.of.fresh) then
     local pieces = choose_fresh(k.of.fresh, origins, wanted, most)
     if #pieces > 0 then return origin, pieces end
   end

@@ -8,9 +8,9 @@
 -- Two processes agree on nothing but this. It decides who pulls what from whom; it does not move
 -- bytes, and it trusts no caller further than that caller's own entries.
 --
--- The source has six parts, which make one text in this order: this one (what is kept, constants, and
--- what a call works with), sources.lua, blame.lua, claims.lua, trees.lua, and calls.lua, the functions
--- themselves.
+-- The source has seven parts, which make one text in this order: this one (what is kept, constants, and
+-- what a call works with), sources.lua, blame.lua, claims.lua, trees.lua, and master_calls.lua and
+-- minion_calls.lua, the functions themselves.
 --
 -- Keys (P is the prefix; the first five are those of the Python pair, with their old meaning):
 --
@@ -25,9 +25,10 @@
 --                                 announced (bitmap of the pieces in sync:digests), fresh (bitmap of
 --                                 those that nobody but the origin has or pulls), left (how often
 --                                 some ceased to be fresh), trees (how many; 0: claims alone) …
---   P sync:digests        hash    piece -> SHA-256, for every piece that has been announced
+--   P sync:digests        string  32 bytes a piece: its SHA-256; zeros where it has not been announced
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
---   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it
+--   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it; none in
+--                                 a run with trees, where this would be most of the work
 --   P sync:coming         string  the same: how many claims there are for it
 --   P sync:hungry         zset    address -> until when it counts as waiting and having nothing yet
 --   P sync:slots          hash    address -> upload slots that it offers
@@ -47,6 +48,7 @@
 --   P sync:quarantine     zset    address -> until when it is no source
 --   P sync:errors         hash    address -> what went wrong there last
 --   P sync:minions        zset    address -> last seen; outlives runs
+--   P sync:lingering      zset    address -> until when it waits for a run, to pull along trees; outlives runs
 --   P sync:events         stream  what happened; capped; outlives runs
 --   P sync:last           hash    how the last run or refusal ended; outlives runs
 --
@@ -83,9 +85,16 @@ local TREES_FROM = 100          -- hosts: 195 take 1.08, and 1.18 by claims wher
                                 -- claims, with half the runs of rsync
 local TREES_PIECES = 64         -- with fewer in all, a tree is little more than its own beginning and end
 local TREES_UPLOADS = 2         -- that the origin offers beside its trees, for claims
-local GATHERING_MS = 5000       -- in which those who linger have joined
-local FOLLOW_MS = 100           -- how often a host asks for its parents and for digests, and
+local GATHERING_MS = 5000       -- in which those who linger have joined; who has a seat and has not, loses it
+local WOKEN_AT_FIRST = 64       -- of those who wait for a run with trees, in the order of their seats, and
+local WAKES_A_SECOND = 5000     -- how many then: all at once they would keep Redis from those near the origin
+local WAKES_AT_ONCE = 100       -- by one call
+local FOLLOW_MS = 100           -- how often a host asks that lacks a parent or digests, and
 local FOLLOWS_A_SECOND = 2000   -- how many of them do together, at most
+local REPORT_MS = 4000          -- how often a host in the trees says what it has, and
+local REPORTS_A_SECOND = 1000   -- how many of them do together, at most: it is for people, and for claims
+local ARGUMENTS_AT_ONCE = 4000  -- of a command: Lua has room for twice as many
+local DIGEST_BYTES = 32
 local WAITERS_LOOKED_AT = 8     -- for one free slot
 local REAPED_AT_ONCE = 32       -- lapsed claims taken back by one call
 local REAP_MS = 100             -- how often that is looked for
@@ -117,7 +126,7 @@ local function keys_of(prefix)
     k = {task = prefix .. 'task', lookup = prefix .. 'lookup',
          queue = prefix .. 'synchronize_queue', running = prefix .. 'running_queue',
          finished = prefix .. 'finished_queue', wake = prefix .. 'sync:wake:'}
-    for _, names in ipairs({OF_A_RUN, {'run', 'minions', 'events', 'last'}}) do
+    for _, names in ipairs({OF_A_RUN, {'run', 'minions', 'lingering', 'events', 'last'}}) do
       for _, name in ipairs(names) do k[name] = prefix .. 'sync:' .. name end
     end
     KEYS_OF[prefix] = k
@@ -140,19 +149,27 @@ local function blank(pieces)
 end
 
 local RUN_FIELDS = {'id', 'state', 'manifest', 'pieces', 'origin', 'origin_kind', 'announced', 'fresh', 'left',
-                    'reaped', 'mended', 'trees', 'known', 'started'}
+                    'reaped', 'mended', 'trees', 'known', 'started', 'seated', 'woken', 'gathered'}
+
+-- The run as it is now, or nothing.
+local function run_of(k)
+  local values, run = redis.call('HMGET', k.run, unpack(RUN_FIELDS)), {}
+  if not values[1] then return nil end
+  for i = 1, #RUN_FIELDS do run[RUN_FIELDS[i]] = values[i] or '0' end
+  if run.fresh == '0' then run.fresh = blank(run.pieces) end  -- Begun by an older version.
+  return run
+end
 
 -- What one call of a function works with: the names of the keys, the time, and, as `of`, the run as it
 -- was when the call began. All of it is read once: a call is most of what Redis does for a fleet.
 local function call_of(a)
   local call = setmetatable({now = time_of(a[2])}, {__index = keys_of(a[1])})
-  local values = redis.call('HMGET', call.run, unpack(RUN_FIELDS))
-  if values[1] then
-    call.of = {}
-    for i = 1, #RUN_FIELDS do call.of[RUN_FIELDS[i]] = values[i] or '0' end
-    if call.of.fresh == '0' then call.of.fresh = blank(call.of.pieces) end  -- Begun by an older version.
-  end
+  call.of = run_of(call)
   return call, call.now
+end
+
+local function has_trees(k)
+  return k.of.trees ~= '0'
 end
 
 local function is_current(k, run)

@@ -35,6 +35,12 @@ local function append_pieces(list, base, word)
   end
 end
 
+local function count_pieces(bitmap)
+  local pieces = {}
+  for i, word in ipairs(words_of(bitmap)) do append_pieces(pieces, 32 * (i - 1), word) end
+  return #pieces
+end
+
 -- True if `have` holds a piece that `unwanted` does not.
 local function offers_something(have, unwanted)
   local words, not_wanted = words_of(have), words_of(unwanted)
@@ -168,6 +174,7 @@ end
 
 -- Sets or clears pieces in sync:run fresh: those that only the origin has and nobody pulls.
 local function mark_fresh(k, pieces, is_fresh)
+  if has_trees(k) then return end
   local fresh = with_pieces(k.of.fresh, pieces, is_fresh)
   if fresh == k.of.fresh then return end
   k.of.fresh = fresh
@@ -175,9 +182,13 @@ local function mark_fresh(k, pieces, is_fresh)
   if not is_fresh then k.of.left = redis.call('HINCRBY', k.run, 'left', 1) end
 end
 
--- Writes what a host can serve, and counts the copies of every piece that changed. True if it had
--- nothing before, or has nothing now.
+-- Writes what a host can serve, and counts the copies of every piece that changed. True if it may have
+-- had nothing before, or has nothing now.
 local function set_have(k, host, have)
+  if has_trees(k) then
+    redis.call('HSET', k.have, host, have)
+    return true
+  end
   local before = redis.call('HGET', k.have, host) or string.rep('\0', #have)
   if before == have then return false end
   redis.call('HSET', k.have, host, have)

@@ -5,11 +5,12 @@
 -- tree n % T, and every host has a parent in each tree, from which it pulls the pieces of that tree one after
 -- the other, as fast as they come, asking nobody. What it cannot get that way it claims, as in a small run.
 --
--- Hosts have seats, in the order in which they came. Seat s is an inner one in tree s % T, number s / T there, and
--- a leaf in the others: all links carry the same. (SplitStream, Castro and others, SOSP 2003.) The places of a
--- tree form a heap: below place r are T*r+1 to T*r+T, and place 0 is below the origin. Inner number r is at place
--- r. The leaves that came with it, one from each other tree, are at T*r+2 to T*r+T; T*r+1 is for the leaf that was
--- at place r before. So each host feeds T others, and a host that comes moves one leaf a tree.
+-- Hosts have seats: first those that wait for the run when it begins, in the order in which they are woken, so that
+-- whoever sits near the origin asks first; then others as they come. Seat s is an inner one in tree s % T, number
+-- s / T there, and a leaf in the others: all links carry the same. (SplitStream, Castro and others, SOSP 2003.) The
+-- places of a tree form a heap: below place r are T*r+1 to T*r+T, and place 0 is below the origin. Inner number r is
+-- at place r. The leaves that came with it, one from each other tree, are at T*r+2 to T*r+T; T*r+1 is for the leaf
+-- that was at place r before. So each host feeds T others, and a host that comes moves one leaf a tree.
 
 -- The seat that `seat` pulls from in `tree`, with so many seats taken; -1: the origin.
 local function parent_of(seat, tree, trees, seats)
@@ -32,6 +33,35 @@ local function parent_of(seat, tree, trees, seats)
   return math.floor((place - 1) / trees) * trees + tree
 end
 
+-- Gives all seats, from the first on, to these hosts.
+local function give_seats(k, hosts)
+  for first = 1, #hosts, ARGUMENTS_AT_ONCE / 2 do
+    local seats, seat_of = {}, {}
+    for i = first, math.min(first + ARGUMENTS_AT_ONCE / 2 - 1, #hosts) do
+      local at = #seats
+      seats[at + 1], seats[at + 2] = i - 1, hosts[i]
+      seat_of[at + 1], seat_of[at + 2] = hosts[i], i - 1
+    end
+    redis.call('HSET', k.seats, unpack(seats))
+    redis.call('HSET', k.seat_of, unpack(seat_of))
+  end
+end
+
+-- Wakes those who waited for the run, as many as are due: whoever calls does that on the way.
+local function wake_seated(k, now)
+  local woken, seated = tonumber(k.of.woken), tonumber(k.of.seated)
+  if woken >= seated then return end
+  local due = WOKEN_AT_FIRST + math.floor((now - tonumber(k.of.started)) * WAKES_A_SECOND / 1000)
+  due = math.min(due, seated, woken + WAKES_AT_ONCE)
+  if due <= woken then return end
+  redis.call('HSET', k.run, 'woken', due)
+  local seats = {}
+  for seat = woken, due - 1 do seats[#seats + 1] = seat end
+  for _, host in ipairs(redis.call('HMGET', k.seats, unpack(seats))) do
+    if host then wake(k, host) end
+  end
+end
+
 -- The seat of a host, which it is given if it has none. Negative: it has been set aside.
 local function seat_of(k, host)
   local seat = redis.call('HGET', k.seat_of, host)
@@ -40,10 +70,6 @@ local function seat_of(k, host)
   redis.call('HSET', k.seats, seat, host)
   redis.call('HSET', k.seat_of, host, seat)
   return seat
-end
-
-local function is_aside(k, host)
-  return k.of.trees ~= '0' and tonumber(redis.call('HGET', k.seat_of, host) or 0) < 0
 end
 
 -- Gives a seat to a host, and tells it and those who pull from that seat.
@@ -59,12 +85,11 @@ local function move_to(k, seat, host)
   end
 end
 
--- Takes a host that does not serve well out of its seat. Who is below it in its own tree moves up, since that one is
--- but a step behind, and so on; the last seat of all becomes free. The host pulls on, from hosts here and there, and
--- offers nothing: nobody pulls from it.
-set_aside = function(k, host, kind)
+-- Takes a host out of its seat. Who is below it in its own tree moves up, since that one is but a step behind, and
+-- so on; the last seat of all becomes free. Returns the seat, or nothing if it had none.
+local function vacate(k, host)
   local seat = tonumber(redis.call('HGET', k.seat_of, host) or -1)
-  if seat < 0 then return end
+  if seat < 0 then return nil end
   local trees, last = tonumber(k.of.trees), redis.call('HLEN', k.seats) - 1
   local free = seat
   while true do
@@ -75,18 +100,41 @@ set_aside = function(k, host, kind)
   end
   if free ~= last then move_to(k, free, redis.call('HGET', k.seats, last)) end
   redis.call('HDEL', k.seats, last)
+  redis.call('HDEL', k.seat_of, host)
+  return seat
+end
+
+-- Once, when those who waited for the run have had the time to come: whoever has not loses its seat, and is given
+-- another if it comes after all.
+local function gather(k, now)
+  local since = now - tonumber(k.of.started) - k.of.seated * 1000 / WAKES_A_SECOND
+  if k.of.gathered ~= '0' or since < GATHERING_MS then return end
+  redis.call('HSET', k.run, 'gathered', 1)
+  local hosts = redis.call('HKEYS', k.seat_of)
+  for first = 1, #hosts, ARGUMENTS_AT_ONCE do
+    local last = math.min(first + ARGUMENTS_AT_ONCE - 1, #hosts)
+    local slots = redis.call('HMGET', k.slots, unpack(hosts, first, last))
+    for i = first, last do
+      if not slots[i - first + 1] and vacate(k, hosts[i]) then note(k, 'event', 'absent', 'host', hosts[i]) end
+    end
+  end
+end
+
+-- Has a host that does not serve well leave its seat. It pulls on, from hosts here and there, and offers nothing:
+-- nobody pulls from it.
+set_aside = function(k, host, kind)
+  local seat = vacate(k, host)
+  if not seat then return end
   redis.call('HSET', k.seat_of, host, -1 - seat)
   redis.call('HSET', k.slots, host, 0)
   redis.call('SREM', k.queue, host)
   note(k, 'event', 'set aside', 'host', host, 'kind', kind)
 end
 
--- The hosts that `host` pulls from, one for each tree; '' where that seat is still free. Gives it a seat if it has
--- none. At first seats are counted as if all who are expected had come, or each who comes would move others.
-local function parents_of(k, host, now)
+-- The hosts that are pulled from on a seat, one for each tree; '' where that one's seat is still free. At first seats
+-- are counted as if all who are expected had come, or each who comes would move others. Also the number of seats.
+local function parents_of(k, seat, now)
   local trees = tonumber(k.of.trees)
-  if trees == 0 then return {}, 0 end
-  local seat = seat_of(k, host)
   local seats, parents = redis.call('HLEN', k.seats), {}
   if now - tonumber(k.of.started) < GATHERING_MS then seats = math.max(seats, tonumber(k.of.known)) end
   for tree = 0, trees - 1 do
@@ -99,7 +147,7 @@ local function parents_of(k, host, now)
   end
   local names = redis.call('HMGET', k.seats, unpack(parents))
   for tree = 1, trees do names[tree] = parents[tree] == -1 and k.of.origin or names[tree] or '' end
-  return names, math.abs(seat)
+  return names, seats
 end
 
 -- What a host says about a pull from one of its parents: good after it had not been, slow, or what was wrong. Who is
@@ -119,14 +167,31 @@ local function judge_parent(k, host, parents, source, outcome, detail, now)
   if complaints >= STRIKES.slow then set_aside(k, source, 'slow') end
 end
 
--- What has been announced, but for what the host knows.
-local function unknown_pieces(k, known)
-  local words, pieces = wanted_of(k.of.announced, known), {}
-  for i = 1, words and #words or 0 do append_pieces(pieces, 32 * (i - 1), words[i]) end
-  return pieces
+-- Digests that have been announced and that the host does not know: the piece that they begin with, and all from
+-- there to the last such one.
+local function unknown_digests(k, known)
+  local words = wanted_of(k.of.announced, known)
+  if not words then return 0, '' end
+  local first, last = 1, #words
+  while words[first] == 0 do first = first + 1 end
+  while words[last] == 0 do last = last - 1 end
+  local piece = 32 * (first - 1)
+  return piece, redis.call('GETRANGE', k.digests, piece * DIGEST_BYTES, 32 * last * DIGEST_BYTES - 1)
 end
 
--- How long the host is to wait before it asks again, in ms: those near the origin need digests first.
-local function pause_of(k, seat)
-  return math.floor(math.max(FOLLOW_MS, seat * 1000 / FOLLOWS_A_SECOND))
+-- How long a host waits before it asks again, in ms: if it lacks something, those near the origin first; if not.
+local function pauses_of(seat, seats)
+  return math.floor(math.max(FOLLOW_MS, math.abs(seat) * 1000 / FOLLOWS_A_SECOND)),
+         math.floor(math.max(REPORT_MS, seats * 1000 / REPORTS_A_SECOND))
+end
+
+-- The place of a host: pause, report-every (pauses_of), how many parents, a parent for each tree, piece, digests from
+-- that piece on (zeros: not announced).
+local function append_place(k, answer, seat, known, now)
+  local n, parents, seats = #answer, parents_of(k, seat, now)
+  answer[n + 1], answer[n + 2] = pauses_of(seat, seats)
+  answer[n + 3] = #parents
+  for i = 1, #parents do answer[n + 3 + i] = parents[i] end
+  answer[#answer + 1], answer[#answer + 2] = unknown_digests(k, known)
+  return answer
 end

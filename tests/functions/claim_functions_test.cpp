@@ -528,10 +528,10 @@ TEST_F(BlameFunctions, ASourceOfWrongBytesOffersNothingBeforeItHasHashedItsSpool
   f.now += 3'600'000;
   EXPECT_THAT(f.hold(run, kAccused, all_bits(8), 8), ElementsAre("VIEW", "staged", "0", "0", "1"));
   EXPECT_FALSE(is_source(kAccused));
-  EXPECT_EQ(f("join", {kAccused, "0"}).at(2), "1");
+  EXPECT_EQ(f("join", {kAccused, "0", "0", "0"}).at(2), "1");
   f("hold", {run, kAccused, bits(8, {0, 1}), "8", "0", "1"});
   EXPECT_TRUE(is_source(kAccused));
-  EXPECT_EQ(f("join", {kAccused, "0"}).at(2), "0");
+  EXPECT_EQ(f("join", {kAccused, "0", "0", "0"}).at(2), "0");
 }
 
 TEST_F(BlameFunctions, WhoAccusesTwoSourcesAccusesItself) {
@@ -587,7 +587,7 @@ TEST_F(BlameFunctions, AQuarantineForWrongBytesOutlastsTheHashingOfTheSpool) {
 TEST_F(BlameFunctions, AMissingPieceMakesTheSourceHashItsSpoolAtOnce) {
   accuse("10.0.0.8", "missing");
   EXPECT_FALSE(is_source(kAccused));
-  EXPECT_EQ(f("join", {kAccused, "0"}).at(2), "1");
+  EXPECT_EQ(f("join", {kAccused, "0", "0", "0"}).at(2), "1");
   f("hold", {run, kAccused, bits(8, {1}), "8", "0", "1"});
   EXPECT_TRUE(is_source(kAccused));
   accuse("10.0.0.9", "missing");
@@ -605,7 +605,7 @@ TEST_F(BlameFunctions, OneHostThatGetsWrongBytesFromTheOriginIsEnoughToHashItsSp
   EXPECT_EQ(f("watch").at(5), "1");
   f("hold", {run, kOrigin, all_bits(8), "2", "8", "1"});
   EXPECT_EQ(f("watch").at(5), "1") << "a minion on that host does not speak for the master's spool";
-  EXPECT_EQ(f("join", {kOrigin, "0"}).at(2), "0");
+  EXPECT_EQ(f("join", {kOrigin, "0", "0", "0"}).at(2), "0");
   f("vouch", {run});
   EXPECT_TRUE(is_source(kOrigin));
   accuse("10.0.0.9", "corrupt");

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "libsync/digest.h"
+#include "libsync/pieces.h"
 #include "redis_coordinator.h"
 
 namespace libsync::test {
@@ -53,7 +55,7 @@ std::string all_bits(unsigned pieces) {
 
 std::string run_id(unsigned number) { return padded(number, 32); }
 std::string token(unsigned number) { return padded(number, 32); }
-std::string digest(unsigned number) { return padded(number, 64); }
+std::string digest(unsigned number) { return padded(number, Digest::kBytes); }
 
 FunctionCaller::FunctionCaller(TestRedis& redis, std::string prefix)
     : redis_(redis), prefix_(std::move(prefix)) {
@@ -127,6 +129,15 @@ Texts FunctionCaller::complete(const std::string& run, const std::string& host,
                                const std::string& unwanted) {
   return (*this)("complete", {run, host, claim_token, outcome, "detail of " + outcome, have, "0",
                               next_token, "1", unwanted});
+}
+
+Texts FunctionCaller::finish(const std::string& run, const std::string& host,
+                             const std::string& manifest, const std::string& have, unsigned slots) {
+  return (*this)("finish", {run, host, manifest, have, std::to_string(slots)});
+}
+
+Texts FunctionCaller::linger(const std::string& host, unsigned stays_ms) {
+  return (*this)("join", {host, "0", "1", std::to_string(stays_ms)});
 }
 
 }  // namespace libsync::test

@@ -54,6 +54,11 @@ class FunctionCaller {
   Texts complete(const std::string& run, const std::string& host, const std::string& token,
                  const std::string& outcome, const std::string& have,
                  const std::string& next_token = "", const std::string& unwanted = "");
+  /// With no `have` it says nothing of what it has.
+  Texts finish(const std::string& run, const std::string& host, const std::string& manifest,
+               const std::string& have = "", unsigned slots = 2);
+  /// Waits for a run, for so many ms.
+  Texts linger(const std::string& host, unsigned stays_ms);
 
   std::int64_t now = 1'000'000'000'000;
 

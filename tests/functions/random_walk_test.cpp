@@ -136,7 +136,7 @@ void RandomWalk::step() {
       break;
     case 2:  // A new tick of the same host.
       host.claims.clear();
-      f("join", {host.address, "1"});
+      f("join", {host.address, "1", "0", "0"});
       break;
     case 3:
       f.hold(run, host.address, host.have.bitmap(), kSlots);
@@ -238,7 +238,7 @@ TEST_P(RandomWalk, EndsWithEverybodyCompleteOnceFaultsStop) {
   }
   for (auto& host : hosts) {
     host.claims.clear();
-    f("join", {host.address, "1"});
+    f("join", {host.address, "1", "0", "0"});
     f("hold", {run, host.address, host.have.bitmap(), std::to_string(kSlots), "0", "1"});
   }
   f("vouch", {run});  // The master has hashed a spool that was blamed.

@@ -38,7 +38,7 @@ TEST_F(RunFunctions, BeginOfTheSameRunChangesNothing) {
   f.stage(run, {0, 1});
   EXPECT_THAT(f.begin(run, 4), ElementsAre("SAME"));
   EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1"));
-  EXPECT_EQ(f.one({"HLEN", "sync:digests"}), "2");
+  EXPECT_EQ(f.one({"GET", "sync:digests"}), digest(0) + digest(1));
 }
 
 TEST_F(RunFunctions, BeginIsRefusedWhileAnotherRunIsInProgress) {
@@ -48,23 +48,23 @@ TEST_F(RunFunctions, BeginIsRefusedWhileAnotherRunIsInProgress) {
 }
 
 TEST_F(RunFunctions, BeginExpectsWhoWasSeenInTheLastTenMinutes) {
-  f("join", {"10.0.0.8", "1"});
+  f("join", {"10.0.0.8", "1", "0", "0"});
   f.now += 540'000;
-  f("join", {"10.0.0.9", "1"});
+  f("join", {"10.0.0.9", "1", "0", "0"});
   f.now += 120'000;
   EXPECT_THAT(f.begin(run, 4), ElementsAre("BEGUN", "10.0.0.9"));
   EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.9"));
 }
 
 TEST_F(RunFunctions, BeginExpectsTheHostsThatAreNamedAndNoOthers) {
-  f("join", {"10.0.0.8", "1"});
+  f("join", {"10.0.0.8", "1", "0", "0"});
   EXPECT_THAT(f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6"}),
               ElementsAre("BEGUN", "10.0.0.5", "10.0.0.6"));
   EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.5", "10.0.0.6"));
 }
 
 TEST_F(RunFunctions, BeginWakesTheMinionsThatLinger) {
-  f("join", {"10.0.0.8", "1"});
+  f("join", {"10.0.0.8", "1", "0", "0"});
   f.begin(run, 4);
   EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.8"}), "1");
   EXPECT_GT(std::stoi(f.one({"TTL", "sync:wake:10.0.0.8"})), 0);
@@ -92,7 +92,7 @@ TEST_F(RunFunctions, StagedPiecesMakeTheOriginASource) {
   EXPECT_THAT(f.stage(run, {0}), ElementsAre("STAGED"));
   EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1"));
   EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.1"}), bits(4, {0}));
-  EXPECT_EQ(f.one({"HGET", "sync:digests", "0"}), digest(0));
+  EXPECT_EQ(f.one({"GET", "sync:digests"}), digest(0));
   EXPECT_EQ(f.one({"HGET", "sync:run", "state"}), "staging");
   f.stage(run, {1, 2, 3}, kYes);
   EXPECT_EQ(f.one({"HGET", "sync:run", "state"}), "staged");
@@ -137,8 +137,8 @@ TEST_F(RunFunctions, WhatIsMissingWhereThePushWentIsPushedAgain) {
 TEST_F(RunFunctions, WhoFinishesWithoutHavingJoinedIsExpectedFromThenOn) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6"});
   f.stage(run, {0, 1, 2, 3}, kYes);
-  f("finish", {run, "10.0.0.5", digest(0)});
-  f("finish", {run, "10.0.0.9", digest(0)});
+  f.finish(run, "10.0.0.5", digest(0));
+  f.finish(run, "10.0.0.9", digest(0));
   const auto watch = f("watch");
   EXPECT_EQ(watch.at(3), "2");
   EXPECT_EQ(watch.at(4), "3") << "10.0.0.6 is still missing";
@@ -146,7 +146,7 @@ TEST_F(RunFunctions, WhoFinishesWithoutHavingJoinedIsExpectedFromThenOn) {
 
 TEST_F(RunFunctions, JoinTellsTheRunAndExpectsTheNewcomer) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
-  const auto answer = f("join", {"10.0.0.8", "1"});
+  const auto answer = f("join", {"10.0.0.8", "1", "0", "0"});
   EXPECT_EQ(answer.at(0), "RUN");
   EXPECT_EQ(answer.at(1), "0");
   EXPECT_THAT(answer, Contains(run));
@@ -154,10 +154,10 @@ TEST_F(RunFunctions, JoinTellsTheRunAndExpectsTheNewcomer) {
 }
 
 TEST_F(RunFunctions, JoinWithoutARunNamesTheOneThatEndedLast) {
-  EXPECT_THAT(f("join", {"10.0.0.8", "1"}), ElementsAre("NONE", ""));
+  EXPECT_THAT(f("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", ""));
   f.begin(run, 4);
   f("end", {run, "complete", "", "1"});
-  EXPECT_THAT(f("join", {"10.0.0.8", "1"}), ElementsAre("NONE", run));
+  EXPECT_THAT(f("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", run));
 }
 
 TEST_F(RunFunctions, TheFirstJoinOfATickGivesBackWhatAnEarlierOneClaims) {
@@ -165,9 +165,9 @@ TEST_F(RunFunctions, TheFirstJoinOfATickGivesBackWhatAnEarlierOneClaims) {
   f.stage(run, {0});
   f.claim(run, "10.0.0.8", token(1), none, none);
   EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
-  f("join", {"10.0.0.8", "0"});
+  f("join", {"10.0.0.8", "0", "0", "0"});
   EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
-  f("join", {"10.0.0.8", "1"});
+  f("join", {"10.0.0.8", "1", "0", "0"});
   EXPECT_THAT(f.members("running_queue"), IsEmpty());
   EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1"));
 }
@@ -175,25 +175,25 @@ TEST_F(RunFunctions, TheFirstJoinOfATickGivesBackWhatAnEarlierOneClaims) {
 TEST_F(RunFunctions, NobodyFinishesARunThatIsNotStaged) {
   f.begin(run, 4);
   f.stage(run, {0, 1, 2});
-  EXPECT_THAT(f("finish", {run, "10.0.0.8", digest(0)}), ElementsAre("EARLY"));
+  EXPECT_THAT(f.finish(run, "10.0.0.8", digest(0)), ElementsAre("EARLY"));
   EXPECT_THAT(f.members("finished_queue"), IsEmpty());
 }
 
 TEST_F(RunFunctions, NobodyFinishesWithAnotherManifest) {
   f.begin(run, 4);
   f.stage(run, {0, 1, 2, 3}, kYes);
-  EXPECT_THAT(f("finish", {run, "10.0.0.8", digest(7)}), ElementsAre("OTHER"));
+  EXPECT_THAT(f.finish(run, "10.0.0.8", digest(7)), ElementsAre("OTHER"));
   EXPECT_THAT(f.members("finished_queue"), IsEmpty());
 }
 
 TEST_F(RunFunctions, FinishNeedsNoLeaseAndMayBeRepeated) {
   f.begin(run, 4);
   f.stage(run, {0, 1, 2, 3}, kYes);
-  EXPECT_THAT(f("finish", {run, "10.0.0.8", digest(0)}), ElementsAre("FINISHED"));
-  EXPECT_THAT(f("finish", {run, "10.0.0.8", digest(0)}), ElementsAre("FINISHED"));
+  EXPECT_THAT(f.finish(run, "10.0.0.8", digest(0)), ElementsAre("FINISHED"));
+  EXPECT_THAT(f.finish(run, "10.0.0.8", digest(0)), ElementsAre("FINISHED"));
   EXPECT_THAT(f.members("finished_queue"), ElementsAre("10.0.0.8"));
   EXPECT_EQ(f.one({"HLEN", "sync:done"}), "1");
-  EXPECT_EQ(f("join", {"10.0.0.8", "0"}).at(1), "1");
+  EXPECT_EQ(f("join", {"10.0.0.8", "0", "0", "0"}).at(1), "1");
 }
 
 TEST_F(RunFunctions, AnAddressThatSomebodyElseAddsToFinishedQueueFinishesNothing) {
@@ -201,14 +201,14 @@ TEST_F(RunFunctions, AnAddressThatSomebodyElseAddsToFinishedQueueFinishesNothing
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.ask({"SADD", "finished_queue", "10.0.0.8"});
   EXPECT_EQ(f("watch").at(3), "0");
-  EXPECT_EQ(f("join", {"10.0.0.8", "0"}).at(1), "0");
+  EXPECT_EQ(f("join", {"10.0.0.8", "0", "0", "0"}).at(1), "0");
 }
 
 TEST_F(RunFunctions, WhoLeavesAltogetherHasNothingAndHasNotFinished) {
   f.begin(run, 4);
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.hold(run, "10.0.0.8", all_bits(4));
-  f("finish", {run, "10.0.0.8", digest(0)});
+  f.finish(run, "10.0.0.8", digest(0));
   EXPECT_THAT(f("leave", {run, "10.0.0.8", "all", "disk wiped"}), ElementsAre("LEFT"));
   EXPECT_THAT(f.members("finished_queue"), IsEmpty());
   EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1"));
@@ -229,12 +229,12 @@ TEST_F(RunFunctions, WhoGivesBackItsClaimsGoesOnServing) {
 TEST_F(RunFunctions, EndDeletesEverythingOfTheRunInOneStep) {
   f.ask({"SET", "task", "/data/model.1"});
   f.ask({"INCR", "lookup"});
-  f("join", {"10.0.0.8", "1"});
+  f("join", {"10.0.0.8", "1", "0", "0"});
   f.begin(run, 4);
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.claim(run, "10.0.0.8", token(1), none, none);
   f.claim(run, "10.0.0.9", token(2), none, all_bits(4));
-  f("finish", {run, "10.0.0.8", digest(0)});
+  f.finish(run, "10.0.0.8", digest(0));
   EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED"));
   f.ask({"DEL", "sync:wake:10.0.0.8"});
   EXPECT_THAT(f.ask({"KEYS", "*"}),
@@ -244,7 +244,7 @@ TEST_F(RunFunctions, EndDeletesEverythingOfTheRunInOneStep) {
 TEST_F(RunFunctions, EndNamesTheLaggardsAndKeepsASummary) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6", "10.0.0.7"});
   f.stage(run, {0, 1, 2, 3}, kYes);
-  f("finish", {run, "10.0.0.6", digest(0)});
+  f.finish(run, "10.0.0.6", digest(0));
   EXPECT_THAT(f("end", {run, "deadline", "why", "1"}),
               ElementsAre("ENDED", "10.0.0.5", "10.0.0.7"));
   EXPECT_THAT(f.ask({"HMGET", "sync:last", "run", "outcome", "reason", "finished", "expected"}),
@@ -295,7 +295,7 @@ TEST_F(RunFunctions, ACallForAnotherRunChangesNothingAndSaysSo) {
     EXPECT_THAT(f.claim(id, "10.0.0.8", token(2), blank, blank), ElementsAre("STALE"));
     EXPECT_THAT(f.complete(id, "10.0.0.8", token(1), "good", all_bits(4)), ElementsAre("STALE"));
     EXPECT_THAT(f("renew", {id, "10.0.0.8", token(1)}), ElementsAre("STALE"));
-    EXPECT_THAT(f("finish", {id, "10.0.0.8", digest(0)}), ElementsAre("STALE"));
+    EXPECT_THAT(f.finish(id, "10.0.0.8", digest(0)), ElementsAre("STALE"));
     EXPECT_THAT(f("leave", {id, "10.0.0.8", "all", "x"}), ElementsAre("STALE"));
     EXPECT_THAT(f("end", {id, "complete", "", "1"}), ElementsAre("STALE"));
     EXPECT_THAT(f("vouch", {id, blank}), ElementsAre("STALE"));
@@ -311,7 +311,7 @@ TEST_F(RunFunctions, WatchTellsTheMasterHowTheRunStands) {
   const auto began = std::to_string(f.now);
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6"});
   f.stage(run, {0, 1, 2, 3}, kYes);
-  f("finish", {run, "10.0.0.5", digest(0)});
+  f.finish(run, "10.0.0.5", digest(0));
   f.now += 5000;
   f("overtake", {run});
   const auto overtaken = std::to_string(f.now);
@@ -330,7 +330,7 @@ TEST_F(RunFunctions, DigestsAreToldOfWhatHasBeenAnnounced) {
 }
 
 TEST_F(RunFunctions, StatusShowsEveryHostOnce) {
-  f("join", {"10.0.0.9", "1"});
+  f("join", {"10.0.0.9", "1", "0", "0"});
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.8"});
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.claim(run, "10.0.0.8", token(1), none, none);
@@ -346,11 +346,11 @@ TEST_F(RunFunctions, StatusShowsEveryHostOnce) {
 TEST_F(RunFunctions, APrefixKeepsTwoFleetsApart) {
   FunctionCaller g{redis, "blue:"};
   f.begin(run, 4);
-  EXPECT_THAT(g("join", {"10.0.0.8", "1"}), ElementsAre("NONE", ""));
+  EXPECT_THAT(g("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", ""));
   g.begin(run_id(2), 4);
   g.stage(run_id(2), {0});
   g.claim(run_id(2), "10.0.0.8", token(1), none, none);
-  g("finish", {run_id(2), "10.0.0.8", digest(0)});
+  g.finish(run_id(2), "10.0.0.8", digest(0));
   EXPECT_EQ(f.one({"HGET", "sync:run", "id"}), run);
   EXPECT_EQ(f.one({"SCARD", "running_queue"}), "0");
   EXPECT_EQ(f.one({"SCARD", "blue:running_queue"}), "1");

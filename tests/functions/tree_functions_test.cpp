@@ -18,11 +18,14 @@ constexpr unsigned kTrees = 8;
 constexpr unsigned kPieces = 64;
 constexpr auto kOrigin = "10.0.0.1";
 constexpr auto kGatheringMs = 5'000;
+constexpr auto kAllWokenMs = 1'000;  // If there are 5,000 of them.
 
 // The elements of a FOLLOWED answer, by place.
-constexpr std::size_t kParents = 6;
-constexpr std::size_t kFirstParent = 7;
-constexpr std::size_t kFirstPiece = kFirstParent + kTrees;
+constexpr std::size_t kPlace = 5;
+constexpr std::size_t kReportEvery = 6;
+constexpr std::size_t kParents = 7;
+constexpr std::size_t kFirstParent = 8;
+constexpr std::size_t kDigests = kFirstParent + kTrees;
 
 std::string host(unsigned number) { return "10.1.0." + std::to_string(number + 1); }
 
@@ -76,11 +79,9 @@ TEST_F(TreeFunctions, AreForManyHostsAndPieces) {
   EXPECT_EQ(trees_of(2, 1, "trees"), "8");
 }
 
-TEST_F(TreeFunctions, ARunWithoutThemTellsNoParents) {
+TEST_F(TreeFunctions, ARunWithoutThemIsNotFollowed) {
   trees_of(2, kPieces, "claims");
-  const auto answer = follow(host(0));
-  EXPECT_EQ(answer.at(0), "FOLLOWED");
-  EXPECT_EQ(answer.at(kParents), "0");
+  EXPECT_THAT(follow(host(0)), ElementsAre("STALE"));
   EXPECT_EQ(f.one({"EXISTS", "sync:seats"}), "0");
 }
 
@@ -129,16 +130,133 @@ TEST_F(TreeFunctions, AnExpectedParentThatHasNotComeIsNoneYet) {
 
 TEST_F(TreeFunctions, DigestsAreToldOnce) {
   f.stage(run, {0, 1, 9});
-  const auto answer = follow(host(0), {}, bits(kPieces, {1}));
-  EXPECT_THAT(Texts(answer.begin() + kFirstPiece, answer.end()),
-              ElementsAre("0", digest(0), "9", digest(9)));
+  f.stage(run, {33, 35});
+  const std::string none(32, '\0');
+  const auto answer = follow(host(0), {}, bits(kPieces, {0, 1, 9}));
+  EXPECT_THAT(Texts(answer.begin() + kDigests, answer.end()),
+              ElementsAre("32", none + digest(33) + none + digest(35)));
+  const auto all = follow(host(0), {}, bits(kPieces, {0, 1, 9, 33, 35}));
+  EXPECT_THAT(Texts(all.begin() + kDigests, all.end()), ElementsAre("0", ""));
+}
+
+TEST_F(TreeFunctions, WhoJoinsIsToldItsPlace) {
+  gather(9);
+  f.stage(run, {0, 1}, FunctionCaller::Last::yes);
+  const auto joined = f("join", {host(7), "1", "1", "0"});
+  const auto followed = follow(host(7));
+  EXPECT_EQ(joined.at(3), "1");
+  const Texts place(followed.begin() + kPlace, followed.end());
+  ASSERT_GT(joined.size(), 4 + place.size());
+  EXPECT_EQ(Texts(joined.begin() + 4, joined.begin() + 4 + static_cast<int>(place.size())), place);
+  EXPECT_EQ(f("join", {host(8), "1", "0", "0"}).at(3), "0") << "it wants none";
+  f.finish(run, host(7), digest(0));
+  EXPECT_EQ(f("join", {host(7), "1", "1", "0"}).at(3), "0") << "it has all there is";
+}
+
+TEST_F(TreeFunctions, WhoWantsNoPlaceHasNoSeat) {
+  f("join", {host(0), "1", "0", "0"});
+  f("join", {kOrigin, "1", "1", "0"});
+  EXPECT_EQ(f.one({"EXISTS", "sync:seats"}), "0");
+  f("join", {host(0), "1", "1", "0"});
+  EXPECT_EQ(f.members("running_queue"), Texts{host(0)});
+  EXPECT_EQ(f.one({"HGET", "sync:seats", "0"}), host(0));
+}
+
+TEST_F(TreeFunctions, SeatsAreForThoseWhoWaitForTheRunInTheOrderOfWaking) {
+  f("end", {run, "complete", "", "0"});
+  f.linger(host(1), 20'000);
+  f.linger(host(3), 19'000);
+  f.linger(host(2), 18'000);
+  f.linger(host(5), 18'500);
+  f.linger(host(5), 0);  // It has been told not to.
+  f.linger(kOrigin, 20'000);
+  f.now += 18'000;
+  f.linger(host(4), 20'000);
+  f.begin(run, kPieces, kOrigin, 5, {}, "trees");
+  EXPECT_THAT(f.ask({"HMGET", "sync:seats", "0", "1", "2"}),
+              ElementsAre(host(3), host(1), host(4)));
+  EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "3");
+  EXPECT_EQ(f.one({"HGET", "sync:seat_of", host(1)}), "1");
+  EXPECT_EQ(f.one({"LLEN", "sync:wake:" + host(4)}), "1");
+  EXPECT_EQ(f.one({"LLEN", "sync:wake:" + host(2)}), "1") << "it may still be there";
+}
+
+TEST_F(TreeFunctions, ThoseWithASeatAreWokenAFewMillisecondsAfterAnother) {
+  constexpr unsigned kHosts = 200;
+  f("end", {run, "complete", "", "0"});
+  for (unsigned i = 0; i < kHosts; ++i) f.linger(host(i), 20'000);
+  f.ask({"DEL", "sync:minions"});  // Who is merely remembered is woken at once.
+  for (unsigned i = 0; i < kHosts; ++i) f.ask({"DEL", "sync:wake:" + host(i)});
+  f.begin(run, kPieces, kOrigin, 5, {}, "trees");
+  const auto is_woken = [&](unsigned seat) {
+    const auto who = f.one({"HGET", "sync:seats", std::to_string(seat)});
+    return f.one({"EXISTS", "sync:wake:" + who}) == "1";
+  };
+  EXPECT_TRUE(is_woken(63));
+  EXPECT_FALSE(is_woken(64));
+  f.now += 10;
+  f.stage(run, {0});
+  EXPECT_TRUE(is_woken(64 + 49));
+  EXPECT_FALSE(is_woken(64 + 50));
+  f.now += 10;
+  follow(host(0));
+  EXPECT_TRUE(is_woken(64 + 99));
+  EXPECT_FALSE(is_woken(64 + 100));
+  f.now += 1'000;
+  f("join", {host(0), "1", "1", "0"});
+  EXPECT_TRUE(is_woken(kHosts - 1));
+}
+
+TEST_F(TreeFunctions, WhoHasASeatAndDoesNotComeLosesIt) {
+  f("end", {run, "complete", "", "0"});
+  for (unsigned i = 0; i < 12; ++i) f.linger(host(i), 20'000);
+  f.begin(run, kPieces, kOrigin, 5, {}, "trees");
+  const auto lost = f.one({"HGET", "sync:seats", "0"});
+  for (unsigned i = 0; i < 12; ++i) {
+    if (host(i) != lost) f("join", {host(i), "1", "1", "0"});
+  }
+  EXPECT_EQ(f.one({"HGET", "sync:seats", "0"}), lost);
+  f.now += kGatheringMs + kAllWokenMs;
+  for (unsigned i = 0; i < 12; ++i) {
+    if (host(i) == lost) continue;
+    EXPECT_THAT(parents_of(host(i)), Not(Contains(lost)));
+  }
+  EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "11");
+  EXPECT_THAT(parents_of(lost), Not(Contains(""))) << "it comes after all";
+  EXPECT_EQ(f.one({"HGET", "sync:seat_of", lost}), "11");
+}
+
+TEST_F(TreeFunctions, WhoWaitedForTheRunAndCannotServeLosesItsSeat) {
+  f("end", {run, "complete", "", "0"});
+  for (unsigned i = 0; i < 3; ++i) f.linger(host(i), 20'000);
+  f.begin(run, kPieces, kOrigin, 5, {}, "trees");
+  f.hold(run, host(0), bits(kPieces, {}), 0);
+  EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "2");
+  EXPECT_THAT(parents_of(host(1)), Not(Contains(host(0))));
+}
+
+TEST_F(TreeFunctions, ThousandsOfHostsHaveSeats) {
+  constexpr unsigned kHosts = 4'500;
+  const auto one = [](unsigned i) {
+    return "10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1);
+  };
+  f("end", {run, "complete", "", "0"});
+  for (unsigned i = 0; i < kHosts; ++i) f.linger(one(i), 20'000);
+  f.begin(run, kPieces, kOrigin, 5, {}, "trees");
+  EXPECT_EQ(f.one({"HLEN", "sync:seats"}), std::to_string(kHosts));
+  const auto last = f.one({"HGET", "sync:seats", std::to_string(kHosts - 1)});
+  EXPECT_THAT(parents_of(last), Not(Contains(""))) << "all are there from the beginning";
+  EXPECT_EQ(follow(last).at(kReportEvery), "4500") << "a thousand a second";
+  f.now += kGatheringMs + kAllWokenMs;
+  follow(last);
+  EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "1") << "nobody else has come";
 }
 
 TEST_F(TreeFunctions, WhoFollowsIsRunningUntilItIsDone) {
   f.stage(run, {0}, FunctionCaller::Last::yes);
   follow(host(0));
   EXPECT_EQ(f.members("running_queue"), Texts{host(0)});
-  f("finish", {run, host(0), digest(0)});
+  f.finish(run, host(0), digest(0));
   follow(host(0));
   EXPECT_EQ(f.members("running_queue"), Texts{});
 }

@@ -34,6 +34,7 @@ double MeteredRedis::cpu_seconds() const {
 
 double MeteredRedis::serve(const std::string& verb, double now, const std::function<void()>& work) {
   serving_since_ = std::max(now + latency_, free_at_);
+  static_cast<void>(coordinator_.watch());
   const double before = cpu_seconds();
   work();
   const double cost = cpu_seconds() - before;

@@ -20,6 +20,9 @@ constexpr std::size_t kLookOverEvery = 20'000;
 constexpr double kOverloadAtMost = 1.02;
 // Of F/B, in which the fullness of the links is shown.
 constexpr double kParts = 20;
+// A host that lingers is woken, and asks so many seconds later at most.
+constexpr Duration kLingers{20'000};
+constexpr double kReaction = 0.010;
 
 Address address_of(HostNumber number) {
   return *Address::parse(
@@ -55,6 +58,7 @@ Simulation::Simulation(const Scenario& scenario)
   has_left_origin_.assign(run_.cut.pieces(), false);
   hashes_until_.assign(all, 0);
   is_disturbed_.assign(all, false);
+  lingers_.assign(all, false);
   for (HostNumber i = 0; i < all; ++i) {
     hosts_.push_back(std::make_unique<VirtualHost>(*this, i, address_of(i), run_, slots_));
     numbers_.emplace(address_of(i).text(), i);
@@ -87,6 +91,15 @@ Simulation::Simulation(const Scenario& scenario)
 Outcome Simulation::run() {
   std::vector<std::string> expected;
   for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
+  // All linger but those who are late.
+  for (HostNumber i = 1; i < hosts_.size(); ++i) {
+    lingers_[i] = !is_disturbed_[i] || rates_[i] != scenario_.rate;
+    if (!lingers_[i]) continue;
+    redis_.prepare([&](Coordinator& coordinator) {
+      static_cast<void>(
+          coordinator.join(hosts_[i]->address(), Arrival::first_of_tick, InTrees::yes, kLingers));
+    });
+  }
   const double begun = redis_.call("begin", 0, [&](Coordinator& coordinator) {
     const auto outcome = coordinator.begin(run_, origin_uploads_, {expected.size(), expected},
                                            TaskKey::leave, scenario_.spread);
@@ -96,13 +109,8 @@ Outcome Simulation::run() {
     slots_ = std::min(slots_, kSlotsBesideTrees);
     origin_uploads_ = std::min(origin_uploads_, kSlotsBesideTrees);
   }
-  // Everybody lingers and is woken by the beginning; those who are late are not there yet.
-  std::vector<bool> is_late(hosts_.size(), false);
-  for (HostNumber i = 1; i < hosts_.size(); ++i)
-    is_late[i] = is_disturbed_[i] && rates_[i] == scenario_.rate;
-  for (HostNumber i = 1; i < hosts_.size(); ++i) {
-    if (!is_late[i]) push(begun, Kind::joins, i);
-  }
+  now_ = begun;
+  deliver_wakes();
   push(begun + static_cast<double>(run_.cut.bytes_of(0)) / scenario_.staging_rate, Kind::staged, 0);
   std::size_t finished = 0;
   Outcome outcome;
@@ -206,10 +214,16 @@ void Simulation::stage() {
 void Simulation::deliver_wakes() {
   for (const auto& text : redis_.new_wakes()) {
     const auto host = numbers_.at(text);
-    if (!hosts_[host]->is_listening()) continue;
+    if (!lingers_[host] && !hosts_[host]->is_listening()) continue;
     const auto [is_woken, answered] = redis_.listen(hosts_[host]->address(), now_);
     if (!is_woken) broken("a wake-up vanishes");
-    schedule(host, Due::wake, answered);
+    if (lingers_[host]) {
+      lingers_[host] = false;
+      std::uniform_real_distribution<double> reaction(0, kReaction);
+      push(answered + reaction(random_), Kind::joins, host);
+    } else {
+      schedule(host, Due::wake, answered);
+    }
   }
 }
 

@@ -100,6 +100,7 @@ class Simulation final : public World {
   std::unique_ptr<FluidNetwork> network_;
   std::vector<std::unique_ptr<VirtualHost>> hosts_;  // The first is the origin, which only serves.
   std::vector<bool> is_disturbed_;
+  std::vector<bool> lingers_;  // Waits for the run, and has not been woken yet.
   std::unordered_map<std::string, HostNumber> numbers_;
   std::vector<unsigned> uploads_;
   std::vector<double> hashes_until_;

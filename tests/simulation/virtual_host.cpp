@@ -58,14 +58,19 @@ void VirtualHost::answer() {
 void VirtualHost::join() {
   if (is_dead_) return;
   const auto outcome = ask("join", [&](Coordinator& coordinator) {
-    return coordinator.join(address_, Arrival::first_of_tick);
+    return coordinator.join(address_, Arrival::first_of_tick, InTrees::yes, Duration::zero());
   });
   if (!std::holds_alternative<Joined>(outcome)) throw std::runtime_error("there is no run to join");
-  then_ = [this, has_trees = std::get<Joined>(outcome).run.has_trees] {
+  then_ = [this, place = std::get<Joined>(outcome).place] {
     has_joined_ = true;
-    run_.has_trees = has_trees;
-    if (has_trees) slots_ = std::min(slots_, kSlotsBesideTrees);
+    run_.has_trees = place.has_value();
     streams_ = Streams(run_.cut.pieces(), instant_of(world_.now()));
+    if (place) {
+      slots_ = std::min(slots_, kSlotsBesideTrees);
+      streams_.follow(*place);
+      patience_ = static_cast<double>(Streams::patience.count());
+      reported_at_ = world_.now();
+    }
     renewal_due_ = world_.now() + kRenewal;
     world_.schedule(number_, World::Due::served, world_.now());
   };
@@ -94,7 +99,6 @@ void VirtualHost::stream() {
         streams_.ended(over->id, over->end, over->detail, have_, instant_of(world_.now()));
     if (report) parent_reports_.push_back(*report);
   }
-  if (!is_served_) return;
   for (const auto& report : streams_.overdue(have_, instant_of(world_.now())))
     parent_reports_.push_back(report);
   for (;;) {
@@ -149,8 +153,8 @@ bool VirtualHost::follow() {
   reported_at_ = now;
   then_ = [this, followed = std::get<Followed>(outcome)] {
     state_ = followed.view.state;
-    patience_ = std::chrono::duration<double>(Streams::report_every).count();
-    streams_.follow(followed);
+    patience_ = static_cast<double>(Streams::patience.count());
+    streams_.follow(followed.place);
   };
   return true;
 }
@@ -158,8 +162,7 @@ bool VirtualHost::follow() {
 double VirtualHost::follow_due() const {
   auto unwanted = have_;
   unwanted |= ledger_.in_flight();
-  const bool is_whole = have_.is_complete() && has_news();
-  if (is_whole || is_called_) return reported_at_;
+  if (is_called_) return reported_at_;
   const std::chrono::duration<double> pause = streams_.pause(unwanted, parent_reports_);
   return reported_at_ + pause.count();
 }
@@ -187,6 +190,10 @@ bool VirtualHost::has_news() const {
 
 bool VirtualHost::renew() {
   if (world_.now() < renewal_due_) return false;
+  if (run_.has_trees && is_served_ && ledger_.tokens().empty()) {
+    renewal_due_ = world_.now() + kRenewal;
+    return false;
+  }
   const auto outcome = ask("renew", [&](Coordinator& coordinator) {
     return coordinator.renew(run_.id, address_, ledger_.tokens());
   });
@@ -262,8 +269,11 @@ bool VirtualHost::advance() {
     return true;
   }
   const auto outcome = ask("finish", [&](Coordinator& coordinator) {
-    return coordinator.finish(run_.id, address_, run_.manifest);
+    return coordinator.finish(run_.id, address_, run_.manifest, {have_, have_.size()},
+                              slots_to_offer());
   });
+  reported_ = have_.bitmap();
+  reported_slots_ = slots_to_offer();
   if (outcome != FinishOutcome::finished) throw std::runtime_error("a host may not finish");
   then_ = [this] { finished_at_ = world_.now(); };
   return true;

@@ -64,6 +64,9 @@ TEST(Sha256, GoesOnAfterAMove) {
 TEST(Digest, ParsesWhatHexWrites) {
   const auto digest = digest_of("abc");
   EXPECT_EQ(Digest::parse(digest.hex()), digest);
+  EXPECT_EQ(Digest::from_raw(digest.raw()), digest);
+  EXPECT_EQ(Digest::from_raw(digest.raw() + "x"), std::nullopt);
+  EXPECT_EQ(Digest::from_raw(digest.raw().substr(1)), std::nullopt);
   EXPECT_NE(Digest::parse(digest.hex()), digest_of("abd"));
   EXPECT_EQ(Digest::parse(std::string(64, '0')), Digest(Digest::Bytes{}));
 }

@@ -100,24 +100,47 @@ TEST(AnswerReader, ReadsAView) {
 
 TEST(AnswerReader, ReadsStagedPieces) {
   const auto digest = digest_of("x");
-  const auto right = array({number(0), text(digest.hex()), text("4095"), text(digest.hex())});
+  const auto right = array({number(0), text(digest.raw()), text("4095"), text(digest.raw())});
   const auto pieces = AnswerReader(right).staged_pieces();
   ASSERT_EQ(pieces.size(), 2U);
   EXPECT_EQ(pieces[1].piece, 4095U);
   EXPECT_EQ(pieces[1].digest, digest);
   for (const auto& wrong : std::vector<Array>{{number(0)},
-                                              {number(4096), text(digest.hex())},
-                                              {number(-1), text(digest.hex())},
-                                              {text("4294967296"), text(digest.hex())},
+                                              {number(4096), text(digest.raw())},
+                                              {number(-1), text(digest.raw())},
+                                              {text("4294967296"), text(digest.raw())},
                                               {number(0), text("")},
-                                              {number(0), text(digest.hex().substr(1))},
-                                              {number(0), text("G" + digest.hex().substr(1))},
+                                              {number(0), text(digest.raw().substr(1))},
+                                              {number(0), text(digest.hex())},
                                               {number(0), nil()},
-                                              {nil(), text(digest.hex())},
-                                              {text(digest.hex()), number(0)},
-                                              {number(0), text(digest.hex()), number(1)}}) {
+                                              {nil(), text(digest.raw())},
+                                              {text(digest.raw()), number(0)},
+                                              {number(0), text(digest.raw()), number(1)}}) {
     const auto answer = array(wrong);
     expect_not_understood("bad pieces", [&] { AnswerReader(answer).staged_pieces(); });
+  }
+}
+
+TEST(AnswerReader, ReadsARangeOfDigests) {
+  const auto digest = digest_of("x");
+  const std::string none(Digest::kBytes, '\0');
+  const auto right = array({number(4093), text(digest.raw() + none + digest.raw())});
+  const auto pieces = AnswerReader(right).staged_range();
+  ASSERT_EQ(pieces.size(), 2U) << "zeros are none";
+  EXPECT_EQ(pieces[0].piece, 4093U);
+  EXPECT_EQ(pieces[1].piece, 4095U);
+  EXPECT_EQ(pieces[1].digest, digest);
+  const auto nothing = array({number(0), text("")});
+  EXPECT_TRUE(AnswerReader(nothing).staged_range().empty());
+  for (const auto& wrong : std::vector<Array>{{number(0)},
+                                              {number(4096), text(digest.raw())},
+                                              {number(4095), text(digest.raw() + digest.raw())},
+                                              {number(4097), text("")},
+                                              {number(0), text(digest.raw() + "x")},
+                                              {number(0), nil()},
+                                              {text("4294967295"), text(digest.raw())}}) {
+    const auto answer = array(wrong);
+    expect_not_understood("bad digests", [&] { AnswerReader(answer).staged_range(); });
   }
 }
 

@@ -20,18 +20,22 @@ Address parent(unsigned tree, unsigned generation = 0) {
       .value();
 }
 
+// By then a host that has come tells who is slow.
+constexpr seconds kFilled{2};
+
 class StreamsTest : public testing::Test {
  protected:
   StreamsTest() : streams_(kPieces, now_) {}
 
   /// Is told its parents, and the digests of the first so many pieces.
   void follow(PieceNumber known = kPieces, unsigned generation = 0) {
-    Followed followed{.view = {}, .pause = milliseconds(100), .parents = {}, .digests = {}};
+    TreePlace place{
+        .pause = milliseconds(100), .report_every = seconds(4), .parents = {}, .digests = {}};
     for (unsigned tree = 0; tree < kTrees; ++tree)
-      followed.parents.emplace_back(parent(tree, generation));
+      place.parents.emplace_back(parent(tree, generation));
     for (PieceNumber piece = 0; piece < known; ++piece)
-      followed.digests.push_back({piece, digest_of(std::to_string(piece))});
-    streams_.follow(followed);
+      place.digests.push_back({piece, digest_of(std::to_string(piece))});
+    streams_.follow(place);
   }
 
   std::optional<StreamPull> next() {
@@ -94,7 +98,8 @@ TEST_F(StreamsTest, WithoutAPlaceInTheTreesNothingIsPulledAndNothingClaimed) {
 }
 
 TEST_F(StreamsTest, WithoutTreesEverythingIsClaimed) {
-  streams_.follow({.view = {}, .pause = milliseconds(100), .parents = {}, .digests = {}});
+  streams_.follow(
+      {.pause = milliseconds(100), .report_every = seconds(4), .parents = {}, .digests = {}});
   EXPECT_FALSE(next());
   EXPECT_EQ(streams_.carried(in_place_, now_).size(), 0U);
 }
@@ -201,8 +206,16 @@ TEST_F(StreamsTest, ANewParentIsAskedAtOnceAndIsNotTheOldOne) {
   EXPECT_TRUE(next());
 }
 
+TEST_F(StreamsTest, NobodyIsCalledSlowWhileTheTreeFills) {
+  follow();
+  others_go_on(0, 5);
+  EXPECT_TRUE(streams_.overdue(in_place_, now_).empty());
+  EXPECT_FALSE(end(0, 1));
+}
+
 TEST_F(StreamsTest, AParentThatIsSlowerThanOthersIsReportedAndLeftAlone) {
   follow();
+  now_ += kFilled;
   others_go_on(0, 5);
   ASSERT_TRUE(streams_.owns(0));
   const auto report = end(0, 1);
@@ -218,6 +231,7 @@ TEST_F(StreamsTest, AParentThatIsSlowerThanOthersIsReportedAndLeftAlone) {
 
 TEST_F(StreamsTest, AParentThatBringsNothingIsReportedBeforeItsPullEnds) {
   follow();
+  now_ += kFilled;
   others_go_on(0, 4);
   EXPECT_TRUE(streams_.overdue(in_place_, now_).empty()) << "four pieces' time is not much";
   now_ += milliseconds(100);

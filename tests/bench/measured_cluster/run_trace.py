@@ -110,7 +110,7 @@ class Trace:
                 taken, puller, source, pieces = open_claims.pop(words[2])
                 origin.over(pieces)
                 claims.append(Claim(puller, source, len(pieces), taken, at))
-            elif words[:2] == ["HSET", "sync:digests"]:
+            elif words[:2] == ["SETRANGE", "sync:digests"]:
                 announced.append(at)
             elif words[:2] == ["HSET", "sync:waiting"]:
                 waits[words[2]] += 1

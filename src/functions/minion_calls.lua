@@ -1,0 +1,235 @@
+
+-- The functions that minions call, one by one. How arguments and answers look: libsync.lua.
+
+-- Of sync:run, what a minion is told.
+local TOLD_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'pieces', 'manifest', 'sparse',
+                     'origin', 'origin_kind', 'master', 'trees'}
+
+-- A minion's tick is there. Args: host, fresh (1: the tick has just begun, so whatever an earlier
+-- one of this address still claims is given back), place (1: it wants one in the trees, if the run has any), for how
+-- many ms it waits for a run if there is none (0: it does not, or wants no place).
+-- NONE run-ended-last, or '' · RUN finished(0/1) suspect(0/1) place(0/1), if 1 the place (trees.lua), field value …
+local function join(_, a)
+  local k, now = call_of(a)
+  local host = a[3]
+  redis.call('ZADD', k.minions, now, host)
+  if not k.of then
+    if a[6] == '0' then
+      redis.call('ZREM', k.lingering, host)
+    else
+      redis.call('ZADD', k.lingering, now + a[6], host)
+    end
+    return {'NONE', redis.call('HGET', k.last, 'run') or ''}
+  end
+  wake_seated(k, now)
+  if a[4] == '1' then release_all(k, host, now) end
+  if redis.call('SADD', k.expected, host) == 1 then redis.call('HSET', k.run, 'joined', now) end
+  local is_done = redis.call('HEXISTS', k.done, host)
+  local answer = {'RUN', is_done, is_suspect(k, host), 0}
+  if a[5] == '1' and has_trees(k) and is_done == 0 and host ~= k.of.origin then
+    answer[4] = 1
+    append_place(k, answer, seat_of(k, host), blank(tonumber(k.of.pieces)), now)
+    redis.call('SADD', k.running, host)
+    redis.call('HSETNX', k.slots, host, 0)  -- It is there (gather).
+  end
+  local n, values = #answer, redis.call('HMGET', k.run, unpack(TOLD_FIELDS))
+  for i = 1, #TOLD_FIELDS do answer[n + 2 * i - 1], answer[n + 2 * i] = TOLD_FIELDS[i], values[i] or '' end
+  return answer
+end
+
+-- Args: run, piece …   DIGESTS piece digest … (of those that have been announced)
+local function digests(_, a)
+  local k = call_of(a)
+  if not is_current(k, a[3]) then return {'STALE'} end
+  local announced, answer = words_of(k.of.announced), {'DIGESTS'}
+  local all = redis.call('GET', k.digests) or ''
+  for i = 4, #a do
+    local piece = tonumber(a[i])
+    if bit.band(announced[math.floor(piece / 32) + 1] or 0, bit.lshift(1, piece % 32)) ~= 0 then
+      local at = #answer
+      answer[at + 1] = a[i]
+      answer[at + 2] = string.sub(all, piece * DIGEST_BYTES + 1, (piece + 1) * DIGEST_BYTES)
+    end
+  end
+  return answer
+end
+
+-- The upload slots that a host offers, if it says so many: nobody pulls from one that has been set aside.
+local function slots_of(k, host, said)
+  return has_trees(k) and tonumber(redis.call('HGET', k.seat_of, host) or 0) < 0 and 0 or said
+end
+
+local function take_report(k, host, have, slots, in_place, is_verified, now)
+  hold(k, host, have)
+  -- On the master's own host the master answers for the spool.
+  if not is_masters_spool(k, host) then
+    redis.call('HSET', k.slots, host, slots)
+    if is_verified == '1' then trust(k, host, now) end
+  end
+  redis.call('SADD', k.expected, host)
+  redis.call('HSET', k.progress, host, in_place)
+  reap(k, now)
+  offer_and_wake(k, host, now)
+end
+
+-- What a host can serve, and how far it is. Args: run, host, bitmap, upload slots, pieces in place,
+-- verified (1: it has hashed its spool anew, so suspicion is over).   VIEW state sources finished suspect
+local function hold_function(_, a)
+  local k, now = call_of(a)
+  local host = a[4]
+  if not is_current(k, a[3]) then return {'STALE'} end
+  -- Who is in the trees follows; this one waited for the run, and cannot serve, as it turns out.
+  if has_trees(k) then vacate(k, host) end
+  take_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
+  return {'VIEW', view(k, host)}
+end
+
+-- As hold, for a host that pulls along the trees: it also says how its pulls from parents ended, where that is worth
+-- saying, and whose digests it knows. Args: those of hold, bitmap of these pieces, then source, outcome, detail, …
+-- FOLLOWED state sources finished suspect, then its place (trees.lua)
+local function follow(_, a)
+  local k, now = call_of(a)
+  local host = a[4]
+  if not is_current(k, a[3]) then return {'STALE'} end
+  if not has_trees(k) then return {'STALE'} end
+  wake_seated(k, now)
+  gather(k, now)
+  local seat = seat_of(k, host)
+  local parents = #a >= 10 and parents_of(k, seat, now)
+  for i = 10, #a, 3 do judge_parent(k, host, parents, a[i], a[i + 1], a[i + 2], now) end
+  -- If it waited for a source of what it claims, it waits no more; if it still wants that, it will ask again.
+  wait_no_more(k, host)
+  take_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
+  redis.call('ZADD', k.minions, now, host)
+  if redis.call('HEXISTS', k.done, host) == 0 then redis.call('SADD', k.running, host) end
+  return append_place(k, {'FOLLOWED', view(k, host)}, seat, a[9], now)
+end
+
+-- Args: run, host, token, most pieces (0: the manifest alone), bitmap of what it can serve, bitmap of
+-- what it does not want.
+-- CLAIMED token source state sources finished suspect piece digest … · WAIT state sources finished suspect patience-in-s
+local function claim_function(_, a)
+  local k, now = call_of(a)
+  if not is_current(k, a[3]) then return {'STALE'} end
+  reap(k, now)
+  if hold(k, a[4], a[7]) then offer(k, a[4], now) end
+  local woken_by = redis.call('HGET', k.woken, a[4])
+  if woken_by then redis.call('HDEL', k.woken, a[4]) end
+  -- In the trees most hosts have most pieces, and what is claimed is the exception.
+  local search = {told = woken_by, more = (woken_by or has_trees(k)) and SAMPLE_MORE or SAMPLE_MOST}
+  return claim(k, a[4], a[5], tonumber(a[6]), a[7], a[8], 'first', search, now)
+end
+
+-- A claim is over. Args: run, host, token, outcome (good, busy, unreachable, refused, missing, corrupt, local),
+-- detail, bitmap of what it can serve, pieces in place, next token ('' for none), most pieces, bitmap
+-- of what it does not want. Answers as claim, or as hold without a next token.
+local function complete(_, a)
+  local k, now = call_of(a)
+  local host = a[4]
+  if not is_current(k, a[3]) then return {'STALE'} end
+  reap(k, now)
+  if hold(k, host, a[8]) then offer(k, host, now) end
+  redis.call('HSET', k.progress, host, a[9])
+  local source
+  if string.match(redis.call('HGET', k.claims, a[5]) or '', '^(%S+)') == host then
+    local _
+    _, source = release(k, a[5], now)
+    if a[6] == 'good' then
+      absolve(k, host, source)
+    elseif a[6] == 'local' then
+      redis.call('HSET', k.errors, host, string.sub(a[7], 1, ERROR_BYTES))
+    else
+      accuse(k, host, source, a[6], a[7], now)
+    end
+  end
+  local answer
+  if a[10] == '' then
+    answer = {'VIEW', view(k, host)}
+  else
+    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', {more = SAMPLE_MORE}, now)
+  end
+  -- Only now, so that nobody is woken for a slot that this host has just taken again.
+  if source then wake_waiting(k, source, now) end
+  wake_waiting(k, host, now)
+  return answer
+end
+
+-- Args: run, host, token …   VIEW state sources finished suspect lost-token …
+local function renew(_, a)
+  local k, now = call_of(a)
+  if not is_current(k, a[3]) then return {'STALE'} end
+  redis.call('ZADD', k.minions, now, a[4])
+  local answer = {'VIEW', view(k, a[4])}
+  for i = 5, #a do
+    if redis.call('HEXISTS', k.claims, a[i]) == 1 then
+      redis.call('ZADD', k.leases, 'XX', now + LEASE_MS, a[i])
+    else
+      answer[#answer + 1] = a[i]
+    end
+  end
+  return answer
+end
+
+-- The host has published. Needs no lease. Args: run, host, manifest digest, bitmap, upload slots (as hold has them).
+-- FINISHED · EARLY (the run is not staged) · OTHER (it published something else)
+local function finish(_, a)
+  local k, now = call_of(a)
+  local host = a[4]
+  if not is_current(k, a[3]) then return {'STALE'} end
+  if k.of.state ~= 'staged' then return {'EARLY'} end
+  if k.of.manifest ~= a[5] then return {'OTHER'} end
+  if redis.call('HSETNX', k.done, host, now) == 1 then note(k, 'event', 'finished', 'host', host) end
+  redis.call('SADD', k.finished, host)
+  take_report(k, host, a[6], slots_of(k, host, a[7]), k.of.pieces, '0', now)
+  wait_no_more(k, host)
+  if redis.call('HEXISTS', k.pulls, host) == 0 then redis.call('SREM', k.running, host) end
+  redis.call('HDEL', k.errors, host)
+  return {'FINISHED'}
+end
+
+-- The host stops. Args: run, host, how (claims: give back what it claims; all: it also has nothing to
+-- serve and has not finished), reason ('' for none).   LEFT
+local function leave(_, a)
+  local k, now = call_of(a)
+  local host = a[4]
+  if not is_current(k, a[3]) then return {'STALE'} end
+  release_all(k, host, now)
+  redis.call('SREM', k.running, host)
+  wait_no_more(k, host)
+  if a[6] ~= '' then redis.call('HSET', k.errors, host, string.sub(a[6], 1, ERROR_BYTES)) end
+  if a[5] == 'all' then
+    hold(k, host, blank(tonumber(k.of.pieces)))
+    redis.call('HDEL', k.done, host)
+    redis.call('HDEL', k.progress, host)
+    redis.call('SREM', k.finished, host)
+    offer(k, host, now)
+  end
+  return {'LEFT'}
+end
+
+-- Pieces are not, or not rightly, where the origin's own minion was to find them. Args: run, host, reason.
+-- VIEW
+local function doubt(_, a)
+  local k = call_of(a)
+  local host = a[4]
+  if not is_current(k, a[3]) then return {'STALE'} end
+  if k.of.origin ~= host then return {'VIEW'} end
+  redis.call('HSET', k.errors, host, string.sub(a[5], 1, ERROR_BYTES))
+  if is_masters_spool(k, host) then
+    suspect(k, host, 'doubt')
+  else
+    redis.call('HSET', k.blame, 'undelivered ' .. host, '1')
+  end
+  return {'VIEW'}
+end
+
+redis.register_function('libsync1_join', join)
+redis.register_function('libsync1_hold', hold_function)
+redis.register_function('libsync1_follow', follow)
+redis.register_function('libsync1_claim', claim_function)
+redis.register_function('libsync1_complete', complete)
+redis.register_function('libsync1_renew', renew)
+redis.register_function('libsync1_finish', finish)
+redis.register_function('libsync1_leave', leave)
+redis.register_function('libsync1_doubt', doubt)
+redis.register_function{function_name = 'libsync1_digests', callback = digests, flags = {'no-writes'}}
