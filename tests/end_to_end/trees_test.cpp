@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <csignal>
+
 #include "fleet.h"
 
 namespace libsync::test {
@@ -43,6 +45,25 @@ TEST_F(Trees, AHostWhoseDaemonEndsDoesNotHoldUpTheOthers) {
   ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:seats"}) == "4"; }));
   minions().front()->stop_daemon();
   wait_for_end(std::chrono::seconds(120));
+  for (auto* const host : minions()) expect_published(*host, file);
+}
+
+TEST_F(Trees, AHostThatWaitedAndIsGoneLosesItsPlaceAndIsServedWhenItComes) {
+  const auto file = payload(6'000'000);
+  start_master_of(4);
+  auto& gone = minions().front()->start("sync-minion", {"--linger", "120s"});
+  for (auto* const host : minions()) {
+    if (host != minions().front()) host->start("sync-minion", {"--linger", "120s"});
+  }
+  ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:lingering"}) == "4"; }));
+  gone.signal(SIGKILL);
+  static_cast<void>(gone.wait());
+  set_task(file);
+  ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "finished_queue"}) == "3"; },
+                         std::chrono::seconds(30)));
+  EXPECT_EQ(redis.cli({"hlen", "sync:seats"}), "3");
+  minions().front()->start("sync-minion", {"--linger", "120s"});
+  wait_for_end();
   for (auto* const host : minions()) expect_published(*host, file);
 }
 
