@@ -90,19 +90,19 @@ end
 local function follow(_, a)
   local k, now = call_of(a)
   local host = a[4]
-  if not is_current(k, a[3]) then return {'STALE'} end
-  if not has_trees(k) then return {'STALE'} end
+  if not is_current(k, a[3]) or not has_trees(k) then return {'STALE'} end
   wake_seated(k, now)
   gather(k, now)
-  local seat = seat_of(k, host)
-  local parents = #a >= 10 and parents_of(k, seat, now)
-  for i = 10, #a, 3 do judge_parent(k, host, parents, a[i], a[i + 1], a[i + 2], now) end
+  if #a >= 10 then
+    local parents = parents_of(k, seat_of(k, host), now)
+    for i = 10, #a, 3 do judge_parent(k, host, parents, a[i], a[i + 1], a[i + 2], now) end
+  end
   -- If it waited for a source of what it claims, it waits no more; if it still wants that, it will ask again.
   wait_no_more(k, host)
   take_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
   redis.call('ZADD', k.minions, now, host)
   if redis.call('HEXISTS', k.done, host) == 0 then redis.call('SADD', k.running, host) end
-  return append_place(k, {'FOLLOWED', view(k, host)}, seat, a[9], now)
+  return append_place(k, {'FOLLOWED', view(k, host)}, seat_of(k, host), a[9], now)
 end
 
 -- Args: run, host, token, most pieces (0: the manifest alone), bitmap of what it can serve, bitmap of
