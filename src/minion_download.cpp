@@ -176,8 +176,7 @@ void Download::complete_pulls() {
     const auto outcome = coordinator_.complete(run_.id, options_.self, over->claim.token, over->end,
                                                over->detail, holdings(), next);
     ledger_.forget(over->id);
-    reported_ = placement_.servable().bitmap();
-    reported_at_ = clock_.now();
+    note_told(reported_slots_);
     take(outcome, asked);
     if (over->end != PullEnd::good) back_off(over->end, over->detail);
   }
@@ -233,9 +232,7 @@ void Download::report() {
   const auto offered = slots_to_offer();
   const auto outcome = coordinator_.hold(run_.id, options_.self, holdings(), offered,
                                          is_cleared ? Clearance::cleared : Clearance::none);
-  reported_ = placement_.servable().bitmap();
-  reported_slots_ = offered;
-  reported_at_ = now;
+  note_told(offered);
   report_due_.reset();
   if (is_cleared) is_suspect_ = false;
   if (const auto* const view = std::get_if<View>(&outcome)) {
@@ -243,6 +240,12 @@ void Download::report() {
   } else {
     is_gone_ = true;
   }
+}
+
+void Download::note_told(unsigned offered) {
+  reported_ = placement_.servable().bitmap();
+  reported_slots_ = offered;
+  reported_at_ = clock_.now();
 }
 
 bool Download::has_news() const {
@@ -344,9 +347,7 @@ void Download::advance() {
     const auto offered = slots_to_offer();
     const auto outcome =
         coordinator_.finish(run_.id, options_.self, run_.manifest, holdings(), offered);
-    reported_ = placement_.servable().bitmap();
-    reported_slots_ = offered;
-    reported_at_ = clock_.now();
+    note_told(offered);
     switch (outcome) {
       case FinishOutcome::finished:
         is_finished_ = true;

@@ -109,9 +109,7 @@ void Download::follow(Clearance clearance) {
                                            streams_.known(), parent_reports_);
   parent_reports_.clear();
   is_called_ = false;
-  reported_ = placement_.servable().bitmap();
-  reported_slots_ = offered;
-  reported_at_ = clock_.now();
+  note_told(offered);
   if (clearance == Clearance::cleared) is_suspect_ = false;
   patience_ = Streams::patience;
   if (const auto* const followed = std::get_if<Followed>(&outcome)) {

@@ -107,6 +107,8 @@ class Download {
   [[nodiscard]] unsigned slots() const;
   [[nodiscard]] unsigned slots_to_offer() const;
   /// Whether the coordinator does not know yet what this host can serve.
+  /// The shared state knows now what is here, and that so many slots are offered.
+  void note_told(unsigned offered);
   [[nodiscard]] bool has_news() const;
 
   Coordinator& coordinator_;

@@ -7,7 +7,7 @@
 // pull after the other of the next pieces of that tree, in their order. Nobody is asked whether the
 // parent has them: a pull names the next few, gets those that are there, and if that is none, the
 // stream tries again a little later. A piece costs the shared state nothing; a host says every few
-// seconds what it has, and how often is told it.
+// seconds what it has; how often, the shared state tells it.
 //
 // A parent that fails or is slow is reported; if others say so too, the host gets another one. A
 // tree is *adrift* if that does not help: what is missing of it is claimed then, as in a small run
