@@ -35,6 +35,7 @@ TEST_F(Trees, AFileReachesEveryHostWithoutAClaim) {
   EXPECT_EQ(claims(), 0U);
   wait_for_end();
   for (auto* const host : minions()) expect_published(*host, file);
+  EXPECT_THAT(redis.cli({"info", "commandstats"}), testing::Not(HasSubstr("cmdstat_eval")));
 }
 
 TEST_F(Trees, AHostWhoseDaemonEndsDoesNotHoldUpTheOthers) {
@@ -59,8 +60,11 @@ TEST_F(Trees, AHostThatWaitedAndIsGoneLosesItsPlaceAndIsServedWhenItComes) {
   gone.signal(SIGKILL);
   static_cast<void>(gone.wait());
   set_task(file);
-  ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "finished_queue"}) == "3"; },
-                         std::chrono::seconds(30)));
+  ASSERT_TRUE(eventually(
+      [&] {
+        return redis.cli({"scard", "finished_queue"}) == "3";
+      },
+      std::chrono::seconds(30)));
   EXPECT_EQ(redis.cli({"hlen", "sync:seats"}), "3");
   minions().front()->start("sync-minion", {"--linger", "120s"});
   wait_for_end();

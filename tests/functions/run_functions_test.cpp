@@ -144,6 +144,15 @@ TEST_F(RunFunctions, WhoFinishesWithoutHavingJoinedIsExpectedFromThenOn) {
   EXPECT_EQ(watch.at(4), "3") << "10.0.0.6 is still missing";
 }
 
+TEST_F(RunFunctions, WhoFinishesSaysWhatItHas) {
+  f.begin(run, 4);
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.finish(run, "10.0.0.8", digest(0), bits(4, {0, 2}), 3);
+  EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.8"}), bits(4, {0, 2}));
+  EXPECT_EQ(f.one({"HGET", "sync:slots", "10.0.0.8"}), "3");
+  EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1", "10.0.0.8"));
+}
+
 TEST_F(RunFunctions, JoinTellsTheRunAndExpectsTheNewcomer) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
   const auto answer = f("join", {"10.0.0.8", "1", "0", "0"});
