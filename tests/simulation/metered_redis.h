@@ -8,9 +8,9 @@
 // for a busy machine. A little work after an answer counts for the next call; the sum is right.
 //
 // In virtual time the server is as busy as a fleet makes it; in real time it sleeps most of the
-// time, while the simulation works, and would find its caches cold at every call: 1.5 times as much
-// as in a row (./tests/bench/micro). So before each call it is asked for something that does not
-// count.
+// time, while the simulation works, and would find its caches cold at every call. So before each
+// call it is asked for something that does not count: with 1,000 hosts a follow takes 203 us then,
+// and 300 us without.
 
 #include <cstddef>
 #include <ctime>
