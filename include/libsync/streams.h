@@ -9,6 +9,10 @@
 // stream tries again a little later. A piece costs the shared state nothing; a host says every few
 // seconds what it has; how often, the shared state tells it.
 //
+// Links are free when the first trees are done: a stream with nothing left in its own tree then asks
+// its parent for what is missing of the tree that is furthest behind. Like this, what was lost to a
+// parent that died or was slow is made up for, by all links and not only by those of that tree.
+//
 // A parent that fails or is slow is reported; if others say so too, the host gets another one. A
 // tree is *adrift* if that does not help: what is missing of it is claimed then, as in a small run
 // (pull_plan.h), and goes on to the children of this host as if it had come along the tree.
@@ -80,7 +84,6 @@ class Streams {
   struct Pull {
     TransferId id;
     Address parent;
-    PieceNumber asked;
     PieceNumber brought;
     Instant began;
     Instant moved;  // When it brought something last, or began.
@@ -92,11 +95,15 @@ class Streams {
     Instant not_before;          // The next pull.
     Instant moved;               // When a piece came last, or the host came.
     Duration piece{0};           // What one takes, of late; 0: not known.
-    bool is_backlogged = false;  // The last pull brought all that it had asked for.
     unsigned failures = 0;       // Of this parent, in a row.
   };
 
   [[nodiscard]] PieceNumber most_pieces(const Stream& stream) const;
+  /// The next few pieces of a tree.
+  [[nodiscard]] std::vector<StagedPiece> next_of(PieceNumber tree, PieceNumber most,
+                                                 const PieceSet& unwanted) const;
+  /// How many pieces of each tree are not there.
+  [[nodiscard]] std::vector<PieceNumber> missing(const PieceSet& there) const;
   /// How many pieces each tree is behind the one that is furthest.
   [[nodiscard]] std::vector<PieceNumber> lags(const PieceSet& in_place) const;
   /// What a piece takes in the stream in the middle; 0: not known.

@@ -12,7 +12,7 @@ using Kind = ParentReport::Kind;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr PieceNumber kPieces = 40;
+constexpr PieceNumber kPieces = 400;
 constexpr PieceNumber kTrees = 4;
 
 Address parent(unsigned tree, unsigned generation = 0) {
@@ -67,6 +67,12 @@ class StreamsTest : public testing::Test {
       streams_.arrived(tree, now_);
     }
     return streams_.ended(tree, how, how == PullEnd::good ? "" : "because", in_place_, now_);
+  }
+
+  /// Everything but this is in place.
+  void lack(const std::vector<PieceNumber>& pieces) {
+    for (PieceNumber piece = 0; piece < kPieces; ++piece) in_place_.insert(piece);
+    for (const auto piece : pieces) in_place_.erase(piece);
   }
 
   /// All streams but one go on, a piece a step each, until the others are so many ahead.
@@ -274,16 +280,41 @@ TEST_F(StreamsTest, AParentThatWaitsItselfIsGivenTime) {
   EXPECT_FALSE(is_carried(0));
 }
 
-TEST_F(StreamsTest, TheLastTreeIsHelpedOutWhenTheOthersAreComplete) {
+TEST_F(StreamsTest, AStreamWhoseTreeIsDoneHelpsTheTreeThatIsFurthestBehind) {
   follow();
-  for (PieceNumber piece = 0; piece < kPieces; ++piece) {
-    if (piece % kTrees != 0) in_place_.insert(piece);
-  }
-  EXPECT_TRUE(is_carried(0)) << "nothing is known of its parent yet";
-  start_all();
+  lack({0, 4, 8, 12, 21});
+  EXPECT_EQ(start_all(), kTrees);
+  EXPECT_EQ(asked_.at(0).front().piece, 0U);
+  EXPECT_EQ(asked_.at(1).front().piece, 21U) << "it has some of its own";
+  EXPECT_EQ(asked_.at(2).front().piece, 4U);
+  EXPECT_EQ(asked_.at(3).front().piece, 8U);
+
   now_ += milliseconds(100);
+  EXPECT_FALSE(end(3, 0)) << "a parent need not have what is of other trees";
   end(0, 1);
-  EXPECT_FALSE(is_carried(0)) << "the parent has more than it can give at once";
+  start_all();
+  EXPECT_EQ(asked_.at(0).front().piece, 8U) << "its own stream goes on";
+  EXPECT_FALSE(streams_.owns(3)) << "nothing is left to ask for";
+}
+
+TEST_F(StreamsTest, WhoHelpsAsksForFewPieces) {
+  follow();
+  lack({0, 4, 8, 12, 16, 20, 24, 28, 32, 36});
+  start_all();
+  now_ += milliseconds(50);
+  end(1, 1);
+  const auto help = next();
+  ASSERT_TRUE(help);
+  EXPECT_EQ(help->tree, 1U);
+  EXPECT_EQ(help->parent, parent(1));
+  EXPECT_EQ(help->pieces.size(), 4U) << "though more would come in a second";
+}
+
+TEST_F(StreamsTest, NobodyHelpsWithWhatCannotBeProven) {
+  follow(4);
+  lack({0, 4, 8});
+  EXPECT_EQ(start_all(), 1U);
+  EXPECT_EQ(asked_.at(0).size(), 1U);
 }
 
 }  // namespace
