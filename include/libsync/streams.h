@@ -9,9 +9,10 @@
 // stream tries again a little later. A piece costs the shared state nothing; a host says every few
 // seconds what it has; how often, the shared state tells it.
 //
-// Links are free when the first trees are done: a stream with nothing left in its own tree then asks
-// its parent for what is missing of the tree that is furthest behind. Like this, what was lost to a
-// parent that died or was slow is made up for, by all links and not only by those of that tree.
+// Links are free when the first trees are done: a stream with nothing left in its own tree then
+// asks its parent for what is missing of the tree that is furthest behind. Like this, what was lost
+// to a parent that died or was slow is made up for, by all links and not only by those of that
+// tree.
 //
 // A parent that fails or is slow is reported; if others say so too, the host gets another one. A
 // tree is *adrift* if that does not help: what is missing of it is claimed then, as in a small run
@@ -92,10 +93,10 @@ class Streams {
   struct Stream {
     std::optional<Address> parent;
     std::optional<Pull> pull;
-    Instant not_before;          // The next pull.
-    Instant moved;               // When a piece came last, or the host came.
-    Duration piece{0};           // What one takes, of late; 0: not known.
-    unsigned failures = 0;       // Of this parent, in a row.
+    Instant not_before;     // The next pull.
+    Instant moved;          // When a piece came last, or the host came.
+    Duration piece{0};      // What one takes, of late; 0: not known.
+    unsigned failures = 0;  // Of this parent, in a row.
   };
 
   [[nodiscard]] PieceNumber most_pieces(const Stream& stream) const;
