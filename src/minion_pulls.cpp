@@ -124,6 +124,8 @@ void Download::stream() {
   if (!is_in_trees() || is_gone_) return;
   for (auto& report : streams_.overdue(placement_.in_place(), clock_.now()))
     parent_reports_.push_back(std::move(report));
+  for (const auto id : streams_.give_up(clock_.now()))
+    transfer_.end(id, "brought nothing while others did");
   for (;;) {
     auto unwanted = placement_.not_to_claim();
     unwanted |= ledger_.in_flight();

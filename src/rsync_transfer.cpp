@@ -230,11 +230,20 @@ void RsyncTransfer::check(Running& running) {
   }
   const bool stalled = now - running.moved >= TransferLimits::stall;
   if (!stalled && now < running.deadline) return;
-  running.told_to_end = now;
-  running.why_told = fmt::format(
-      "rsync with {} {}: look at the host, its disk and the network", running.peer.text(),
-      stalled ? "has moved nothing for 60 s" : "is slower than 1 MB/s and past its deadline");
+  tell_to_end(running, stalled ? "has moved nothing for 60 s"
+                               : "is slower than 1 MB/s and past its deadline");
+}
+
+void RsyncTransfer::tell_to_end(Running& running, const std::string& reason) {
+  running.told_to_end = clock_.now();
+  running.why_told = fmt::format("rsync with {} {}: look at the host, its disk and the network",
+                                 running.peer.text(), reason);
   running.child.terminate();
+}
+
+void RsyncTransfer::end(TransferId id, const std::string& reason) {
+  const auto found = running_.find(id);
+  if (found != running_.end() && !found->second.told_to_end) tell_to_end(found->second, reason);
 }
 
 void RsyncTransfer::append_descriptors(std::vector<int>& descriptors) const {

@@ -57,6 +57,7 @@ class RsyncTransfer final : public Transfer {
   [[nodiscard]] TransferId start(const PullRequest& request) override;
   [[nodiscard]] TransferId start(const PushRequest& request) override;
   [[nodiscard]] std::vector<TransferEvent> collect() override;
+  void end(TransferId id, const std::string& reason) override;
   void append_descriptors(std::vector<int>& descriptors) const override;
   [[nodiscard]] Instant next_check() const override;
   void end_all() override;
@@ -75,6 +76,7 @@ class RsyncTransfer final : public Transfer {
   TransferId run(const std::vector<std::string>& arguments, std::string input, const Address& peer,
                  std::uint64_t bytes);
   void check(Running& running);
+  void tell_to_end(Running& running, const std::string& reason);
 
   RsyncOptions options_;
   Clock& clock_;

@@ -29,6 +29,11 @@ constexpr int kSlower = 3;
 // A pull that brings nothing for so long is not waited for to say so.
 constexpr int kOverdue = 4;
 constexpr Duration kLeastOverdue{500};
+// One that brings nothing for so long is given up: a host that froze had its children wait for a
+// minute, until rsync was ended for moving nothing. Not if all pulls bring nothing, though: then it
+// is the network, which comes back.
+constexpr int kGivenUp = 10;
+constexpr Duration kLeastGivenUp{3'000};
 // While a tree fills, whoever came late catches up as well as its parents' links let it: nobody is
 // called slow so soon after coming, and later by those further down. (10,000 hosts had 38 set aside
 // who were not slow; the last had it after 24.6 s, and with this after 21.5 s.)
@@ -58,7 +63,8 @@ constexpr unsigned kBackOffDoublings = 4;
 
 }  // namespace
 
-Streams::Streams(PieceNumber pieces, Instant now) : pieces_(pieces), came_(now), known_(pieces) {}
+Streams::Streams(PieceNumber pieces, Instant now)
+    : pieces_(pieces), came_(now), arrived_(now), known_(pieces) {}
 
 void Streams::follow(const TreePlace& place) {
   has_place_ = true;
@@ -69,7 +75,7 @@ void Streams::follow(const TreePlace& place) {
     auto& stream = streams_[tree];
     if (stream.parent == place.parents[tree]) continue;
     stream.parent = place.parents[tree];
-    if (stream.pull) left_.push_back(std::exchange(stream.pull, std::nullopt)->id);
+    if (stream.pull) left_.push_back(*std::exchange(stream.pull, std::nullopt));
     stream.failures = 0;
     stream.not_before = came_;
     stream.piece = Duration{0};
@@ -141,6 +147,10 @@ void Streams::started(const StreamPull& pull, TransferId id, Instant now) {
 }
 
 void Streams::arrived(TransferId id, Instant now) {
+  arrived_ = now;
+  for (auto& pull : left_) {
+    if (pull.id == id) pull.moved = now;
+  }
   for (auto& stream : streams_) {
     if (!stream.pull || stream.pull->id != id) continue;
     ++stream.pull->brought;
@@ -160,6 +170,21 @@ std::vector<ParentReport> Streams::overdue(const PieceSet& in_place, Instant now
   return reports;
 }
 
+std::vector<TransferId> Streams::give_up(Instant now) {
+  for (auto& stream : streams_) {
+    if (!stream.pull || !is_hopeless(*stream.pull, now)) continue;
+    left_.push_back(*std::exchange(stream.pull, std::nullopt));
+    stream.not_before = now + kRest;
+  }
+  std::vector<TransferId> ids;
+  for (auto& pull : left_) {
+    if (pull.is_given_up || (!pull.is_overdue && !is_hopeless(pull, now))) continue;
+    pull.is_given_up = true;
+    ids.push_back(pull.id);
+  }
+  return ids;
+}
+
 Instant Streams::judges_from() const { return came_ + kGrace + 2 * pause_; }
 
 Instant Streams::overdue_at(const Pull& pull) const {
@@ -168,8 +193,18 @@ Instant Streams::overdue_at(const Pull& pull) const {
   return std::max<Instant>(judges_from(), pull.moved + std::max(kLeastOverdue, kOverdue * usual));
 }
 
+bool Streams::is_hopeless(const Pull& pull, Instant now) const {
+  const auto usual = usual_piece();
+  if (usual.count() == 0 || now < judges_from()) return false;
+  if (now < pull.moved + std::max(kLeastGivenUp, kGivenUp * usual)) return false;
+  const bool others_went_on = arrived_ > pull.moved + std::max(kLeastOverdue, kOverdue * usual);
+  return others_went_on || std::none_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
+           return stream.pull && stream.pull->parent != pull.parent;
+         });
+}
+
 bool Streams::owns(TransferId id) const {
-  return std::find(left_.begin(), left_.end(), id) != left_.end() ||
+  return std::any_of(left_.begin(), left_.end(), [&](const Pull& pull) { return pull.id == id; }) ||
          std::any_of(streams_.begin(), streams_.end(),
                      [&](const Stream& stream) { return stream.pull && stream.pull->id == id; });
 }
@@ -177,7 +212,7 @@ bool Streams::owns(TransferId id) const {
 std::optional<ParentReport> Streams::ended(TransferId id, PullEnd end, const std::string& detail,
                                            const PieceSet& in_place, Instant now) {
   using Kind = ParentReport::Kind;
-  std::erase(left_, id);
+  std::erase_if(left_, [&](const Pull& pull) { return pull.id == id; });
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     auto& stream = streams_[tree];
     if (!stream.pull || stream.pull->id != id) continue;
@@ -265,7 +300,7 @@ PieceSet Streams::carried(const PieceSet& in_place, Instant now) const {
 }
 
 Instant Streams::next_due(Instant now) const {
-  auto due = Instant::max();
+  auto due = left_.empty() ? Instant::max() : now + kLook;
   for (const auto& stream : streams_) {
     if (!stream.pull && stream.not_before > now) due = std::min(due, stream.not_before);
     if (stream.pull) due = std::min<Instant>(due, now + kLook);

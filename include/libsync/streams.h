@@ -14,6 +14,9 @@
 // to a parent that died or was slow is made up for, by all links and not only by those of that
 // tree.
 //
+// A pull that brings nothing while other trees go ahead is given up: the parent may be gone without
+// a word, and what it was to bring is nobody else's until its pull has ended.
+//
 // A parent that fails or is slow is reported; if others say so too, the host gets another one. A
 // tree is *adrift* if that does not help: what is missing of it is claimed then, as in a small run
 // (pull_plan.h), and goes on to the children of this host as if it had come along the tree.
@@ -73,6 +76,8 @@ class Streams {
   /// Parents whose pull has brought nothing for several times as long as usual, each once a pull:
   /// they are slow, or gone without a word.
   [[nodiscard]] std::vector<ParentReport> overdue(const PieceSet& in_place, Instant now);
+  /// Pulls to be ended, each once, so that what they were to bring can come from elsewhere.
+  [[nodiscard]] std::vector<TransferId> give_up(Instant now);
   [[nodiscard]] bool owns(TransferId id) const;
 
   /// What the streams will bring, so that nobody has to claim it: all trees but those adrift.
@@ -89,6 +94,7 @@ class Streams {
     Instant began;
     Instant moved;  // When it brought something last, or began.
     bool is_overdue = false;
+    bool is_given_up = false;
   };
   struct Stream {
     std::optional<Address> parent;
@@ -112,17 +118,20 @@ class Streams {
   /// Since when it calls parents slow.
   [[nodiscard]] Instant judges_from() const;
   [[nodiscard]] Instant overdue_at(const Pull& pull) const;
+  /// Whether it has brought nothing for so long that it is no use waiting, while others did, or
+  /// there are none.
+  [[nodiscard]] bool is_hopeless(const Pull& pull, Instant now) const;
   [[nodiscard]] bool is_slow(const Stream& stream, PieceNumber lag) const;
   [[nodiscard]] bool is_adrift(const Stream& stream, PieceNumber lag, Instant now) const;
 
   PieceNumber pieces_;
   Instant came_;
+  Instant arrived_;  // A piece, last.
   bool has_place_ = false;
   Duration pause_{0};
   Duration report_every_{0};
   std::vector<Stream> streams_;  // One a tree.
-  std::vector<TransferId>
-      left_;  // Pulls from parents of before: their streams do not wait for them.
+  std::vector<Pull> left_;       // No stream waits for them: given up, or from a parent of before.
   PieceSet known_;
   std::map<PieceNumber, Digest> digests_;
 };

@@ -95,6 +95,10 @@ class Transfer {
   /// What has happened since the last call, in order. Never blocks.
   [[nodiscard]] virtual std::vector<TransferEvent> collect() = 0;
 
+  /// Ends one that is of no use any more, for a reason that goes on from "rsync with PEER". That it
+  /// has ended is an event, as of `unreachable`. Nothing happens if it has ended before.
+  virtual void end(TransferId id, const std::string& reason) = 0;
+
   virtual void append_descriptors(std::vector<int>& descriptors) const = 0;
 
   /// When collect() is due even if nothing can be read.

@@ -1,6 +1,7 @@
 #include "fleet.h"
 
 #include <algorithm>
+#include <csignal>
 #include <sstream>
 
 #include "libsync/run.h"
@@ -50,6 +51,10 @@ void Host::start_daemon() {
 }
 
 void Host::stop_daemon() { daemon_.reset(); }
+
+void Host::freeze_daemon() { daemon_->signal(SIGSTOP); }
+
+void Host::thaw_daemon() { daemon_->signal(SIGCONT); }
 
 Background& Host::start(const std::string& program, const Words& options) {
   return program_.emplace(command_line(folder_, program, options), folder_ / "program.log");

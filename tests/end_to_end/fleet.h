@@ -38,6 +38,9 @@ class Host {
 
   void start_daemon();
   void stop_daemon();
+  /// It takes connections and answers nothing, as on a host that hangs.
+  void freeze_daemon();
+  void thaw_daemon();
 
   /// One program of ours with this host's configuration, in the background, its log in log().
   Background& start(const std::string& program, const Words& options);

@@ -49,6 +49,26 @@ TEST_F(Trees, AHostWhoseDaemonEndsDoesNotHoldUpTheOthers) {
   for (auto* const host : minions()) expect_published(*host, file);
 }
 
+TEST_F(Trees, AHostThatFreezesDoesNotHoldUpTheOthers) {
+  const auto file = payload(24'000'000);
+  start_master_of(4);
+  start_minions({"--bwlimit", "500"});
+  set_task(file);
+  ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:seats"}) == "4"; }));
+  auto& frozen = *minions().front();
+  frozen.freeze_daemon();
+  EXPECT_TRUE(eventually([&] { return std::stoi(redis.cli({"scard", "finished_queue"})) >= 3; }));
+  frozen.thaw_daemon();
+  wait_for_end();
+  std::string logs;
+  for (auto* const host : minions()) {
+    expect_published(*host, file);
+    logs += host->log();
+  }
+  EXPECT_THAT(logs, HasSubstr("rsync with " + frozen.address() + " brought nothing while others"));
+  EXPECT_THAT(logs, testing::Not(HasSubstr("has moved nothing")));
+}
+
 TEST_F(Trees, AHostThatWaitedAndIsGoneLosesItsPlaceAndIsServedWhenItComes) {
   const auto file = payload(6'000'000);
   start_master_of(4);

@@ -192,6 +192,8 @@ void Simulation::handle(const Event& event) {
       return hosts_[event.subject]->join();
     case Kind::dies:
       return die(event.subject);
+    case Kind::ends:
+      return end_pull_of(event.subject, event.stamp);
   }
 }
 
@@ -325,6 +327,15 @@ void Simulation::move(std::size_t index) {
   hashes_until_[to] = std::max(hashes_until_[to], now_) + hashing;
   push(hashes_until_[to], Kind::judged, to, piece);
   if (is_last) end_pull(index, PullEnd::good);
+}
+
+void Simulation::give_up(HostNumber host, TransferId id) { push(now_, Kind::ends, host, id); }
+
+void Simulation::end_pull_of(HostNumber host, TransferId id) {
+  for (std::size_t i = 0; i < pulls_.size(); ++i) {
+    const Pull& pull = pulls_[i];
+    if (!pull.is_over && pull.to == host && pull.id == id) return end_pull(i, PullEnd::unreachable);
+  }
 }
 
 void Simulation::close_flow(Pull& pull) {

@@ -44,12 +44,25 @@ class Simulation final : public World {
   [[nodiscard]] MeteredRedis& redis() override { return redis_; }
   void schedule(HostNumber host, Due kind, double time) override;
   void start_pull(HostNumber host, TransferId id, const Claim& claim, Promise promise) override;
+  void give_up(HostNumber host, TransferId id) override;
   void deliver_wakes() override;
   void claim_granted(const Claim& claim) override;
   void claim_ended(const Claim& claim) override;
 
  private:
-  enum class Kind { step, answer, wake, served, connected, moved, judged, staged, joins, dies };
+  enum class Kind {
+    step,
+    answer,
+    wake,
+    served,
+    connected,
+    moved,
+    judged,
+    staged,
+    joins,
+    dies,
+    ends
+  };
   struct Event {
     double time;
     std::uint64_t order;
@@ -80,6 +93,7 @@ class Simulation final : public World {
   void predict(std::size_t pull);
   void predict_faster();
   void end_pull(std::size_t pull, PullEnd end);
+  void end_pull_of(HostNumber host, TransferId id);
   void close_flow(Pull& pull);
   void stage();
   void die(HostNumber host);

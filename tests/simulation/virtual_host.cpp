@@ -101,6 +101,7 @@ void VirtualHost::stream() {
   }
   for (const auto& report : streams_.overdue(have_, instant_of(world_.now())))
     parent_reports_.push_back(report);
+  for (const auto id : streams_.give_up(instant_of(world_.now()))) world_.give_up(number_, id);
   for (;;) {
     auto unwanted = have_;
     unwanted |= ledger_.in_flight();

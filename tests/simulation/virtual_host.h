@@ -35,6 +35,8 @@ class World {
   virtual void schedule(HostNumber host, Due kind, double time) = 0;
   /// Begins to move what was claimed. Ends with piece_arrived() for each, then pull_ended().
   virtual void start_pull(HostNumber host, TransferId id, const Claim& claim, Promise promise) = 0;
+  /// Ends one before it has brought everything, in a moment.
+  virtual void give_up(HostNumber host, TransferId id) = 0;
   /// A call of the coordinator may have woken others.
   virtual void deliver_wakes() = 0;
   /// A claim was granted, or is over: for the count of uploads.

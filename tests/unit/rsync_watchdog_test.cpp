@@ -147,6 +147,21 @@ TEST_F(RsyncWatchdog, EndsWhatMovesNothingForAMinute) {
   EXPECT_TRUE(test::eventually([this] { return !is_alive(number_in("grandchild")); }));
 }
 
+TEST_F(RsyncWatchdog, EndsWhatIsOfNoUseAnyMore) {
+  play(kMovesNothing);
+  const auto id = pull();
+  ASSERT_TRUE(appears("grandchild"));
+  transfer().end(id + 1, "was another one");
+  transfer().end(id, "brought nothing while others did");
+  transfer().end(id, "is told once");
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->id, id);
+  EXPECT_EQ(ended_->end, PullEnd::unreachable);
+  EXPECT_THAT(ended_->detail, HasSubstr("10.1.2.3 brought nothing while others did: look at"));
+  EXPECT_TRUE(test::eventually([this] { return !is_alive(number_in("grandchild")); }));
+  transfer().end(id, "is over");
+}
+
 TEST_F(RsyncWatchdog, KillsWhatDoesNotObeyFiveSecondsLater) {
   play("trap 'touch $here/told' TERM\ntouch $here/ready\nwhile :; do sleep 0.05; done\n");
   static_cast<void>(pull());

@@ -8,6 +8,7 @@ namespace libsync {
 namespace {
 
 using testing::ElementsAre;
+using testing::IsEmpty;
 using Kind = ParentReport::Kind;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -246,12 +247,78 @@ TEST_F(StreamsTest, AParentThatBringsNothingIsReportedBeforeItsPullEnds) {
   EXPECT_EQ(reports.front().parent, parent(0));
   EXPECT_EQ(reports.front().kind, Kind::slow);
   EXPECT_TRUE(streams_.overdue(in_place_, now_).empty()) << "once a pull";
+  EXPECT_THAT(streams_.give_up(now_), IsEmpty()) << "it may be slow, and bring something yet";
   follow(kPieces, 1);
+  EXPECT_THAT(streams_.give_up(now_), ElementsAre(0U)) << "others find so, too";
   ASSERT_TRUE(next()) << "the stream does not wait for the old parent";
   EXPECT_EQ(next()->pieces.front().piece, 4U) << "but for the piece that may still come";
   EXPECT_TRUE(streams_.owns(0));
   EXPECT_FALSE(end(0, 0, PullEnd::unreachable));
   EXPECT_FALSE(streams_.owns(0));
+}
+
+TEST_F(StreamsTest, APullThatBringsNothingForLongIsGivenUp) {
+  follow();
+  now_ += kFilled;
+  others_go_on(0, 9, milliseconds(300));
+  EXPECT_EQ(streams_.overdue(in_place_, now_).size(), 1U);
+  EXPECT_THAT(streams_.give_up(now_), IsEmpty());
+  others_go_on(0, 1, milliseconds(300));
+  EXPECT_THAT(streams_.overdue(in_place_, now_), IsEmpty());
+  EXPECT_THAT(streams_.give_up(now_), ElementsAre(0U));
+  EXPECT_THAT(streams_.give_up(now_), IsEmpty()) << "once";
+
+  EXPECT_TRUE(streams_.owns(0)) << "it has not ended yet";
+  EXPECT_FALSE(end(0, 0, PullEnd::unreachable)) << "that it was ended says nothing of its parent";
+  EXPECT_FALSE(streams_.owns(0));
+  start_all();
+  EXPECT_FALSE(streams_.owns(0)) << "the parent is left alone";
+  now_ += seconds(5);
+  start_all();
+  EXPECT_TRUE(streams_.owns(0));
+}
+
+TEST_F(StreamsTest, WhoHelpsIsGivenUpWithoutAWord) {
+  follow();
+  now_ += kFilled;
+  lack({0, 4, 8, 12, 16, 20, 24});
+  start_all();
+  now_ += milliseconds(100);
+  end(0, 1);
+  start_all();
+  now_ += milliseconds(1'000);
+  end(0, 3);
+  now_ += milliseconds(1'800);
+  EXPECT_THAT(streams_.give_up(now_), IsEmpty());
+  now_ += milliseconds(100);
+  EXPECT_THAT(streams_.overdue(in_place_, now_), IsEmpty());
+  EXPECT_THAT(streams_.give_up(now_), ElementsAre(1U, 2U, 3U));
+}
+
+TEST_F(StreamsTest, NothingIsGivenUpWhenNothingComesAtAll) {
+  follow();
+  now_ += kFilled;
+  for (int i = 0; i < 2; ++i) {
+    start_all();
+    now_ += milliseconds(100);
+    for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 1);
+  }
+  start_all();
+  now_ += seconds(50);
+  EXPECT_THAT(streams_.give_up(now_), IsEmpty()) << "it is the network, and not four parents";
+}
+
+TEST_F(StreamsTest, ThePullThatIsLeftIsGivenUp) {
+  follow();
+  now_ += kFilled;
+  lack({0, 4});
+  start_all();
+  now_ += milliseconds(100);
+  end(1, 1);
+  now_ += milliseconds(2'800);
+  EXPECT_THAT(streams_.give_up(now_), IsEmpty());
+  now_ += milliseconds(200);
+  EXPECT_THAT(streams_.give_up(now_), ElementsAre(0U));
 }
 
 TEST_F(StreamsTest, WhoeverIsSlowInEveryTreeAccusesNobody) {
