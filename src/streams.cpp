@@ -52,8 +52,8 @@ constexpr Duration kStillAnyway{15'000};
 
 // A stream whose tree is done asks for so many pieces of the tree that is furthest behind. (Where
 // 5 of 100 hosts are slow by ten, the others have all after 1.06 to 1.16 times as long as without
-// them, in the middle 1.11, and after 1.17 to 1.34 where what is behind is claimed at the end. 1, 2,
-// 8 and 16 are no better.)
+// them, in the middle 1.11, and after 1.17 to 1.34 where what is behind is claimed at the end. 1,
+// 2, 8 and 16 are no better.)
 constexpr PieceNumber kMostToHelp = 4;
 
 // How often whether a tree is adrift is looked at, if nothing happens.
