@@ -197,7 +197,7 @@ Instant Streams::overdue_at(const Pull& pull) const {
 
 bool Streams::is_hopeless(const Pull& pull, Instant now) const {
   const auto usual = usual_piece();
-  if (usual.count() == 0 || now < judges_from()) return false;
+  if (now < overdue_at(pull)) return false;
   if (now < pull.moved + std::max(kLeastGivenUp, kGivenUp * usual)) return false;
   const bool others_went_on = arrived_ > pull.moved + std::max(kLeastOverdue, kOverdue * usual);
   return others_went_on || std::none_of(streams_.begin(), streams_.end(), [&](const auto& stream) {

@@ -106,9 +106,9 @@ class Download {
   [[nodiscard]] std::optional<Want> want(std::size_t held, const PieceSet& in_flight) const;
   [[nodiscard]] unsigned slots() const;
   [[nodiscard]] unsigned slots_to_offer() const;
-  /// Whether the coordinator does not know yet what this host can serve.
   /// The shared state knows now what is here, and that so many slots are offered.
   void note_told(unsigned offered);
+  /// Whether the coordinator does not know yet what this host can serve.
   [[nodiscard]] bool has_news() const;
 
   Coordinator& coordinator_;

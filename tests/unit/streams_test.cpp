@@ -350,6 +350,7 @@ TEST_F(StreamsTest, AParentThatWaitsItselfIsGivenTime) {
 TEST_F(StreamsTest, AStreamWhoseTreeIsDoneHelpsTheTreeThatIsFurthestBehind) {
   follow();
   lack({0, 4, 8, 12, 21});
+  EXPECT_TRUE(is_carried(0)) << "nobody claims it";
   EXPECT_EQ(start_all(), kTrees);
   EXPECT_EQ(asked_.at(0).front().piece, 0U);
   EXPECT_EQ(asked_.at(1).front().piece, 21U) << "it has some of its own";
@@ -362,6 +363,7 @@ TEST_F(StreamsTest, AStreamWhoseTreeIsDoneHelpsTheTreeThatIsFurthestBehind) {
   start_all();
   EXPECT_EQ(asked_.at(0).front().piece, 8U) << "its own stream goes on";
   EXPECT_FALSE(streams_.owns(3)) << "nothing is left to ask for";
+  EXPECT_TRUE(is_carried(0));
 }
 
 TEST_F(StreamsTest, WhoHelpsAsksForFewPieces) {
