@@ -11,6 +11,7 @@
 #include <cmath>
 #include <exception>
 #include <iostream>
+#include <span>
 #include <string>
 
 #include "libsync/config.h"
@@ -123,8 +124,12 @@ void print(const Scenario& scenario, const Outcome& outcome, const MeteredRedis&
   }
   fmt::print("origin       {:.3f} x F uploaded; every piece had left it after {:.3f} x F/B\n",
              outcome.origin_bytes / scenario.bytes, outcome.last_first_copy / file_time);
-  fmt::print("links in     {:.2f} full, in each twentieth of F/B\n",
-             fmt::join(outcome.fullness, " "));
+  // A run that starts outweigh has thousands of them.
+  constexpr std::size_t kMostShown = 60;
+  const auto shown =
+      std::span(outcome.fullness).first(std::min(kMostShown, outcome.fullness.size()));
+  fmt::print("links in     {:.2f} full, in each twentieth of F/B{}\n", fmt::join(shown, " "),
+             shown.size() < outcome.fullness.size() ? ", the first 60 of them" : "");
   fmt::print("rsyncs       {} ({:.1f} a host, {:.1f} pieces each)\n", outcome.pulls,
              static_cast<double>(outcome.pulls) / static_cast<double>(scenario.hosts),
              static_cast<double>(outcome.pieces) * static_cast<double>(outcome.finished) /

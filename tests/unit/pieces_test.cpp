@@ -61,6 +61,16 @@ TEST(ChoosePieceBytes, IsAPowerOfTwoThatKeepsToTheMostPieces) {
   }
 }
 
+TEST(ChoosePieceBytes, IsCoarserForAHandfulOfHostsAndNotWhereNobodySaidHowManyCome) {
+  const auto size = std::uint64_t{4} << 30U;
+  for (const std::size_t hosts : {1U, 8U}) {
+    EXPECT_EQ((Cut{size, choose_piece_bytes(size, hosts)}.pieces()), 256U) << hosts;
+  }
+  for (const std::size_t hosts : {0U, 9U, 195U, 10'000U}) {
+    EXPECT_EQ((Cut{size, choose_piece_bytes(size, hosts)}.pieces()), 512U) << hosts;
+  }
+}
+
 TEST(PieceSet, KeepsItsMembersInTheBitmapOfRedis) {
   PieceSet set(10);
   EXPECT_EQ(set.bitmap(), std::string(2, '\0'));
