@@ -23,11 +23,11 @@ std::uint64_t Cut::bytes_of(PieceNumber piece) const {
 // Pieces cost the receiver an rsync each, and Redis a call where they are claimed; large ones take
 // long to reach the last of many hosts.
 std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts) {
-  // Small payloads: 48 MB to 15 hosts at 15 Mbit/s in pieces of 1/4, 1/2, 1 and 2 MiB take 1.11,
-  // 1.19, 1.35 and 1.80; at 1 Gbit/s, where the starts of rsync outweigh the bytes, 64 MB take 3.7,
-  // 3.1, 2.7 and 2.6, but of half a second. 64 MB to 195 hosts: 8.6, 3.9, 3.1 and 3.3.
-  constexpr std::size_t kFewHosts = 50;
-  const std::uint64_t smallest = std::uint64_t{hosts <= kFewHosts ? 256U : 1024U} << 10U;
+  // Small payloads. 67 MB in pieces of 1/4, 1/2 and 1 MiB: along trees, to 195 hosts, at 15 Mbit/s
+  // 1.10, 1.23 and 1.52, at 1 Gbit/s 1.96, 2.01 and 2.15; by claims, to 60 hosts, 1.08, 1.17 and
+  // 1.37, and 2.23, 2.08 and 2.32. With 1/8 Redis has no more time for those, 3.23; 31 hosts at 15
+  // Mbit/s would take 33 MB in 1.09 rather than 1.19, with nearly twice as many rsyncs.
+  constexpr std::uint64_t kSmallest = std::uint64_t{256} << 10U;
   // 1.747 GB at 1 Gbit/s in pieces of 2, 4 and 8 MiB: 15 hosts 1.10, 1.07 and 1.10, 195 hosts 1.14,
   // 1.10 and 1.17; along trees 1,000 hosts 1.08, 1.10 and 1.22, with half as many rsyncs again
   // for the first as for the second. To 8 hosts, 4 GiB in pieces of 8 and 16 MiB take 1.02 and 1.04
@@ -35,7 +35,7 @@ std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts) 
   // hosts, 3.3 GB: 1.04 and 1.07 to 1.10.) 0 hosts: nobody said how many come.
   constexpr std::size_t kHandful = 8;
   const std::uint64_t aimed_at = hosts >= 1 && hosts <= kHandful ? 384 : 512;
-  return std::max(smallest, std::bit_ceil(stream_bytes / aimed_at));
+  return std::max(kSmallest, std::bit_ceil(stream_bytes / aimed_at));
 }
 
 PieceSet::PieceSet(PieceNumber pieces) : pieces_(pieces), bitmap_(bitmap_bytes(pieces), '\0') {}
