@@ -5,6 +5,8 @@
 #                                               linger, and Redis has seen them when it returns
 #   end_fleet                                   ends it; its files stay
 #   redis COMMAND...                            redis-cli
+#   watch_redis, end_watch                      notes all that Redis is asked between the two, which costs it time
+#   since_set first|last CALL                   milliseconds from `set task` to that call, as noted
 #   in_background LOG COMMAND...                something else that is to end with the fleet
 #   until_holds WHAT COMMAND...                 waits ten seconds at the most
 #
@@ -58,6 +60,20 @@ until_holds() {
 }
 
 redis() { redis-cli -h "$net.1" -p $redis_port "$@"; }
+
+watch_redis() {
+  : >"$folder/monitor"
+  redis monitor >"$folder/monitor" 2>/dev/null &
+  monitor=$!
+  until_holds "Redis to be watched" test -s "$folder/monitor"
+}
+end_watch() { kill "$monitor" && wait "$monitor" 2>/dev/null || true; }
+since_set() {
+  awk -v which="$1" -v call="\"libsync1_$2\"" '
+    tolower($0) ~ /"set" "task"/ {begun = $1}
+    index($0, call) && (which == "last" || !at) {at = $1}
+    END {printf "%.0f\n", (at - begun) * 1000}' "$folder/monitor"
+}
 
 has_seen() { [ "$(redis zcard sync:minions)" -ge "$1" ]; }
 
