@@ -4,13 +4,18 @@
 -- Of sync:run, what a minion is told.
 local TOLD_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'pieces', 'manifest', 'sparse',
                      'origin', 'origin_kind', 'master', 'trees'}
+-- With these, all that a join needs. (Redis has no unpack() while this is loaded.)
+local ONLY_TOLD = {'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'sparse', 'master'}
+local JOIN_FIELDS = {}
+for i = 1, #RUN_FIELDS do JOIN_FIELDS[i] = RUN_FIELDS[i] end
+for i = 1, #ONLY_TOLD do JOIN_FIELDS[#RUN_FIELDS + i] = ONLY_TOLD[i] end
 
 -- A minion's tick is there. Args: host, fresh (1: the tick has just begun, so whatever an earlier
 -- one of this address still claims is given back), place (1: it wants one in the trees, if the run has any), for how
 -- many ms it waits for a run if there is none (0: it does not, or wants no place).
 -- NONE run-ended-last, or '' · RUN finished(0/1) suspect(0/1) place(0/1), if 1 the place (trees.lua), field value …
 local function join(_, a)
-  local k, now = call_of(a)
+  local k, now = call_of(a, JOIN_FIELDS)
   local host = a[3]
   redis.call('ZADD', k.minions, now, host)
   if not k.of then
@@ -28,12 +33,12 @@ local function join(_, a)
   local answer = {'RUN', is_done, is_suspect(k, host), 0}
   if a[5] == '1' and has_trees(k) and is_done == 0 and host ~= k.of.origin then
     answer[4] = 1
-    append_place(k, answer, seat_of(k, host), blank(tonumber(k.of.pieces)), now)
+    append_place(k, answer, seat_of(k, host), blank(tonumber(k.of.pieces)))
     redis.call('SADD', k.running, host)
     redis.call('HSETNX', k.slots, host, 0)  -- It is there (gather).
   end
-  local n, values = #answer, redis.call('HMGET', k.run, unpack(TOLD_FIELDS))
-  for i = 1, #TOLD_FIELDS do answer[n + 2 * i - 1], answer[n + 2 * i] = TOLD_FIELDS[i], values[i] or '' end
+  local n = #answer
+  for i = 1, #TOLD_FIELDS do answer[n + 2 * i - 1], answer[n + 2 * i] = TOLD_FIELDS[i], k.of[TOLD_FIELDS[i]] end
   return answer
 end
 
@@ -94,7 +99,7 @@ local function follow(_, a)
   wake_seated(k, now)
   gather(k, now)
   if #a >= 10 then
-    local parents = parents_of(k, seat_of(k, host), now)
+    local parents = parents_of(k, seat_of(k, host))
     for i = 10, #a, 3 do judge_parent(k, host, parents, a[i], a[i + 1], a[i + 2], now) end
   end
   -- If it waited for a source of what it claims, it waits no more; if it still wants that, it will ask again.
@@ -102,7 +107,7 @@ local function follow(_, a)
   take_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
   redis.call('ZADD', k.minions, now, host)
   if redis.call('HEXISTS', k.done, host) == 0 then redis.call('SADD', k.running, host) end
-  return append_place(k, {'FOLLOWED', view(k, host)}, seat_of(k, host), a[9], now)
+  return append_place(k, {'FOLLOWED', view(k, host)}, seat_of(k, host), a[9])
 end
 
 -- Args: run, host, token, most pieces (0: the manifest alone), bitmap of what it can serve, bitmap of
@@ -154,9 +159,12 @@ local function complete(_, a)
   return answer
 end
 
+-- Of sync:run, all that renewing needs: whoever is about to publish asks, and in a large run all are so at once.
+local RENEW_FIELDS = {'id', 'state', 'origin', 'origin_kind'}
+
 -- Args: run, host, token …   VIEW state sources finished suspect lost-token …
 local function renew(_, a)
-  local k, now = call_of(a)
+  local k, now = call_of(a, RENEW_FIELDS)
   if not is_current(k, a[3]) then return {'STALE'} end
   redis.call('ZADD', k.minions, now, a[4])
   local answer = {'VIEW', view(k, a[4])}

@@ -47,14 +47,17 @@ local function give_seats(k, hosts)
   end
 end
 
--- Wakes those who waited for the run, as many as are due: whoever calls does that on the way.
+-- Wakes those who waited for the run, as many as are due: whoever calls does that on the way. As many as have come,
+-- so that their pace is the one at which Redis answers.
 local function wake_seated(k, now)
   local woken, seated = tonumber(k.of.woken), tonumber(k.of.seated)
   if woken >= seated then return end
-  local due = WOKEN_AT_FIRST + math.floor((now - tonumber(k.of.started)) * WAKES_A_SECOND / 1000)
+  local surely = math.floor((now - tonumber(k.of.started)) * WAKES_A_SECOND / 1000)
+  local come = redis.call('HLEN', k.slots) - 1  -- All but the origin.
+  local due = math.max(surely, come + WAKES_UNANSWERED)
   due = math.min(due, seated, woken + WAKES_AT_ONCE)
-  if due <= woken then return end
-  redis.call('HSET', k.run, 'woken', due)
+  if due < math.min(seated, woken + WAKES_AT_LEAST) then return end
+  redis.call('HSET', k.run, 'woken', due, 'woken_at', now)
   local seats = {}
   for seat = woken, due - 1 do seats[#seats + 1] = seat end
   for _, host in ipairs(redis.call('HMGET', k.seats, unpack(seats))) do
@@ -107,9 +110,10 @@ end
 -- Once, when those who waited for the run have had the time to come: whoever has not loses its seat, and is given
 -- another if it comes after all.
 local function gather(k, now)
-  local since = now - tonumber(k.of.started) - k.of.seated * 1000 / WAKES_A_SECOND
-  if k.of.gathered ~= '0' or since < GATHERING_MS then return end
+  if k.of.gathered ~= '0' or tonumber(k.of.woken) < tonumber(k.of.seated) then return end
+  if now - tonumber(k.of.woken_at) < GATHERING_MS then return end
   redis.call('HSET', k.run, 'gathered', 1)
+  k.of.gathered = '1'
   local hosts = redis.call('HKEYS', k.seat_of)
   for first = 1, #hosts, ARGUMENTS_AT_ONCE do
     local last = math.min(first + ARGUMENTS_AT_ONCE - 1, #hosts)
@@ -133,10 +137,10 @@ end
 
 -- The hosts that are pulled from on a seat, one for each tree; '' where that one's seat is still free. At first seats
 -- are counted as if all who are expected had come, or each who comes would move others. Also the number of seats.
-local function parents_of(k, seat, now)
+local function parents_of(k, seat)
   local trees = tonumber(k.of.trees)
   local seats, parents = redis.call('HLEN', k.seats), {}
-  if now - tonumber(k.of.started) < GATHERING_MS then seats = math.max(seats, tonumber(k.of.known)) end
+  if k.of.gathered == '0' then seats = math.max(seats, tonumber(k.of.known)) end
   for tree = 0, trees - 1 do
     if seat >= 0 then
       parents[tree + 1] = parent_of(seat, tree, trees, seats)
@@ -187,8 +191,8 @@ end
 
 -- The place of a host: pause, report-every (pauses_of), how many parents, a parent for each tree, piece, digests from
 -- that piece on (zeros: not announced).
-local function append_place(k, answer, seat, known, now)
-  local n, parents, seats = #answer, parents_of(k, seat, now)
+local function append_place(k, answer, seat, known)
+  local n, parents, seats = #answer, parents_of(k, seat)
   answer[n + 1], answer[n + 2] = pauses_of(seat, seats)
   answer[n + 3] = #parents
   for i = 1, #parents do answer[n + 3 + i] = parents[i] end

@@ -18,7 +18,6 @@ constexpr unsigned kTrees = 8;
 constexpr unsigned kPieces = 64;
 constexpr auto kOrigin = "10.0.0.1";
 constexpr auto kGatheringMs = 5'000;
-constexpr auto kAllWokenMs = 1'000;  // If there are 5,000 of them.
 
 // The elements of a FOLLOWED answer, by place.
 constexpr std::size_t kPlace = 5;
@@ -181,29 +180,38 @@ TEST_F(TreeFunctions, SeatsAreForThoseWhoWaitForTheRunInTheOrderOfWaking) {
   EXPECT_EQ(f.one({"LLEN", "sync:wake:" + host(2)}), "1") << "it may still be there";
 }
 
-TEST_F(TreeFunctions, ThoseWithASeatAreWokenAFewMillisecondsAfterAnother) {
-  constexpr unsigned kHosts = 200;
+TEST_F(TreeFunctions, ThoseWithASeatAreWokenAsOthersCome) {
+  constexpr unsigned kHosts = 240;
   f("end", {run, "complete", "", "0"});
   for (unsigned i = 0; i < kHosts; ++i) f.linger(host(i), 20'000);
   f.ask({"DEL", "sync:minions"});  // Who is merely remembered is woken at once.
   for (unsigned i = 0; i < kHosts; ++i) f.ask({"DEL", "sync:wake:" + host(i)});
   f.begin(run, kPieces, kOrigin, 5, {}, "trees");
-  const auto is_woken = [&](unsigned seat) {
-    const auto who = f.one({"HGET", "sync:seats", std::to_string(seat)});
-    return f.one({"EXISTS", "sync:wake:" + who}) == "1";
+  const auto on_seat = [&](unsigned seat) {
+    return f.one({"HGET", "sync:seats", std::to_string(seat)});
   };
-  EXPECT_TRUE(is_woken(63));
-  EXPECT_FALSE(is_woken(64));
+  const auto is_woken = [&](unsigned seat) {
+    return f.one({"EXISTS", "sync:wake:" + on_seat(seat)}) == "1";
+  };
+  EXPECT_TRUE(is_woken(99));
+  EXPECT_FALSE(is_woken(100));
   f.now += 10;
   f.stage(run, {0});
-  EXPECT_TRUE(is_woken(64 + 49));
-  EXPECT_FALSE(is_woken(64 + 50));
-  f.now += 10;
-  follow(host(0));
-  EXPECT_TRUE(is_woken(64 + 99));
-  EXPECT_FALSE(is_woken(64 + 100));
+  EXPECT_FALSE(is_woken(100)) << "nobody has come";
+  const auto join = [&](unsigned seat) { f("join", {on_seat(seat), "1", "1", "0"}); };
+  for (const unsigned seat : {9U, 0U, 1U, 2U, 3U, 4U, 5U, 5U, 6U, 7U}) join(seat);
+  f.stage(run, {1});
+  EXPECT_FALSE(is_woken(100)) << "one by one costs more";
+  join(8);
+  f.stage(run, {1});
+  EXPECT_TRUE(is_woken(109));
+  EXPECT_FALSE(is_woken(110));
+  f.now += 140;
+  follow(on_seat(0));
+  EXPECT_TRUE(is_woken(149)) << "whoever has come";
+  EXPECT_FALSE(is_woken(150));
   f.now += 1'000;
-  f("join", {host(0), "1", "1", "0"});
+  join(0);
   EXPECT_TRUE(is_woken(kHosts - 1));
 }
 
@@ -216,7 +224,7 @@ TEST_F(TreeFunctions, WhoHasASeatAndDoesNotComeLosesIt) {
     if (host(i) != lost) f("join", {host(i), "1", "1", "0"});
   }
   EXPECT_EQ(f.one({"HGET", "sync:seats", "0"}), lost);
-  f.now += kGatheringMs + kAllWokenMs;
+  f.now += kGatheringMs;
   for (unsigned i = 0; i < 12; ++i) {
     if (host(i) == lost) continue;
     EXPECT_THAT(parents_of(host(i)), Not(Contains(lost)));
@@ -247,7 +255,12 @@ TEST_F(TreeFunctions, ThousandsOfHostsHaveSeats) {
   const auto last = f.one({"HGET", "sync:seats", std::to_string(kHosts - 1)});
   EXPECT_THAT(parents_of(last), Not(Contains(""))) << "all are there from the beginning";
   EXPECT_EQ(follow(last).at(kReportEvery), "4500") << "a thousand a second";
-  f.now += kGatheringMs + kAllWokenMs;
+  f.now += kGatheringMs;
+  for (unsigned i = 0; i < kHosts / 100; ++i) follow(last);
+  f.now += kGatheringMs - 1;
+  follow(last);
+  EXPECT_EQ(f.one({"HLEN", "sync:seats"}), std::to_string(kHosts)) << "the last are on their way";
+  f.now += 1;
   follow(last);
   EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "1") << "nobody else has come";
 }
