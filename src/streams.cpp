@@ -63,6 +63,8 @@ constexpr Duration kLook{500};
 constexpr Duration kBackOff{5'000};
 constexpr unsigned kBackOffDoublings = 4;
 
+Duration overdue_after(Duration usual) { return std::max(kLeastOverdue, kOverdue * usual); }
+
 }  // namespace
 
 Streams::Streams(PieceNumber pieces, Instant now)
@@ -192,14 +194,14 @@ Instant Streams::judges_from() const { return came_ + kGrace + 2 * pause_; }
 Instant Streams::overdue_at(const Pull& pull) const {
   const auto usual = usual_piece();
   if (usual.count() == 0) return Instant::max();
-  return std::max<Instant>(judges_from(), pull.moved + std::max(kLeastOverdue, kOverdue * usual));
+  return std::max<Instant>(judges_from(), pull.moved + overdue_after(usual));
 }
 
 bool Streams::is_hopeless(const Pull& pull, Instant now) const {
   const auto usual = usual_piece();
   if (now < overdue_at(pull)) return false;
   if (now < pull.moved + std::max(kLeastGivenUp, kGivenUp * usual)) return false;
-  const bool others_went_on = arrived_ > pull.moved + std::max(kLeastOverdue, kOverdue * usual);
+  const bool others_went_on = arrived_ > pull.moved + overdue_after(usual);
   return others_went_on || std::none_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
            return stream.pull && stream.pull->parent != pull.parent;
          });

@@ -85,7 +85,7 @@ local TREES_FROM = 100          -- hosts: 195 take 1.08, and 1.18 by claims wher
                                 -- claims, with half the runs of rsync
 local TREES_PIECES = 64         -- with fewer in all, a tree is little more than its own beginning and end
 local TREES_UPLOADS = 2         -- that the origin offers beside its trees, for claims
-local GATHERING_MS = 5000       -- in which those who linger have joined; who has a seat and has not, loses it
+local GATHERING_MS = 5000       -- after the last wake-up, in which those who linger have joined; who has not loses its seat
 local WAKES_UNANSWERED = 100    -- of those who wait for a run with trees, woken in the order of their seats, so many may
                                 -- not have come yet: all at once they would keep Redis from those near the origin
 local WAKES_A_SECOND = 1000     -- are woken whoever has come: some who waited are gone
