@@ -6,7 +6,7 @@
 #   end_fleet                                   ends it; its files stay
 #   redis COMMAND...                            redis-cli
 #   watch_redis, end_watch                      notes all that Redis is asked between the two, which costs it time
-#   since_set first|last CALL                   milliseconds from `set task` to that call, as noted
+#   since_set first|last WORD                   milliseconds from `set task` to a command with that word, as noted
 #   in_background LOG COMMAND...                something else that is to end with the fleet
 #   until_holds WHAT COMMAND...                 waits ten seconds at the most
 #
@@ -69,7 +69,7 @@ watch_redis() {
 }
 end_watch() { kill "$monitor" && wait "$monitor" 2>/dev/null || true; }
 since_set() {
-  awk -v which="$1" -v call="\"libsync1_$2\"" '
+  awk -v which="$1" -v call="\"$2\"" '
     tolower($0) ~ /"set" "task"/ {begun = $1}
     index($0, call) && (which == "last" || !at) {at = $1}
     END {printf "%.0f\n", (at - begun) * 1000}' "$folder/monitor"
