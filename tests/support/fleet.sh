@@ -5,6 +5,8 @@
 #                                               linger, and Redis has seen them when it returns
 #   end_fleet                                   ends it; its files stay
 #   redis COMMAND...                            redis-cli
+#   is_over, check_outcome                      whether there is a run no more; ends the script if it did not end well
+#   median                                      of the numbers on its input, one a line
 #   watch_redis, end_watch                      notes all that Redis is asked between the two, which costs it time
 #   since_set first|last WORD                   milliseconds from `set task` to a command with that word, as noted
 #   in_background LOG COMMAND...                something else that is to end with the fleet
@@ -60,6 +62,13 @@ until_holds() {
 }
 
 redis() { redis-cli -h "$net.1" -p $redis_port "$@"; }
+
+is_over() { [ "$(redis exists task sync:run)" -eq 0 ]; }
+check_outcome() {
+  [ "$(redis hget sync:last outcome)" = complete ] || fail "the run ended as $(redis hget sync:last outcome)"
+}
+
+median() { sort -n | awk '{all[NR] = $1} END {print all[int((NR + 1) / 2)]}'; }
 
 watch_redis() {
   : >"$folder/monitor"
