@@ -331,11 +331,10 @@ void Download::advance() {
   if (placement_.is_completed() && is_due) {
     // Nothing is published for a run that has been cancelled, or whose source has changed.
     check_due_ = clock_.now() + kLookEvery;
-    const auto outcome = coordinator_.renew(run_.id, options_.self, {});
-    const auto* const renewed = std::get_if<Renewed>(&outcome);
-    if (renewed == nullptr) {
+    const auto state = coordinator_.state_of(run_.id);
+    if (!state) {
       is_gone_ = true;
-    } else if (renewed->view.state == RunState::staged) {
+    } else if (*state == RunState::staged) {
       check_due_ = clock_.now();
       if (options_.hook == Hook::configured) state_.owe_hook(run_.name, run_.manifest);
       placement_.publish();

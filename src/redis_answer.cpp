@@ -122,6 +122,13 @@ bool is_for_us(const RedisValue& answer, std::string_view word) {
   return true;
 }
 
+std::optional<RunState> read_state(const RedisValue& answer, const RunId& run) {
+  AnswerReader reader(answer);
+  const auto* const id = reader.value().text();
+  if (id == nullptr || *id != run.text()) return std::nullopt;
+  return reader.state();
+}
+
 RunInfo read_run(const AnswerFields& fields) {
   const Cut cut{fields.number("bytes"), fields.number("piece_bytes")};
   constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 62U;

@@ -103,6 +103,8 @@ class AnswerFields {
 /// False if the answer says STALE; throws unless its first word is `word`.
 [[nodiscard]] bool is_for_us(const RedisValue& answer, std::string_view word);
 
+/// Of an id and a state; nothing if that is not this run's.
+[[nodiscard]] std::optional<RunState> read_state(const RedisValue& answer, const RunId& run);
 [[nodiscard]] RunInfo read_run(const AnswerFields& fields);
 [[nodiscard]] LastStatus read_last(const AnswerFields& fields, std::uint64_t now);
 [[nodiscard]] HostStatus read_host(const RedisValue& value, std::uint64_t now,

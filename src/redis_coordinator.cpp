@@ -339,6 +339,10 @@ ClaimOutcome RedisCoordinator::complete(const RunId& run, const Address& host, c
        std::to_string(next ? next->most_pieces : 0), next ? next->unwanted.bitmap() : ""}));
 }
 
+std::optional<RunState> RedisCoordinator::state_of(const RunId& run) {
+  return read_state(verbs_.ask({"HMGET", options_.prefix + "sync:run", "id", "state"}), run);
+}
+
 RenewOutcome RedisCoordinator::renew(const RunId& run, const Address& host,
                                      const std::vector<Token>& tokens) {
   RedisCommand arguments{run.text(), host.text()};

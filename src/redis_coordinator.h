@@ -65,6 +65,7 @@ class RedisCoordinator final : public Coordinator {
                                       PullEnd end, const std::string& detail,
                                       const Holdings& holdings,
                                       const std::optional<Want>& next) override;
+  [[nodiscard]] std::optional<RunState> state_of(const RunId& run) override;
   [[nodiscard]] RenewOutcome renew(const RunId& run, const Address& host,
                                    const std::vector<Token>& tokens) override;
   [[nodiscard]] FinishOutcome finish(const RunId& run, const Address& host, const Digest& manifest,

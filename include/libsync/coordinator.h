@@ -402,6 +402,10 @@ class Coordinator {
                                               const std::string& detail, const Holdings& holdings,
                                               const std::optional<Want>& next) = 0;
 
+  /// The state of the run; nothing if it is over, or another has begun. Changes nothing. The
+  /// cheapest question there is: who is about to publish asks it, in a large run all at once.
+  [[nodiscard]] virtual std::optional<RunState> state_of(const RunId& run) = 0;
+
   /// Claims live on. Also tells how the run stands, with no token at all.
   [[nodiscard]] virtual RenewOutcome renew(const RunId& run, const Address& host,
                                            const std::vector<Token>& tokens) = 0;

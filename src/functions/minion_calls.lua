@@ -159,12 +159,9 @@ local function complete(_, a)
   return answer
 end
 
--- Of sync:run, all that renewing needs: whoever is about to publish asks, and in a large run all are so at once.
-local RENEW_FIELDS = {'id', 'state', 'origin', 'origin_kind'}
-
 -- Args: run, host, token …   VIEW state sources finished suspect lost-token …
 local function renew(_, a)
-  local k, now = call_of(a, RENEW_FIELDS)
+  local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
   redis.call('ZADD', k.minions, now, a[4])
   local answer = {'VIEW', view(k, a[4])}

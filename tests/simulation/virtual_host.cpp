@@ -260,11 +260,10 @@ bool VirtualHost::advance() {
   if (!have_.is_complete() || !has_manifest_ || world_.now() < check_due_) return false;
   check_due_ = world_.now() + kLookEvery;
   if (!is_published_) {
-    const auto outcome = ask("renew", [&](Coordinator& coordinator) {
-      return coordinator.renew(run_.id, address_, {});
-    });
-    then_ = [this, view = std::get<Renewed>(outcome).view] {
-      is_published_ = view.state == RunState::staged;
+    const auto state =
+        ask("state", [&](Coordinator& coordinator) { return coordinator.state_of(run_.id); });
+    then_ = [this, state] {
+      is_published_ = state == RunState::staged;
       if (is_published_) check_due_ = world_.now();
     };
     return true;

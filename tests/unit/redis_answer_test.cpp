@@ -182,6 +182,18 @@ Fields right_run() {
           {"master", kId}};
 }
 
+TEST(ReadState, TellsItOfThatRunAlone) {
+  const auto run = RunId::parse(kId).value();
+  EXPECT_EQ(read_state(array({text(kId), text("staged")}), run), RunState::staged);
+  EXPECT_EQ(read_state(array({text(kId), text("staging")}), run), RunState::staging);
+  EXPECT_EQ(read_state(array({text(std::string(32, 'b')), text("staged")}), run), std::nullopt);
+  EXPECT_EQ(read_state(array({nil(), nil()}), run), std::nullopt);
+  for (const auto& answer : {array({}), array({text(kId)}), array({text(kId), nil()}),
+                             array({text(kId), text("over")})}) {
+    expect_not_understood("no state", [&] { static_cast<void>(read_state(answer, run)); });
+  }
+}
+
 TEST(ReadRun, ReadsEveryField) {
   const auto run = read(right_run());
   EXPECT_EQ(run.id.text(), kId);
