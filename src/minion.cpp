@@ -14,14 +14,14 @@ namespace {
 
 // A new run wakes us; these are for a wake-up that was lost. They keep the commands that an idle
 // minion costs Redis below two a second, those that the functions issue themselves included: a
-// third of one to listen, and five for every join, or eight once it has finished a run that goes
+// third of one to listen, and six for every join, or eight once it has finished a run that goes
 // on.
 constexpr std::chrono::seconds kListenFor{3};
 constexpr Duration kLookEvery{6000};
 // One command each, since there is no function yet that could issue others.
 constexpr Duration kEarlyLookEvery{1000};
 constexpr Duration kOutagePause{1000};
-// Three looks may be lost before a host that waits for a run counts as gone.
+// Two looks may be lost before a host that waits for a run counts as gone.
 constexpr Duration kStays = 4 * kLookEvery;
 // A full disk, or a source without its daemon: somebody may be at it.
 constexpr Duration kFailurePause{10'000};
@@ -216,7 +216,8 @@ void Minion::clear_suspicion(const RunInfo& run) {
       good.insert(piece);
     }
   }
-  const auto slots = config_.host.slots.value_or(default_slots(run.cut.pieces()));
+  const auto usual = run.has_trees ? kSlotsBesideTrees : default_slots(run.cut.pieces());
+  const auto slots = config_.host.slots.value_or(usual);
   static_cast<void>(
       coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
 }

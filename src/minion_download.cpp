@@ -222,6 +222,7 @@ void Download::report() {
   const auto now = clock_.now();
   const bool is_cleared = is_suspect_ && !placement_.is_rechecking();
   if (is_in_trees()) {
+    report_due_.reset();  // Of before, when this host was not served yet.
     if (is_cleared || now >= follow_due())
       follow(is_cleared ? Clearance::cleared : Clearance::none);
     return;

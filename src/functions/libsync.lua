@@ -62,7 +62,7 @@
 --
 -- Answers are arrays; the first element is a word.
 
-local LEASE_MS = 45000          -- three renewals may be lost; a host that died costs its source this
+local LEASE_MS = 45000          -- one renewal may be lost; a host that died costs its source this
 local WAKE_TTL_S = 5            -- a wake-up that nobody took in this time is old news
 local SAMPLE = 4                -- sources looked at for a claim: 3, 5 and 8 take 1.11, 1.10 and 1.10 x the bound
                                 -- (195 hosts), and Redis 130, 144 and 170 us a call

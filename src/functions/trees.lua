@@ -75,7 +75,8 @@ local function seat_of(k, host)
   return seat
 end
 
--- Gives a seat to a host, and tells it and those who pull from that seat.
+-- Gives a seat to a host, and tells it and the inner ones that pull from that seat: all that is further down hangs on
+-- them. Leaves learn of it when they ask.
 local function move_to(k, seat, host)
   redis.call('HSET', k.seats, seat, host)
   redis.call('HSET', k.seat_of, host, seat)
