@@ -194,6 +194,7 @@ HostStatus read_host(const RedisValue& value, std::uint64_t now, std::uint64_t r
     host.seen_ago = between(*seen, now);
   }
   host.is_expected = reader.flag();
+  host.is_running = reader.flag();
   return host;
 }
 

@@ -167,7 +167,7 @@ nlohmann::json run_json(const RunStatus& run, const Progress& progress) {
 
 HostState state_of(const HostStatus& host) {
   if (host.finished_after) return HostState::finished;
-  if (host.claims > 0) return HostState::pulling;
+  if (host.is_running) return HostState::pulling;
   return host.error.empty() ? HostState::waiting : HostState::failed;
 }
 

@@ -45,8 +45,8 @@
 
 namespace libsync {
 
-/// How long a claim lives without renewal, and how often its holder renews it: three renewals may
-/// be lost before a live host loses its claim. The lifetime is a constant of the functions.
+/// How long a claim lives without renewal, and how often its holder renews it: one renewal may
+/// be lost, and the next be late, before a live host loses its claim. The lifetime is a constant of the functions.
 struct LeaseTerms {
   static constexpr std::chrono::seconds lifetime{45};
   static constexpr std::chrono::seconds renewal{15};
@@ -302,6 +302,7 @@ struct HostStatus {
   std::string error;
   std::optional<std::chrono::milliseconds> seen_ago;
   bool is_expected = false;
+  bool is_running = false;  ///< Pulls: by claims, or along trees, where none are held.
 };
 
 struct RunStatus {

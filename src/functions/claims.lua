@@ -181,7 +181,7 @@ local function find_source(k, host, most, slots, unwanted, search, now)
   local sample = redis.call('SRANDMEMBER', k.queue, SAMPLE)
   local are_all = #sample < SAMPLE
   leave_out(sample, k.of.origin)
-  if search.told and redis.call('SISMEMBER', k.queue, search.told) == 1 then
+  if search.told and search.told ~= k.of.origin and redis.call('SISMEMBER', k.queue, search.told) == 1 then
     leave_out(sample, search.told)
     sample[#sample + 1] = search.told
   end

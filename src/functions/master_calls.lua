@@ -38,6 +38,7 @@ local function begin(_, a)
     return {'BUSY', k.of.id, redis.call('HGET', k.run, 'path')}
   end
   if k.of then
+    if has_trees(k) then slots = math.min(slots, TREES_UPLOADS) end
     if a[13] == 'master' then redis.call('HSET', k.slots, origin, slots) end
     return {'SAME'}
   end
@@ -189,8 +190,8 @@ local function vouch(_, a)
 end
 
 -- Everything that a person wants to see. No args. Two arrays of fields and values (sync:run,
--- sync:last), now, sources free, hosts expected, pieces announced, then a host an array:
--- address pieces-in-place claims uploads finished-at-or-'' error-or-'' last-seen-or-'' expected(0/1)
+-- sync:last), now, sources free, hosts expected, pieces announced, task-or-'', then a host an array:
+-- address pieces-in-place claims uploads finished-at-or-'' error-or-'' last-seen-or-'' expected(0/1) running(0/1)
 local function status(_, a)
   local k, now = call_of(a)
   local hosts, names = {}, {}
@@ -216,6 +217,9 @@ local function status(_, a)
     add(host)
     hosts[host].expected = '1'
   end
+  for _, host in ipairs(redis.call('SMEMBERS', k.running)) do
+    if hosts[host] then hosts[host].running = '1' end
+  end
   table.sort(names)
   local answer = {redis.call('HGETALL', k.run), redis.call('HGETALL', k.last), now,
                   redis.call('SCARD', k.queue), expected_count(k), k.of and count_pieces(k.of.announced) or 0,
@@ -223,7 +227,7 @@ local function status(_, a)
   for _, host in ipairs(names) do
     local h = hosts[host]
     answer[#answer + 1] = {host, h.progress or '0', h.pulls or '0', h.uploads or '0', h.done or '',
-                           h.errors or '', h.seen or '', h.expected or '0'}
+                           h.errors or '', h.seen or '', h.expected or '0', h.running or '0'}
   end
   return answer
 end

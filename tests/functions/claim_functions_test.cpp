@@ -391,6 +391,13 @@ TEST_F(ClaimFunctions, WhileItStagesTheOriginCarriesNothingTwiceAtOnce) {
   EXPECT_EQ(claim("10.0.0.9", 3, none).at(kSource), kOrigin);
 }
 
+TEST_F(ClaimFunctions, NorToAHostThatItHasWoken) {
+  f.stage(run, {0});
+  EXPECT_EQ(claim("10.0.0.8", 1, none).at(kSource), kOrigin);
+  f.ask({"HSET", "sync:woken", "10.0.0.9", kOrigin});
+  EXPECT_EQ(claim("10.0.0.9", 2, none).at(0), "WAIT");
+}
+
 TEST_F(ClaimFunctions, OnceAllIsStagedTheOriginCarriesTwiceWhatNobodyElseOffers) {
   f.stage(run, {0}, FunctionCaller::Last::yes);
   EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");

@@ -349,7 +349,9 @@ TEST_F(RunFunctions, StatusShowsEveryHostOnce) {
   EXPECT_TRUE(hosts.at(0).starts_with("10.0.0.1,0,0,1,")) << hosts.at(0);
   EXPECT_TRUE(hosts.at(1).starts_with("10.0.0.5,0,0,0,")) << hosts.at(1);
   EXPECT_TRUE(hosts.at(2).starts_with("10.0.0.8,0,1,0,")) << hosts.at(2);
+  EXPECT_TRUE(hosts.at(2).ends_with(",1,1")) << hosts.at(2);
   EXPECT_TRUE(hosts.at(3).starts_with("10.0.0.9,0,0,0,")) << hosts.at(3);
+  EXPECT_TRUE(hosts.at(3).ends_with(",0,0")) << hosts.at(3);
 }
 
 TEST_F(RunFunctions, APrefixKeepsTwoFleetsApart) {

@@ -243,6 +243,20 @@ TEST_F(TreeFunctions, WhoWaitedForTheRunAndCannotServeLosesItsSeat) {
   EXPECT_THAT(parents_of(host(1)), Not(Contains(host(0))));
 }
 
+TEST_F(TreeFunctions, WhoHasProvenItsSpoolKeepsItsSeat) {
+  gather(12);
+  const auto parents = parents_of(host(9));
+  f("hold", {run, host(0), all_bits(kPieces), "2", std::to_string(kPieces), "1"});
+  EXPECT_EQ(f.one({"HGET", "sync:seats", "0"}), host(0));
+  EXPECT_EQ(parents_of(host(9)), parents);
+}
+
+TEST_F(TreeFunctions, AMasterThatGoesOnOffersNoMoreThanAtFirst) {
+  const auto at_first = f.one({"HGET", "sync:slots", kOrigin});
+  EXPECT_THAT(f.begin(run, kPieces, kOrigin, 5, {}, "trees"), ElementsAre("SAME"));
+  EXPECT_EQ(f.one({"HGET", "sync:slots", kOrigin}), at_first);
+}
+
 TEST_F(TreeFunctions, ThousandsOfHostsHaveSeats) {
   constexpr unsigned kHosts = 4'500;
   const auto one = [](unsigned i) {

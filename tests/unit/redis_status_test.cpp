@@ -25,10 +25,11 @@ LastStatus read_last_of(const std::vector<std::string>& words, std::uint64_t now
   return read_last(AnswerFields(reader), now);
 }
 
-// Address, pieces in place, claims, uploads, finished at, error, seen at, expected.
+// Address, pieces in place, claims, uploads, finished at, error, seen at, expected, running.
 Array right_host() {
   return {text("10.0.0.2"), number(5),     text("2"),     number(1),
-          text("9000"),     text("e\x1b"), text("11000"), number(1)};
+          text("9000"),     text("e\x1b"), text("11000"), number(1),
+          number(1)};
 }
 
 HostStatus read_host_of(const Array& elements) { return read_host({elements}, 12'000, 1'000); }
@@ -79,16 +80,18 @@ TEST(ReadHost, ReadsEveryElement) {
   EXPECT_EQ(host.error, "e\x1b");
   EXPECT_EQ(host.seen_ago, 1s);
   EXPECT_TRUE(host.is_expected);
+  EXPECT_TRUE(host.is_running);
 }
 
 TEST(ReadHost, TakesAnEmptyTimeForNever) {
   auto elements = right_host();
   elements[4] = elements[6] = text("");
-  elements[7] = number(0);
+  elements[7] = elements[8] = number(0);
   const auto host = read_host_of(elements);
   EXPECT_FALSE(host.finished_after);
   EXPECT_FALSE(host.seen_ago);
   EXPECT_FALSE(host.is_expected);
+  EXPECT_FALSE(host.is_running);
 }
 
 TEST(ReadHost, EscapesTheAddress) {
@@ -106,7 +109,7 @@ TEST(ReadHost, RefusesWrongElements) {
       EXPECT_THROW(static_cast<void>(read_host_of(elements)), Failure) << at;
     }
   }
-  for (const std::size_t at : {1U, 2U, 3U, 7U}) {
+  for (const std::size_t at : {1U, 2U, 3U, 7U, 8U}) {
     for (const auto& wrong : {number(-1), text("-1"), text(""), text("x"), text("1 ")}) {
       auto elements = right;
       elements[at] = wrong;

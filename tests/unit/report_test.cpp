@@ -27,6 +27,7 @@ HostStatus host(std::string address, PieceNumber in_place, std::size_t claims = 
   status.claims = claims;
   status.error = std::move(error);
   status.is_expected = true;
+  status.is_running = claims > 0;
   return status;
 }
 
@@ -69,6 +70,9 @@ TEST(StateOf, IsWhatTheHostDoes) {
   EXPECT_EQ(state_of(host("h", 0, 1)), HostState::pulling);
   EXPECT_EQ(state_of(host("h", 0, 0, "e")), HostState::failed);
   EXPECT_EQ(state_of(host("h", 0, 1, "e")), HostState::pulling);
+  auto along_trees = host("h", 3, 0, "it has accused a parent");
+  along_trees.is_running = true;
+  EXPECT_EQ(state_of(along_trees), HostState::pulling);
   auto done = host("h", 0, 1, "e");
   done.finished_after = 0ms;
   EXPECT_EQ(state_of(done), HostState::finished);
