@@ -57,13 +57,17 @@ until_holds() {
     "$@" && return
     sleep 0.05
   done
-  tail -n 5 "$folder"/*.log "$folder"/*/*.log >&2
+  find "$folder" -maxdepth 2 \( -name '*.log' -o -name '*.out' \) -exec tail -v -n 5 {} + >&2
   fail "$what did not come up: see above"
 }
 
 redis() { redis-cli -h "$net.1" -p $redis_port "$@"; }
 
-is_over() { [ "$(redis exists task sync:run)" -eq 0 ]; }
+is_over() {
+  local left
+  left=$(redis exists task sync:run) || fail "Redis is gone: see above"
+  [ "$left" -eq 0 ]
+}
 check_outcome() {
   [ "$(redis hget sync:last outcome)" = complete ] || fail "the run ended as $(redis hget sync:last outcome)"
 }
@@ -72,7 +76,7 @@ median() { sort -n | awk '{all[NR] = $1} END {print all[int((NR + 1) / 2)]}'; }
 
 watch_redis() {
   : >"$folder/monitor"
-  redis monitor >"$folder/monitor" 2>/dev/null &
+  redis-cli -h "$net.1" -p $redis_port monitor >"$folder/monitor" 2>/dev/null &  # Itself, so that it can be ended.
   monitor=$!
   until_holds "Redis to be watched" test -s "$folder/monitor"
 }
