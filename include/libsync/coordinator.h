@@ -46,7 +46,8 @@
 namespace libsync {
 
 /// How long a claim lives without renewal, and how often its holder renews it: one renewal may
-/// be lost, and the next be late, before a live host loses its claim. The lifetime is a constant of the functions.
+/// be lost, and the next be late, before a live host loses its claim. The lifetime is a constant of
+/// the functions.
 struct LeaseTerms {
   static constexpr std::chrono::seconds lifetime{45};
   static constexpr std::chrono::seconds renewal{15};
