@@ -1,8 +1,11 @@
 // A large run's way of spreading, on a few hosts: along trees.
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <fstream>
+#include <thread>
 
 #include "fleet.h"
 
@@ -18,9 +21,10 @@ class Trees : public Fleet {
     return sources() / "payload";
   }
 
-  void start_master_of(int hosts) {
+  void start_master_of(int hosts, const std::string& piece_size = "512K") {
     add_hosts(hosts);
-    start_master({"--minions", std::to_string(hosts), "--piece-size", "512K", "--spread", "trees"});
+    start_master(
+        {"--minions", std::to_string(hosts), "--piece-size", piece_size, "--spread", "trees"});
   }
 
   std::size_t claims() { return std::stoul(redis.cli({"hlen", "sync:claims"})); }
@@ -87,6 +91,39 @@ TEST_F(Trees, AHostThatWaitedAndIsGoneLosesItsPlaceAndIsServedWhenItComes) {
       std::chrono::seconds(30)));
   EXPECT_EQ(redis.cli({"hlen", "sync:seats"}), "3");
   minions().front()->start("sync-minion", {"--linger", "120s"});
+  wait_for_end();
+  for (auto* const host : minions()) expect_published(*host, file);
+}
+
+// Of a process, its children left out.
+std::chrono::duration<double> processor_time(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string word;
+  for (int field = 1; field <= 13; ++field) file >> word;
+  double user = 0;
+  double system = 0;
+  file >> user >> system;
+  return std::chrono::duration<double>((user + system) / static_cast<double>(sysconf(_SC_CLK_TCK)));
+}
+
+// It claims, and reports what has come, until then: with small pieces such a report is nearly
+// always due, and one that was due before had it look without end.
+TEST_F(Trees, AHostWhoseDaemonComesLateHasAPlaceAndSleepsAsOthersDo) {
+  const auto file = payload(24'000'000);
+  start_master_of(2, "32K");
+  auto& late = *minions().front();
+  late.stop_daemon();
+  start_minions({"--bwlimit", "150"});
+  set_task(file);
+  const auto has_seat = [&] { return redis.cli({"hexists", "sync:seat_of", late.address()}); };
+  ASSERT_TRUE(eventually([&] { return late.log().find("offers nothing") != std::string::npos; }));
+  ASSERT_TRUE(eventually([&] { return has_seat() == "0"; }));
+  late.start_daemon();
+  ASSERT_TRUE(eventually([&] { return has_seat() == "1"; }));
+  ASSERT_EQ(redis.cli({"sismember", "finished_queue", late.address()}), "0");
+  const auto before = processor_time(late.program().pid());
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  EXPECT_LT((processor_time(late.program().pid()) - before).count(), 0.5);
   wait_for_end();
   for (auto* const host : minions()) expect_published(*host, file);
 }
