@@ -83,9 +83,8 @@ local function hold_function(_, a)
   local k, now = call_of(a)
   local host = a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
-  -- Who is in the trees follows; this one waited for the run, and cannot serve, as it turns out. Or it has published,
-  -- and serves well after all.
-  if has_trees(k) and a[8] ~= '1' then vacate(k, host) end
+  -- Who is in the trees follows; one that waited for the run and offers nothing cannot serve, as it turns out.
+  if has_trees(k) and tonumber(a[6]) == 0 then vacate(k, host) end
   take_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
   return {'VIEW', view(k, host)}
 end
