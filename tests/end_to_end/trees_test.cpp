@@ -115,11 +115,13 @@ TEST_F(Trees, AHostWhoseDaemonComesLateHasAPlaceAndSleepsAsOthersDo) {
   late.stop_daemon();
   start_minions({"--bwlimit", "150"});
   set_task(file);
-  const auto has_seat = [&] { return redis.cli({"hexists", "sync:seat_of", late.address()}); };
+  const auto has_seat = [&] {
+    return redis.cli({"hexists", "sync:seat_of", late.address()}) == "1";
+  };
   ASSERT_TRUE(eventually([&] { return late.log().find("offers nothing") != std::string::npos; }));
-  ASSERT_TRUE(eventually([&] { return has_seat() == "0"; }));
+  ASSERT_TRUE(eventually([&] { return !has_seat(); }));
   late.start_daemon();
-  ASSERT_TRUE(eventually([&] { return has_seat() == "1"; }));
+  ASSERT_TRUE(eventually(has_seat));
   ASSERT_EQ(redis.cli({"sismember", "finished_queue", late.address()}), "0");
   const auto before = processor_time(late.program().pid());
   std::this_thread::sleep_for(std::chrono::seconds(2));

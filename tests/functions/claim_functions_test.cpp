@@ -391,7 +391,7 @@ TEST_F(ClaimFunctions, WhileItStagesTheOriginCarriesNothingTwiceAtOnce) {
   EXPECT_EQ(claim("10.0.0.9", 3, none).at(kSource), kOrigin);
 }
 
-TEST_F(ClaimFunctions, NorToAHostThatItHasWoken) {
+TEST_F(ClaimFunctions, WhileItStagesWhoItHasWokenGetsNothingTwiceAtOnceEither) {
   f.stage(run, {0});
   EXPECT_EQ(claim("10.0.0.8", 1, none).at(kSource), kOrigin);
   f.ask({"HSET", "sync:woken", "10.0.0.9", kOrigin});
