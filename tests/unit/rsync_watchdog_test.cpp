@@ -299,9 +299,18 @@ TEST_F(RsyncWatchdog, GivesTheChildItsNamesOnStandardInputEndedByNul) {
             ".libsync/abc/./p00000\0.libsync/abc/./p00001\0"s);
 }
 
-TEST_F(RsyncWatchdog, GivesTheChildThreeVariablesAndNoMore) {
+TEST_F(RsyncWatchdog, GivesTheChildFourVariablesAndNoMore) {
   // The shell has its own: what the kernel was given is in /proc.
   play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(test::content_of(folder_.path() / "environment"),
+            "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\nRSYNC_CHECKSUM_LIST=none\n");
+}
+
+TEST_F(RsyncWatchdog, HasTheChildUseWhatIsThereInPart) {
+  play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
+  test::write_file(folder_.path() / "into" / "p00001", "begun");
   static_cast<void>(pull());
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(test::content_of(folder_.path() / "environment"),
