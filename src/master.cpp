@@ -222,7 +222,7 @@ std::uint64_t Master::piece_bytes_for(const Manifest& manifest, const Fingerprin
 }
 
 bool Master::begin(const RunInfo& run, Owner owner, TaskKey task) {
-  const auto wanted = config_.host.slots.value_or(default_origin_uploads(run.cut.pieces()));
+  const auto wanted = config_.host.slots.value_or(default_origin_uploads(grain_of(run.cut)));
   // A host that is pushed to offers its slots itself.
   const unsigned slots = run.origin_kind == OriginKind::minion ? 0 : wanted;
   const auto outcome = coordinator_.begin(run, slots, {owner.expected_count, owner.expected_hosts},

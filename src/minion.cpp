@@ -216,7 +216,7 @@ void Minion::clear_suspicion(const RunInfo& run) {
       good.insert(piece);
     }
   }
-  const auto usual = run.has_trees ? kSlotsBesideTrees : default_slots(run.cut.pieces());
+  const auto usual = run.has_trees ? kSlotsBesideTrees : default_slots(grain_of(run.cut));
   const auto slots = config_.host.slots.value_or(usual);
   static_cast<void>(
       coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));

@@ -382,7 +382,8 @@ std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) 
                                      .claimable = run_.cut.pieces() - unwanted.size(),
                                      .claims = held,
                                      .slots = slots(),
-                                     .start_in_pieces = pace_.start_in_pieces()});
+                                     .start_in_pieces = pace_.start_in_pieces(),
+                                     .grain = grain_of(run_.cut)});
   // A stream brings it along, unless there is nothing else that it may bring: what may be here
   // already is not pulled before the manifest says where to look.
   const bool is_brought = is_in_trees() && placement_.not_to_claim().size() < run_.cut.pieces();
@@ -394,7 +395,7 @@ std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) 
 
 unsigned Download::slots() const {
   if (is_in_trees()) return kSlotsBesideTrees;
-  return options_.slots.value_or(default_slots(run_.cut.pieces()));
+  return options_.slots.value_or(default_slots(grain_of(run_.cut)));
 }
 
 void Download::log_progress() {

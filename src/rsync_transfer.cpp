@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "disk.h"
 #include "libsync/log.h"
 
 namespace libsync {
@@ -29,9 +28,11 @@ constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
 std::vector<std::string> environment_of(const PullRequest& request) {
   auto all = kEnvironment;
   // What is there in part is of use only to an rsync that has digests.
-  const bool is_begun = std::any_of(
-      request.names.begin(), request.names.end(),
-      [&](const std::string& name) { return status_of(request.into / name).has_value(); });
+  const bool is_begun =
+      std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
+        std::error_code unknown;
+        return std::filesystem::exists(request.into / name, unknown);
+      });
   if (!is_begun) all.emplace_back(kNoDigestOfItsOwn);
   return all;
 }

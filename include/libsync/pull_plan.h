@@ -18,6 +18,15 @@
 
 namespace libsync {
 
+/// How a payload is cut, as far as the pace goes.
+enum class Grain {
+  whole,   ///< One piece.
+  coarse,  ///< Few pieces, and large.
+  fine,    ///< Many, or small.
+};
+
+[[nodiscard]] Grain grain_of(const Cut& cut);
+
 /// What a host has and does at a moment.
 struct PullState {
   PieceNumber in_place = 0;    ///< Needed no more.
@@ -25,6 +34,7 @@ struct PullState {
   std::size_t claims = 0;      ///< Held now.
   unsigned slots = 1;          ///< Parallel pulls.
   double start_in_pieces = 0;  ///< As Pace has it.
+  Grain grain = Grain::fine;
 };
 
 /// What a start costs here, measured in pieces: in the time from asking for a claim to its first
@@ -57,18 +67,19 @@ class Pace {
 };
 
 /// The most pieces that the next claim should name; 0: no claim now. One at first, so that a
-/// host can serve soon; more once it has some, and many where starts are what takes the time.
+/// host can serve soon, and always where they are coarse; more once it has some, and many where
+/// starts are what takes the time.
 [[nodiscard]] PieceNumber pieces_to_claim(const PullState& state);
 
 /// Slots when the configuration names none: parallel pulls, and uploads offered to others. One for
 /// a single piece, which is the pace of the 2018 pair.
-[[nodiscard]] unsigned default_slots(PieceNumber pieces);
+[[nodiscard]] unsigned default_slots(Grain grain);
 
 /// The same of a host in the trees (streams.h): what it claims, and offers to claims, beside them.
 inline constexpr unsigned kSlotsBesideTrees = 2;
 
 /// Uploads of the origin when the configuration names none. (Every other host offers as many
 /// uploads as it has slots.)
-[[nodiscard]] unsigned default_origin_uploads(PieceNumber pieces);
+[[nodiscard]] unsigned default_origin_uploads(Grain grain);
 
 }  // namespace libsync

@@ -248,7 +248,8 @@ std::optional<Want> VirtualHost::want(const std::optional<TransferId>& without) 
                                      .claimable = run_.cut.pieces() - unwanted.size(),
                                      .claims = ledger_.claims() - (without ? 1 : 0),
                                      .slots = slots_,
-                                     .start_in_pieces = pace_.start_in_pieces()});
+                                     .start_in_pieces = pace_.start_in_pieces(),
+                                     .grain = grain_of(run_.cut)});
   const bool is_brought = run_.has_trees && !have_.is_complete();
   const bool needs_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way() && !is_brought;
   if (most == 0 && !needs_manifest) return std::nullopt;

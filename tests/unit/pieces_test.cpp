@@ -64,7 +64,9 @@ TEST(ChoosePieceBytes, IsAPowerOfTwoThatKeepsToTheMostPieces) {
 TEST(ChoosePieceBytes, IsCoarserForAHandfulOfHostsAndNotWhereNobodySaidHowManyCome) {
   const auto size = std::uint64_t{4} << 30U;
   for (const std::size_t hosts : {1U, 8U}) {
-    EXPECT_EQ((Cut{size, choose_piece_bytes(size, hosts)}.pieces()), 256U) << hosts;
+    EXPECT_EQ((Cut{size, choose_piece_bytes(size, hosts)}.pieces()), 128U) << hosts;
+    EXPECT_EQ((Cut{size / 4, choose_piece_bytes(size / 4, hosts)}.pieces()), 256U)
+        << "smaller ones would idle the links";
   }
   for (const std::size_t hosts : {0U, 9U, 195U, 10'000U}) {
     EXPECT_EQ((Cut{size, choose_piece_bytes(size, hosts)}.pieces()), 512U) << hosts;

@@ -23,6 +23,7 @@ void for_every_state(const Check& check) {
         for (unsigned slots = 1; slots <= 9; slots += 2) {
           for (std::size_t claims = 0; claims <= slots + 1; ++claims) {
             check(PullState{in_place, claimable, claims, slots});
+            check(PullState{in_place, claimable, claims, slots, 9, Grain::coarse});
           }
         }
       }
@@ -74,12 +75,18 @@ TEST(PullPlan, LeavesPiecesForItsOtherSlots) {
 }
 
 TEST(PullPlan, TheOriginOffersOneUploadMoreThanAnyHostPullsAndOfOnePieceOne) {
-  EXPECT_EQ(default_origin_uploads(1), 1U);
-  EXPECT_EQ(default_origin_uploads(2), default_slots(2) + 1);
+  EXPECT_EQ(default_origin_uploads(Grain::whole), 1U);
+  for (const auto grain : {Grain::coarse, Grain::fine}) {
+    EXPECT_EQ(default_origin_uploads(grain), default_slots(grain) + 1);
+  }
 }
 
 TEST(PullPlan, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
-  for_every_state([](const PullState& state) { ASSERT_LE(pieces_to_claim(state), 2U); });
+  for_every_state([](const PullState& state) {
+    if (state.start_in_pieces == 0) {
+      ASSERT_LE(pieces_to_claim(state), 2U) << shown(state);
+    }
+  });
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 0.5}), 2U);
 }
 
@@ -132,9 +139,26 @@ TEST_F(PaceTest, ItFollowsWhatChanges) {
   EXPECT_NEAR(pace_.start_in_pieces(), 0.25, 0.01);
 }
 
-TEST(PullPlan, HasSlotsForEveryPayload) {
-  EXPECT_EQ(default_slots(1), 1U);
-  for (const PieceNumber pieces : {2U, 3U, 100U, kMaxPieces}) EXPECT_GE(default_slots(pieces), 1U);
+TEST(PullPlan, ClaimsCoarsePiecesOneByOne) {
+  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 1e9, Grain::coarse}), 1U);
+}
+
+TEST(PullPlan, OnePieceHasOneSlotAndFewLargeOnesFewerThanMany) {
+  EXPECT_EQ(default_slots(Grain::whole), 1U);
+  EXPECT_GT(default_slots(Grain::coarse), 1U);
+  EXPECT_GT(default_slots(Grain::fine), default_slots(Grain::coarse));
+}
+
+TEST(PullPlan, CoarseIsWhatHasFewPiecesThatAreLarge) {
+  const auto grain = [](std::uint64_t pieces, std::uint64_t piece_bytes) {
+    return grain_of({pieces * piece_bytes, piece_bytes});
+  };
+  EXPECT_EQ(grain(1, kLargePiece), Grain::whole);
+  EXPECT_EQ(grain_of({0, kLargePiece}), Grain::whole);
+  EXPECT_EQ(grain(2, kLargePiece), Grain::coarse);
+  EXPECT_EQ(grain(224, kLargePiece), Grain::coarse);
+  EXPECT_EQ(grain(256, kLargePiece), Grain::fine);
+  EXPECT_EQ(grain(100, kLargePiece / 2), Grain::fine);
 }
 
 }  // namespace

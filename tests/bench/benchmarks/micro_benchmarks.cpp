@@ -92,7 +92,7 @@ class RunInTheMiddle {
     Token token;
   };
 
-  static unsigned slots() { return default_slots(kPieces); }
+  static unsigned slots() { return default_slots(Grain::fine); }
 
   static Address address_of(std::size_t number) {
     return *Address::parse(fmt::format("10.0.{}.{}", number >> 8U, number & 255U));
