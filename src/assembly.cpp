@@ -21,6 +21,10 @@ constexpr unsigned kWorkingFolderMode = 0700;
 // Above this many files one syncfs costs less than an fsync each (a journal commit a file), even if
 // the file system has other things to write as well.
 constexpr std::size_t kLargeTree = 1000;
+// So many new files of such a tree go to the disk together while pieces still come, rather than all
+// at the end, when the disk alone would be at work: 20,000 files of 4 kB to 8 hosts of one machine
+// take 13.0 to 13.4 s rather than 14.4 to 17.0; with 4,000 it is 15.4.
+constexpr std::size_t kSyncEvery = 2000;
 
 std::string_view name_of(EntryKind kind) { return kind == EntryKind::folder ? "folder" : "file"; }
 
@@ -144,6 +148,7 @@ void Assembly::begin() {
     }
   }
   is_finished_.assign(manifest_.entries().size(), false);
+  unsynced_files_ = 0;
 }
 
 bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
@@ -180,7 +185,12 @@ void Assembly::splice(PieceNumber piece) {
     if (segment.bytes == entry.size) {
       finish(file, entry);
       is_finished_[segment.entry] = true;
+      ++unsynced_files_;
     }
+  }
+  if (is_large() && unsynced_files_ >= kSyncEvery) {
+    sync_file_system(spool_.tree_folder());
+    unsynced_files_ = 0;
   }
 }
 

@@ -67,7 +67,8 @@ class Assembly {
   [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
 
   /// Copies a piece of the spool into the tree. A file that lies in it as a whole gets its mode,
-  /// times and owner at once, which saves a tree of many small files a second open of each.
+  /// times and owner at once, which saves a tree of many small files a second open of each; and
+  /// the disk begins to write such a tree while pieces still come.
   void splice(PieceNumber piece);
 
   /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.
@@ -93,6 +94,7 @@ class Assembly {
   std::string name_;
   Ownership ownership_;
   std::vector<bool> is_finished_;  // Of the entries.
+  std::size_t unsynced_files_ = 0;
 };
 
 }  // namespace libsync

@@ -113,6 +113,16 @@ TEST_F(AssemblyTest, PublishesContentsModesAndTimesOfEveryEntry) {
   EXPECT_TRUE(built.assembly.looks_published());
 }
 
+// Put on the disk as a whole, and in part while it is built.
+TEST_F(AssemblyTest, PublishesATreeOfThousandsOfFiles) {
+  for (unsigned i = 0; i < 2500; ++i) {
+    test::write_file(source() / std::to_string(i % 10) / std::to_string(i), std::to_string(i));
+  }
+  auto built = build();
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
 TEST_F(AssemblyTest, PublishesAFileAlone) {
   test::write_file(source(), test::random_bytes(2001, 1));
   std::filesystem::permissions(source(), perms(0444));
