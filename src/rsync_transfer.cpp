@@ -25,16 +25,15 @@ const std::vector<std::string> kEnvironment{"PATH=/usr/bin:/bin", "LC_ALL=C", "H
 // disagree.
 constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
 
-std::vector<std::string> environment_of(const PullRequest& request) {
-  auto all = kEnvironment;
-  // What is there in part is of use only to an rsync that has digests.
-  const bool is_begun =
-      std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
-        std::error_code unknown;
-        return std::filesystem::exists(request.into / name, unknown);
-      });
-  if (!is_begun) all.emplace_back(kNoDigestOfItsOwn);
-  return all;
+// Of the end of a pull without digests from a daemon that knows nothing of doing without.
+constexpr std::string_view kNeedsDigests = "Failed to negotiate a checksum choice";
+
+// What is there in part is of use only to an rsync that has digests.
+bool is_begun(const PullRequest& request) {
+  return std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
+    std::error_code unknown;
+    return std::filesystem::exists(request.into / name, unknown);
+  });
 }
 
 std::string joined(const std::vector<std::string>& names, const std::string& folder) {
@@ -185,27 +184,43 @@ RsyncTransfer::RsyncTransfer(RsyncOptions options, Clock& clock)
 RsyncTransfer::~RsyncTransfer() = default;
 
 TransferId RsyncTransfer::start(const PullRequest& request) {
-  return run(pull_arguments(options_, request), environment_of(request),
-             joined(request.names, request.folder), request.source, request.bytes);
+  auto environment = kEnvironment;
+  if (!is_begun(request) && !old_peers_.contains(request.source)) {
+    environment.emplace_back(kNoDigestOfItsOwn);
+  }
+  return run(request.source, request.bytes,
+             {options_.program, pull_arguments(options_, request), std::move(environment),
+              joined(request.names, request.folder), options_.inherited});
 }
 
 TransferId RsyncTransfer::start(const PushRequest& request) {
-  return run(push_arguments(options_, request), kEnvironment, joined(request.names, ""),
-             request.target, request.bytes);
+  return run(request.target, request.bytes,
+             {options_.program, push_arguments(options_, request), kEnvironment,
+              joined(request.names, ""), options_.inherited});
 }
 
-TransferId RsyncTransfer::run(const std::vector<std::string>& arguments,
-                              const std::vector<std::string>& environment, std::string input,
-                              const Address& peer, std::uint64_t bytes) {
-  auto child = Child::start(
-      {options_.program, arguments, environment, std::move(input), options_.inherited});
+TransferId RsyncTransfer::run(const Address& peer, std::uint64_t bytes, ChildSpec spec) {
+  auto child = std::make_unique<Child>(Child::start(spec));
   const auto now = clock_.now();
   const auto by_size = std::chrono::seconds(bytes / TransferLimits::bytes_per_second);
   const auto limit = std::max<std::chrono::seconds>(TransferLimits::least_deadline, by_size);
   // What --bwlimit holds back is as slow as it was asked to be.
   const auto deadline = options_.bandwidth_limit.empty() ? now + limit : Instant::max();
-  running_.emplace(next_id_, Running{std::move(child), peer, deadline, now, 0, {}, {}});
+  running_.emplace(next_id_,
+                   Running{std::move(spec), std::move(child), peer, deadline, now, 0, {}, {}});
   return next_id_++;
+}
+
+bool RsyncTransfer::begin_anew(Running& running) {
+  if (running.told_to_end || running.spec.environment.back() != kNoDigestOfItsOwn ||
+      running.child->errors().find(kNeedsDigests) == std::string::npos) {
+    return false;
+  }
+  old_peers_.insert(running.peer);
+  running.spec.environment = kEnvironment;
+  running.read_then = 0;
+  running.child = std::make_unique<Child>(Child::start(running.spec));
+  return true;
 }
 
 std::vector<TransferEvent> RsyncTransfer::collect() {
@@ -216,16 +231,16 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
     auto& [id, running] = *next;
     if (check_is_due) check(running);
     // The end is asked for first: whatever was written before it can then be read.
-    const auto end = running.child.ended();
-    for (const auto& line : running.child.lines()) {
+    const auto end = running.child->ended();
+    for (const auto& line : running.child->lines()) {
       const auto space = line.find(' ');
       if (space == std::string::npos) continue;
       running.moved = clock_.now();
       events.push_back(
           FileArrived{id, line.substr(space + 1), std::strtoull(line.c_str(), nullptr, 10)});
     }
-    const auto& errors = running.child.errors();
-    if (!end) {
+    const auto& errors = running.child->errors();
+    if (!end || begin_anew(running)) {
       ++next;
       continue;
     }
@@ -240,10 +255,10 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
 void RsyncTransfer::check(Running& running) {
   const auto now = clock_.now();
   if (running.told_to_end) {
-    if (now - *running.told_to_end >= TransferLimits::farewell) running.child.kill();
+    if (now - *running.told_to_end >= TransferLimits::farewell) running.child->kill();
     return;
   }
-  const auto read = running.child.bytes_read();
+  const auto read = running.child->bytes_read();
   if (read > running.read_then + kKeepAliveBytes) {
     running.read_then = read;
     running.moved = now;
@@ -258,7 +273,7 @@ void RsyncTransfer::tell_to_end(Running& running, const std::string& reason) {
   running.told_to_end = clock_.now();
   running.why_told = fmt::format("rsync with {} {}: look at the host, its disk and the network",
                                  running.peer.text(), reason);
-  running.child.terminate();
+  running.child->terminate();
 }
 
 void RsyncTransfer::end(TransferId id, const std::string& reason) {
@@ -267,7 +282,7 @@ void RsyncTransfer::end(TransferId id, const std::string& reason) {
 }
 
 void RsyncTransfer::append_descriptors(std::vector<int>& descriptors) const {
-  for (const auto& [id, running] : running_) running.child.append_descriptors(descriptors);
+  for (const auto& [id, running] : running_) running.child->append_descriptors(descriptors);
 }
 
 Instant RsyncTransfer::next_check() const {
@@ -275,11 +290,11 @@ Instant RsyncTransfer::next_check() const {
 }
 
 void RsyncTransfer::end_all() {
-  for (auto& [id, running] : running_) running.child.terminate();
+  for (auto& [id, running] : running_) running.child->terminate();
   const auto until = clock_.now() + TransferLimits::farewell;
   while (!running_.empty() && clock_.now() < until) {
     for (auto next = running_.begin(); next != running_.end();) {
-      auto& child = next->second.child;
+      auto& child = *next->second.child;
       static_cast<void>(child.lines());
       static_cast<void>(child.errors());
       next = child.ended() ? running_.erase(next) : std::next(next);

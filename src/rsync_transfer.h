@@ -13,12 +13,15 @@
 // - With RSYNC_CHECKSUM_LIST=none in its environment a puller agrees with the daemon, which needs
 // to
 //   know nothing of it, to make no digests; it then begins anew what was there in part. Any mixture
-//   of 3.2.7 and 3.5.0 agrees; a daemon older than 3.2 ends with status 4.
+//   of 3.2.7 and 3.5.0 agrees. With a daemon older than 3.2, which agrees on nothing, it ends with
+//   status 4, and is begun anew.
 // - Without --times the quick check does not skip a file of equal size.
 // - TCP_NODELAY at both ends saves a small pull some 80 ms of 116.
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,7 +71,8 @@ class RsyncTransfer final : public Transfer {
 
  private:
   struct Running {
-    Child child;
+    ChildSpec spec;
+    std::unique_ptr<Child> child;
     Address peer;
     Instant deadline;
     Instant moved;            // When bytes were last seen to move.
@@ -77,9 +81,9 @@ class RsyncTransfer final : public Transfer {
     std::string why_told;
   };
 
-  TransferId run(const std::vector<std::string>& arguments,
-                 const std::vector<std::string>& environment, std::string input,
-                 const Address& peer, std::uint64_t bytes);
+  [[nodiscard]] TransferId run(const Address& peer, std::uint64_t bytes, ChildSpec spec);
+  // With digests, if it has ended because its daemon cannot do without.
+  [[nodiscard]] bool begin_anew(Running& running);
   void check(Running& running);
   void tell_to_end(Running& running, const std::string& reason);
 
@@ -88,6 +92,7 @@ class RsyncTransfer final : public Transfer {
   std::map<TransferId, Running> running_;
   TransferId next_id_ = 1;
   Instant next_check_;
+  std::set<Address> old_peers_;  // Their daemons cannot do without digests.
 };
 
 }  // namespace libsync

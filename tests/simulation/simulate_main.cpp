@@ -78,7 +78,8 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--hash-rate", options.scenario.hash_rate, "bytes/s verified by a host; 0: free")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--piece-size", options.piece_size, "bytes, auto or whole")->capture_default_str();
+  app.add_option("--piece-size", options.piece_size, "SIZE, auto or whole: as sync-master has it")
+      ->capture_default_str();
   app.add_option("--slots", options.slots, "pulls a host, and uploads; 0: as the product has it")
       ->capture_default_str();
   app.add_option("--spread", options.spread, "auto, claims or trees: as sync-master has it")
@@ -95,10 +96,14 @@ Scenario scenario_of(Options options) {
   scenario.rate = options.rate_gbit * 1e9 / 8;
   scenario.start_cost = options.start_cost_ms / 1000;
   scenario.latency = options.latency_ms / 1000;
-  if (options.piece_size == "whole") {
+  const auto piece_size = parse_piece_size(options.piece_size);
+  if (!piece_size) {
+    throw CLI::ValidationError("--piece-size", "'" + options.piece_size + "' is no size");
+  }
+  if (piece_size->kind == PieceSize::Kind::whole) {
     scenario.piece_bytes = static_cast<std::uint64_t>(scenario.bytes);
-  } else if (options.piece_size != "auto") {
-    scenario.piece_bytes = std::stoull(options.piece_size);
+  } else if (piece_size->kind == PieceSize::Kind::fixed) {
+    scenario.piece_bytes = piece_size->bytes;
   }
   if (options.slots > 0) scenario.slots = options.slots;
   const auto spread = parse_spread(options.spread);

@@ -308,6 +308,23 @@ TEST_F(RsyncWatchdog, GivesTheChildFourVariablesAndNoMore) {
             "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\nRSYNC_CHECKSUM_LIST=none\n");
 }
 
+TEST_F(RsyncWatchdog, BeginsAnewWithDigestsWhereTheDaemonCannotDoWithout) {
+  play("echo begun >> $here/beginnings\n"
+       "if [ -n \"$RSYNC_CHECKSUM_LIST\" ]; then\n"
+       "  echo 'Failed to negotiate a checksum choice.' >&2\n"
+       "  exit 4\n"
+       "fi\n");
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->end, PullEnd::good) << ended_->detail;
+  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\n");
+  ended_.reset();
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\nbegun\n")
+      << "with digests at once";
+}
+
 TEST_F(RsyncWatchdog, HasTheChildUseWhatIsThereInPart) {
   play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
   test::write_file(folder_.path() / "into" / "p00001", "begun");
