@@ -139,6 +139,23 @@ TEST_F(OldLife, PassByPassLookupCountsLooksAndTheMasterSaysSo) {
   expect_published(host, payload);
 }
 
+// As with an rsync of before 3.2, whose daemon knows one digest and agrees to nothing else.
+TEST_F(OldLife, ADaemonThatCannotDoWithoutDigestsServesAsWell) {
+  master().stop_daemon();
+  setenv("RSYNC_CHECKSUM_LIST", "md5", 1);
+  master().start_daemon();
+  auto& host = add_host();
+  unsetenv("RSYNC_CHECKSUM_LIST");
+  const auto payload = sources() / "model.6";
+  write_file(payload, random_bytes(5'000'000, 6));
+  start_master({"--minions", "1"});
+  start_minions();
+  set_task(payload);
+  wait_for_end();
+  expect_published(host, payload);
+  EXPECT_THAT(host.log(), Not(HasSubstr("negotiate")));
+}
+
 TEST_F(OldLife, TheModuleOfThePythonPairIsAllThatIsNeeded) {
   const auto payload = sources() / "model.8";
   write_file(payload, random_bytes(5'000'000, 8));
