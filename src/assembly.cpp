@@ -185,10 +185,10 @@ void Assembly::splice(PieceNumber piece) {
     if (segment.bytes == entry.size) {
       finish(file, entry);
       is_finished_[segment.entry] = true;
-      ++unsynced_files_;
+      if (is_large()) ++unsynced_files_;
     }
   }
-  if (is_large() && unsynced_files_ >= kSyncEvery) {
+  if (unsynced_files_ >= kSyncEvery) {
     sync_file_system(spool_.tree_folder());
     unsynced_files_ = 0;
   }

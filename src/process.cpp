@@ -61,11 +61,12 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return all;
 }
 
-// Between vfork and exec, in the parent's memory: only what signal-safety(7) allows, and nothing
-// that the parent keeps is written to. `report` closes by itself on success.
-[[noreturn]] void become(const char* program, char* const* arguments, char* const* environment,
-                         int input, int output, int errors, int inherited, int report,
-                         pid_t parent) {
+// Between vfork and exec, in the parent's memory: only what signal-safety(7) allows, in a frame of
+// its own, so that nothing that the parent keeps is written to. `report` closes by itself on
+// success.
+[[noreturn, gnu::noinline]] void become(const char* program, char* const* arguments,
+                                        char* const* environment, int input, int output, int errors,
+                                        int inherited, int report, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   sigset_t none;

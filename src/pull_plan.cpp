@@ -13,10 +13,11 @@ namespace {
 // lack. Up to 1, 2 and 4 pieces give 1.60 (Redis has no more time), 1.10 and 1.15.
 constexpr PieceNumber kMostPieces = 2;
 
-// Coarse pieces: fewer than choose_piece_bytes ever cuts for more than a handful of hosts. 4 GiB to
-// 8 hosts in pieces of 32 MiB, means of three runs: one a claim by 3, 4 and 5 slots
-// takes 1.07, 1.07 and 1.09, up to two by 5 slots 1.11. 1.9 GB in pieces of 16 MiB: 3 and 4
-// slots 1.10 and 1.08.
+// Pieces this large are this few only for a handful of hosts, or where somebody named their size.
+// 4 GiB to 8 hosts at 1 Gbit/s in pieces of 32 MiB, means of three runs: one a claim by 3, 4 and 5
+// slots takes 1.07, 1.07 and 1.09, up to two by 5 slots 1.11; 1.9 GB in pieces of 16 MiB by 3 and 4
+// slots 1.10 and 1.08. 3.8 GB in pieces of 32 MiB to 15 and 60 hosts, one a claim by 3 slots: 1.10
+// and 1.15, up to two by 5 slots 1.17 and 1.20. At 10 Gbit/s staging takes longer than any of it.
 constexpr PieceNumber kManyPieces = 256;
 constexpr unsigned kSlotsForCoarse = 4;
 

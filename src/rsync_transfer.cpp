@@ -25,8 +25,9 @@ const std::vector<std::string> kEnvironment{"PATH=/usr/bin:/bin", "LC_ALL=C", "H
 // disagree.
 constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
 
-// Of the end of a pull without digests from a daemon that knows nothing of doing without.
+// How a pull ends whose daemon knows nothing of doing without digests.
 constexpr std::string_view kNeedsDigests = "Failed to negotiate a checksum choice";
+constexpr int kUnsupported = 4;
 
 // What is there in part is of use only to an rsync that has digests.
 bool is_begun(const PullRequest& request) {
@@ -184,13 +185,16 @@ RsyncTransfer::RsyncTransfer(RsyncOptions options, Clock& clock)
 RsyncTransfer::~RsyncTransfer() = default;
 
 TransferId RsyncTransfer::start(const PullRequest& request) {
-  auto environment = kEnvironment;
-  if (!is_begun(request) && !old_peers_.contains(request.source)) {
-    environment.emplace_back(kNoDigestOfItsOwn);
+  ChildSpec spec{options_.program, pull_arguments(options_, request), kEnvironment,
+                 joined(request.names, request.folder), options_.inherited};
+  if (is_begun(request) || old_peers_.contains(request.source)) {
+    return run(request.source, request.bytes, spec);
   }
-  return run(request.source, request.bytes,
-             {options_.program, pull_arguments(options_, request), std::move(environment),
-              joined(request.names, request.folder), options_.inherited});
+  auto without_digests = spec;
+  without_digests.environment.emplace_back(kNoDigestOfItsOwn);
+  const auto id = run(request.source, request.bytes, without_digests);
+  running_.at(id).with_digests = std::move(spec);
+  return id;
 }
 
 TransferId RsyncTransfer::start(const PushRequest& request) {
@@ -199,27 +203,29 @@ TransferId RsyncTransfer::start(const PushRequest& request) {
               joined(request.names, ""), options_.inherited});
 }
 
-TransferId RsyncTransfer::run(const Address& peer, std::uint64_t bytes, ChildSpec spec) {
+TransferId RsyncTransfer::run(const Address& peer, std::uint64_t bytes, const ChildSpec& spec) {
   auto child = std::make_unique<Child>(Child::start(spec));
   const auto now = clock_.now();
   const auto by_size = std::chrono::seconds(bytes / TransferLimits::bytes_per_second);
   const auto limit = std::max<std::chrono::seconds>(TransferLimits::least_deadline, by_size);
   // What --bwlimit holds back is as slow as it was asked to be.
   const auto deadline = options_.bandwidth_limit.empty() ? now + limit : Instant::max();
-  running_.emplace(next_id_,
-                   Running{std::move(spec), std::move(child), peer, deadline, now, 0, {}, {}});
+  running_.emplace(next_id_, Running{std::move(child), {}, peer, deadline, now, 0, {}, {}});
   return next_id_++;
 }
 
-bool RsyncTransfer::begin_anew(Running& running) {
-  if (running.told_to_end || running.spec.environment.back() != kNoDigestOfItsOwn ||
+bool RsyncTransfer::begin_anew(Running& running, const ChildEnd& end) {
+  const auto* const exited = std::get_if<Exited>(&end);
+  if (running.told_to_end || !running.with_digests || exited == nullptr ||
+      exited->code != kUnsupported ||
       running.child->errors().find(kNeedsDigests) == std::string::npos) {
     return false;
   }
   old_peers_.insert(running.peer);
-  running.spec.environment = kEnvironment;
+  running.child = std::make_unique<Child>(Child::start(*running.with_digests));
+  running.with_digests.reset();
+  running.moved = clock_.now();
   running.read_then = 0;
-  running.child = std::make_unique<Child>(Child::start(running.spec));
   return true;
 }
 
@@ -236,11 +242,12 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
       const auto space = line.find(' ');
       if (space == std::string::npos) continue;
       running.moved = clock_.now();
+      running.with_digests.reset();
       events.push_back(
           FileArrived{id, line.substr(space + 1), std::strtoull(line.c_str(), nullptr, 10)});
     }
     const auto& errors = running.child->errors();
-    if (!end || begin_anew(running)) {
+    if (!end || begin_anew(running, *end)) {
       ++next;
       continue;
     }
@@ -297,7 +304,8 @@ void RsyncTransfer::end_all() {
       auto& child = *next->second.child;
       static_cast<void>(child.lines());
       static_cast<void>(child.errors());
-      next = child.ended() ? running_.erase(next) : std::next(next);
+      // One that could not be begun anew has been waited for.
+      next = child.pid() < 0 || child.ended() ? running_.erase(next) : std::next(next);
     }
     std::vector<int> descriptors;
     append_descriptors(descriptors);

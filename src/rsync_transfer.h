@@ -10,11 +10,10 @@
 // - --out-format with %b prints a file's name when its data is complete; %n alone, when it begins.
 // - --inplace puts a file at its final name at once, so what was pulled in part stays through any
 //   death, and the next pull goes on from there. It implies --partial, which a daemon must allow.
-// - With RSYNC_CHECKSUM_LIST=none in its environment a puller agrees with the daemon, which needs
-// to
-//   know nothing of it, to make no digests; it then begins anew what was there in part. Any mixture
-//   of 3.2.7 and 3.5.0 agrees. With a daemon older than 3.2, which agrees on nothing, it ends with
-//   status 4, and is begun anew.
+// - With RSYNC_CHECKSUM_LIST=none in its environment a puller agrees with the daemon, which has to
+//   know nothing of it, to make no digests; what was there in part it begins from the start, so it
+//   is for pulls of what is not there at all. Any mixture of 3.2.7 and 3.5.0 agrees. With a daemon
+//   older than 3.2, which agrees on nothing, it ends with status 4, and is begun anew.
 // - Without --times the quick check does not skip a file of equal size.
 // - TCP_NODELAY at both ends saves a small pull some 80 ms of 116.
 
@@ -71,8 +70,8 @@ class RsyncTransfer final : public Transfer {
 
  private:
   struct Running {
-    ChildSpec spec;
     std::unique_ptr<Child> child;
+    std::optional<ChildSpec> with_digests;  // To begin anew with, as long as no file has come.
     Address peer;
     Instant deadline;
     Instant moved;            // When bytes were last seen to move.
@@ -81,9 +80,9 @@ class RsyncTransfer final : public Transfer {
     std::string why_told;
   };
 
-  [[nodiscard]] TransferId run(const Address& peer, std::uint64_t bytes, ChildSpec spec);
+  [[nodiscard]] TransferId run(const Address& peer, std::uint64_t bytes, const ChildSpec& spec);
   // With digests, if it has ended because its daemon cannot do without.
-  [[nodiscard]] bool begin_anew(Running& running);
+  [[nodiscard]] bool begin_anew(Running& running, const ChildEnd& end);
   void check(Running& running);
   void tell_to_end(Running& running, const std::string& reason);
 

@@ -3,7 +3,7 @@
 // Moving files between this host and another one's rsync daemon.
 //
 // A Transfer only carries: it does not choose sources, does not check what arrives (spool.h does),
-// and does not retry. It is passive, too: start() begins a pull or a push in the background;
+// and does not retry, but for a pull whose daemon wanted another rsync (rsync_transfer.h). It is passive, too: start() begins a pull or a push in the background;
 // collect(), called whenever one of descriptors() can be read or next_check() has come, says what
 // has happened since.
 //
@@ -15,7 +15,7 @@
 // Death: what was started dies with this process (TERM; rsync keeps what it has). What has arrived
 // in part stays, and the next pull of the same file goes on from there.
 //
-// Not thread-safe. Failure (no_source) if there is no rsync to start.
+// Not thread-safe. Failure (no_source) of start() and collect() if there is no rsync to start.
 
 #include <chrono>
 #include <cstdint>

@@ -98,7 +98,8 @@ Scenario scenario_of(Options options) {
   scenario.latency = options.latency_ms / 1000;
   const auto piece_size = parse_piece_size(options.piece_size);
   if (!piece_size) {
-    throw CLI::ValidationError("--piece-size", "'" + options.piece_size + "' is no size");
+    throw CLI::ValidationError("--piece-size",
+                               "'" + options.piece_size + "' is not SIZE, auto or whole");
   }
   if (piece_size->kind == PieceSize::Kind::whole) {
     scenario.piece_bytes = static_cast<std::uint64_t>(scenario.bytes);

@@ -161,5 +161,12 @@ TEST(PullPlan, CoarseIsWhatHasFewPiecesThatAreLarge) {
   EXPECT_EQ(grain(100, kLargePiece / 2), Grain::fine);
 }
 
+TEST(PullPlan, WhatIsCutForAHandfulOfHostsIsCoarseAndForMoreFine) {
+  for (const std::uint64_t size : {2'000'000'000ULL, 4ULL << 30U, 100'000'000'000ULL}) {
+    EXPECT_EQ(grain_of({size, choose_piece_bytes(size, 8)}), Grain::coarse) << size;
+    EXPECT_EQ(grain_of({size, choose_piece_bytes(size, 9)}), Grain::fine) << size;
+  }
+}
+
 }  // namespace
 }  // namespace libsync

@@ -309,11 +309,12 @@ TEST_F(RsyncWatchdog, GivesTheChildFourVariablesAndNoMore) {
 }
 
 TEST_F(RsyncWatchdog, BeginsAnewWithDigestsWhereTheDaemonCannotDoWithout) {
-  play("echo begun >> $here/beginnings\n"
-       "if [ -n \"$RSYNC_CHECKSUM_LIST\" ]; then\n"
-       "  echo 'Failed to negotiate a checksum choice.' >&2\n"
-       "  exit 4\n"
-       "fi\n");
+  play(
+      "echo begun >> $here/beginnings\n"
+      "if [ -n \"$RSYNC_CHECKSUM_LIST\" ]; then\n"
+      "  echo 'Failed to negotiate a checksum choice.' >&2\n"
+      "  exit 4\n"
+      "fi\n");
   static_cast<void>(pull());
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(ended_->end, PullEnd::good) << ended_->detail;
@@ -323,6 +324,30 @@ TEST_F(RsyncWatchdog, BeginsAnewWithDigestsWhereTheDaemonCannotDoWithout) {
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\nbegun\n")
       << "with digests at once";
+}
+
+// What has arrived may be in use already.
+TEST_F(RsyncWatchdog, DoesNotBeginAnewWhatHasBroughtSomething) {
+  play(
+      "echo begun >> $here/beginnings\n"
+      "echo '100 p00000'\n"
+      "echo 'Failed to negotiate a checksum choice.' >&2\n"
+      "exit 4\n");
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->end, PullEnd::refused);
+  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\n");
+}
+
+TEST_F(RsyncWatchdog, BeginsAnewOnce) {
+  play(
+      "echo begun >> $here/beginnings\n"
+      "echo 'Failed to negotiate a checksum choice.' >&2\n"
+      "exit 4\n");
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->end, PullEnd::refused);
+  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\n");
 }
 
 TEST_F(RsyncWatchdog, HasTheChildUseWhatIsThereInPart) {
