@@ -16,7 +16,9 @@ constexpr Duration kCheckEvery{1000};
 constexpr std::uint64_t kKeepAliveBytes = 4096;
 
 // Nothing of whoever started us gets through: RSYNC_CONNECT_PROG and popt's aliases run programs.
-const std::vector<std::string> kEnvironment{"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=/nonexistent"};
+std::vector<std::string> environment() {
+  return {"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=/nonexistent"};
+}
 
 // rsync's own digest of all that it moves, made at both ends, is left out: what arrives is proven
 // by its SHA-256. 1 GB by one pull over loopback takes 2.46 s of processor time rather than 2.72,
@@ -27,7 +29,7 @@ constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
 
 // How a pull ends whose daemon knows nothing of doing without digests.
 constexpr std::string_view kNeedsDigests = "Failed to negotiate a checksum choice";
-constexpr int kUnsupported = 4;
+constexpr int kUnsupported = 4;  // rsync's RERR_UNSUPPORTED.
 
 // What is there in part is of use only to an rsync that has digests.
 bool is_begun(const PullRequest& request) {
@@ -185,7 +187,7 @@ RsyncTransfer::RsyncTransfer(RsyncOptions options, Clock& clock)
 RsyncTransfer::~RsyncTransfer() = default;
 
 TransferId RsyncTransfer::start(const PullRequest& request) {
-  ChildSpec spec{options_.program, pull_arguments(options_, request), kEnvironment,
+  ChildSpec spec{options_.program, pull_arguments(options_, request), environment(),
                  joined(request.names, request.folder), options_.inherited};
   if (is_begun(request) || old_peers_.contains(request.source)) {
     return run(request.source, request.bytes, spec);
@@ -199,7 +201,7 @@ TransferId RsyncTransfer::start(const PullRequest& request) {
 
 TransferId RsyncTransfer::start(const PushRequest& request) {
   return run(request.target, request.bytes,
-             {options_.program, push_arguments(options_, request), kEnvironment,
+             {options_.program, push_arguments(options_, request), environment(),
               joined(request.names, ""), options_.inherited});
 }
 
