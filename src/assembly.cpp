@@ -23,7 +23,7 @@ constexpr unsigned kWorkingFolderMode = 0700;
 constexpr std::size_t kLargeTree = 1000;
 // So many new files of such a tree go to the disk together while pieces still come, rather than all
 // at the end, when the disk alone would be at work: 20,000 files of 4 kB to 8 hosts of one machine
-// take 13.0 to 13.4 s rather than 14.4 to 17.0; with 4,000 it is 15.4.
+// take 13.4 s rather than 14.4 and 17.0; with 4,000 it is 15.4.
 constexpr std::size_t kSyncEvery = 2000;
 
 std::string_view name_of(EntryKind kind) { return kind == EntryKind::folder ? "folder" : "file"; }

@@ -25,7 +25,7 @@ using PieceNumber = std::uint32_t;
 inline constexpr PieceNumber kMaxPieces = 4096;
 
 /// From this size on a piece lasts a good deal longer than the start of the rsync that brings it:
-/// 134 ms at 1 Gbit/s, beside 30. On faster links it is the processor that a piece waits for.
+/// 134 ms at 1 Gbit/s, beside 30.
 inline constexpr std::uint64_t kLargePiece = std::uint64_t{16} << 20U;
 
 /// How a stream is cut.

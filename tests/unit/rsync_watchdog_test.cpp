@@ -308,13 +308,11 @@ TEST_F(RsyncWatchdog, GivesTheChildFourVariablesAndNoMore) {
             "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\nRSYNC_CHECKSUM_LIST=none\n");
 }
 
+const std::string kNotesBeginning = "echo begun >> $here/beginnings\n";
+const std::string kFailsForDigests = "echo 'Failed to negotiate a checksum choice.' >&2\nexit 4\n";
+
 TEST_F(RsyncWatchdog, BeginsAnewWithDigestsWhereTheDaemonCannotDoWithout) {
-  play(
-      "echo begun >> $here/beginnings\n"
-      "if [ -n \"$RSYNC_CHECKSUM_LIST\" ]; then\n"
-      "  echo 'Failed to negotiate a checksum choice.' >&2\n"
-      "  exit 4\n"
-      "fi\n");
+  play(kNotesBeginning + "[ -n \"$RSYNC_CHECKSUM_LIST\" ] || exit 0\n" + kFailsForDigests);
   static_cast<void>(pull());
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(ended_->end, PullEnd::good) << ended_->detail;
@@ -328,11 +326,7 @@ TEST_F(RsyncWatchdog, BeginsAnewWithDigestsWhereTheDaemonCannotDoWithout) {
 
 // What has arrived may be in use already.
 TEST_F(RsyncWatchdog, DoesNotBeginAnewWhatHasBroughtSomething) {
-  play(
-      "echo begun >> $here/beginnings\n"
-      "echo '100 p00000'\n"
-      "echo 'Failed to negotiate a checksum choice.' >&2\n"
-      "exit 4\n");
+  play(kNotesBeginning + "echo '100 p00000'\n" + kFailsForDigests);
   static_cast<void>(pull());
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(ended_->end, PullEnd::refused);
@@ -340,10 +334,7 @@ TEST_F(RsyncWatchdog, DoesNotBeginAnewWhatHasBroughtSomething) {
 }
 
 TEST_F(RsyncWatchdog, BeginsAnewOnce) {
-  play(
-      "echo begun >> $here/beginnings\n"
-      "echo 'Failed to negotiate a checksum choice.' >&2\n"
-      "exit 4\n");
+  play(kNotesBeginning + kFailsForDigests);
   static_cast<void>(pull());
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(ended_->end, PullEnd::refused);
