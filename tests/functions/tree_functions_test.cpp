@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
+#include <ranges>
 
 #include "function_caller.h"
 
@@ -25,6 +28,15 @@ constexpr std::size_t kReportEvery = 6;
 constexpr std::size_t kParents = 7;
 constexpr std::size_t kFirstParent = 8;
 constexpr std::size_t kDigests = kFirstParent + kTrees;
+
+/// Who pulls from a host in a tree.
+Texts below(const std::string& host, const std::map<std::string, std::string>& tree) {
+  Texts found;
+  for (const auto& [who, parent] : tree) {
+    if (parent == host) found.push_back(who);
+  }
+  return found;
+}
 
 std::string host(unsigned number) { return "10.1.0." + std::to_string(number + 1); }
 
@@ -291,10 +303,7 @@ TEST_F(TreeFunctions, WhoFollowsIsRunningUntilItIsDone) {
 TEST_F(TreeFunctions, AParentThatThreeCannotReachGivesUpItsPlaceToWhoIsBelow) {
   const auto before = gather(30)[0];
   const auto top = host(0);
-  std::vector<std::string> children;
-  for (const auto& [who, parent] : before) {
-    if (parent == top) children.push_back(who);
-  }
+  const auto children = below(top, before);
   ASSERT_EQ(children.size(), kTrees);
   for (unsigned i = 0; i < 2; ++i) {
     follow(children[i], {top, "unreachable", "no route"});
@@ -313,12 +322,59 @@ TEST_F(TreeFunctions, AParentThatThreeCannotReachGivesUpItsPlaceToWhoIsBelow) {
   EXPECT_THAT(own, Not(Contains("")));
 }
 
+TEST_F(TreeFunctions, WhoeverHasAnotherParentAfterwardsHasBeenToldToAsk) {
+  constexpr unsigned kHosts = 200;
+  for (const unsigned top : {0U, 3U, 9U, 17U}) {
+    f.ask({"FLUSHALL"});
+    f.load();
+    f.begin(run, kPieces, kOrigin, 5, {}, "trees");
+    const auto before = gather(kHosts);
+    const auto is_woken = [&](const std::string& who) {
+      return f.one({"EXISTS", "sync:wake:" + who}) == "1";
+    };
+    for (unsigned i = 0; i < kHosts; ++i) f.ask({"DEL", "sync:wake:" + host(i)});
+    const auto children = below(host(top), before[top % kTrees]);
+    ASSERT_GE(children.size(), 2U);
+    follow(children[0], {host(top), "slow", ""});
+    EXPECT_FALSE(is_woken(children[1]));
+    follow(children[1], {host(top), "slow", ""});
+    unsigned moved = 0;
+    for (unsigned i = 0; i < kHosts; ++i) {
+      if (i == top) continue;
+      const auto parents = parents_of(host(i));
+      const bool has_moved = std::ranges::any_of(std::views::iota(0U, kTrees), [&](unsigned tree) {
+        return parents[tree] != before[tree].at(host(i));
+      });
+      if (!has_moved) continue;
+      ++moved;
+      EXPECT_TRUE(is_woken(host(i))) << host(i) << " below " << top;
+    }
+    EXPECT_GE(moved, children.size());
+  }
+}
+
+TEST_F(TreeFunctions, WhoeverHasMostMovesUp) {
+  const auto before = gather(30)[0];
+  const auto children = below(host(0), before);
+  const auto is_leaf = [&](const std::string& who) {
+    return std::stoul(f.one({"HGET", "sync:seat_of", who})) % kTrees != 0;
+  };
+  Texts inner, leaves;
+  std::ranges::partition_copy(children, std::back_inserter(leaves), std::back_inserter(inner),
+                              is_leaf);
+  ASSERT_GE(inner.size(), 2U);
+  ASSERT_GE(leaves.size(), 2U);
+  for (const auto& who : inner) {
+    const std::string in_place = who == inner[1] ? "10" : "9";
+    f("follow", {run, who, bits(kPieces, {}), "2", in_place, "0", bits(kPieces, {})});
+  }
+  for (unsigned i = 0; i < 2; ++i) follow(leaves[i], {host(0), "slow", ""});
+  EXPECT_EQ(f.one({"HGET", "sync:seats", "0"}), inner[1]) << "and leaves cannot";
+}
+
 TEST_F(TreeFunctions, AParentThatTwoFindSlowGivesUpItsPlace) {
   const auto before = gather(30)[0];
-  std::vector<std::string> children;
-  for (const auto& [who, parent] : before) {
-    if (parent == host(0)) children.push_back(who);
-  }
+  const auto children = below(host(0), before);
   follow(children[0], {host(0), "slow", ""});
   follow(children[0], {host(0), "slow", ""});
   EXPECT_EQ(parents_of(children[1])[0], host(0)) << "one host's word counts once";
