@@ -77,6 +77,7 @@ std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
 Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_bytes,
                    std::filesystem::path repo, std::string name, Ownership ownership)
     : spool_(spool),
+      top_(spool_.tree_folder() / "payload"),
       manifest_(std::move(manifest)),
       layout_(manifest_, piece_bytes),
       repo_(std::move(repo)),
@@ -160,7 +161,8 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
     if (!published || stop.stop_requested()) return false;
     const auto file = open_working_file(working_path(entry));
     set_size(file, entry.size);
-    if (!copy_range(published, segment.offset, file, segment.offset, segment.bytes) ||
+    if (!copy_range(published, segment.offset, file, segment.offset, segment.bytes,
+                    entry.density) ||
         !hash_range(sha, file, segment.offset, segment.bytes, stop)) {
       return false;
     }
@@ -175,14 +177,15 @@ void Assembly::splice(PieceNumber piece) {
   for (const Segment& segment : layout_.segments(piece)) {
     const Entry& entry = manifest_.entries()[segment.entry];
     const auto file = open_working_file(working_path(entry));
-    if (!copy_range(from, offset, file, segment.offset, segment.bytes)) {
+    if (!copy_range(from, offset, file, segment.offset, segment.bytes, entry.density)) {
       errno = EIO;
       throw_disk_failure("read all of", path);
     }
     offset += segment.bytes;
-    // It may end with a hole. With the size set first, each of many small files costs more.
-    set_size(file, entry.size);
-    if (segment.bytes == entry.size) {
+    const bool is_whole = segment.bytes == entry.size;
+    // With the size set first, each of many small files costs more.
+    if (!is_whole || entry.density == Density::sparse) set_size(file, entry.size);
+    if (is_whole) {
       finish(file, entry);
       is_finished_[segment.entry] = true;
       if (is_large()) ++unsynced_files_;
@@ -225,8 +228,7 @@ void Assembly::publish() {
 void Assembly::clear() const { remove_tree(spool_.tree_folder()); }
 
 std::filesystem::path Assembly::working_path(const Entry& entry) const {
-  const auto top = spool_.tree_folder() / "payload";
-  return entry.name.empty() ? top : top / entry.name;
+  return entry.name.empty() ? top_ : top_ / entry.name;
 }
 
 // A set-id bit is kept only where the entry belongs to whom it belonged: it must not turn a file of

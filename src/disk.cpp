@@ -64,6 +64,19 @@ ssize_t copy_in_kernel(int from, off_t* from_offset, int to, off_t* to_offset, s
   return sent;
 }
 
+// Copies [position, end) to where `shift` leads. False if the original ends before.
+bool copy_data(const Descriptor& from, off_t position, const Descriptor& to, off_t shift,
+               off_t end) {
+  while (position < end) {
+    off_t target = position + shift;
+    const auto copied = copy_in_kernel(from.number(), &position, to.number(), &target,
+                                       static_cast<std::size_t>(end - position));
+    if (copied < 0) throw_disk_failure("copy into", to);
+    if (copied == 0) return false;
+  }
+  return true;
+}
+
 // Makes [offset, offset + bytes) read as zeros.
 void clear_range(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) {
   if (fallocate(file.number(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -222,10 +235,11 @@ void make_folder(const std::filesystem::path& path, unsigned mode) {
 }
 
 bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
-                std::uint64_t to_offset, std::uint64_t bytes) {
+                std::uint64_t to_offset, std::uint64_t bytes, Density density) {
   const auto end = static_cast<off_t>(from_offset + bytes);
   auto position = static_cast<off_t>(from_offset);
   const auto shift = static_cast<off_t>(to_offset) - position;
+  if (density == Density::dense) return copy_data(from, position, to, shift, end);
   if (status_of(from).st_size < end) return false;
   while (position < end) {
     off_t data = lseek(from.number(), position, SEEK_DATA);
@@ -243,13 +257,8 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
     off_t hole = lseek(from.number(), position, SEEK_HOLE);
     if (hole <= position) hole = end;
     hole = std::min(hole, end);
-    while (position < hole) {
-      off_t target = position + shift;
-      const auto copied = copy_in_kernel(from.number(), &position, to.number(), &target,
-                                         static_cast<std::size_t>(hole - position));
-      if (copied < 0) throw_disk_failure("copy into", to);
-      if (copied == 0) return false;
-    }
+    if (!copy_data(from, position, to, shift, hole)) return false;
+    position = hole;
   }
   return true;
 }

@@ -4,7 +4,7 @@
 //
 // Every act that fails throws Failure (local) whose message names the file, the cause and the way
 // out. Where the bytes of payloads move, the kernel moves them (reflink, copy_file_range, sendfile)
-// and holes stay holes.
+// and holes of sparse files stay holes.
 
 #include <sys/stat.h>
 
@@ -69,10 +69,13 @@ void append_to_file(const std::filesystem::path& path, std::string_view text);
 /// Makes one folder with exactly this mode, unless it is there.
 void make_folder(const std::filesystem::path& path, unsigned mode);
 
-/// Copies a range within the kernel. A hole of the original leaves a hole (or zeros, where it had
-/// bytes before). False if the original ends before the range does.
+/// Copies a range within the kernel. If it is sparse, a hole of the original leaves a hole (or
+/// zeros, where there were bytes before); if dense, zeros, and nobody looks for holes, which costs
+/// a tree of small files three system calls a file. False if the original ends before the range
+/// does; a part may have been copied then.
 [[nodiscard]] bool copy_range(const Descriptor& from, std::uint64_t from_offset,
-                              const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes);
+                              const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
+                              Density density);
 
 /// Adds a range of a file to `sha`. False if the file ends before the range does, or if the caller
 /// was asked to stop.

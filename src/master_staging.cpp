@@ -78,7 +78,7 @@ struct Staging::Cutting {
         const Entry& entry = source->payload.manifest.entries()[segment.entry];
         const auto from = open_entry(source->place, entry);
         if (!from || stamp_of(from) != source->payload.stamps[segment.entry] ||
-            !copy_range(from, segment.offset, to, offset, segment.bytes)) {
+            !copy_range(from, segment.offset, to, offset, segment.bytes, entry.density)) {
           return SourceChanged{fmt::format("'{}' changed while it was read",
                                            escaped(shown_path(source->place, entry).string()))};
         }

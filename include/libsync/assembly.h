@@ -88,6 +88,7 @@ class Assembly {
   [[nodiscard]] bool is_large() const;
 
   Spool spool_;
+  std::filesystem::path top_;  // What is assembled, in tree/. Made once: there are many entries.
   Manifest manifest_;
   Layout layout_;
   std::filesystem::path repo_;

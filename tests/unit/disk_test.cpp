@@ -54,9 +54,16 @@ class CopyRange : public Disk {
 TEST_F(CopyRange, KeepsHolesAsHoles) {
   const auto to = open_file(path("to"), O_RDWR | O_CREAT, 0600);
   ASSERT_EQ(ftruncate(to.number(), static_cast<off_t>(content_.size())), 0);
-  EXPECT_TRUE(copy_range(from_, 0, to, 0, content_.size()));
+  EXPECT_TRUE(copy_range(from_, 0, to, 0, content_.size(), Density::sparse));
   EXPECT_TRUE(test::content_of(path("to")) == content_);
   EXPECT_EQ(status_of(to).st_blocks, status_of(from_).st_blocks);
+}
+
+TEST_F(CopyRange, MakesNoHolesInWhatIsDense) {
+  const auto to = open_file(path("to"), O_RDWR | O_CREAT, 0600);
+  EXPECT_TRUE(copy_range(from_, 0, to, 0, content_.size(), Density::dense));
+  EXPECT_TRUE(test::content_of(path("to")) == content_);
+  EXPECT_GE(status_of(to).st_blocks * 512, static_cast<blkcnt_t>(content_.size()));
 }
 
 TEST_F(CopyRange, CopiesEveryRangeToEveryOffset) {
@@ -66,13 +73,15 @@ TEST_F(CopyRange, CopiesEveryRangeToEveryOffset) {
     for (const std::size_t to : {std::size_t{0}, std::size_t{100}, kBlock + 1}) {
       for (const std::size_t bytes : {std::size_t{1}, std::size_t{4096}, kBlock, 3 * kBlock}) {
         if (from + bytes > content_.size()) continue;
-        test::write_file(path("to"), before);
-        const auto file = open_file(path("to"), O_RDWR);
-        EXPECT_TRUE(copy_range(from_, from, file, to, bytes));
-        auto expected = before;
-        expected.replace(to, bytes, content_, from, bytes);
-        ASSERT_TRUE(test::content_of(path("to")) == expected)
-            << from << " to " << to << ", " << bytes << " bytes";
+        for (const auto density : {Density::sparse, Density::dense}) {
+          test::write_file(path("to"), before);
+          const auto file = open_file(path("to"), O_RDWR);
+          EXPECT_TRUE(copy_range(from_, from, file, to, bytes, density));
+          auto expected = before;
+          expected.replace(to, bytes, content_, from, bytes);
+          ASSERT_TRUE(test::content_of(path("to")) == expected)
+              << from << " to " << to << ", " << bytes << " bytes";
+        }
       }
     }
   }
@@ -85,7 +94,7 @@ TEST_F(CopyRange, CopiesBetweenFileSystems) {
   const std::string before(content_.size() + 100, '#');
   ASSERT_EQ(pwrite(to.number(), before.data(), before.size(), 0),
             static_cast<ssize_t>(before.size()));
-  EXPECT_TRUE(copy_range(from_, 10, to, 3, content_.size() - 20));
+  EXPECT_TRUE(copy_range(from_, 10, to, 3, content_.size() - 20, Density::sparse));
   std::string found(before.size(), '\0');
   EXPECT_EQ(pread(to.number(), found.data(), found.size(), 0), static_cast<ssize_t>(found.size()));
   auto expected = before;
@@ -95,9 +104,11 @@ TEST_F(CopyRange, CopiesBetweenFileSystems) {
 
 TEST_F(CopyRange, TellsThatTheOriginalIsTooShort) {
   const auto to = open_file(path("to"), O_RDWR | O_CREAT, 0600);
-  EXPECT_FALSE(copy_range(from_, 0, to, 0, content_.size() + 1));
-  EXPECT_FALSE(copy_range(from_, content_.size(), to, 0, 1));
-  EXPECT_TRUE(copy_range(from_, content_.size(), to, 0, 0));
+  for (const auto density : {Density::sparse, Density::dense}) {
+    EXPECT_FALSE(copy_range(from_, 0, to, 0, content_.size() + 1, density));
+    EXPECT_FALSE(copy_range(from_, content_.size(), to, 0, 1, density));
+    EXPECT_TRUE(copy_range(from_, content_.size(), to, 0, 0, density));
+  }
 }
 
 TEST_F(Disk, HashRangeHashesTheRangeAndTellsThatTheFileIsTooShort) {

@@ -168,7 +168,8 @@ void PieceSplice(benchmark::State& state) {
   const auto from = open_file(folder.path() / "piece", O_RDONLY);
   const auto to = open_file(folder.path() / "tree", O_RDWR | O_CREAT, 0600);
   for ([[maybe_unused]] const auto _ : state) {
-    if (!copy_range(from, 0, to, kPieceBytes, kPieceBytes)) state.SkipWithError("not copied");
+    if (!copy_range(from, 0, to, kPieceBytes, kPieceBytes, Density::dense))
+      state.SkipWithError("not copied");
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kPieceBytes));
 }
