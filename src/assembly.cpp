@@ -182,10 +182,9 @@ void Assembly::splice(PieceNumber piece) {
       throw_disk_failure("read all of", path);
     }
     offset += segment.bytes;
-    const bool is_whole = segment.bytes == entry.size;
-    // With the size set first, each of many small files costs more.
-    if (!is_whole || entry.density == Density::sparse) set_size(file, entry.size);
-    if (is_whole) {
+    // It may end with a hole. With the size set first, each of many small files costs more.
+    if (entry.density == Density::sparse) set_size(file, entry.size);
+    if (segment.bytes == entry.size) {
       finish(file, entry);
       is_finished_[segment.entry] = true;
       if (is_large()) ++unsynced_files_;

@@ -69,10 +69,10 @@ void append_to_file(const std::filesystem::path& path, std::string_view text);
 /// Makes one folder with exactly this mode, unless it is there.
 void make_folder(const std::filesystem::path& path, unsigned mode);
 
-/// Copies a range within the kernel. If it is sparse, a hole of the original leaves a hole (or
-/// zeros, where there were bytes before); if dense, zeros, and nobody looks for holes, which costs
-/// a tree of small files three system calls a file. False if the original ends before the range
-/// does; a part may have been copied then.
+/// Copies a range within the kernel. Of a sparse file a hole leaves a hole (or zeros, where there
+/// were bytes before); of a dense one holes are read as zeros, and not looked for, which saves
+/// three system calls a file. False if the original ends before the range does; a part may have
+/// been copied then.
 [[nodiscard]] bool copy_range(const Descriptor& from, std::uint64_t from_offset,
                               const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
                               Density density);

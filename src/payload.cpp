@@ -110,6 +110,7 @@ class Lister {
     if (S_ISREG(status.st_mode)) {
       entry.kind = EntryKind::file;
       entry.size = static_cast<std::uint64_t>(status.st_size);
+      // What is preallocated counts as dense.
       const bool has_holes =
           static_cast<std::uint64_t>(status.st_blocks) * kBlockBytes < entry.size;
       entry.density = has_holes ? Density::sparse : Density::dense;
