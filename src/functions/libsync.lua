@@ -79,8 +79,8 @@ local HUNGRY_UPLOADS = 2        -- pulls from a source at once while hosts wait 
                                 -- fastest with 1 or 2 (slots share a link), and 1 leaves it idle between two
 local PIECES_PER_UPLOAD = 4     -- that have left the origin, for each upload of it beyond HUNGRY_UPLOADS: all at
                                 -- once they would arrive all at once, late, and go on in step
-local TREES = 8                 -- at least 2; 3, 4, 5, 6 and 8 take 1,000 hosts 1.15, 1.13, 1.13, 1.10 and 1.09 x the bound, if
-                                -- Redis costs nothing
+local TREES = 8                 -- 3, 4, 5, 6 and 8 take 1,000 hosts 1.15, 1.13, 1.13, 1.10 and 1.09 x the bound, if
+                                -- Redis costs nothing; at least 2
 local TREES_FROM = 100          -- hosts: 195 take 1.08, and 1.18 by claims where one takes Redis 0.3 ms; 63 take 1.09 by
                                 -- claims, with half the runs of rsync
 local TREES_PIECES = 64         -- with fewer in all, a tree is little more than its own beginning and end

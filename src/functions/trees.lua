@@ -111,15 +111,18 @@ local function move_to(k, seat, host)
   wake_below(k, seat)
 end
 
--- Of those below a seat in its own tree, and before seat `last`, the one that has most, as far as they have said.
+-- Of those below a seat in its own tree, and before seat `last`, the one that has most, as far as they have said: its
+-- seat, and who it is; nothing if there is none.
 local function furthest_below(k, seat, last)
-  local found, most = nil, -1
-  for _, below in ipairs((seats_below(seat, tonumber(k.of.trees)))) do
-    local host = below < last and redis.call('HGET', k.seats, below)
-    local there = host and tonumber(redis.call('HGET', k.progress, host) or 0) + math.random() or -1
-    if there > most then found, most = below, there end
+  local seats, found, who, most = (seats_below(seat, tonumber(k.of.trees))), nil, nil, -1
+  local hosts = redis.call('HMGET', k.seats, unpack(seats))
+  for i = 1, #seats do
+    if seats[i] < last and hosts[i] then
+      local there = tonumber(redis.call('HGET', k.progress, hosts[i]) or 0) + math.random()
+      if there > most then found, who, most = seats[i], hosts[i], there end
+    end
   end
-  return found
+  return found, who
 end
 
 -- Takes a host out of its seat. Of those below it in its own tree, who are but a step behind, the one that has most
@@ -131,9 +134,9 @@ local function vacate(k, host)
   if seat < 0 then return nil end
   local free, last = seat, redis.call('HLEN', k.seats) - 1
   while true do
-    local below = furthest_below(k, free, last)
+    local below, who = furthest_below(k, free, last)
     if not below then break end
-    move_to(k, free, redis.call('HGET', k.seats, below))
+    move_to(k, free, who)
     free = below
   end
   if free ~= last then move_to(k, free, redis.call('HGET', k.seats, last)) end

@@ -323,8 +323,8 @@ TEST_F(TreeFunctions, AParentThatThreeCannotReachGivesUpItsPlaceToWhoIsBelow) {
 }
 
 TEST_F(TreeFunctions, WhoeverHasAnotherParentAfterwardsHasBeenToldToAsk) {
-  constexpr unsigned kHosts =
-      197;  // The last rank is not full, and its first one is below host 77.
+  // The last rank is not full, and its first one is below host 77.
+  constexpr unsigned kHosts = 197;
   for (const unsigned top : {0U, 3U, 9U, 17U, 77U}) {
     f.ask({"FLUSHALL"});
     f.load();
