@@ -378,7 +378,7 @@ std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) 
   auto unwanted = placement_.not_to_claim();
   unwanted |= in_flight;
   if (is_in_trees()) unwanted |= streams_.carried(placement_.in_place(), clock_.now());
-  const auto most = pieces_to_claim({.in_place = placement_.in_place().size(),
+  const auto most = pieces_to_claim({.verified = placement_.verified().size(),
                                      .claimable = run_.cut.pieces() - unwanted.size(),
                                      .claims = held,
                                      .slots = slots(),

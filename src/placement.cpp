@@ -45,9 +45,14 @@ void Placement::collect() {
   assembler_->collect();
 }
 
+PieceSet Placement::verified() const {
+  auto all = servable_;
+  all |= in_place_;
+  return all;
+}
+
 PieceSet Placement::not_to_claim() const {
-  auto all = in_place_;
-  all |= servable_;
+  auto all = verified();
   all |= undecided_;
   if (old_ == Old::unknown || old_ == Old::surveyed || old_ == Old::compared) {
     for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) all.insert(piece);

@@ -14,14 +14,16 @@ namespace {
 constexpr PieceNumber kMostPieces = 2;
 
 // Pieces this large are this few only for a handful of hosts, or where somebody named their size.
-// 4 GiB to 8 hosts at 1 Gbit/s in pieces of 32 MiB, means of three runs: one a claim by 3, 4 and 5
-// slots takes 1.07, 1.07 and 1.09, up to two by 5 slots 1.11; 1.9 GB in pieces of 16 MiB by 3 and 4
-// slots 1.10 and 1.08. 3.8 GB in pieces of 32 MiB to 15 and 60 hosts, one a claim by 3 slots: 1.10
-// and 1.15, up to two by 5 slots 1.17 and 1.20. What it costs: at 2.5 Gbit/s 4 GiB to 8 hosts take
-// 1.10 by 3 slots, where pieces half as large, claimed as fine ones, take 1.05; at 10 Gbit/s both
-// wait for the staging.
+// 4 GiB to 8 hosts at 1 Gbit/s in pieces of 32 MiB, means of two or three runs: up to two a claim
+// by 3 slots 1.065, with 97 rsyncs a host; one a claim by 3 and 4 slots 1.08 and 1.07 with 128, up
+// to two by 4 and 5 slots 1.085 and 1.11, up to four by 3 and 2 slots 1.10 and 1.31. 2 GB in pieces
+// of 16 MiB: up to two by 3 slots, and one by 4, 1.09. 3.8 GB in pieces of 32 MiB to 15 and 60
+// hosts: up to two by 3 slots 1.12 and 1.16, one by 4 slots 1.11 and 1.145, up to two by 5 slots
+// 1.17 and 1.20. What it costs: at 2.5 Gbit/s 4 GiB to 8 hosts take 1.085, where pieces half as
+// large, claimed as fine ones, take 1.05, and at 0.1 Gbit/s 1.075, where one by 4 slots takes 1.05;
+// at 10 Gbit/s all wait for the staging.
 constexpr PieceNumber kManyPieces = 256;
-constexpr unsigned kSlotsForCoarse = 4;
+constexpr unsigned kSlotsForCoarse = 3;
 
 // Where a start takes longer than a piece, so many for each that it could have brought; not more
 // than the most, since the pieces of a claim wait behind each other. 15 hosts at 10 Gbit/s
@@ -35,7 +37,7 @@ constexpr double kWeight = 0.25;
 // Two pieces that are read in one go came in less than this.
 constexpr std::chrono::duration<double> kShortest{0.001};
 
-// At first one, so that a host can serve soon: until 4, 16 and 64 are in place gives 1.10, 1.11 and
+// At first one, so that a host can serve soon: until 4, 16 and 64 are verified gives 1.10, 1.11 and
 // 1.11, and in the middle of a run the change lets links run empty for a moment.
 constexpr PieceNumber kOneEachUntil = 4;
 
@@ -48,6 +50,14 @@ constexpr PieceNumber kOneEachUntil = 4;
 // never be idle, has one more: 15 hosts take 1.077 without.
 constexpr unsigned kSlots = 5;
 
+PieceNumber most_of_a_claim(const PullState& state) {
+  if (state.verified < kOneEachUntil) return 1;
+  if (state.grain == Grain::coarse) return kMostPieces;
+  const auto shared =
+      std::min(std::ceil(kPiecesPerStart * state.start_in_pieces), kMostOnFastLinks);
+  return std::max(kMostPieces, static_cast<PieceNumber>(shared));
+}
+
 }  // namespace
 
 Grain grain_of(const Cut& cut) {
@@ -58,14 +68,9 @@ Grain grain_of(const Cut& cut) {
 
 PieceNumber pieces_to_claim(const PullState& state) {
   if (state.claimable == 0 || state.claims >= state.slots) return 0;
-  const auto shared =
-      std::min(std::ceil(kPiecesPerStart * state.start_in_pieces), kMostOnFastLinks);
-  const bool is_one_each = state.in_place < kOneEachUntil || state.grain == Grain::coarse;
-  const PieceNumber most =
-      is_one_each ? 1 : std::max(kMostPieces, static_cast<PieceNumber>(shared));
   // The last pieces are spread over all slots.
   const PieceNumber share = (state.claimable + state.slots - 1) / state.slots;
-  return std::min(share, most);
+  return std::min(share, most_of_a_claim(state));
 }
 
 void Pace::started(TransferId id, Instant asked) { pulls_[id] = {asked, std::nullopt, asked}; }

@@ -65,7 +65,10 @@ class Placement {
   [[nodiscard]] const PieceSet& in_place() const { return in_place_; }
   [[nodiscard]] bool has_manifest() const { return assembly_ != nullptr; }
 
-  /// In place, servable or undecided: everything that need not, or not yet, be claimed.
+  /// Servable, or in place: nobody has to bring it any more.
+  [[nodiscard]] PieceSet verified() const;
+
+  /// Verified or undecided: everything that need not, or not yet, be claimed.
   [[nodiscard]] PieceSet not_to_claim() const;
 
   /// The manifest lies in the spool's incoming folder.

@@ -29,8 +29,8 @@ enum class Grain {
 
 /// What a host has and does at a moment.
 struct PullState {
-  PieceNumber in_place = 0;    ///< Needed no more.
-  PieceNumber claimable = 0;   ///< Neither in place, nor being pulled, nor a candidate.
+  PieceNumber verified = 0;    ///< Here, and can be served; whether in its place already or not.
+  PieceNumber claimable = 0;   ///< Neither verified, nor being pulled, nor a candidate.
   std::size_t claims = 0;      ///< Held now.
   unsigned slots = 1;          ///< Parallel pulls.
   double start_in_pieces = 0;  ///< As Pace has it.
@@ -67,8 +67,8 @@ class Pace {
 };
 
 /// The most pieces that the next claim should name; 0: no claim now. One at first, so that a
-/// host can serve soon, and always where they are coarse; more once it has some, and many where
-/// starts are what takes the time.
+/// host can serve soon; two once it has some, and many where starts are what takes the time and
+/// pieces are not coarse.
 [[nodiscard]] PieceNumber pieces_to_claim(const PullState& state);
 
 /// Slots when the configuration names none: parallel pulls, and uploads offered to others. One for

@@ -244,7 +244,7 @@ std::optional<Want> VirtualHost::want(const std::optional<TransferId>& without) 
   auto unwanted = have_;
   unwanted |= ledger_.in_flight(without);
   if (run_.has_trees) unwanted |= streams_.carried(have_, instant_of(world_.now()));
-  const auto most = pieces_to_claim({.in_place = have_.size(),
+  const auto most = pieces_to_claim({.verified = have_.size(),
                                      .claimable = run_.cut.pieces() - unwanted.size(),
                                      .claims = ledger_.claims() - (without ? 1 : 0),
                                      .slots = slots_,

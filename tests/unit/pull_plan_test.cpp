@@ -8,7 +8,7 @@ namespace libsync {
 namespace {
 
 std::string shown(const PullState& state) {
-  return std::to_string(state.in_place) + " in place, " + std::to_string(state.claimable) +
+  return std::to_string(state.verified) + " verified, " + std::to_string(state.claimable) +
          " claimable, " + std::to_string(state.claims) + " claims of " +
          std::to_string(state.slots);
 }
@@ -18,12 +18,12 @@ template <typename Check>
 void for_every_state(const Check& check) {
   for (const PieceNumber pieces : {1U, 2U, 3U, 8U, 13U, kMaxPieces}) {
     const PieceNumber step = pieces > 100 ? 97 : 1;
-    for (PieceNumber in_place = 0; in_place <= pieces; in_place += step) {
-      for (PieceNumber claimable = 0; in_place + claimable <= pieces; claimable += step) {
+    for (PieceNumber verified = 0; verified <= pieces; verified += step) {
+      for (PieceNumber claimable = 0; verified + claimable <= pieces; claimable += step) {
         for (unsigned slots = 1; slots <= 9; slots += 2) {
           for (std::size_t claims = 0; claims <= slots + 1; ++claims) {
-            check(PullState{in_place, claimable, claims, slots});
-            check(PullState{in_place, claimable, claims, slots, 9, Grain::coarse});
+            check(PullState{verified, claimable, claims, slots});
+            check(PullState{verified, claimable, claims, slots, 9, Grain::coarse});
           }
         }
       }
@@ -59,7 +59,7 @@ TEST(PullPlan, AsksWheneverSomethingIsClaimableAndNothingIsPulled) {
 // So that it becomes a source as soon as it can.
 TEST(PullPlan, BeginsWithOnePiece) {
   for_every_state([](const PullState& state) {
-    if (state.in_place == 0) {
+    if (state.verified == 0) {
       ASSERT_LE(pieces_to_claim(state), 1U) << shown(state);
     }
   });
@@ -136,8 +136,9 @@ TEST_F(PaceTest, ItFollowsWhatChanges) {
   EXPECT_NEAR(pace_.start_in_pieces(), 0.25, 0.01);
 }
 
-TEST(PullPlan, ClaimsCoarsePiecesOneByOne) {
-  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 1e9, Grain::coarse}), 1U);
+TEST(PullPlan, AClaimIsOfTwoCoarsePiecesAtTheMostWhateverStartsTake) {
+  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 1e9, Grain::coarse}), 2U);
+  EXPECT_EQ(pieces_to_claim({0, 1000, 0, 5, 1e9, Grain::coarse}), 1U) << "the first is served on";
 }
 
 TEST(PullPlan, OnePieceHasOneSlotAndFewLargeOnesFewerThanMany) {
