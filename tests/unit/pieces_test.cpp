@@ -73,6 +73,17 @@ TEST(ChoosePieceBytes, IsCoarserForAHandfulOfHostsAndNotWhereNobodySaidHowManyCo
   }
 }
 
+TEST(ChoosePieceBytes, OfASmallPayloadAHandfulOfHostsGetAsLargeOnesAsLeaveEnough) {
+  const auto of = [](std::uint64_t bytes) { return choose_piece_bytes(bytes, 8) >> 10U; };
+  EXPECT_EQ(of(1000), 256U);
+  EXPECT_EQ(of(20'000'000), 256U);
+  EXPECT_EQ(of(40'000'000), 512U);
+  EXPECT_EQ(of(80'000'000), 1024U);
+  EXPECT_EQ(of(300'000'000), 1024U);
+  EXPECT_EQ(of(500'000'000), 2048U);
+  EXPECT_EQ(choose_piece_bytes(80'000'000, 9) >> 10U, 256U);
+}
+
 TEST(PieceSet, KeepsItsMembersInTheBitmapOfRedis) {
   PieceSet set(10);
   EXPECT_EQ(set.bitmap(), std::string(2, '\0'));
