@@ -5,7 +5,8 @@
 #                                               linger, and Redis has seen them when it returns
 #   end_fleet                                   ends it; its files stay
 #   redis COMMAND...                            redis-cli
-#   is_over, check_outcome                      whether there is a run no more; ends the script if it did not end well
+#   is_over, check_outcome                      whether there is a run no more; ends the script if it did not end well,
+#                                               or a program of the fleet has
 #   median                                      of the numbers on its input, one a line
 #   watch_redis, end_watch                      notes all that Redis is asked between the two, which costs it time
 #   since_set first|last WORD                   milliseconds from `set task` to a command with that word, as noted
@@ -50,6 +51,11 @@ in_background() {
 
 answers() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
+fail_with_logs() {  # WHAT
+  find "$folder" -maxdepth 2 \( -name '*.log' -o -name '*.out' \) -exec tail -v -n 5 {} + >&2
+  fail "$1: see above"
+}
+
 until_holds() {
   local what=$1 i
   shift
@@ -57,14 +63,16 @@ until_holds() {
     "$@" && return
     sleep 0.05
   done
-  find "$folder" -maxdepth 2 \( -name '*.log' -o -name '*.out' \) -exec tail -v -n 5 {} + >&2
-  fail "$what did not come up: see above"
+  fail_with_logs "$what did not come up"
 }
 
 redis() { redis-cli -h "$net.1" -p $redis_port "$@"; }
 
 is_over() {
-  local left
+  local left pid
+  for pid in "${started[@]}"; do
+    kill -0 "$pid" 2>/dev/null || fail_with_logs "a program of the fleet has ended"
+  done
   left=$(redis exists task sync:run) || fail "Redis is gone: see above"
   [ "$left" -eq 0 ]
 }
