@@ -29,7 +29,7 @@ enum class Grain {
 
 /// What a host has and does at a moment.
 struct PullState {
-  PieceNumber verified = 0;    ///< Here, and can be served; whether in its place already or not.
+  PieceNumber verified = 0;    ///< Proven to be here, in its place already or not.
   PieceNumber claimable = 0;   ///< Neither verified, nor being pulled, nor a candidate.
   std::size_t claims = 0;      ///< Held now.
   unsigned slots = 1;          ///< Parallel pulls.
