@@ -72,10 +72,9 @@ void Download::check_space() const {
   if (has_started_) return;
   const auto& cut = run_.cut;
   std::uint64_t needed = can_share_blocks(spool_.folder()) ? 0 : cut.stream_bytes;
+  const auto verified = placement_.verified();
   for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
-    if (!placement_.servable().contains(piece) && !placement_.in_place().contains(piece)) {
-      needed += cut.bytes_of(piece);
-    }
+    if (!verified.contains(piece)) needed += cut.bytes_of(piece);
   }
   const auto free = free_bytes(options_.repo);
   if (free >= needed) return;

@@ -5,8 +5,9 @@
 #                                               linger, and Redis has seen them when it returns
 #   end_fleet                                   ends it; its files stay
 #   redis COMMAND...                            redis-cli
-#   is_over, check_outcome                      whether there is a run no more; ends the script if it did not end well,
-#                                               or a program of the fleet has
+#   check_programs                              ends the script if one of the fleet has ended
+#   is_over, check_outcome                      whether there is a run no more, with check_programs; ends the script if
+#                                               it did not end well
 #   median                                      of the numbers on its input, one a line
 #   watch_redis, end_watch                      notes all that Redis is asked between the two, which costs it time
 #   since_set first|last WORD                   milliseconds from `set task` to a command with that word, as noted
@@ -68,11 +69,15 @@ until_holds() {
 
 redis() { redis-cli -h "$net.1" -p $redis_port "$@"; }
 
-is_over() {
-  local left pid
+check_programs() {
+  local pid
   for pid in "${started[@]}"; do
     kill -0 "$pid" 2>/dev/null || fail_with_logs "a program of the fleet has ended"
   done
+}
+is_over() {
+  local left
+  check_programs
   left=$(redis exists task sync:run) || fail "Redis is gone: see above"
   [ "$left" -eq 0 ]
 }
