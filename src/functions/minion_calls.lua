@@ -151,7 +151,7 @@ local function complete(_, a)
   if a[10] == '' then
     answer = {'VIEW', view(k, host)}
   else
-    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', {more = SAMPLE_MORE}, now)
+    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', {left = source, more = SAMPLE_MORE}, now)
   end
   -- Only now, so that nobody is woken for a slot that this host has just taken again.
   if source then wake_waiting(k, source, now) end

@@ -116,6 +116,24 @@ TEST_F(ClaimFunctions, TheOriginComesFirstForWhatNobodyElseHasOrPulls) {
   }
 }
 
+TEST_F(ClaimFunctions, WhoHasJustPulledFromTheOriginLooksAtTheOthersFirst) {
+  stage_all();
+  const auto others = bits(8, {0, 1, 2, 3});
+  f.hold(run, "10.0.0.5", others, 8);
+  ASSERT_EQ(claim("10.0.0.8", 1, none).at(kSource), kOrigin);
+  const auto have = bits(8, {7});
+  const auto next = f.complete(run, "10.0.0.8", token(1), "good", have, token(2), have);
+  EXPECT_EQ(next.at(kSource), "10.0.0.5");
+  // It comes back after that, and where nobody else has anything at once.
+  const auto more = bits(8, {0, 1, 2, 7});
+  EXPECT_EQ(f.complete(run, "10.0.0.8", token(2), "good", more, token(3), more).at(kSource),
+            kOrigin);
+  const auto all_but_fresh = bits(8, {0, 1, 2, 3, 7});
+  const auto again =
+      f.complete(run, "10.0.0.8", token(3), "good", all_but_fresh, token(4), all_but_fresh);
+  EXPECT_EQ(again.at(kSource), kOrigin);
+}
+
 TEST_F(ClaimFunctions, WhatNobodyGotFromTheOriginIsFreshAgain) {
   f.stage(run, {3});
   f.hold(run, "10.0.0.5", none, 2);
