@@ -154,9 +154,10 @@ end
 -- the fewest uploads in use (a link that is shared by few is fast), more useful pieces making up for
 -- some, and of equals the one with the rarest piece, ties at random. Then many more of them. Then the
 -- origin for anything; while it still stages, not for what is on the way to somebody: it will have better
--- to carry. Who has just pulled from the origin looks at the others before it, or a host whose slots are all
--- there took its own place again each time: one that held 3 of the origin's 4 uploads got 3/4 of a link and nothing
--- from anybody else to the end. (4 GiB to 8 hosts: 1.23 x the bound in 5 of 190 runs, now 1.08 in the worst of 150.)
+-- to carry. Who has just pulled from the origin looks at the others before it: a host with all its slots at the
+-- origin would take its own place again each time, and one that holds 3 of its 4 uploads gets 3/4 of a link and
+-- nothing from anybody else to the end. (4 GiB to 8 hosts: 1.23 x the bound in 5 of 190 runs; so 1.08 in the worst
+-- of 150.)
 -- `search`: the source that the host was told of, if any (told), the one that it has just pulled from (left), and
 -- how many to look at where a small sample has nothing (more).
 local function find_source(k, host, most, slots, unwanted, search, now)

@@ -128,9 +128,9 @@ TEST_F(ClaimFunctions, WhoHasJustPulledFromTheOriginLooksAtTheOthersFirst) {
   const auto more = bits(8, {0, 1, 2, 7});
   EXPECT_EQ(f.complete(run, "10.0.0.8", token(2), "good", more, token(3), more).at(kSource),
             kOrigin);
-  const auto all_but_fresh = bits(8, {0, 1, 2, 3, 7});
+  const auto all_of_theirs = bits(8, {0, 1, 2, 3, 7});
   const auto again =
-      f.complete(run, "10.0.0.8", token(3), "good", all_but_fresh, token(4), all_but_fresh);
+      f.complete(run, "10.0.0.8", token(3), "good", all_of_theirs, token(4), all_of_theirs);
   EXPECT_EQ(again.at(kSource), kOrigin);
 }
 
