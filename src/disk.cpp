@@ -280,6 +280,12 @@ bool hash_range(Sha256& sha, const Descriptor& file, std::uint64_t offset, std::
   return true;
 }
 
+void begin_writing(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) {
+  const auto begun = sync_file_range(file.number(), static_cast<off_t>(offset),
+                                     static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
+  if (begun != 0 && !kernel_cannot(errno)) throw_disk_failure("write", file);
+}
+
 void remove_tree(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);

@@ -82,6 +82,10 @@ void make_folder(const std::filesystem::path& path, unsigned mode);
 [[nodiscard]] bool hash_range(Sha256& sha, const Descriptor& file, std::uint64_t offset,
                               std::uint64_t bytes, const std::stop_token& stop);
 
+/// Has the kernel begin to write a range to the disk now rather than when it sees fit. Proves
+/// nothing, as fsync does, and waits for no more than a place in a busy disk's queue.
+void begin_writing(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes);
+
 /// Deletes a tree, also one whose folders may not be written to.
 void remove_tree(const std::filesystem::path& path);
 

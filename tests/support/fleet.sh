@@ -3,6 +3,7 @@
 #
 #   start_fleet HOSTS SOURCE_ROOT [OPTION...]   a Redis, a master with these options, HOSTS minions; all
 #                                               linger, and Redis has seen them when it returns
+#   make_host NAME ADDRESS SOURCE_ROOT          a host's folder before it starts, for settings of its own
 #   end_fleet                                   ends it; its files stay
 #   redis COMMAND...                            redis-cli
 #   check_programs                              ends the script if one of the fleet has ended
@@ -103,8 +104,10 @@ since_set() {
 
 has_seen() { [ "$(redis zcard sync:minions)" -ge "$1" ]; }
 
+make_host() { "$top/tests/support/make_host" "$folder/$1" "$2" "redis://$net.1:$redis_port/0" "$3"; }
+
 set_up_host() {  # NAME ADDRESS SOURCE_ROOT
-  [ -d "$folder/$1" ] || "$top/tests/support/make_host" "$folder/$1" "$2" "redis://$net.1:$redis_port/0" "$3"
+  [ -d "$folder/$1" ] || make_host "$@"
   in_background "$folder/$1/rsyncd.out" rsync --daemon --no-detach --config "$folder/$1/rsyncd.conf"
   until_holds "the rsync daemon of $1" answers "$2" $rsync_port
 }

@@ -3,11 +3,20 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <span>
 
 #include "cut_payload.h"
 #include "disk.h"
@@ -45,6 +54,24 @@ void write_tree(const std::filesystem::path& top, unsigned seed) {
   set_mtime(top / "empty", {1'300'000'000, 3});
   set_mtime(top, {1'400'000'000, 4});
   std::filesystem::permissions(top, perms(0555));
+}
+
+// Whether bytes of the file have no place on the disk yet, since nobody has begun to write them.
+bool waits_to_be_written(const std::filesystem::path& path) {
+  const auto file = open_file(path, O_RDONLY);
+  struct statfs where {};
+  EXPECT_EQ(fstatfs(file.number(), &where), 0);
+  if (where.f_type == TMPFS_MAGIC) return false;  // That has no disk.
+  alignas(fiemap) std::array<char, sizeof(fiemap) + 64 * sizeof(fiemap_extent)> answer{};
+  auto* const map = reinterpret_cast<fiemap*>(answer.data());
+  map->fm_length = FIEMAP_MAX_OFFSET;
+  map->fm_extent_count = 64;
+  EXPECT_EQ(ioctl(file.number(), FS_IOC_FIEMAP, map), 0) << path << ": " << errno;
+  const auto extents = std::span(map->fm_extents, map->fm_mapped_extents);
+  EXPECT_FALSE(extents.empty());
+  return std::any_of(extents.begin(), extents.end(), [](const fiemap_extent& extent) {
+    return (extent.fe_flags & FIEMAP_EXTENT_DELALLOC) != 0;
+  });
 }
 
 class AssemblyTest : public testing::Test {
@@ -209,6 +236,25 @@ TEST_F(AssemblyTest, FileThatLiesInOnePieceIsFinishedWithIt) {
   ASSERT_EQ(stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777U, 0400U);
   EXPECT_EQ(mtime_of(status), (FileTime{1'000'000'000, 1}));
+}
+
+TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20U;
+  test::write_file(source(), test::random_bytes(2 * kPiece, 1));
+  auto built = build_of({source(), kPiece});
+  built.assembly.begin();
+  built.assembly.splice(1);
+  EXPECT_FALSE(waits_to_be_written(built.spool.tree_folder() / "payload"));
+}
+
+TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20U;
+  test::write_file(source(), test::random_bytes(2 * kPiece, 1));
+  std::filesystem::copy(source(), destination());
+  auto built = build_of({source(), kPiece});
+  built.assembly.begin();
+  EXPECT_TRUE(built.assembly.adopt(1, built.cut.digest(1), {}));
+  EXPECT_FALSE(waits_to_be_written(built.spool.tree_folder() / "payload"));
 }
 
 TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {
