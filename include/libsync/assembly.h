@@ -66,10 +66,10 @@ class Assembly {
   /// digest.
   [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
 
-  /// Copies a piece of the spool into the tree, and has the disk begin to write it: a disk as fast
-  /// as the link has little left to do after the last piece. A file that lies in the piece as a
-  /// whole gets its mode, times and owner at once, which saves a tree of many small files a second
-  /// open of each.
+  /// Copies a piece of the spool into the tree, and has the disk begin to write what is long of it:
+  /// a disk as fast as the link has little left to do after the last piece. A file that lies in the
+  /// piece as a whole gets its mode, times and owner at once, which saves a tree of many small files
+  /// a second open of each; such a tree goes to the disk every so many files.
   void splice(PieceNumber piece);
 
   /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.

@@ -78,7 +78,9 @@ TEST_F(Trees, AHostThatWaitedAndIsGoneLosesItsPlaceAndIsServedWhenItComes) {
   start_master_of(4);
   auto& gone = minions().front()->start("sync-minion", {"--linger", "120s"});
   for (auto* const host : minions()) {
-    if (host != minions().front()) host->start("sync-minion", {"--linger", "120s"});
+    // At a pace at which they are not done before those who waited must have come (GATHERING_MS).
+    if (host != minions().front())
+      host->start("sync-minion", {"--linger", "120s", "--bwlimit", "150"});
   }
   ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:lingering"}) == "4"; }));
   gone.signal(SIGKILL);

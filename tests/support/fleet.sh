@@ -4,6 +4,7 @@
 #   start_fleet HOSTS SOURCE_ROOT [OPTION...]   a Redis, a master with these options, HOSTS minions; all
 #                                               linger, and Redis has seen them when it returns
 #   make_host NAME ADDRESS SOURCE_ROOT          a host's folder before it starts, for settings of its own
+#   make_payload BYTES                          random ones, in $folder/sources; sets `payload` (wants openssl)
 #   end_fleet                                   ends it; its files stay
 #   redis COMMAND...                            redis-cli
 #   check_programs                              ends the script if one of the fleet has ended
@@ -103,6 +104,13 @@ since_set() {
 }
 
 has_seen() { [ "$(redis zcard sync:minions)" -ge "$1" ]; }
+
+make_payload() {  # BYTES
+  mkdir "$folder/sources"
+  payload=$folder/sources/payload
+  openssl enc -aes-128-ctr -nosalt -pass pass:any </dev/zero 2>/dev/null | head -c "$1" >"$payload" || true
+  [ "$(stat -c %s "$payload")" -eq "$1" ] || fail "no space for the payload in '$folder': set TMPDIR"
+}
 
 make_host() { "$top/tests/support/make_host" "$folder/$1" "$2" "redis://$net.1:$redis_port/0" "$3"; }
 

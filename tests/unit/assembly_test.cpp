@@ -31,6 +31,8 @@ using std::filesystem::perms;
 using testing::ElementsAre;
 
 constexpr std::uint64_t kPieceBytes = 1000;
+// Of which the disk begins to write when they are in place.
+constexpr std::uint64_t kLongPieceBytes = std::uint64_t{1} << 20U;
 
 void set_mtime(const std::filesystem::path& path, FileTime time) {
   const timespec times[] = {{0, UTIME_OMIT}, {time.seconds, static_cast<long>(time.nanoseconds)}};
@@ -239,19 +241,17 @@ TEST_F(AssemblyTest, FileThatLiesInOnePieceIsFinishedWithIt) {
 }
 
 TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
-  constexpr std::size_t kPiece = std::size_t{1} << 20U;
-  test::write_file(source(), test::random_bytes(2 * kPiece, 1));
-  auto built = build_of({source(), kPiece});
+  test::write_file(source(), test::random_bytes(2 * kLongPieceBytes, 1));
+  auto built = build_of({source(), kLongPieceBytes});
   built.assembly.begin();
   built.assembly.splice(1);
   EXPECT_FALSE(waits_to_be_written(built.spool.tree_folder() / "payload"));
 }
 
 TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
-  constexpr std::size_t kPiece = std::size_t{1} << 20U;
-  test::write_file(source(), test::random_bytes(2 * kPiece, 1));
+  test::write_file(source(), test::random_bytes(2 * kLongPieceBytes, 1));
   std::filesystem::copy(source(), destination());
-  auto built = build_of({source(), kPiece});
+  auto built = build_of({source(), kLongPieceBytes});
   built.assembly.begin();
   EXPECT_TRUE(built.assembly.adopt(1, built.cut.digest(1), {}));
   EXPECT_FALSE(waits_to_be_written(built.spool.tree_folder() / "payload"));
