@@ -307,9 +307,13 @@ void exchange_paths(const std::filesystem::path& one, const std::filesystem::pat
   }
 }
 
+void sync_file(const Descriptor& file) {
+  if (fsync(file.number()) != 0) throw_disk_failure("put on disk", file);
+}
+
 void sync_path(const std::filesystem::path& path) {
   const auto file = open_file(path, O_RDONLY);
-  if (fsync(file.number()) != 0) throw_disk_failure("put on disk", path);
+  sync_file(file);
 }
 
 void sync_file_system(const std::filesystem::path& path) {

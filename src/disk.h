@@ -97,6 +97,9 @@ void exchange_paths(const std::filesystem::path& one, const std::filesystem::pat
 /// Puts a file's or a folder's own data on the disk.
 void sync_path(const std::filesystem::path& path);
 
+/// The same of a file or a folder that is open.
+void sync_file(const Descriptor& file);
+
 /// Puts all that is dirty on the file system of `path` on the disk.
 void sync_file_system(const std::filesystem::path& path);
 

@@ -44,6 +44,7 @@ class Assembly {
  public:
   Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_bytes,
            std::filesystem::path repo, std::string name, Ownership ownership);
+  ~Assembly();
 
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
 
@@ -62,14 +63,14 @@ class Assembly {
   /// the following.
   void begin();
 
-  /// Copies the published ranges of a piece into the tree. True if what is then there has this
-  /// digest.
+  /// Copies the published ranges of a piece into the tree, unless it is in place already. True if
+  /// what is then there has this digest.
   [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
 
-  /// Copies a piece of the spool into the tree, and has the disk begin to write what is long of it:
-  /// a disk as fast as the link has little left to do after the last piece. A file that lies in the
-  /// piece as a whole gets its mode, times and owner at once, which saves a tree of many small files
-  /// a second open of each; such a tree goes to the disk every so many files.
+  /// The same with a piece of the spool, whose digest is known. The disk begins to write what is
+  /// long of it: one as fast as the link has little left to do after the last piece. A file none of
+  /// whose bytes are missing any more gets its mode, times and owner at once, and goes to the disk
+  /// with some others.
   void splice(PieceNumber piece);
 
   /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.
@@ -84,8 +85,10 @@ class Assembly {
  private:
   [[nodiscard]] std::filesystem::path working_path(const Entry& entry) const;
   [[nodiscard]] std::uint32_t mode_of(const Entry& entry) const;
-  void finish(const Entry& entry) const;
-  void finish(const Descriptor& file, const Entry& entry) const;
+  void take(const Segment& segment, Descriptor file);
+  void finish_link(const Entry& entry) const;
+  void finish(Descriptor file, const Entry& entry);
+  void put_on_disk();
   [[nodiscard]] bool is_large() const;
 
   Spool spool_;
@@ -95,7 +98,9 @@ class Assembly {
   std::filesystem::path repo_;
   std::string name_;
   Ownership ownership_;
-  std::vector<bool> is_finished_;  // Of the entries.
+  PieceSet in_place_;
+  std::vector<std::uint64_t> missing_bytes_;  // Of each entry.
+  std::vector<Descriptor> unsynced_;          // Finished, in a tree that is not large.
   std::size_t unsynced_files_ = 0;
 };
 

@@ -220,7 +220,10 @@ TEST_F(AssemblyTest, StartsAnewFromThePiecesAfterADeath) {
 TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
   write_tree(source(), 1);
   auto built = build();
-  gather(built);
+  built.assembly.begin();
+  for (PieceNumber piece = 1; piece + 1 < built.cut.pieces(); ++piece) {
+    built.assembly.splice(piece);
+  }
   EXPECT_EQ(status_of(built.spool.tree_folder())->st_mode & 077U, 0U);
   for (const auto& entry :
        std::filesystem::recursive_directory_iterator(built.spool.tree_folder())) {
@@ -229,15 +232,21 @@ TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
   }
 }
 
-TEST_F(AssemblyTest, FileThatLiesInOnePieceIsFinishedWithIt) {
+TEST_F(AssemblyTest, FileIsFinishedWithTheLastOfItsPieces) {
   write_tree(source(), 1);
+  set_mtime(source() / "a", {1'500'000'000, 5});
   auto built = build();
-  gather(built);
-  struct stat status {};
-  const auto path = built.spool.tree_folder() / "payload/b/read-only";
-  ASSERT_EQ(stat(path.c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 07777U, 0400U);
-  EXPECT_EQ(mtime_of(status), (FileTime{1'000'000'000, 1}));
+  const auto a = built.spool.tree_folder() / "payload/a";
+  built.assembly.begin();
+  built.assembly.splice(2);
+  EXPECT_EQ(status_of(built.spool.tree_folder() / "payload/b/read-only")->st_mode & 07777U, 0400U);
+  built.assembly.splice(0);
+  built.assembly.splice(2);  // What is in place is not counted again.
+  EXPECT_EQ(status_of(a)->st_mode & 07777U, 0600U);
+  built.assembly.splice(1);
+  EXPECT_EQ(status_of(a)->st_mode & 07777U, 0751U);
+  built.assembly.splice(0);
+  EXPECT_EQ(mtime_of(*status_of(a)), (FileTime{1'500'000'000, 5}));
 }
 
 TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
