@@ -84,7 +84,8 @@ std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
         fmt::format("the destination '{}' {}: move it away", escaped(path.string()), rule)};
   };
   if (S_ISLNK(there->st_mode)) return refuse("is a symlink");
-  if (there->st_dev != status_of(repo)->st_dev) return refuse("is a mount point");
+  // The repo may be a symlink.
+  if (there->st_dev != status_of(repo / ".")->st_dev) return refuse("is a mount point");
   if (!S_ISREG(there->st_mode) && !S_ISDIR(there->st_mode)) return refuse("is a special file");
   const auto found = S_ISDIR(there->st_mode) ? EntryKind::folder : EntryKind::file;
   if (kind && found != *kind) {

@@ -47,5 +47,11 @@ TEST(Destination, IsRefusedIfItMustNotBeReplaced) {
   }
 }
 
+TEST(Destination, MayBeInARepoThatIsASymlinkToAnotherFileSystem) {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_symlink("/proc", folder.path() / "repo");
+  EXPECT_FALSE(refuse_destination(folder.path() / "repo", "tty", std::nullopt));
+}
+
 }  // namespace
 }  // namespace libsync
