@@ -75,6 +75,7 @@ constexpr std::array kServerErrors = {
     ServerError{"LOADING", Remedy::try_again, "it is starting: this goes by itself"},
     ServerError{"BUSY", Remedy::try_again, "a script holds it up: see SLOWLOG, SCRIPT KILL"},
     ServerError{"MASTERDOWN", Remedy::try_again, "name the server that is the master"},
+    ServerError{"UNBLOCKED", Remedy::try_again, "it has become a replica: this goes by itself"},
     ServerError{"READONLY", Remedy::try_again, "name the server that is the master with --redis"},
     ServerError{"OOM", Remedy::try_again, "raise its maxmemory; its policy must be noeviction"},
     ServerError{"MISCONF", Remedy::try_again, "its disk is full or failing: free space there"},

@@ -152,7 +152,11 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
   const auto& word = reader.text();
   if (word == "BEGUN") {
     Begun begun;
-    while (!reader.at_end()) begun.expected.push_back(reader.text());
+    while (!reader.at_end()) {
+      // Whoever may write to Redis may have added anything, and the master puts it on record.
+      const auto& host = reader.text();
+      if (Address::parse(host)) begun.expected.push_back(host);
+    }
     return begun;
   }
   if (word == "SAME") return AlreadyBegun{};
@@ -397,10 +401,12 @@ int RedisCoordinator::wake_descriptor() const { return listening_ ? wakes_.descr
 
 Listening RedisCoordinator::heard() {
   if (!listening_) return Listening::on;
+  listening_ = false;  // Also if what comes is an error, which is thrown.
   const auto answer = wakes_.received();
-  if (!answer && wakes_.descriptor() >= 0) return Listening::on;
-  listening_ = false;
-  if (!answer) return Listening::lapsed;
+  if (!answer) {
+    listening_ = wakes_.descriptor() >= 0;
+    return listening_ ? Listening::on : Listening::lapsed;
+  }
   if (const auto* const error = answer->error()) throw_not_understood(escaped(error->text));
   return answer->array() != nullptr ? Listening::woken : Listening::lapsed;
 }
