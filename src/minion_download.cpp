@@ -182,11 +182,16 @@ void Download::complete_pulls() {
   }
 }
 
-void Download::back_off(PullEnd end, const std::string& detail) {
-  claim_in_peace_ = clock_.now() + kFirstBackOff;
-  if (end == PullEnd::busy) return;
+void Download::tell_failed(PullEnd end, const std::string& detail) {
+  if (end == PullEnd::good || end == PullEnd::busy) return;
   spdlog::warn("{}", detail);
   if (end == PullEnd::local) throw Failure(ExitStatus::local, Remedy::try_again, detail);
+}
+
+void Download::back_off(PullEnd end, const std::string& detail) {
+  claim_in_peace_ = clock_.now() + kFirstBackOff;
+  tell_failed(end, detail);
+  if (end == PullEnd::busy) return;
   ++failures_in_a_row_;
   claim_in_peace_ =
       clock_.now() + kFirstBackOff * (1U << std::min(failures_in_a_row_, kFailuresAtMost));

@@ -136,13 +136,13 @@ void Download::stream() {
   }
 }
 
-// A stream's.
+// A stream's. If all parents fail there are still sources to claim from.
 void Download::take(const CompletedPull& over) {
   ledger_.forget(over.id);
   const auto report =
       streams_.ended(over.id, over.end, over.detail, placement_.in_place(), clock_.now());
   if (report && over.end != PullEnd::local) parent_reports_.push_back(*report);
-  if (over.end != PullEnd::good) back_off(over.end, over.detail);
+  tell_failed(over.end, over.detail);
 }
 
 }  // namespace libsync

@@ -293,9 +293,14 @@ bool Streams::is_adrift(const Stream& stream, PieceNumber lag, Instant now) cons
 PieceSet Streams::carried(const PieceSet& in_place, Instant now) const {
   PieceSet carried(pieces_);
   const auto lag = lags(in_place);
+  // No tree is furthest where nothing comes at all.
+  const bool is_stranded =
+      now - arrived_ > kStillAnyway ||
+      std::all_of(streams_.begin(), streams_.end(), [](const auto& s) { return s.failures > 0; });
   std::vector<bool> is_carried(streams_.size());
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
-    is_carried[tree] = lag[tree] == 0 || !is_adrift(streams_[tree], lag[tree], now);
+    const bool is_furthest = lag[tree] == 0 && !is_stranded;
+    is_carried[tree] = is_furthest || !is_adrift(streams_[tree], lag[tree], now);
   }
   for (PieceNumber piece = 0; piece < pieces_; ++piece) {
     if (!has_place_ || (!is_carried.empty() && is_carried[piece % is_carried.size()]))

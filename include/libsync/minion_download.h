@@ -94,6 +94,7 @@ class Download {
   TransferId start_pull(const Claim& claim, Promise promise);
   void log_search();
   void log_start(const Address& source);
+  void tell_failed(PullEnd end, const std::string& detail);
   void back_off(PullEnd end, const std::string& detail);
   void check_space() const;
   void log_progress();

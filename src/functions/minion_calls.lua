@@ -185,6 +185,8 @@ local function finish(_, a)
   if k.of.manifest ~= a[5] then return {'OTHER'} end
   if redis.call('HSETNX', k.done, host, now) == 1 then note(k, 'event', 'finished', 'host', host) end
   redis.call('SADD', k.finished, host)
+  -- Who had most of it before cannot feed others with that: its seat goes to somebody who can.
+  if has_trees(k) and offers_something(k.of.announced, a[6]) then vacate(k, host) end
   take_report(k, host, a[6], slots_of(k, host, a[7]), k.of.pieces, '0', now)
   wait_no_more(k, host)
   if redis.call('HEXISTS', k.pulls, host) == 0 then redis.call('SREM', k.running, host) end
@@ -199,6 +201,8 @@ local function leave(_, a)
   local host = a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
   release_all(k, host, now)
+  -- Who has it all feeds others on, whatever its tick does.
+  if has_trees(k) and (a[5] == 'all' or redis.call('HEXISTS', k.done, host) == 0) then vacate(k, host) end
   redis.call('SREM', k.running, host)
   wait_no_more(k, host)
   if a[6] ~= '' then redis.call('HSET', k.errors, host, string.sub(a[6], 1, ERROR_BYTES)) end

@@ -145,6 +145,23 @@ TEST_F(Trees, AHostWithAnOlderCopyTakesWhatIsNew) {
   for (auto* const host : minions()) expect_published(*host, file);
 }
 
+// Those who have it all have nothing that they could serve, and the new one sits below them.
+TEST_F(Trees, AHostThatIsNewAmongThoseWhoHaveItTakesItFromTheOrigin) {
+  const auto file = payload(16 << 19);
+  start_master_of(10);
+  auto* const fresh = minions().back();
+  for (auto* const host : minions()) {
+    write_file(host->repo() / "payload", host == fresh ? "" : content_of(file));
+    ASSERT_EQ(run({"touch", "-r", file.string(), (host->repo() / "payload").string()}).status, 0);
+  }
+  std::filesystem::remove(fresh->repo() / "payload");
+  start_minions();
+  ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:lingering"}) == "10"; }));
+  set_task(file);
+  wait_for_end();
+  expect_published(*fresh, file);
+}
+
 TEST_F(Trees, AHostWithSlotsOfItsOwnClaims) {
   const auto file = payload(6'000'000);
   start_master_of(3);

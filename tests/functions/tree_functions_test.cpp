@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <numeric>
 #include <ranges>
 
 #include "function_caller.h"
@@ -12,6 +13,7 @@
 namespace libsync::test {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::Each;
 using testing::ElementsAre;
@@ -54,6 +56,12 @@ class TreeFunctions : public testing::Test {
   Texts parents_of(const std::string& who) {
     const auto answer = follow(who);
     return {answer.begin() + kFirstParent, answer.begin() + kFirstParent + kTrees};
+  }
+
+  void stage_all() {
+    std::vector<unsigned> pieces(kPieces);
+    std::iota(pieces.begin(), pieces.end(), 0U);
+    f.stage(run, pieces, FunctionCaller::Last::yes);
   }
 
   /// So many hosts come; a while later all have asked again. Who pulls from whom, a tree each.
@@ -253,6 +261,26 @@ TEST_F(TreeFunctions, WhoWaitedForTheRunAndCannotServeLosesItsSeat) {
   f.hold(run, host(0), bits(kPieces, {}), 0);
   EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "2");
   EXPECT_THAT(parents_of(host(1)), Not(Contains(host(0))));
+}
+
+TEST_F(TreeFunctions, WhoHadMostOfItBeforeFeedsNobodyWhenItIsDone) {
+  gather(12);
+  stage_all();
+  f.finish(run, host(0), digest(0), bits(kPieces, {1}), 2);
+  f.finish(run, host(1), digest(0), all_bits(kPieces), 2);
+  EXPECT_THAT(parents_of(host(9)), AllOf(Not(Contains(host(0))), Contains(host(1))));
+  EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "11");
+}
+
+TEST_F(TreeFunctions, WhoGivesUpFeedsNobody) {
+  gather(12);
+  stage_all();
+  f.finish(run, host(1), digest(0), all_bits(kPieces), 2);
+  f("leave", {run, host(0), "claims", "no space"});
+  f("leave", {run, host(1), "claims", "the hook failed"});
+  EXPECT_THAT(parents_of(host(9)), AllOf(Not(Contains(host(0))), Contains(host(1))));
+  f("leave", {run, host(1), "all", ""});
+  EXPECT_THAT(parents_of(host(9)), Not(Contains(host(1))));
 }
 
 TEST_F(TreeFunctions, WhoHasProvenItsSpoolKeepsItsSeat) {

@@ -347,6 +347,29 @@ TEST_F(StreamsTest, AParentThatWaitsItselfIsGivenTime) {
   EXPECT_FALSE(is_carried(0));
 }
 
+TEST_F(StreamsTest, WhereNoParentHasAnythingAllIsClaimedInTheEnd) {
+  follow();
+  for (int second = 0; second < 15; ++second) {
+    start_all();
+    now_ += seconds(1);
+    for (std::size_t tree = 0; tree < kTrees; ++tree) {
+      if (streams_.owns(tree)) end(tree, 0);
+    }
+    EXPECT_TRUE(is_carried(0)) << second;
+  }
+  now_ += seconds(1);
+  for (PieceNumber tree = 0; tree < kTrees; ++tree) EXPECT_FALSE(is_carried(tree)) << tree;
+}
+
+TEST_F(StreamsTest, WhereAllParentsFailAllIsClaimedSoon) {
+  follow();
+  start_all();
+  for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 0, PullEnd::unreachable);
+  EXPECT_TRUE(is_carried(0)) << "there may be other parents";
+  now_ += seconds(4);
+  for (PieceNumber tree = 0; tree < kTrees; ++tree) EXPECT_FALSE(is_carried(tree)) << tree;
+}
+
 TEST_F(StreamsTest, AStreamWhoseTreeIsDoneHelpsTheTreeThatIsFurthestBehind) {
   follow();
   lack({0, 4, 8, 12, 21});
