@@ -102,11 +102,14 @@ Minion::Visit Minion::visit() {
   const RunInfo& run = joined->run;
   sweep(run.id, run.fingerprint);
   if (joined->is_finished) {
-    if (state_.has_receipt(config_.host.repo / run.name, run.manifest)) {
-      if (joined->suspicion == Suspicion::verify) clear_suspicion(run);
+    if (!state_.has_receipt(config_.host.repo / run.name, run.manifest)) {
+      spdlog::warn("what was published as '{}' is gone: fetching it again", escaped(run.name));
+    } else if (joined->suspicion == Suspicion::none || clears_suspicion(run)) {
       return Visit::idle;
+    } else {
+      spdlog::warn("pieces of '{}' were good and are not any more: proving what was published",
+                   escaped(run.name));
     }
-    spdlog::warn("what was published as '{}' is gone: fetching it again", escaped(run.name));
     coordinator_.leave(run.id, self_, Retreat::altogether, "");
   }
   download(run, joined->place);
@@ -204,22 +207,25 @@ std::optional<std::string> Minion::run_owed_hook() {
 }
 
 // The spool of a run that this host has finished, hashed piece by piece; bad ones are deleted.
-void Minion::clear_suspicion(const RunInfo& run) {
+// False if what was published from it may be as bad, or if all others live on what is gone.
+bool Minion::clears_suspicion(const RunInfo& run) {
   spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
   const auto spool = state_.spool(run.fingerprint);
   PieceSet good(run.cut.pieces());
   for (const auto& [piece, digest] :
        coordinator_.digests(run.id, spool.pieces_found(run.cut).members())) {
-    if (stop_.requested()) return;
-    if (spool.accept(spool.piece_path(piece), piece, run.cut.bytes_of(piece), digest, {}) ==
-        Verdict::good) {
-      good.insert(piece);
-    }
+    if (stop_.requested()) return true;
+    const auto verdict =
+        spool.accept(spool.piece_path(piece), piece, run.cut.bytes_of(piece), digest, {});
+    if (verdict == Verdict::bad) return false;
+    if (verdict == Verdict::good) good.insert(piece);
   }
+  if (run.origin == self_ && !good.is_complete()) return false;
   const auto usual = run.has_trees ? kSlotsBesideTrees : default_slots(grain_of(run.cut));
   const auto slots = config_.host.slots.value_or(usual);
   static_cast<void>(
       coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
+  return true;
 }
 
 void Minion::sweep(const RunId& run, const std::optional<Fingerprint>& kept) const {

@@ -217,8 +217,7 @@ void Download::seek_digests() {
   }
   // What has not been announced or delivered yet: soon at first, since a small payload is staged in
   // a moment.
-  const bool is_delivered = feed_ != Feed::pulled && !placement_.in_place().is_complete();
-  if (placement_.wanted_digests().empty() && !is_delivered) return;
+  if (placement_.wanted_digests().empty() && (feed_ == Feed::pulled || is_delivered())) return;
   digests_due_ = clock_.now() + digests_pause_;
   digests_pause_ = std::min<Duration>(digests_pause_ * 2, kLookEvery);
 }
@@ -246,6 +245,12 @@ void Download::report() {
   } else {
     is_gone_ = true;
   }
+}
+
+// What is pushed here the others live on: it all has to be here, and not only what this host needs.
+bool Download::is_delivered() const {
+  return feed_ == Feed::pushed ? placement_.servable().is_complete()
+                               : placement_.in_place().is_complete();
 }
 
 void Download::note_told(unsigned offered) {
@@ -345,7 +350,7 @@ void Download::advance() {
       if (options_.hook == Hook::configured) state_.owe_hook(run_.name, run_.manifest);
       placement_.publish();
     }
-  } else if (placement_.is_published() && !is_finished_ && is_due) {
+  } else if (placement_.is_published() && is_delivered() && !is_finished_ && is_due) {
     check_due_ = clock_.now() + kLookEvery;
     if (!has_receipt_) state_.write_receipt(options_.repo / run_.name, run_.manifest);
     has_receipt_ = true;

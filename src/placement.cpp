@@ -123,8 +123,23 @@ void Placement::recheck(const std::vector<StagedPiece>& pieces) {
         },
         [this, number = piece](Verdict verdict) {
           --rechecking_;
-          if (verdict != Verdict::good) servable_.erase(number);
+          if (verdict != Verdict::good) lose(number, verdict);
         });
+  }
+}
+
+void Placement::lose(PieceNumber piece, Verdict verdict) {
+  servable_.erase(piece);
+  if (feed_ != Feed::pulled) {
+    undecided_.insert(piece);
+    undelivered_.insert(piece);
+  }
+  // Nobody hashes what is in the tree, and it may share its blocks with this piece.
+  if (verdict == Verdict::bad && (in_place_.contains(piece) || being_spliced_.contains(piece))) {
+    throw Failure(ExitStatus::local, Remedy::try_again,
+                  fmt::format("piece {} of the spool was good and is not any more: beginning anew "
+                              "with what can be proven; look at this host's memory and disk",
+                              piece));
   }
 }
 
@@ -209,7 +224,8 @@ void Placement::survey() {
       },
       [this](Survey survey) {
         published_ = std::move(survey.published);
-        if (survey.looks_published) {
+        // It may have changed between the two looks.
+        if (survey.looks_published && published_.is_complete()) {
           old_ = Old::compared;
           undecided_ |= published_;
         } else {
@@ -256,7 +272,7 @@ void Placement::on_found(PieceNumber piece, Verdict verdict) {
   if (verdict == Verdict::good) {
     undelivered_.erase(piece);
     servable_.insert(piece);
-    if (old_ != Old::compared) undecided_.erase(piece);
+    if (old_ != Old::compared || in_place_.contains(piece)) undecided_.erase(piece);
     splice(piece);
   }
   if (verdict != Verdict::good && feed_ != Feed::pulled) undelivered_.insert(piece);
@@ -265,6 +281,7 @@ void Placement::on_found(PieceNumber piece, Verdict verdict) {
 
 void Placement::decide_published(PieceNumber piece) {
   if (old_ == Old::unknown || old_ == Old::surveyed) return;  // The survey comes back to it.
+  if (in_place_.contains(piece)) return;
   if (!published_.contains(piece)) {
     // Delivered pieces appear some time; others have to be pulled.
     if (feed_ == Feed::pulled) undecided_.erase(piece);
@@ -294,8 +311,8 @@ void Placement::on_compared(PieceNumber piece, bool equal) {
     return;
   }
   if (equal) {
-    undecided_.erase(piece);
     in_place_.insert(piece);
+    settle(piece);
     if (in_place_.is_complete()) step_ = Step::published;
     return;
   }
@@ -314,11 +331,11 @@ void Placement::on_adopted(PieceNumber piece, bool equal) {
   settle(piece);
 }
 
-// A piece that is not to be had from what is published.
+// What is published has been asked for the piece. All others live on what was pushed here: that has
+// to come even if this host can do without.
 void Placement::settle(PieceNumber piece) {
-  if (in_place_.contains(piece) || servable_.contains(piece) || feed_ == Feed::pulled) {
-    undecided_.erase(piece);
-  }
+  const bool is_enough = feed_ != Feed::pushed && in_place_.contains(piece);
+  if (is_enough || servable_.contains(piece) || feed_ == Feed::pulled) undecided_.erase(piece);
 }
 
 void Placement::splice(PieceNumber piece) {

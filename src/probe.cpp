@@ -9,6 +9,8 @@ void Probe::start(const std::filesystem::path& into) {
   content_ = Token::random().text();
   const auto name = state_.write_probe(content_);
   came_ = into / name;
+  // rsync takes one of before for this one, if it is of the same second.
+  std::filesystem::remove(came_);
   id_ = transfer_.start(PullRequest{.source = self_,
                                     .folder = ".libsync",
                                     .names = {name},

@@ -10,8 +10,8 @@
 // With a push, pieces are announced once the target host has them; its minion verifies them.
 //
 // A staging that takes over from an earlier tick keeps the pieces whose digest is on record and
-// still right, and cuts the others. If all had been announced already, the source is not looked at
-// any more: the spool is the truth.
+// still right, and cuts the others. If all had been announced already, the spool is the truth, and
+// the source is looked at only for pieces of it that are damaged.
 //
 // Stepped, as a Download is. Copying and hashing run on threads of its own. Failure: local; redis,
 // with the state intact; no_source if a push does not get through.

@@ -51,7 +51,7 @@ class Minion {
   void published(const RunInfo& run, const Published& published);
   /// Why the command failed; nothing if it did not, or was not owed.
   [[nodiscard]] std::optional<std::string> run_owed_hook();
-  void clear_suspicion(const RunInfo& run);
+  [[nodiscard]] bool clears_suspicion(const RunInfo& run);
   void sweep(const RunId& run, const std::optional<Fingerprint>& kept) const;
   void sweep_ended(const RunId& ended);
   void wait_for_wake(Instant until);

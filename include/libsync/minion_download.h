@@ -111,6 +111,7 @@ class Download {
   void note_told(unsigned offered);
   /// Whether the coordinator does not know yet what this host can serve.
   [[nodiscard]] bool has_news() const;
+  [[nodiscard]] bool is_delivered() const;
 
   Coordinator& coordinator_;
   Transfer& transfer_;

@@ -5,7 +5,8 @@
 // A Placement verifies what was pulled, adopts what the host had already, splices, completes and
 // publishes. It knows nothing of Redis, sources or rsync: it is told digests, and says what it has.
 // Hashing and copying run on two threads of its own, one for what may then be served on and one for
-// what is assembled; collect() takes their results in. Nothing here blocks but the destructor.
+// what is assembled; collect() takes their results in. What blocks: the destructor, and reading a
+// manifest that is here already, in the constructor and, if it is delivered, in decide().
 //
 // The sets, all of the run's pieces:
 //
@@ -90,7 +91,8 @@ class Placement {
   [[nodiscard]] std::string undelivered() const;
 
   /// Somebody got wrong bytes from here: hashes all servable pieces again. REQUIRES: their digests
-  /// are among `pieces`.
+  /// are among `pieces`. If one is bad that has been put in place, collect() throws (local, to be
+  /// tried again): another Placement finds out what can be proven of what is here.
   void recheck(const std::vector<StagedPiece>& pieces);
   [[nodiscard]] bool is_rechecking() const { return rechecking_ > 0; }
 
@@ -125,6 +127,7 @@ class Placement {
   void on_found(PieceNumber piece, Verdict verdict);
   void on_compared(PieceNumber piece, bool equal);
   void on_adopted(PieceNumber piece, bool equal);
+  void lose(PieceNumber piece, Verdict verdict);
   void settle(PieceNumber piece);
   void splice(PieceNumber piece);
   [[nodiscard]] std::optional<std::filesystem::path> found_at(PieceNumber piece) const;

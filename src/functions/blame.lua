@@ -59,7 +59,7 @@ end
 
 -- Its spool has been hashed anew.
 local function trust(k, source, now)
-  redis.call('HDEL', k.blame, 'verify ' .. source, 'undelivered ' .. source)
+  redis.call('HDEL', k.blame, 'verify ' .. source)
   redis.call('HSET', k.blame, 'verified ' .. source, now)
 end
 

@@ -117,6 +117,30 @@ TEST_F(Repair, WhatWasDamagedWhereThePushWentIsPushedAgain) {
   for (auto* const host : minions()) expect_published(*host, payload);
 }
 
+TEST_F(Repair, WhatThePushedToHostLosesLaterIsPushedAgain) {
+  add_hosts(2);
+  auto& target = *minions().front();
+  auto& late = *minions().back();
+  ASSERT_EQ(run({"sed", "-i", "/^# \\[libsync-push\\]/,$s/^# //",
+                 (target.folder() / "rsyncd.conf").string()})
+                .status,
+            0);
+  target.stop_daemon();
+  target.start_daemon();
+  ASSERT_EQ(target.run("sync-minion").status, 0) << "its cron has been there: the folders are";
+  const Words options{"--minions", "2", "--piece-size", "1M", "--push-to", target.address()};
+  write_file(sources() / "pushed", random_bytes(5'000'000, 9));
+  start_master(options);
+  target.start("sync-minion", {"--linger", "120s"});
+  set_task(sources() / "pushed");
+  ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "finished_queue"}) == "1"; }));
+  std::filesystem::remove(target.spools().at(0) / "p00001");
+  spoil(target.spools().at(0) / "p00003");
+  late.start("sync-minion", {"--linger", "120s"});
+  wait_for_end();
+  for (auto* const host : minions()) expect_published(*host, sources() / "pushed");
+}
+
 TEST_F(Repair, ACancelledTaskThatWasNeverBegunStaysCancelled) {
   write_file(sources() / "large", random_bytes(3'000'000, 1));
   set_task(sources() / "large");
@@ -267,6 +291,41 @@ TEST_F(Repair, AWakeUpThatIsNoListIsSaidAndMakesNoHotLoop) {
   const auto ran = host.run("sync-minion", {"--linger", "3s"});
   EXPECT_LT(redis.calls() - before, 40);
   EXPECT_THAT(ran.output, HasSubstr("WRONGTYPE"));
+}
+
+// As Redis ends it when it becomes a replica.
+TEST_F(Repair, AWaitThatRedisEndsIsBegunAgain) {
+  auto& host = add_host();
+  ASSERT_EQ(master().run("sync-master").status, 0);
+  host.start("sync-minion", {"--linger", "60s"});
+  const auto waiting = [&]() -> std::string {
+    const auto clients = redis.cli({"client", "list", "type", "normal"});
+    const auto end = clients.find(" cmd=blpop");
+    if (end == std::string::npos) return "";
+    const auto line = clients.rfind("id=", end) + 3;
+    return clients.substr(line, clients.find(' ', line) - line);
+  };
+  ASSERT_TRUE(eventually([&] { return !waiting().empty(); }));
+  ASSERT_EQ(redis.cli({"client", "unblock", waiting(), "error"}), "1");
+  ASSERT_TRUE(eventually([&] { return host.log().find("UNBLOCKED") != std::string::npos; }));
+  ASSERT_TRUE(eventually(
+      [&] {
+        return redis.cli({"info", "clients"}).find("blocked_clients:1") != std::string::npos;
+      },
+      std::chrono::seconds(30)));
+}
+
+TEST_F(Repair, WhoIsExpectedIsAnAddress) {
+  add_host();
+  const auto now = redis.cli({"time"});
+  redis.cli({"zadd", "sync:minions", now.substr(0, now.find('\n')) + "000", "x\nstanding ended"});
+  write_file(sources() / "kept", random_bytes(1'000'000, 9));
+  set_task(sources() / "kept");
+  const Words options{"--piece-size", "1M"};
+  ASSERT_EQ(master().run("sync-master", options).status, 0);
+  const auto ran = master().run("sync-master", options);
+  EXPECT_THAT(ran.output, Not(HasSubstr("mission complete")));
+  EXPECT_EQ(redis.cli({"exists", "sync:run"}), "1");
 }
 
 TEST_F(Repair, WhatRedisSaysIsNotBelieved) {

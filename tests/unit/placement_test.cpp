@@ -83,6 +83,16 @@ TEST_F(PlacementTest, RecheckFindsWhatHasBeenSpoiltSince) {
   EXPECT_THAT(claimable(), ElementsAre(1, 3, 4));
 }
 
+TEST_F(PlacementTest, WhatWasPutInPlaceFromAPieceThatWentBadIsNotPublished) {
+  auto& placement = start(Feed::pulled);
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
+  ASSERT_TRUE(pump([&] { return placement.is_gathered(); }));
+  test::write_file(spool_->piece_path(1), std::string(kPieceBytes, '#'));
+  placement.recheck(all_announced());
+  EXPECT_THROW(static_cast<void>(pump([&] { return !placement.is_rechecking(); })), Failure);
+}
+
 TEST_F(PlacementTest, WhatWasCutOffIsTakenUpAgain) {
   start(Feed::pulled);
   test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
