@@ -94,7 +94,7 @@ Minion::Visit Minion::visit() {
   const auto outcome = coordinator_.join(self_, arrival_, in_trees, std::min(left, kStays));
   arrival_ = Arrival::again;
   if (const auto* const none = std::get_if<NoRun>(&outcome)) {
-    if (none->ended) sweep_ended(*none->ended);
+    if (none->ended) sweep_ended(*none->ended, none->ended_begun_ms);
     return Visit::idle;
   }
   const auto* const joined = std::get_if<Joined>(&outcome);
@@ -126,7 +126,8 @@ void Minion::download(const RunInfo& run, const std::optional<TreePlace>& place)
                 .run = run.id,
                 .task = run.path,
                 .content = run.fingerprint,
-                .piece_bytes = run.cut.piece_bytes});
+                .piece_bytes = run.cut.piece_bytes,
+                .begun_ms = run.begun_ms});
     Download download(
         coordinator_, transfer_, clock_,
         {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
@@ -234,11 +235,12 @@ void Minion::sweep(const RunId& run, const std::optional<Fingerprint>& kept) con
   }
 }
 
-void Minion::sweep_ended(const RunId& ended) {
+// What began later than the run that ended last may be going on: a Redis that came back from an
+// older snapshot does not know.
+void Minion::sweep_ended(const RunId& ended, std::uint64_t begun_ms) {
   if (swept_ == ended) return;
-  // No other run is in progress, so whatever run a spool is of, it is over.
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
-    spool.leave(Role::minion);
+    if (owner.begun_ms <= begun_ms) spool.leave(Role::minion);
   }
   swept_ = ended;
 }

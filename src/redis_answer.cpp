@@ -162,6 +162,7 @@ RunInfo read_run(const AnswerFields& fields) {
       .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,
       .master = fields.parsed<MasterId>("master"),
       .has_trees = fields.number_or_zero("trees") > 0,
+      .begun_ms = fields.number_or_zero("started"),
   };
 }
 

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "libsync/coordinator.h"
+#include "libsync/status.h"
 #include "redis_connection.h"
 
 namespace libsync {

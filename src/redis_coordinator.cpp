@@ -241,7 +241,10 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, InTrees
   if (!answer) return NoLibrary{};
   AnswerReader reader(*answer);
   const auto& word = reader.text();
-  if (word == "NONE") return NoRun{RunId::parse(reader.text())};
+  if (word == "NONE") {
+    const auto ended = RunId::parse(reader.text());
+    return NoRun{ended, reader.number()};
+  }
   if (word != "RUN") throw_not_understood(escaped(word));
   const bool is_finished = reader.flag();
   const auto suspicion = reader.suspicion();

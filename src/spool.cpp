@@ -59,10 +59,10 @@ bool read_number(const std::string& text, Number& value) {
 }
 
 std::string encode(const Owner& owner) {
-  std::string text =
-      fmt::format("prefix {}\nrun {}\ntask {}\npiece-bytes {}\nstanding {}\nexpected {}\n",
-                  owner.prefix, owner.run.text(), owner.task, owner.piece_bytes,
-                  name_of(owner.standing), owner.expected_count);
+  std::string text = fmt::format(
+      "prefix {}\nrun {}\ntask {}\npiece-bytes {}\nbegun {}\nstanding {}\nexpected {}\n",
+      owner.prefix, owner.run.text(), owner.task, owner.piece_bytes, owner.begun_ms,
+      name_of(owner.standing), owner.expected_count);
   for (const auto& host : owner.expected_hosts) text += fmt::format("host {}\n", host);
   // Last: what was cut short has none.
   return text + fmt::format("content {}\n", owner.content.text());
@@ -82,6 +82,8 @@ bool read_line(Owner& owner, const std::string& line) {
     owner.expected_hosts.push_back(value);
   } else if (key == "piece-bytes") {
     return read_number(value, owner.piece_bytes);
+  } else if (key == "begun") {
+    return read_number(value, owner.begun_ms);
   } else if (key == "expected") {
     return read_number(value, owner.expected_count);
   } else if (key == "run") {

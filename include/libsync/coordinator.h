@@ -71,7 +71,8 @@ struct RunInfo {
   Address origin;
   OriginKind origin_kind = OriginKind::master;
   MasterId master;
-  bool has_trees = false;  ///< Decided when the run begins.
+  bool has_trees = false;      ///< Decided when the run begins.
+  std::uint64_t begun_ms = 0;  ///< By the clock of the shared state: to compare with others of it.
 };
 
 /// How pieces find their way, as the master is configured.
@@ -158,7 +159,10 @@ using EndOutcome = std::variant<Ended, Stale>;
 
 /// No run is in progress.
 struct NoRun {
-  std::optional<RunId> ended;  ///< The last one that did end: evidence for deleting its spool.
+  /// The last one that did end, and when it had begun: evidence for deleting the spools of it and
+  /// of those before it. One that began later may go on: the shared state can have lost it.
+  std::optional<RunId> ended;
+  std::uint64_t ended_begun_ms = 0;
 };
 
 /// No functions have been loaded yet: there has been no master. As good as no run.
@@ -293,44 +297,7 @@ enum class Listening {
   lapsed,  ///< By itself, or since the connection broke.
 };
 
-/// For people: everything at once.
-struct HostStatus {
-  std::string address;
-  PieceNumber in_place = 0;
-  std::size_t claims = 0;
-  std::size_t uploads = 0;
-  std::optional<std::chrono::milliseconds> finished_after;
-  std::string error;
-  std::optional<std::chrono::milliseconds> seen_ago;
-  bool is_expected = false;
-  bool is_running = false;  ///< Pulls: by claims, or along trees, where none are held.
-};
-
-struct RunStatus {
-  RunInfo run;
-  std::chrono::milliseconds age{};
-  std::size_t announced = 0;
-  std::size_t free_sources = 0;
-  std::size_t expected = 0;
-};
-
-struct LastStatus {
-  std::string path;
-  std::string outcome;
-  std::string reason;
-  std::size_t finished = 0;
-  std::size_t expected = 0;
-  std::uint64_t bytes = 0;
-  std::chrono::milliseconds took{};
-  std::chrono::milliseconds ended_ago{};
-};
-
-struct Status {
-  std::string task;
-  std::optional<RunStatus> run;
-  std::optional<LastStatus> last;
-  std::vector<HostStatus> hosts;
-};
+struct Status;  // status.h
 
 class Coordinator {
  public:

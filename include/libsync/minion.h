@@ -4,8 +4,8 @@
 //
 // A tick joins the run in progress, if there is one and this host has not finished it, and
 // downloads it (minion_download.h); then it waits for the next one until its time is up. It deletes
-// a spool on evidence only: Redis names another run, or says that this one has ended. What it has
-// published it goes on serving without any process: the rsync daemon does.
+// a spool on evidence only: Redis names another run, or one that ended last and had begun no
+// sooner. What it has published it goes on serving without any process: the rsync daemon does.
 //
 // It logs what it does in the words of the Python pair.
 //
@@ -53,7 +53,7 @@ class Minion {
   [[nodiscard]] std::optional<std::string> run_owed_hook();
   [[nodiscard]] bool clears_suspicion(const RunInfo& run);
   void sweep(const RunId& run, const std::optional<Fingerprint>& kept) const;
-  void sweep_ended(const RunId& ended);
+  void sweep_ended(const RunId& ended, std::uint64_t begun_ms);
   void wait_for_wake(Instant until);
   void wait(Instant until, std::vector<int> descriptors = {});
   void tell_once(const std::string& line);

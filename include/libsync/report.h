@@ -9,7 +9,7 @@
 #include <string>
 
 #include "libsync/address.h"
-#include "libsync/coordinator.h"
+#include "libsync/status.h"
 
 namespace libsync {
 

@@ -61,6 +61,7 @@ struct Owner {
   std::string task;
   Fingerprint content;  ///< fingerprint_of with piece size zero.
   std::uint64_t piece_bytes = 0;
+  std::uint64_t begun_ms = 0;  ///< Minion: when the run began, as the coordinator has it.
   Standing standing = Standing::running;
   std::size_t expected_count = 0;           ///< Master: `--minions`; 0 if hosts are named.
   std::vector<std::string> expected_hosts;  ///< Master: who was expected when the run began.

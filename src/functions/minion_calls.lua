@@ -3,7 +3,7 @@
 
 -- Of sync:run, what a minion is told.
 local TOLD_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'pieces', 'manifest', 'sparse',
-                     'origin', 'origin_kind', 'master', 'trees'}
+                     'origin', 'origin_kind', 'master', 'trees', 'started'}
 -- With these, all that a join needs. (Redis has no unpack() while this is loaded.)
 local ONLY_TOLD = {'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'sparse', 'master'}
 local JOIN_FIELDS = {}
@@ -13,7 +13,7 @@ for i = 1, #ONLY_TOLD do JOIN_FIELDS[#RUN_FIELDS + i] = ONLY_TOLD[i] end
 -- A minion's tick is there. Args: host, fresh (1: the tick has just begun, so whatever an earlier
 -- one of this address still claims is given back), place (1: it wants one in the trees, if the run has any), for how
 -- many ms it waits for a run if there is none (0: it does not, or wants no place).
--- NONE run-ended-last, or '' · RUN finished(0/1) suspect(0/1) place(0/1), if 1 the place (trees.lua), field value …
+-- NONE run-ended-last, or '', when-it-had-begun · RUN finished(0/1) suspect(0/1) place(0/1), if 1 the place (trees.lua), field value …
 local function join(_, a)
   local k, now = call_of(a, JOIN_FIELDS)
   local host = a[3]
@@ -24,7 +24,8 @@ local function join(_, a)
     else
       redis.call('ZADD', k.lingering, now + a[6], host)
     end
-    return {'NONE', redis.call('HGET', k.last, 'run') or ''}
+    local last = redis.call('HMGET', k.last, 'run', 'started')
+    return {'NONE', last[1] or '', last[2] or '0'}
   end
   wake_seated(k, now)
   if a[4] == '1' then release_all(k, host, now) end

@@ -183,6 +183,19 @@ TEST_F(Repair, ASpoolOfARunThatWasMissedGoesWhenAnotherHasEnded) {
   EXPECT_TRUE(absent.spools().empty());
 }
 
+TEST_F(Repair, ARedisOfBeforeTheRunIsNoReasonToDeleteItsSpool) {
+  auto& host = add_host();
+  static_cast<void>(staged("first", options_));
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  ASSERT_EQ(master().run("sync-master", options_).status, 0);
+  ASSERT_EQ(redis.cli({"hget", "sync:last", "outcome"}), "complete");
+  static_cast<void>(staged("second", {"--minions", "2", "--piece-size", "1M"}));
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  redis.cli({"del", "task", "lookup", "sync:run"});
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  EXPECT_EQ(host.spools().size(), 1U);
+}
+
 TEST_F(Repair, TwoMastersAtOneAddressDoNotEndEachOthersRuns) {
   auto& host = add_host();
   static_cast<void>(staged("first", options_));

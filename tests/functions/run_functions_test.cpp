@@ -163,10 +163,12 @@ TEST_F(RunFunctions, JoinTellsTheRunAndExpectsTheNewcomer) {
 }
 
 TEST_F(RunFunctions, JoinWithoutARunNamesTheOneThatEndedLast) {
-  EXPECT_THAT(f("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", ""));
+  EXPECT_THAT(f("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", "", "0"));
   f.begin(run, 4);
+  const auto begun = std::to_string(f.now);
+  f.now += 1000;
   f("end", {run, "complete", "", "1"});
-  EXPECT_THAT(f("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", run));
+  EXPECT_THAT(f("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", run, begun));
 }
 
 TEST_F(RunFunctions, TheFirstJoinOfATickGivesBackWhatAnEarlierOneClaims) {
@@ -357,7 +359,7 @@ TEST_F(RunFunctions, StatusShowsEveryHostOnce) {
 TEST_F(RunFunctions, APrefixKeepsTwoFleetsApart) {
   FunctionCaller g{redis, "blue:"};
   f.begin(run, 4);
-  EXPECT_THAT(g("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", ""));
+  EXPECT_THAT(g("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", "", "0"));
   g.begin(run_id(2), 4);
   g.stage(run_id(2), {0});
   g.claim(run_id(2), "10.0.0.8", token(1), none, none);

@@ -182,6 +182,7 @@ TEST_F(SpoolTest, OwnerComesBackAsItWasWritten) {
       auto owner = owner_as(role);
       owner.standing = standing;
       owner.expected_count = 12;
+      owner.begun_ms = 1'764'000'000'000;
       owner.expected_hosts = {"10.0.0.1", "fd00::2"};
       spool_.take(owner);
       const auto found = spool_.owner(role);
@@ -194,6 +195,7 @@ TEST_F(SpoolTest, OwnerComesBackAsItWasWritten) {
       EXPECT_EQ(found->piece_bytes, owner.piece_bytes);
       EXPECT_EQ(found->standing, standing);
       EXPECT_EQ(found->expected_count, owner.expected_count);
+      EXPECT_EQ(found->begun_ms, owner.begun_ms);
       EXPECT_EQ(found->expected_hosts, owner.expected_hosts);
     }
   }

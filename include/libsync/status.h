@@ -1,0 +1,55 @@
+#pragma once
+
+// How a run stands, for people: a snapshot of all that the shared state knows of it and of its
+// hosts. Nothing is decided by it; report.h shows it.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libsync/coordinator.h"
+
+namespace libsync {
+
+struct HostStatus {
+  std::string address;
+  PieceNumber in_place = 0;
+  std::size_t claims = 0;
+  std::size_t uploads = 0;
+  std::optional<std::chrono::milliseconds> finished_after;
+  std::string error;
+  std::optional<std::chrono::milliseconds> seen_ago;
+  bool is_expected = false;
+  bool is_running = false;  ///< Pulls: by claims, or along trees, where none are held.
+};
+
+struct RunStatus {
+  RunInfo run;
+  std::chrono::milliseconds age{};
+  std::size_t announced = 0;
+  std::size_t free_sources = 0;
+  std::size_t expected = 0;
+};
+
+struct LastStatus {
+  std::string path;
+  std::string outcome;
+  std::string reason;
+  std::size_t finished = 0;
+  std::size_t expected = 0;
+  std::uint64_t bytes = 0;
+  std::chrono::milliseconds took{};
+  std::chrono::milliseconds ended_ago{};
+};
+
+struct Status {
+  std::string task;
+  std::optional<RunStatus> run;
+  std::optional<LastStatus> last;
+  std::vector<HostStatus> hosts;
+};
+
+}  // namespace libsync
