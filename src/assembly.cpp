@@ -259,7 +259,7 @@ void Assembly::publish() {
     rename_path(from, to);
   }
   if (must_open) chmod(to.c_str(), mode_of(manifest_.top()));
-  sync_path(repo_);
+  sync_path(repo_ / ".");
 }
 
 void Assembly::clear() const { remove_tree(spool_.tree_folder()); }

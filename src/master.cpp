@@ -251,10 +251,9 @@ void Master::resume(const Owner& owner) {
   const auto run = records_.describe(owner, origin());
   const auto spool = records_.spool_of(owner.run);
   if (!run || !spool) return begin_anew(owner, "its spool is damaged");
-  std::optional<Source> source;
-  if (!StagingRecord::read(*spool).is_complete) {
-    source = records_.unchanged_source(owner);
-    if (!source) return begin_anew(owner, "the source has changed");
+  auto source = records_.unchanged_source(owner);
+  if (!source && !StagingRecord::read(*spool).is_complete) {
+    return begin_anew(owner, "the source has changed");
   }
   spdlog::info("going on with '{}'", escaped(owner.task));
   if (begin(*run, owner, TaskKey::restore)) stage_and_log(*run, std::move(source));

@@ -207,8 +207,9 @@ std::optional<std::string> Minion::run_owed_hook() {
   return failed;
 }
 
-// The spool of a run that this host has finished, hashed piece by piece; bad ones are deleted.
-// False if what was published from it may be as bad, or if all others live on what is gone.
+// The spool of a run that this host has finished, hashed piece by piece. False if what was
+// published from it may be as bad, or if all others live on what is gone. A bad piece stays, as the
+// evidence, until the download that follows deletes it.
 bool Minion::clears_suspicion(const RunInfo& run) {
   spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
   const auto spool = state_.spool(run.fingerprint);
@@ -217,7 +218,7 @@ bool Minion::clears_suspicion(const RunInfo& run) {
        coordinator_.digests(run.id, spool.pieces_found(run.cut).members())) {
     if (stop_.requested()) return true;
     const auto verdict =
-        spool.accept(spool.piece_path(piece), piece, run.cut.bytes_of(piece), digest, {});
+        Spool::inspect(spool.piece_path(piece), run.cut.bytes_of(piece), digest, {});
     if (verdict == Verdict::bad) return false;
     if (verdict == Verdict::good) good.insert(piece);
   }

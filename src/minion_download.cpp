@@ -333,7 +333,7 @@ void Download::take(const View& view) {
 }
 
 void Download::advance() {
-  if (is_gone_) return;
+  if (is_gone_ || placement_.is_rechecking()) return;
   if (placement_.is_gathered()) {
     placement_.complete();
     check_due_ = clock_.now();

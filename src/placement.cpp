@@ -117,9 +117,9 @@ void Placement::recheck(const std::vector<StagedPiece>& pieces) {
     if (!servable_.contains(piece)) continue;
     ++rechecking_;
     verifier_->submit(
-        [spool = spool_, number = piece, known = digest,
+        [path = spool_.piece_path(piece), known = digest,
          bytes = run_.cut.bytes_of(piece)](const std::stop_token& stop) {
-          return spool.accept(spool.piece_path(number), number, bytes, known, stop);
+          return Spool::inspect(path, bytes, known, stop);
         },
         [this, number = piece](Verdict verdict) {
           --rechecking_;
@@ -141,6 +141,7 @@ void Placement::lose(PieceNumber piece, Verdict verdict) {
                               "with what can be proven; look at this host's memory and disk",
                               piece));
   }
+  std::filesystem::remove(spool_.piece_path(piece));
 }
 
 bool Placement::is_gathered() const {

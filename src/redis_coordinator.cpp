@@ -243,7 +243,7 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, InTrees
   const auto& word = reader.text();
   if (word == "NONE") {
     const auto ended = RunId::parse(reader.text());
-    return NoRun{ended, reader.number()};
+    return NoRun{ended, reader.at_end() ? 0 : reader.number()};  // Older functions end here.
   }
   if (word != "RUN") throw_not_understood(escaped(word));
   const bool is_finished = reader.flag();

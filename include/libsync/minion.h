@@ -6,6 +6,8 @@
 // downloads it (minion_download.h); then it waits for the next one until its time is up. It deletes
 // a spool on evidence only: Redis names another run, or one that ended last and had begun no
 // sooner. What it has published it goes on serving without any process: the rsync daemon does.
+// Where peers got wrong bytes from it, and its spool has indeed gone bad, what it has published is
+// proven again and put right, whatever has been written there since.
 //
 // It logs what it does in the words of the Python pair.
 //

@@ -278,6 +278,19 @@ TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {
   EXPECT_TRUE(is_published_as(built.cut));
 }
 
+TEST_F(AssemblyTest, PublishesIntoARepoThatIsASymlink) {
+  test::write_file(source(), "contents");
+  const auto built = build();
+  std::filesystem::create_directory_symlink(repo(), folder_.path() / "link");
+  Assembly assembly(built.spool, built.cut.manifest(), kPieceBytes, folder_.path() / "link", "name",
+                    Ownership::own);
+  assembly.begin();
+  assembly.splice(0);
+  assembly.complete();
+  assembly.publish();
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
 TEST_F(AssemblyTest, SharesNoFileWithTheSpool) {
   test::write_file(source(), "one piece");
   auto built = build();
