@@ -21,6 +21,9 @@ constexpr PieceNumber kMostPieces = 16;
 constexpr int kWaitPart = 4;
 constexpr Duration kLeastWait{20};
 constexpr Duration kMostWait{500};
+// … or, if that is more, this part of what a piece takes: 250 GB in pieces of 512 MiB to 200 hosts
+// take 1.18 with 7,100 runs of rsync a host rather than 1.23 with 14,400, most of them for nothing.
+constexpr int kMostWaitPart = 16;
 
 // Of a new measurement in the average.
 constexpr int kWeightPercent = 30;
@@ -235,7 +238,8 @@ std::optional<ParentReport> Streams::ended(TransferId id, PullEnd end, const std
     }
     if (pull.brought == 0) {
       const auto wait = std::chrono::duration_cast<Duration>(now - stream.moved) / kWaitPart;
-      stream.not_before = now + std::clamp(wait, kLeastWait, kMostWait);
+      const auto most = std::max<Duration>(kMostWait, usual_piece() / kMostWaitPart);
+      stream.not_before = now + std::clamp(wait, kLeastWait, most);
       return std::nullopt;
     }
     const auto piece = std::chrono::duration_cast<Duration>(now - pull.began) / pull.brought;

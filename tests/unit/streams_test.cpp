@@ -347,6 +347,20 @@ TEST_F(StreamsTest, AParentThatWaitsItselfIsGivenTime) {
   EXPECT_FALSE(is_carried(0));
 }
 
+TEST_F(StreamsTest, WherePiecesTakeLongAnEmptyParentIsAskedSeldom) {
+  follow();
+  start_all();
+  now_ += seconds(32);
+  for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 1);
+  start_all();
+  now_ += seconds(40);
+  end(0, 0);
+  now_ += milliseconds(1999);
+  EXPECT_EQ(start_all(), 0U);
+  now_ += milliseconds(1);
+  EXPECT_EQ(start_all(), 1U);
+}
+
 TEST_F(StreamsTest, WhereNoParentHasAnythingAllIsClaimedInTheEnd) {
   follow();
   for (int second = 0; second < 15; ++second) {
