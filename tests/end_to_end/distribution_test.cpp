@@ -66,12 +66,7 @@ TEST_F(Distribution, APushSeedsThroughAnotherHost) {
   write_file(payload, random_bytes(9'000'000, 2));
   add_hosts(3);
   auto& target = *minions().front();
-  // The shipped configuration holds the module as a comment.
-  const auto configured = run({"sed", "-i", "/^# \\[libsync-push\\]/,$s/^# //",
-                               (target.folder() / "rsyncd.conf").string()});
-  ASSERT_EQ(configured.status, 0);
-  target.stop_daemon();
-  target.start_daemon();
+  target.open_for_pushes();
   master().stop_daemon();
   start_minions();
   start_master({"--minions", "3", "--piece-size", "1M", "--push-to", target.address()});

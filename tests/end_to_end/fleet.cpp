@@ -56,6 +56,15 @@ void Host::freeze_daemon() { daemon_->signal(SIGSTOP); }
 
 void Host::thaw_daemon() { daemon_->signal(SIGCONT); }
 
+void Host::open_for_pushes() {
+  ASSERT_EQ(test::run({"sed", "-i", "/^# \\[libsync-push\\]/,$s/^# //",
+                       (folder_ / "rsyncd.conf").string()})
+                .status,
+            0);
+  stop_daemon();
+  start_daemon();
+}
+
 Background& Host::start(const std::string& program, const Words& options) {
   return program_.emplace(command_line(folder_, program, options), folder_ / "program.log");
 }

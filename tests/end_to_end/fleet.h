@@ -42,6 +42,9 @@ class Host {
   void freeze_daemon();
   void thaw_daemon();
 
+  /// Its daemon has the module for pushes, too, which the shipped configuration holds as a comment.
+  void open_for_pushes();
+
   /// One program of ours with this host's configuration, in the background, its log in log().
   Background& start(const std::string& program, const Words& options);
 

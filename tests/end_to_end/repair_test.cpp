@@ -97,12 +97,7 @@ TEST_F(Repair, AMinionOnTheMastersHostLeavesItsSpoolToIt) {
 TEST_F(Repair, WhatWasDamagedWhereThePushWentIsPushedAgain) {
   add_hosts(2);
   auto& target = *minions().front();
-  ASSERT_EQ(run({"sed", "-i", "/^# \\[libsync-push\\]/,$s/^# //",
-                 (target.folder() / "rsyncd.conf").string()})
-                .status,
-            0);
-  target.stop_daemon();
-  target.start_daemon();
+  target.open_for_pushes();
   ASSERT_EQ(target.run("sync-minion").status, 0) << "its cron has been there: the folders are";
   const Words options{"--minions", "2", "--piece-size", "1M", "--push-to", target.address()};
   const auto payload = staged("pushed", options);
@@ -121,12 +116,7 @@ TEST_F(Repair, WhatThePushedToHostLosesLaterIsPushedAgain) {
   add_hosts(2);
   auto& target = *minions().front();
   auto& late = *minions().back();
-  ASSERT_EQ(run({"sed", "-i", "/^# \\[libsync-push\\]/,$s/^# //",
-                 (target.folder() / "rsyncd.conf").string()})
-                .status,
-            0);
-  target.stop_daemon();
-  target.start_daemon();
+  target.open_for_pushes();
   ASSERT_EQ(target.run("sync-minion").status, 0) << "its cron has been there: the folders are";
   const Words options{"--minions", "2", "--piece-size", "1M", "--push-to", target.address()};
   write_file(sources() / "pushed", random_bytes(5'000'000, 9));
