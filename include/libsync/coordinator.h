@@ -380,7 +380,7 @@ class Coordinator {
                                            const std::vector<Token>& tokens) = 0;
 
   /// The host has published what the manifest with this digest says. Also says what it has, as
-  /// hold() does.
+  /// hold() does: without all pieces it has no place in the trees any more.
   [[nodiscard]] virtual FinishOutcome finish(const RunId& run, const Address& host,
                                              const Digest& manifest, const Holdings& holdings,
                                              unsigned slots) = 0;
@@ -389,7 +389,8 @@ class Coordinator {
   /// find them.
   virtual void doubt(const RunId& run, const Address& host, const std::string& reason) = 0;
 
-  /// The host stops taking part, for a reason that status shows (empty: none).
+  /// The host stops taking part, for a reason that status shows (empty: none). Its place in the
+  /// trees is kept only if it has finished, and has what others want.
   virtual void leave(const RunId& run, const Address& host, Retreat retreat,
                      const std::string& reason) = 0;
 
