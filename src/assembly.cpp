@@ -181,8 +181,9 @@ void Assembly::begin() {
 bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
   if (in_place_.contains(piece)) return true;
   const auto place = place_in(repo_, name_);
+  const auto segments = layout_.segments(piece);
   Sha256 sha;
-  for (const Segment& segment : layout_.segments(piece)) {
+  for (const Segment& segment : segments) {
     const Entry& entry = manifest_.entries()[segment.entry];
     const auto published = open_entry(place, entry);
     if (!published || stop.stop_requested()) return false;
@@ -194,7 +195,7 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
     }
   }
   if (sha.finish() != digest) return false;
-  for (const Segment& segment : layout_.segments(piece)) {
+  for (const Segment& segment : segments) {
     take(segment, open_working_file(working_path(manifest_.entries()[segment.entry])));
   }
   in_place_.insert(piece);

@@ -130,10 +130,7 @@ void Placement::recheck(const std::vector<StagedPiece>& pieces) {
 
 void Placement::lose(PieceNumber piece, Verdict verdict) {
   servable_.erase(piece);
-  if (feed_ != Feed::pulled) {
-    undecided_.insert(piece);
-    undelivered_.insert(piece);
-  }
+  if (feed_ != Feed::pulled) undecided_.insert(piece);
   // Nobody hashes what is in the tree, and it may share its blocks with this piece.
   if (verdict == Verdict::bad && (in_place_.contains(piece) || being_spliced_.contains(piece))) {
     throw Failure(ExitStatus::local, Remedy::try_again,

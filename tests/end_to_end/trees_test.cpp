@@ -151,10 +151,10 @@ TEST_F(Trees, AHostThatIsNewAmongThoseWhoHaveItTakesItFromTheOrigin) {
   start_master_of(10);
   auto* const fresh = minions().back();
   for (auto* const host : minions()) {
-    write_file(host->repo() / "payload", host == fresh ? "" : content_of(file));
+    if (host == fresh) continue;
+    write_file(host->repo() / "payload", content_of(file));
     ASSERT_EQ(run({"touch", "-r", file.string(), (host->repo() / "payload").string()}).status, 0);
   }
-  std::filesystem::remove(fresh->repo() / "payload");
   start_minions();
   ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:lingering"}) == "10"; }));
   set_task(file);

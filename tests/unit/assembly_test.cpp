@@ -232,6 +232,17 @@ TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
   }
 }
 
+TEST_F(AssemblyTest, FileThatLiesInOnePieceIsFinishedWithIt) {
+  write_tree(source(), 1);
+  auto built = build();
+  gather(built);
+  struct stat status {};
+  const auto path = built.spool.tree_folder() / "payload/b/read-only";
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0400U);
+  EXPECT_EQ(mtime_of(status), (FileTime{1'000'000'000, 1}));
+}
+
 TEST_F(AssemblyTest, FileIsFinishedWithTheLastOfItsPieces) {
   write_tree(source(), 1);
   set_mtime(source() / "a", {1'500'000'000, 5});
