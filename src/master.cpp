@@ -168,13 +168,20 @@ void Master::distribute(const std::string& task) {
                               "one, or auto",
                               escaped(task), kMaxPieces));
   }
+  const auto listed = manifest.encode();
+  if (listed.size() > Manifest::max_bytes) {
+    return refuse(task, fmt::format("the list of the {} entries of '{}' takes {} bytes, and {} at "
+                                    "the most may be: distribute it in parts, or as an archive",
+                                    manifest.entries().size(), escaped(task), listed.size(),
+                                    Manifest::max_bytes));
+  }
   const RunInfo run{.id = RunId::random(),
                     .state = RunState::staging,
                     .path = task,
                     .name = path.name(),
                     .fingerprint = fingerprint_of(path, manifest, cut.piece_bytes),
                     .cut = cut,
-                    .manifest = digest_of(manifest.encode()),
+                    .manifest = digest_of(listed),
                     .density = manifest.has_sparse_files() ? Density::sparse : Density::dense,
                     .origin = origin().origin,
                     .origin_kind = origin().kind,

@@ -11,7 +11,6 @@
 namespace libsync {
 namespace {
 
-constexpr std::size_t kManifestBytes = std::size_t{1} << 30U;
 // Some 60 bytes an entry.
 constexpr std::size_t kStampsBytes = std::size_t{4} << 30U;
 
@@ -24,7 +23,7 @@ struct ListedPayload {
 
 // Nothing if the spool lacks its manifest, or has a damaged one.
 std::optional<ListedPayload> listed_in(const Spool& spool) {
-  const auto encoded = read_file(spool.manifest_path(), kManifestBytes);
+  const auto encoded = read_file(spool.manifest_path(), Manifest::max_bytes);
   if (!encoded) return std::nullopt;
   auto decoded = Manifest::decode(*encoded);
   auto* const manifest = std::get_if<Manifest>(&decoded);

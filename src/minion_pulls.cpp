@@ -34,7 +34,10 @@ TransferId Download::start_pull(const Claim& claim, Promise promise) {
                       .density = run_.density,
                       .absent = promise == Promise::given ? Absent::is_fault : Absent::is_ignored};
   // A claim without pieces is for the manifest, even if that has come from elsewhere meanwhile.
-  if (wants_manifest || claim.pieces.empty()) request.names.emplace_back("manifest");
+  if (wants_manifest || claim.pieces.empty()) {
+    request.names.emplace_back("manifest");
+    request.largest = Manifest::max_bytes;
+  }
   for (const auto& [piece, digest] : claim.pieces) {
     if (piece >= run_.cut.pieces()) {
       throw Failure(ExitStatus::redis, Remedy::operator_acts,
@@ -43,6 +46,7 @@ TransferId Download::start_pull(const Claim& claim, Promise promise) {
     }
     request.names.push_back(Spool::piece_name(piece));
     request.bytes += run_.cut.bytes_of(piece);
+    request.largest = std::max(request.largest, run_.cut.bytes_of(piece));
   }
   if (!claim.pieces.empty()) check_space();
   log_start(claim.source);

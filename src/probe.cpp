@@ -16,6 +16,7 @@ void Probe::start(const std::filesystem::path& into) {
                                     .names = {name},
                                     .into = into,
                                     .bytes = content_.size(),
+                                    .largest = content_.size(),
                                     .density = Density::dense});
 }
 

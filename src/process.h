@@ -25,6 +25,8 @@ struct ChildSpec {
   std::vector<std::string> environment;
   std::string input;   ///< What it reads from its standard input.
   int inherited = -1;  ///< Becomes its descriptor 3.
+  /// No file can grow beyond this: what would fails with EFBIG, and no signal.
+  std::optional<std::uint64_t> largest_file = std::nullopt;
 };
 
 struct Exited {

@@ -101,6 +101,8 @@ constexpr std::array kPatterns = {
     Pattern{"chdir failed", PullEnd::refused, "make the module's path, or correct its rsyncd.conf"},
     Pattern{"password file", PullEnd::local,
             "make --rsync-password-file readable for this user only"},
+    Pattern{"File too large", PullEnd::corrupt,
+            "it sends more than there is: look at its spool, and at who answers there"},
     Pattern{"No space left", PullEnd::local, "free space on the receiving host, where --repo lies"},
     Pattern{"Disk quota", PullEnd::local, "free space on the receiving host, where --repo lies"},
     Pattern{"Read-only file system", PullEnd::local, "mount --repo of the receiving host writable"},
@@ -187,8 +189,9 @@ RsyncTransfer::RsyncTransfer(RsyncOptions options, Clock& clock)
 RsyncTransfer::~RsyncTransfer() = default;
 
 TransferId RsyncTransfer::start(const PullRequest& request) {
-  ChildSpec spec{options_.program, pull_arguments(options_, request), environment(),
-                 joined(request.names, request.folder), options_.inherited};
+  ChildSpec spec{options_.program,   pull_arguments(options_, request),
+                 environment(),      joined(request.names, request.folder),
+                 options_.inherited, request.largest};
   if (is_begun(request) || old_peers_.contains(request.source)) {
     return run(request.source, request.bytes, spec);
   }

@@ -14,6 +14,8 @@
 //   know nothing of it, to make no digests; what was there in part it begins from the start, so it
 //   is for pulls of what is not there at all. Any mixture of 3.2.7 and 3.5.0 agrees. With a daemon
 //   older than 3.2, which agrees on nothing, it ends with status 4, and is begun anew.
+// - A puller that may not write more (RLIMIT_FSIZE) says "File too large" and ends with status 11;
+//   what it has written stays, and the next pull makes the right file of it.
 // - Without --times the quick check does not skip a file of equal size.
 // - TCP_NODELAY at both ends saves a small pull some 80 ms of 116.
 

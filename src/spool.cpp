@@ -27,7 +27,6 @@ constexpr std::size_t kReceiptBytes = 4096;
 std::string gone_prefix(Role role) {
   return role == Role::master ? "gone-master-" : "gone-minion-";
 }
-constexpr std::size_t kManifestBytes = std::size_t{1} << 30U;
 
 std::string_view name_of(Standing standing) {
   switch (standing) {
@@ -242,7 +241,13 @@ std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from
 
 std::optional<Manifest> Spool::read_manifest(const std::filesystem::path& path,
                                              const Digest& digest) {
-  const auto bytes = read_file(path, kManifestBytes);
+  // A peer may have sent anything of that length: it is not read into memory to be found wrong.
+  const auto status = status_of(path);
+  if (!status ||
+      inspect(path, static_cast<std::uint64_t>(status->st_size), digest, {}) != Verdict::good) {
+    return std::nullopt;
+  }
+  const auto bytes = read_file(path, Manifest::max_bytes);
   if (!bytes || digest_of(*bytes) != digest) return std::nullopt;
   auto decoded = Manifest::decode(*bytes);
   if (const auto* const malformed = std::get_if<Malformed>(&decoded)) {

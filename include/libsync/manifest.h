@@ -17,6 +17,7 @@
 // holes, else `d`; TARGET is empty unless the entry is a link. The first entry is the payload
 // itself, its NAME empty.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -59,6 +60,10 @@ struct Malformed {
 
 class Manifest {
  public:
+  /// Of the encoded form: some ten million entries. The master refuses a payload with a longer one;
+  /// a host takes no more from a peer.
+  static constexpr std::size_t max_bytes = std::size_t{1} << 30U;
+
   /// REQUIRES: the entries are as the encoded form wants them (list_payload makes them so).
   explicit Manifest(std::vector<Entry> entries);
 

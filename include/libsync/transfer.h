@@ -54,10 +54,11 @@ enum class Absent {
 
 struct PullRequest {
   Address source;
-  std::string folder;                ///< Below the source's module.
-  std::vector<std::string> names;    ///< In that folder.
-  std::filesystem::path into;        ///< A local folder; files keep their names.
-  std::uint64_t bytes = 0;           ///< Roughly, for the deadline.
+  std::string folder;              ///< Below the source's module.
+  std::vector<std::string> names;  ///< In that folder.
+  std::filesystem::path into;      ///< A local folder; files keep their names.
+  std::uint64_t bytes = 0;         ///< Roughly, for the deadline.
+  std::uint64_t largest = 0;       ///< Of one file: a source that sends more than this is corrupt.
   Density density = Density::dense;  ///< Sparse: make holes of runs of zeros.
   Absent absent = Absent::is_fault;
 };

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "fleet.h"
+#include "libsync/manifest.h"
 
 namespace libsync::test {
 namespace {
@@ -76,6 +77,28 @@ TEST_F(Proof, ARottenCopyThatAHostServesIsFetchedAgain) {
   EXPECT_FALSE(std::filesystem::exists(second.repo() / "published"));
   master().start_daemon();
   EXPECT_TRUE(eventually([&] { return std::filesystem::exists(second.repo() / "published"); }));
+  expect_published(second, payload);
+}
+
+TEST_F(Proof, ASourceThatSendsMoreThanThereIsFillsNobodysDisk) {
+  const auto payload = sources() / "endless";
+  write_file(payload, random_bytes(1'000'000, 1));
+  add_hosts(2);
+  auto& first = *minions().front();
+  auto& second = *minions().back();
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "2", "--piece-size", "1M"}).status, 0);
+  ASSERT_EQ(first.run("sync-minion").status, 0);
+  std::filesystem::resize_file(first.spools().at(0) / "p00000", 2'000'000'000);
+  master().stop_daemon();
+  second.start("sync-minion", {"--linger", "60s"});
+  ASSERT_TRUE(eventually(
+      [&] { return second.log().find("sends more than there is") != std::string::npos; }));
+  // The manifest comes with the first piece, and nobody knows how long that is.
+  EXPECT_EQ(std::filesystem::file_size(second.spools().at(0) / "incoming" / "p00000"),
+            Manifest::max_bytes);
+  master().start_daemon();
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(second.repo() / "endless"); }));
   expect_published(second, payload);
 }
 

@@ -135,6 +135,22 @@ TEST(Process, WhatItMakesIsNotForOthers) {
   EXPECT_EQ(status_of(folder.path() / "file")->st_mode & 0777U, 0640U);
 }
 
+TEST(Process, MakesNoFileThatIsLargerThanItMay) {
+  const test::TemporaryFolder folder;
+  const auto write = [&](const std::string& bytes) {
+    auto spec = shell("head -c " + bytes + " /dev/zero > " + (folder.path() / bytes).string());
+    spec.largest_file = 5000;
+    return spec;
+  };
+  auto obedient = Child::start(write("5000"));
+  EXPECT_EQ(exit_code_of(obedient), 0);
+  EXPECT_EQ(std::filesystem::file_size(folder.path() / "5000"), 5000U);
+  auto greedy = Child::start(write("5001"));
+  EXPECT_EQ(exit_code_of(greedy), 1) << "by a signal it could not say why";
+  EXPECT_THAT(greedy.errors(), HasSubstr("File too large"));
+  EXPECT_EQ(std::filesystem::file_size(folder.path() / "5001"), 5000U);
+}
+
 TEST(Process, SignalsThatAreBlockedHereReachIt) {
   sigset_t all;
   sigset_t before;

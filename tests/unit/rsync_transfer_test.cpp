@@ -173,6 +173,8 @@ INSTANTIATE_TEST_SUITE_P(
              "for this user only"},
         Case{11, "rsync: [receiver] write failed on \"p00000\": No space left on device (28)\n",
              PullEnd::local, "free space on the receiving host, where --repo lies"},
+        Case{11, "rsync: [receiver] write failed on \"p00000\": File too large (27)\n",
+             PullEnd::corrupt, "at who answers there"},
         Case{11, "rsync: [receiver] write failed on \"p00000\": Disk quota exceeded (122)\n",
              PullEnd::local, "free space on the receiving host, where --repo lies"},
         Case{23, "rsync: [receiver] mkstemp failed: Read-only file system (30)\n", PullEnd::local,

@@ -25,6 +25,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
+constexpr std::uint64_t kLargest = 1'024'000;
+
 class RsyncWatchdog : public testing::Test {
  protected:
   // A script in rsync's place. It finds its own folder as $here, and says that it has begun.
@@ -45,7 +47,8 @@ class RsyncWatchdog : public testing::Test {
                                         ".libsync/abc",
                                         {"p00000", "p00001"},
                                         folder_.path() / "into",
-                                        bytes});
+                                        bytes,
+                                        kLargest});
   }
 
   // Takes in what has happened, without moving the clock.
@@ -372,6 +375,13 @@ TEST_F(RsyncWatchdog, LeavesTheChildTheLockAndNoOtherDescriptor) {
   }
   EXPECT_THAT(open, ElementsAre(StartsWith("0 "), StartsWith("1 "), StartsWith("2 "),
                                 "3 " + (folder_.path() / "lock").string()));
+}
+
+TEST_F(RsyncWatchdog, NothingGrowsBeyondTheLargestFileAskedFor) {
+  play("ulimit -S -f > $here/limit");  // In units of 1024 bytes.
+  pull();
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(number_in("limit"), kLargest / 1024);
 }
 
 TEST_F(RsyncWatchdog, EndAllEndsEverything) {
