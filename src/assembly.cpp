@@ -52,10 +52,6 @@ void set_size(const Descriptor& file, std::uint64_t size) {
   }
 }
 
-Descriptor open_working_file(const std::filesystem::path& path) {
-  return open_file(path, O_RDWR | O_CREAT, kWorkingFileMode);
-}
-
 // Copies into a segment. False if the original ends before.
 bool fill(const Segment& segment, const Descriptor& file, const Descriptor& from,
           std::uint64_t offset, Density density) {
@@ -160,6 +156,7 @@ bool Assembly::is_published(PieceNumber piece, const Digest& digest,
 
 void Assembly::begin() {
   clear();
+  opened_.reset();
   make_folder(spool_.tree_folder(), kWorkingFolderMode);
   for (const Entry& entry : manifest_.entries()) {
     const auto path = working_path(entry);
@@ -168,7 +165,7 @@ void Assembly::begin() {
     } else if (entry.kind == EntryKind::link) {
       if (symlink(entry.target.c_str(), path.c_str()) != 0) throw_disk_failure("make", path);
     } else if (entry.size == 0) {
-      static_cast<void>(open_working_file(path));
+      static_cast<void>(open_working_file(entry, kWorkingFileMode));
     }
   }
   in_place_ = PieceSet(layout_.cut().pieces());
@@ -187,7 +184,7 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
     const Entry& entry = manifest_.entries()[segment.entry];
     const auto published = open_entry(place, entry);
     if (!published || stop.stop_requested()) return false;
-    const auto file = open_working_file(working_path(entry));
+    const auto file = open_for(segment);
     set_size(file, entry.size);
     if (!fill(segment, file, published, segment.offset, entry.density) ||
         !hash_range(sha, file, segment.offset, segment.bytes, stop)) {
@@ -196,7 +193,7 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
   }
   if (sha.finish() != digest) return false;
   for (const Segment& segment : segments) {
-    take(segment, open_working_file(working_path(manifest_.entries()[segment.entry])));
+    take(segment, open_for(segment));
   }
   in_place_.insert(piece);
   return true;
@@ -209,7 +206,7 @@ void Assembly::splice(PieceNumber piece) {
   std::uint64_t offset = 0;
   for (const Segment& segment : layout_.segments(piece)) {
     const Entry& entry = manifest_.entries()[segment.entry];
-    auto file = open_working_file(working_path(entry));
+    auto file = open_for(segment);
     if (!fill(segment, file, from, offset, entry.density)) {
       errno = EIO;
       throw_disk_failure("read all of", path);
@@ -269,6 +266,29 @@ std::filesystem::path Assembly::working_path(const Entry& entry) const {
   return entry.name.empty() ? top_ : top_ / entry.name;
 }
 
+// Files of one folder follow each other: the path is walked once.
+Descriptor Assembly::open_working_file(const Entry& entry, unsigned mode) {
+  if (entry.name.empty()) return open_file(top_, O_RDWR | O_CREAT, mode);
+  const auto slash = entry.name.rfind('/');
+  const auto folder = slash == std::string::npos ? std::string() : entry.name.substr(0, slash);
+  if (!opened_ || opened_name_ != folder) {
+    opened_ = std::make_unique<Descriptor>(open_file(top_ / folder, O_PATH | O_DIRECTORY));
+    opened_name_ = folder;
+  }
+  auto file = open_beneath(*opened_, entry.name.substr(slash + 1), O_RDWR | O_CREAT, mode);
+  if (!file) throw_disk_failure("open", working_path(entry));
+  return file;
+}
+
+// Of many small files each would pay for a change of its mode. One that is there with its only
+// piece has its own from the beginning, if the umask lets it.
+Descriptor Assembly::open_for(const Segment& segment) {
+  const Entry& entry = manifest_.entries()[segment.entry];
+  const bool is_all = segment.bytes == entry.size;
+  return open_working_file(entry,
+                           is_all ? (mode_of(entry) & 0777U) | kWorkingFileMode : kWorkingFileMode);
+}
+
 // A set-id bit is kept only where the entry belongs to whom it belonged: it must not turn a file of
 // somebody's into a program of ours.
 std::uint32_t Assembly::mode_of(const Entry& entry) const {
@@ -294,7 +314,10 @@ void Assembly::finish(Descriptor file, const Entry& entry) {
   if (ownership_ == Ownership::carried && fchown(file.number(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", file);
   }
-  if (fchmod(file.number(), mode_of(entry)) != 0) throw_disk_failure("set the mode of", file);
+  const auto mode = mode_of(entry);
+  if ((status_of(file).st_mode & 07777U) != mode && fchmod(file.number(), mode) != 0) {
+    throw_disk_failure("set the mode of", file);
+  }
   if (futimens(file.number(), times_of(entry).data()) != 0) {
     throw_disk_failure("set the times of", file);
   }

@@ -157,8 +157,10 @@ Descriptor open_file(const std::filesystem::path& path, int flags, unsigned mode
   return file;
 }
 
-Descriptor open_beneath(const Descriptor& folder, const std::filesystem::path& path, int flags) {
+Descriptor open_beneath(const Descriptor& folder, const std::filesystem::path& path, int flags,
+                        unsigned mode) {
   open_how how{};
+  how.mode = mode;
   how.flags = static_cast<__u64>(flags | O_CLOEXEC | O_NOFOLLOW);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   return Descriptor(

@@ -46,7 +46,7 @@ class Descriptor {
 /// Opens `path`, relative to `folder`, through no symlink and never out of `folder`
 /// (openat2 RESOLVE_BENEATH). An empty descriptor, with errno set, if that cannot be.
 [[nodiscard]] Descriptor open_beneath(const Descriptor& folder, const std::filesystem::path& path,
-                                      int flags);
+                                      int flags, unsigned mode = 0);
 
 [[nodiscard]] struct stat status_of(const Descriptor& file);
 

@@ -17,6 +17,7 @@
 // Used by one thread at a time. Failures throw (local).
 
 #include <filesystem>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -84,6 +85,8 @@ class Assembly {
 
  private:
   [[nodiscard]] std::filesystem::path working_path(const Entry& entry) const;
+  [[nodiscard]] Descriptor open_working_file(const Entry& entry, unsigned mode);
+  [[nodiscard]] Descriptor open_for(const Segment& segment);
   [[nodiscard]] std::uint32_t mode_of(const Entry& entry) const;
   void take(const Segment& segment, Descriptor file);
   void finish_link(const Entry& entry) const;
@@ -99,6 +102,8 @@ class Assembly {
   std::string name_;
   Ownership ownership_;
   PieceSet in_place_;
+  std::unique_ptr<Descriptor> opened_;  // The folder of the last file in tree/.
+  std::string opened_name_;
   std::vector<std::uint64_t> missing_bytes_;  // Of each entry.
   std::vector<Descriptor> unsynced_;          // Finished, in a tree that is not large.
   std::size_t unsynced_files_ = 0;

@@ -217,6 +217,15 @@ TEST_F(AssemblyTest, StartsAnewFromThePiecesAfterADeath) {
   EXPECT_TRUE(is_published_as(built.cut));
 }
 
+TEST_F(AssemblyTest, MayBeBegunAnew) {
+  test::write_file(source() / "one", test::random_bytes(kPieceBytes, 1));
+  test::write_file(source() / "two", test::random_bytes(kPieceBytes, 2));
+  auto built = build();
+  gather(built);
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
 TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
   write_tree(source(), 1);
   auto built = build();
