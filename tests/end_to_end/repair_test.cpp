@@ -254,7 +254,7 @@ TEST_F(Repair, RedisIsReachedByItsUnixSocketAsWell) {
   EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
 }
 
-TEST_F(Repair, TheUsersThatReadmeGivesToRedisAreEnough) {
+TEST_F(Repair, TheUsersThatReadmeGivesToRedisAreEnoughAndNotMore) {
   auto& host = add_host();
   std::istringstream readme(content_of(SOURCE_FOLDER "/README.md"));
   int users = 0;
@@ -283,6 +283,14 @@ TEST_F(Repair, TheUsersThatReadmeGivesToRedisAreEnough) {
   wait_for_end();
   expect_published(host, sources() / "guarded");
   EXPECT_THAT(master().log() + host.log(), Not(HasSubstr("NOPERM")));
+  // With what a minion may write to the keys of a run it could set a task, or end one.
+  redis.cli({"set", "task", "/x"});
+  for (const Words& words : {Words{"setrange", "task", "0", "/y"}, Words{"expire", "task", "0"},
+                             Words{"setrange", "other", "0", "/y"}}) {
+    Words command{"acl", "dryrun", "minion"};
+    command.insert(command.end(), words.begin(), words.end());
+    EXPECT_THAT(redis.cli(command), HasSubstr("no permissions to access")) << words[0];
+  }
   EXPECT_THAT(master().log() + host.log(), Not(HasSubstr("-password")));
 }
 
