@@ -3,7 +3,8 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <charconv>
+
+#include "libsync/number.h"
 
 namespace libsync {
 namespace {
@@ -71,10 +72,9 @@ std::optional<Network> Network::parse(std::string_view text) {
   const unsigned all_bits = parsed->is_ipv6 ? 128 : 32;
   network.prefix_bits_ = all_bits;
   if (slash != std::string_view::npos) {
-    const auto digits = text.substr(slash + 1);
-    const auto* const end = digits.data() + digits.size();
-    const auto [stop, error] = std::from_chars(digits.data(), end, network.prefix_bits_);
-    if (error != std::errc{} || stop != end || network.prefix_bits_ > all_bits) return std::nullopt;
+    const auto bits = parse_number<unsigned>(text.substr(slash + 1));
+    if (!bits || *bits > all_bits) return std::nullopt;
+    network.prefix_bits_ = *bits;
   }
   for (unsigned bit = network.prefix_bits_; bit < all_bits; ++bit) {
     if (((unsigned{network.bytes_[bit / 8]} >> (7 - bit % 8)) & 1U) != 0) return std::nullopt;

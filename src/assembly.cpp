@@ -83,6 +83,13 @@ std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
   // The repo may be a symlink.
   if (there->st_dev != status_of(repo / ".")->st_dev) return refuse("is a mount point");
   if (!S_ISREG(there->st_mode) && !S_ISDIR(there->st_mode)) return refuse("is a special file");
+  // It would go along when the folder is swapped, and be emptied with it.
+  const auto real = std::filesystem::canonical(path).string() + "/";
+  for (const auto& mounted : mount_points()) {
+    if (mounted.string().starts_with(real)) {
+      return refuse(fmt::format("holds the mount point '{}'", escaped(mounted.string())));
+    }
+  }
   const auto found = S_ISDIR(there->st_mode) ? EntryKind::folder : EntryKind::file;
   if (kind && found != *kind) {
     return refuse(fmt::format("is a {}, the payload is a {}", name_of(found), name_of(*kind)));

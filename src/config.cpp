@@ -112,9 +112,15 @@ std::variant<std::string, Refusal> read_password_file(const std::filesystem::pat
                     shown, status->st_mode & 07777U)};
   }
   const auto content = read_file(path, kPasswordFileBytes);
-  if (!content) return Refusal{fmt::format("the password file '{}' is too long", shown)};
+  if (!content) {
+    return Refusal{
+        fmt::format("the password file '{}' is too long: write the password alone into it", shown)};
+  }
   auto password = content->substr(0, content->find_first_of("\r\n"));
-  if (password.empty()) return Refusal{fmt::format("the password file '{}' is empty", shown)};
+  if (password.empty()) {
+    return Refusal{
+        fmt::format("the password file '{}' is empty: write the password into it", shown)};
+  }
   return password;
 }
 

@@ -15,11 +15,14 @@
 #include <climits>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <utility>
 
 #include "libsync/failure.h"
 #include "libsync/log.h"
+#include "libsync/number.h"
 
 namespace libsync {
 namespace {
@@ -299,6 +302,15 @@ void remove_tree(const std::filesystem::path& path) {
   throw_disk_failure("delete", path);
 }
 
+std::optional<std::string> try_remove_tree(const std::filesystem::path& path) {
+  try {
+    remove_tree(path);
+    return std::nullopt;
+  } catch (const Failure& failure) {
+    return failure.what();
+  }
+}
+
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (rename(from.c_str(), to.c_str()) != 0) throw_disk_failure("rename to", to);
 }
@@ -328,6 +340,45 @@ bool can_share_blocks(const std::filesystem::path& folder) {
   const Descriptor other(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   return one && other && write(one.number(), "x", 1) == 1 &&
          ioctl(other.number(), FICLONE, one.number()) == 0;
+}
+
+std::uint64_t bytes_below(const std::filesystem::path& folder) {
+  constexpr std::uint64_t kBlockBytes = 512;
+  std::uint64_t bytes = 0;
+  std::error_code gone;
+  for (std::filesystem::recursive_directory_iterator next(folder, gone), end; !gone && next != end;
+       next.increment(gone)) {
+    const auto status = status_of(next->path());
+    if (status && S_ISREG(status->st_mode)) {
+      bytes += static_cast<std::uint64_t>(status->st_blocks) * kBlockBytes;
+    }
+  }
+  return bytes;
+}
+
+std::vector<std::filesystem::path> mount_points_of(std::string_view mountinfo) {
+  // The fifth field. Blanks, tabs, newlines and backslashes in it are written in octal: \040.
+  std::vector<std::filesystem::path> all;
+  std::istringstream lines{std::string(mountinfo)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string field;
+    for (int i = 0; i < 5; ++i) fields >> field;
+    std::string path;
+    for (std::size_t i = 0; i < field.size(); ++i) {
+      const auto code = field[i] == '\\' ? parse_number<unsigned>(field.substr(i + 1, 3), 8)
+                                         : std::optional<unsigned>();
+      path += code ? static_cast<char>(*code) : field[i];
+      if (code) i += 3;
+    }
+    all.emplace_back(std::move(path));
+  }
+  return all;
+}
+
+std::vector<std::filesystem::path> mount_points() {
+  std::ifstream file("/proc/self/mountinfo");
+  return mount_points_of(std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
 std::uint64_t free_bytes(const std::filesystem::path& path) {

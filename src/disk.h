@@ -44,7 +44,8 @@ class Descriptor {
 [[nodiscard]] Descriptor open_file(const std::filesystem::path& path, int flags, unsigned mode = 0);
 
 /// Opens `path`, relative to `folder`, through no symlink and never out of `folder`
-/// (openat2 RESOLVE_BENEATH). An empty descriptor, with errno set, if that cannot be.
+/// (openat2 RESOLVE_BENEATH). An empty descriptor, with errno set, if that cannot be. `mode`: of a
+/// file that O_CREAT makes.
 [[nodiscard]] Descriptor open_beneath(const Descriptor& folder, const std::filesystem::path& path,
                                       int flags, unsigned mode = 0);
 
@@ -82,12 +83,15 @@ void make_folder(const std::filesystem::path& path, unsigned mode);
 [[nodiscard]] bool hash_range(Sha256& sha, const Descriptor& file, std::uint64_t offset,
                               std::uint64_t bytes, const std::stop_token& stop);
 
-/// Has the kernel begin to write a range to the disk now rather than when it sees fit. Proves
-/// nothing, as fsync does, and waits for no more than a place in a busy disk's queue.
+/// Has the kernel begin to write a range to the disk now rather than when it sees fit. Unlike after
+/// fsync nothing is certain; it waits for no more than a place in a busy disk's queue.
 void begin_writing(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes);
 
 /// Deletes a tree, also one whose folders may not be written to.
 void remove_tree(const std::filesystem::path& path);
+
+/// The same where nothing depends on it. Why it could not; nothing if it is gone.
+[[nodiscard]] std::optional<std::string> try_remove_tree(const std::filesystem::path& path);
 
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
 
@@ -105,6 +109,15 @@ void sync_file_system(const std::filesystem::path& path);
 
 /// Whether files in this folder can share their blocks (reflink), so that a copy needs no space.
 [[nodiscard]] bool can_share_blocks(const std::filesystem::path& folder);
+
+/// Bytes on the disk of all files below a folder; what vanishes meanwhile is not counted.
+[[nodiscard]] std::uint64_t bytes_below(const std::filesystem::path& folder);
+
+/// Where file systems are mounted, and folders bound to, in a text as of /proc/self/mountinfo.
+[[nodiscard]] std::vector<std::filesystem::path> mount_points_of(std::string_view mountinfo);
+
+/// The same for this process.
+[[nodiscard]] std::vector<std::filesystem::path> mount_points();
 
 /// Bytes that this user may still write on the file system of `path`.
 [[nodiscard]] std::uint64_t free_bytes(const std::filesystem::path& path);

@@ -32,8 +32,9 @@ class SharedFile : public CLI::ConfigTOML {
     std::vector<CLI::ConfigItem> kept;
     for (auto& item : CLI::ConfigTOML::from_config(input)) {
       if (!item.parents.empty()) {
-        throw UsageError(fmt::format("the configuration file has a section [{}]: it knows none",
-                                     escaped(item.parents.front())));
+        throw UsageError(
+            fmt::format("the configuration file has a section [{}]: write the keys without one",
+                        escaped(item.parents.front())));
       }
       if (std::find(others_.begin(), others_.end(), item.name) != others_.end()) continue;
       if (app_.get_option_no_throw("--" + item.name) == nullptr || item.name == "config" ||
@@ -52,12 +53,6 @@ class SharedFile : public CLI::ConfigTOML {
   const CLI::App& app_;
   std::vector<std::string> others_;
 };
-
-bool is_plain_name(const std::string& text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-  });
-}
 
 std::string checked_password(const std::string& option, const std::string& file) {
   if (file.empty()) return {};
@@ -87,6 +82,16 @@ void open_standard_streams() {
 }
 
 }  // namespace
+
+std::string checked_name(const std::string& option, const std::string& typed) {
+  const bool is_plain =
+      !typed.empty() && std::all_of(typed.begin(), typed.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+      });
+  if (is_plain) return typed;
+  throw UsageError(option + " '" + escaped(typed) +
+                   "' is not a plain name: use letters, digits, '-', '_' and '.'");
+}
 
 void add_host_options(CLI::App& app, TypedHostOptions& typed,
                       const std::vector<std::string>& others) {
@@ -148,7 +153,8 @@ HostConfig checked(const TypedHostOptions& typed) {
   config.redis.password = checked_password("--redis-password-file", typed.redis_password_file);
   if (std::any_of(typed.prefix.begin(), typed.prefix.end(),
                   [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
-    throw UsageError("--prefix holds a space or a control character: choose another");
+    throw UsageError("--prefix '" + escaped(typed.prefix) +
+                     "' holds a space or a control character: choose another");
   }
   config.prefix = typed.prefix;
   if (!typed.address.empty()) {
@@ -156,16 +162,15 @@ HostConfig checked(const TypedHostOptions& typed) {
                                           "a plain unicast IPv4 or IPv6 address");
   }
   config.repo = typed.repo;
-  if (!config.repo.is_absolute()) throw UsageError("--repo must be an absolute path");
-  if (!is_plain_name(typed.module)) {
-    throw UsageError("--module '" + escaped(typed.module) + "' is not a plain name");
+  if (!config.repo.is_absolute()) {
+    throw UsageError("--repo must be an absolute path, and '" + escaped(typed.repo) +
+                     "' is none: write it from / on");
   }
-  config.module = typed.module;
+  config.module = checked_name("--module", typed.module);
   config.rsync_port = typed.rsync_port;
-  if (!typed.rsync_user.empty() && !is_plain_name(typed.rsync_user)) {
-    throw UsageError("--rsync-user '" + escaped(typed.rsync_user) + "' is not a plain name");
+  if (!typed.rsync_user.empty()) {
+    config.rsync_user = checked_name("--rsync-user", typed.rsync_user);
   }
-  config.rsync_user = typed.rsync_user;
   config.rsync_password_file = typed.rsync_password_file;
   static_cast<void>(checked_password("--rsync-password-file", typed.rsync_password_file));
   config.peers = checked_peers(typed.peers);

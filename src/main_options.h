@@ -50,6 +50,10 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed,
 /// Throws UsageError.
 [[nodiscard]] HostConfig checked(const TypedHostOptions& typed);
 
+/// A name that goes into a URL. Throws UsageError unless it consists of letters, digits, `-`, `_`
+/// and `.`.
+[[nodiscard]] std::string checked_name(const std::string& option, const std::string& typed);
+
 /// The value that an option parser gave, or the UsageError that it refused.
 template <typename Value>
 Value value_or_usage_error(std::optional<Value> value, const std::string& option,
@@ -72,7 +76,7 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;
 
 /// Parses, runs, and turns whatever comes out into an exit status: the one place of each program in
-/// which exceptions are caught.
+/// which an exception that ends the tick is caught.
 [[nodiscard]] int run_program(const std::string& name, const std::string& description,
                               const Declare& declare, int argc, const char* const* argv);
 

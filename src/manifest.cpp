@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <climits>
 #include <optional>
+
+#include "libsync/number.h"
 
 namespace libsync {
 namespace {
@@ -32,15 +33,6 @@ std::optional<EntryKind> kind_of(std::string_view text) {
   if (text == "d") return EntryKind::folder;
   if (text == "l") return EntryKind::link;
   return std::nullopt;
-}
-
-template <typename Number>
-std::optional<Number> number(std::string_view text, int base = 10) {
-  Number value{};
-  const auto* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, base);
-  if (error != std::errc{} || stop != end) return std::nullopt;
-  return value;
 }
 
 bool is_plain_relative(std::string_view name) {
@@ -82,8 +74,8 @@ void append(std::string& text, const Entry& entry) {
 std::optional<FileTime> decode_time(std::string_view text) {
   const auto dot = text.find('.');
   if (dot == std::string_view::npos) return std::nullopt;
-  const auto seconds = number<std::int64_t>(text.substr(0, dot));
-  const auto nanoseconds = number<std::uint32_t>(text.substr(dot + 1));
+  const auto seconds = parse_number<std::int64_t>(text.substr(0, dot));
+  const auto nanoseconds = parse_number<std::uint32_t>(text.substr(dot + 1));
   if (!seconds || !nanoseconds || *nanoseconds >= 1'000'000'000) return std::nullopt;
   return FileTime{*seconds, *nanoseconds};
 }
@@ -103,11 +95,11 @@ std::optional<Entry> decode_entry(std::string_view& rest) {
   const auto target = take(rest, '\0');
   if (!target) return std::nullopt;  // The last field is missing whenever any is.
   const auto kind = kind_of(*kind_text);
-  const auto mode = number<std::uint32_t>(*mode_text, 8);
+  const auto mode = parse_number<std::uint32_t>(*mode_text, 8);
   const auto mtime = decode_time(*time_text);
-  const auto size = number<std::uint64_t>(*size_text);
-  const auto uid = number<std::uint32_t>(*uid_text);
-  const auto gid = number<std::uint32_t>(*gid_text);
+  const auto size = parse_number<std::uint64_t>(*size_text);
+  const auto uid = parse_number<std::uint32_t>(*uid_text);
+  const auto gid = parse_number<std::uint32_t>(*gid_text);
   if (!kind || !mode || !mtime || !size || !uid || !gid) return std::nullopt;
   if (*uid == kNobody || *gid == kNobody) return std::nullopt;
   Entry entry{*kind,

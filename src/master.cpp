@@ -60,9 +60,9 @@ Master::Master(Coordinator& coordinator, Transfer& transfer, Clock& clock, const
 
 ExitStatus Master::tick() {
   while (!stop_.requested()) {
-    auto pace = Pace::wait;
+    auto next = Next::wait;
     try {
-      pace = visit();
+      next = visit();
       outage_told_.clear();
     } catch (const Failure& failure) {
       const bool will_pass =
@@ -71,7 +71,7 @@ ExitStatus Master::tick() {
       tell_once(failure.what(), outage_told_);
       wait(std::min(linger_.end(), clock_.now() + kOutagePause));
     }
-    if (pace == Pace::again) {
+    if (next == Next::again) {
       linger_.work_ended(clock_.now());
       continue;
     }
@@ -82,10 +82,10 @@ ExitStatus Master::tick() {
   return stop_.requested() ? ExitStatus::done : status_;
 }
 
-Master::Pace Master::visit() {
+Master::Next Master::visit() {
   const bool is_first = !has_looked_;
   if (is_first) {
-    state_.sweep(Role::master);
+    for (const auto& why : state_.sweep(Role::master)) spdlog::warn("{}", why);
     coordinator_.load_functions();
     look();
   }
@@ -119,38 +119,44 @@ void Master::look() {
   }
 }
 
-Master::Pace Master::make(const Move& move) {
+Master::Next Master::make(const Move& move) {
   if (const auto* const task = std::get_if<Distribute>(&move)) {
     distribute(task->task);
-    return Pace::again;
+    return Next::again;
   }
   if (const auto* const unfinished = std::get_if<Resume>(&move)) {
     resume(unfinished->owner);
-    return Pace::again;
+    return Next::again;
   }
   if (const auto* const ending = std::get_if<EndRun>(&move)) {
     end(*ending);
-    return Pace::again;
+    return Next::again;
   }
   if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
-    note_waiting(waiting->run);
+    note_waiting(*waiting);
   } else if (const auto* const foreign = std::get_if<Foreign>(&move)) {
     tell_once(
         fmt::format("'{}' is being distributed by a master on another host or with another "
                     "--repo: run one master only, or, if that one is gone for good, delete the "
-                    "key sync:run",
-                    escaped(foreign->path)),
+                    "key {}sync:run",
+                    escaped(foreign->path), escaped(config_.host.prefix)),
         foreign_told_);
   } else if (const auto* const doubtful = std::get_if<Reprove>(&move)) {
     reprove(doubtful->owner);
   }
-  return Pace::wait;
+  return Next::wait;
 }
 
-void Master::note_waiting(const RunId& run) {
-  spdlog::info("another task waits: the run in progress may go on for {} s",
-               std::chrono::duration_cast<std::chrono::seconds>(config_.grace).count());
-  coordinator_.overtake(run);
+void Master::note_waiting(const NoteWaiting& waiting) {
+  if (waiting.task) {
+    const auto found = records_.find(*waiting.task);
+    if (const auto* const refusal = std::get_if<Refusal>(&found)) {
+      return refuse(*waiting.task, refusal->reason);
+    }
+    spdlog::info("another task waits: the run in progress may go on for {} s",
+                 std::chrono::duration_cast<std::chrono::seconds>(config_.grace).count());
+  }
+  coordinator_.overtake(waiting.run, waiting.task);
 }
 
 void Master::distribute(const std::string& task) {
@@ -182,6 +188,7 @@ void Master::distribute(const std::string& task) {
                     .fingerprint = fingerprint_of(path, manifest, cut.piece_bytes),
                     .cut = cut,
                     .manifest = digest_of(listed),
+                    .manifest_bytes = listed.size(),
                     .density = manifest.has_sparse_files() ? Density::sparse : Density::dense,
                     .origin = origin().origin,
                     .origin_kind = origin().kind,
@@ -277,7 +284,7 @@ void Master::begin_anew(const Owner& owner, const std::string& why) {
 bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
   const auto move = next_move(watch, records_.own_run(watch), ending_terms(), id_);
   if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
-    note_waiting(waiting->run);
+    note_waiting(*waiting);
   }
   const auto* const ending = std::get_if<EndRun>(&move);
   return ending != nullptr && ending->run == run.id;
@@ -360,12 +367,12 @@ void Master::give_up_changed(const RunInfo& run, const SourceChanged& changed) {
 
 void Master::end(const EndRun& ending) {
   const bool is_complete = ending.standing == Standing::ended;
-  auto after = ending.outcome == "spool-lost" ? TaskAfter::stays : TaskAfter::goes;
+  // What is there after a cancel has been set since.
+  const bool is_cancel = ending.outcome == "cancelled";
+  auto after = is_cancel || ending.outcome == "spool-lost" ? TaskAfter::stays : TaskAfter::goes;
   if (ending.owner) {
     // The same path with new contents is a new task.
-    if (ending.outcome != "cancelled" && records_.has_other_contents(*ending.owner)) {
-      after = TaskAfter::stays;
-    }
+    if (!is_cancel && records_.has_other_contents(*ending.owner)) after = TaskAfter::stays;
     // Durably ended, before Redis forgets it: a run is not begun again once it has ended.
     auto ended = *ending.owner;
     ended.standing = ending.standing;

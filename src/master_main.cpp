@@ -50,7 +50,8 @@ MasterConfig checked(const TypedOptions& typed) {
   for (const auto& root : typed.source_roots) {
     config.source_roots.emplace_back(root);
     if (!config.source_roots.back().is_absolute()) {
-      throw UsageError("--source-root '" + escaped(root) + "' is not an absolute path");
+      throw UsageError("--source-root '" + escaped(root) +
+                       "' is not an absolute path: write it from / on");
     }
   }
   if (typed.minions > 0 && !typed.inventory.empty()) {
@@ -66,7 +67,7 @@ MasterConfig checked(const TypedOptions& typed) {
     config.push_to = value_or_usage_error(Address::parse(typed.push_to), "--push-to", typed.push_to,
                                           "a plain unicast IPv4 or IPv6 address");
   }
-  config.push_module = typed.push_module;
+  config.push_module = checked_name("--push-module", typed.push_module);
   if (typed.quorum > 0) config.quorum_percent = typed.quorum;
   if (!typed.deadline.empty()) {
     config.deadline = value_or_usage_error(parse_duration(typed.deadline), "--deadline",
@@ -95,11 +96,10 @@ ExitStatus run_tick(const MasterConfig& config) {
   return Master(coordinator, transfer, clock, stop, state, config, self).tick();
 }
 
-ExitStatus print_status(const MasterConfig& config, bool as_json) {
+ExitStatus print_status(const MasterConfig& config, ReportFormat format) {
   RedisCoordinator coordinator(coordinator_options(config.host));
   const auto status = coordinator.status();
-  const auto text = as_json ? report_json(status, std::nullopt) : report_text(status, std::nullopt);
-  std::fputs(text.c_str(), stdout);
+  std::fputs(report(status, std::nullopt, format).c_str(), stdout);
   return ExitStatus::done;
 }
 
@@ -151,7 +151,9 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   return [=] {
     if (functions->parsed()) return print_functions();
     const auto config = checked(*typed);
-    return status->parsed() ? print_status(config, typed->json) : run_tick(config);
+    return status->parsed()
+               ? print_status(config, typed->json ? ReportFormat::json : ReportFormat::text)
+               : run_tick(config);
   };
 }
 

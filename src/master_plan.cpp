@@ -7,17 +7,22 @@ namespace {
 // end the run before the others, whose ticks have only just begun, are there at all.
 constexpr std::chrono::milliseconds kSettling{10'000};
 
+bool is_settled(const RunStanding& run) {
+  return run.known_at_begin > 0 || run.since_last_joined >= kSettling;
+}
+
 bool is_complete(const RunStanding& run) {
   if (run.state != RunState::staged || run.expected == 0 || run.finished < run.expected)
     return false;
-  return run.known_at_begin > 0 || run.since_last_joined >= kSettling;
+  return is_settled(run);
 }
 
 bool may_end_short(const RunStanding& run, const EndingTerms& terms) {
   if (!terms.quorum_percent && !terms.deadline) return false;
   if (terms.deadline && run.age < *terms.deadline) return false;
   if (!terms.quorum_percent) return true;
-  return run.expected > 0 && run.finished * 100 >= run.expected * *terms.quorum_percent;
+  return run.expected > 0 && is_settled(run) &&
+         run.finished * 100 >= run.expected * *terms.quorum_percent;
 }
 
 Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
@@ -34,8 +39,10 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
     return end(Standing::ended_short, terms.quorum_percent ? "quorum" : "deadline");
   }
   if (*watch.task != run.path) {
-    if (!run.overtaken_for) return NoteWaiting{run.id};
+    if (!run.overtaken_for || run.waiting != *watch.task) return NoteWaiting{run.id, watch.task};
     if (*run.overtaken_for >= terms.grace) return end(Standing::ended_short, "overtaken");
+  } else if (run.overtaken_for) {
+    return NoteWaiting{run.id, std::nullopt};
   }
   if (run.state == RunState::staging) return Resume{owner};
   if (run.origin_is_suspect) return Reprove{owner};
@@ -49,8 +56,10 @@ Move next_move(const Watch& watch, const std::optional<Owner>& own, const Ending
   if (watch.run) {
     if (own && own->run == watch.run->id) return move_in_run(watch, *watch.run, *own, terms);
     if (watch.run->master == self) {
-      return EndRun{watch.run->id, watch.run->path, Standing::ended_short, "spool-lost",
-                    std::nullopt};
+      // We drop the spools of all other runs before we begin one, so what is in our spool is later.
+      const bool is_earlier = own && own->standing == Standing::running;
+      return EndRun{watch.run->id, watch.run->path, Standing::ended_short,
+                    is_earlier ? "superseded" : "spool-lost", std::nullopt};
     }
     return Foreign{watch.run->id, watch.run->path};
   }

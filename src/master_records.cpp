@@ -19,6 +19,7 @@ double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9;
 struct ListedPayload {
   Manifest manifest;
   Digest digest;
+  std::uint64_t bytes;  // Of the encoded form.
 };
 
 // Nothing if the spool lacks its manifest, or has a damaged one.
@@ -28,7 +29,7 @@ std::optional<ListedPayload> listed_in(const Spool& spool) {
   auto decoded = Manifest::decode(*encoded);
   auto* const manifest = std::get_if<Manifest>(&decoded);
   if (manifest == nullptr) return std::nullopt;
-  return ListedPayload{std::move(*manifest), digest_of(*encoded)};
+  return ListedPayload{std::move(*manifest), digest_of(*encoded), encoded->size()};
 }
 
 }  // namespace
@@ -110,6 +111,7 @@ std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginT
                  .fingerprint = spool->fingerprint(),
                  .cut = {payload->manifest.bytes(), owner.piece_bytes},
                  .manifest = payload->digest,
+                 .manifest_bytes = payload->bytes,
                  .density = payload->manifest.has_sparse_files() ? Density::sparse : Density::dense,
                  .origin = terms.origin,
                  .origin_kind = terms.kind,

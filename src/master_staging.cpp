@@ -28,7 +28,7 @@ constexpr std::size_t kRecordBytes = std::size_t{1} << 20U;
 constexpr std::string_view kRecordEnd = "staged";
 
 // What became of one piece: its digest, or why the source is not what it was.
-using Cut1 = std::variant<StagedPiece, SourceChanged>;
+using CutOutcome = std::variant<StagedPiece, SourceChanged>;
 
 }  // namespace
 
@@ -53,7 +53,7 @@ struct Staging::Cutting {
   std::optional<Source> source;
   std::optional<Layout> layout;
 
-  [[nodiscard]] Cut1 piece(PieceNumber number, const std::optional<Digest>& known,
+  [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<Digest>& known,
                            const std::stop_token& stop) const {
     if (known && spool.accept(spool.piece_path(number), number, cut.bytes_of(number), *known,
                               stop) == Verdict::good) {
@@ -65,7 +65,7 @@ struct Staging::Cutting {
     return copy(number, stop);
   }
 
-  [[nodiscard]] Cut1 copy(PieceNumber number, const std::stop_token& stop) const {
+  [[nodiscard]] CutOutcome copy(PieceNumber number, const std::stop_token& stop) const {
     const auto fresh = spool.incoming_folder() / ("cut-" + Spool::piece_name(number));
     const auto bytes = cut.bytes_of(number);
     {
@@ -126,7 +126,7 @@ void Staging::begin() {
         [cutting = cutting_, piece, digest](const std::stop_token& stop) {
           return cutting->piece(piece, digest, stop);
         },
-        [this](const Cut1& result) {
+        [this](const CutOutcome& result) {
           if (const auto* const changed = std::get_if<SourceChanged>(&result)) {
             if (!changed_) changed_ = changed->reason;
           } else {

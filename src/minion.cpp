@@ -42,7 +42,7 @@ Minion::Minion(Coordinator& coordinator, Transfer& transfer, AfterPublish& after
       linger_(clock.now(), config_.host.linger) {}
 
 ExitStatus Minion::tick() {
-  state_.sweep(Role::minion);
+  for (const auto& why : state_.sweep(Role::minion)) spdlog::warn("{}", why);
   static_cast<void>(run_owed_hook());  // An earlier tick may have died over it.
   while (!stop_.requested()) {
     auto seen = Visit::idle;
@@ -151,6 +151,7 @@ void Minion::download(const RunInfo& run, const std::optional<TreePlace>& place)
     }
     throw;
   }
+  static_cast<void>(run_owed_hook());  // The run may have ended while it was being published.
 }
 
 // Nothing if we are to stop.
@@ -197,9 +198,10 @@ void Minion::published(const RunInfo& run, const Published& published) {
 
 std::optional<std::string> Minion::run_owed_hook() {
   const auto name = state_.hook_owed();
-  if (!name) return std::nullopt;
+  if (!name || stop_.requested()) return std::nullopt;
   auto failed = after_publish_.run(config_.host.repo / *name);
-  state_.hook_has_run();
+  // One that we ended, since we are to stop, is owed still.
+  if (!failed || !stop_.requested()) state_.hook_has_run();
   if (failed) {
     spdlog::error("{}", *failed);
     status_ = ExitStatus::local;
@@ -223,14 +225,16 @@ bool Minion::clears_suspicion(const RunInfo& run) {
     if (verdict == Verdict::good) good.insert(piece);
   }
   if (run.origin == self_ && !good.is_complete()) return false;
-  const auto usual = run.has_trees ? kSlotsBesideTrees : default_slots(grain_of(run.cut));
+  // The origin has no place in the trees that grow from it.
+  const bool is_in_trees = run.has_trees && run.origin != self_;
+  const auto usual = is_in_trees ? kSlotsBesideTrees : default_slots(grain_of(run.cut));
   const auto slots = config_.host.slots.value_or(usual);
   static_cast<void>(
       coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
   return true;
 }
 
-void Minion::sweep(const RunId& run, const std::optional<Fingerprint>& kept) const {
+void Minion::sweep(const RunId& run, const Fingerprint& kept) const {
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
     if (owner.run != run && spool.fingerprint() != kept) spool.leave(Role::minion);
   }

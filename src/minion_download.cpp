@@ -293,7 +293,10 @@ void Download::claim() {
     if (!wanted) return;
     log_search();
     const auto asked = clock_.now();
-    take(coordinator_.claim(run_.id, options_.self, holdings(), *wanted), asked);
+    is_asking_ = true;
+    const auto outcome = coordinator_.claim(run_.id, options_.self, holdings(), *wanted);
+    is_asking_ = false;
+    take(outcome, asked);
   }
 }
 
@@ -348,7 +351,11 @@ void Download::advance() {
     } else if (*state == RunState::staged) {
       check_due_ = clock_.now();
       if (options_.hook == Hook::configured) state_.owe_hook(run_.name, run_.manifest);
-      placement_.publish();
+      // Even if the run is over before anybody looks: the command that is owed depends on it.
+      placement_.publish([state = state_, path = options_.repo / run_.name, run = run_] {
+        state.write_receipt(path, run.manifest);
+      });
+      has_receipt_ = true;
     }
   } else if (placement_.is_published() && is_delivered() && !is_finished_ && is_due) {
     check_due_ = clock_.now() + kLookEvery;

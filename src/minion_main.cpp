@@ -23,9 +23,9 @@ struct TypedOptions {
   bool json = false;
 };
 
-const std::vector<std::string> kMasterKeys = {"source-root", "minions",  "inventory",
-                                              "piece-size",  "push-to",  "push-module",
-                                              "quorum",      "deadline", "grace"};
+const std::vector<std::string> kMasterKeys = {"source-root", "minions", "inventory",   "piece-size",
+                                              "spread",      "push-to", "push-module", "quorum",
+                                              "deadline",    "grace"};
 
 MinionConfig checked(const TypedOptions& typed) {
   MinionConfig config{.host = checked(typed.host)};
@@ -52,12 +52,11 @@ ExitStatus run_tick(const MinionConfig& config) {
   return Minion(coordinator, transfer, after_publish, clock, stop, state, config, self).tick();
 }
 
-ExitStatus print_status(const MinionConfig& config, bool as_json) {
+ExitStatus print_status(const MinionConfig& config, ReportFormat format) {
   RedisCoordinator coordinator(coordinator_options(config.host));
   const auto self = own_address(config.host, coordinator);
   const auto status = coordinator.status();
-  const auto text = as_json ? report_json(status, self) : report_text(status, self);
-  std::fputs(text.c_str(), stdout);
+  std::fputs(report(status, self, format).c_str(), stdout);
   return ExitStatus::done;
 }
 
@@ -75,7 +74,9 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   status->add_flag("--json", typed->json, "For programs");
   return [=] {
     const auto config = checked(*typed);
-    return status->parsed() ? print_status(config, typed->json) : run_tick(config);
+    return status->parsed()
+               ? print_status(config, typed->json ? ReportFormat::json : ReportFormat::text)
+               : run_tick(config);
   };
 }
 

@@ -36,7 +36,7 @@ TransferId Download::start_pull(const Claim& claim, Promise promise) {
   // A claim without pieces is for the manifest, even if that has come from elsewhere meanwhile.
   if (wants_manifest || claim.pieces.empty()) {
     request.names.emplace_back("manifest");
-    request.largest = Manifest::max_bytes;
+    request.largest = run_.manifest_bytes;
   }
   for (const auto& [piece, digest] : claim.pieces) {
     if (piece >= run_.cut.pieces()) {
@@ -47,6 +47,7 @@ TransferId Download::start_pull(const Claim& claim, Promise promise) {
     request.names.push_back(Spool::piece_name(piece));
     request.bytes += run_.cut.bytes_of(piece);
     request.largest = std::max(request.largest, run_.cut.bytes_of(piece));
+    spool_.make_way(piece, run_.cut.bytes_of(piece));
   }
   if (!claim.pieces.empty()) check_space();
   log_start(claim.source);
@@ -71,16 +72,18 @@ void Download::log_start(const Address& source) {
   has_started_ = true;
 }
 
-// Only before the first bytes: later, what is missing grows smaller as fast as what is free.
+// Only before the first bytes: later, what is missing grows smaller as fast as what is free. What an
+// earlier attempt has left counts: it is used, or goes.
 void Download::check_space() const {
   if (has_started_) return;
   const auto& cut = run_.cut;
   std::uint64_t needed = can_share_blocks(spool_.folder()) ? 0 : cut.stream_bytes;
-  const auto verified = placement_.verified();
+  const auto here = placement_.not_to_claim();
   for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
-    if (!verified.contains(piece)) needed += cut.bytes_of(piece);
+    if (!here.contains(piece)) needed += cut.bytes_of(piece);
   }
-  const auto free = free_bytes(options_.repo);
+  auto free = free_bytes(options_.repo);
+  if (free < needed) free += bytes_below(spool_.tree_folder()) + bytes_below(spool_.incoming_folder());
   if (free >= needed) return;
   throw Failure(
       ExitStatus::local, Remedy::try_again,
@@ -124,7 +127,8 @@ void Download::follow(Clearance clearance) {
 }
 
 void Download::stream() {
-  if (!is_in_trees() || is_gone_) return;
+  // A claim whose answer was lost may name what a stream would pull: first it is asked for again.
+  if (!is_in_trees() || is_gone_ || is_asking_) return;
   for (auto& report : streams_.overdue(placement_.in_place(), clock_.now()))
     parent_reports_.push_back(std::move(report));
   for (const auto id : streams_.give_up(clock_.now()))

@@ -155,25 +155,24 @@ void Placement::complete() {
       [this](bool) { step_ = Step::completed; });
 }
 
-void Placement::publish() {
+void Placement::publish(std::function<void()> then) {
   step_ = Step::publishing;
   if (const auto refusal = refuse_destination(repo_, run_.name, assembly_->manifest().top().kind)) {
     throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
   }
   assembler_->submit(
-      [assembly = assembly_](const std::stop_token&) {
+      [assembly = assembly_, then = std::move(then)](const std::stop_token&) {
         assembly->publish();
+        then();
         return true;
       },
       [this](bool) {
         step_ = Step::published;
-        // What was replaced can take long to delete: nobody waits for it.
+        // What was replaced can take long to delete, and what may not be deleted goes with the
+        // spool, if ever: nobody waits for it.
         assembler_->submit(
-            [assembly = assembly_](const std::stop_token&) {
-              assembly->clear();
-              return true;
-            },
-            [](bool) {});
+            [tree = spool_.tree_folder()](const std::stop_token&) { return try_remove_tree(tree); },
+            [](const std::optional<std::string>&) {});
       });
 }
 

@@ -62,11 +62,16 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return all;
 }
 
-// A hard limit of the system's that is lower stays.
 std::optional<rlimit> limit_of(const std::optional<std::uint64_t>& bytes) {
   rlimit limit{};
   if (!bytes || getrlimit(RLIMIT_FSIZE, &limit) != 0) return std::nullopt;
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, *bytes);
+  if (limit.rlim_max < *bytes) {
+    throw Failure(ExitStatus::local, Remedy::operator_acts,
+                  fmt::format("this process may make no file of more than {} bytes, and {} are "
+                              "needed: raise its limit (ulimit -H -f, limits.conf)",
+                              limit.rlim_max, *bytes));
+  }
+  limit.rlim_cur = *bytes;
   return limit;
 }
 

@@ -39,7 +39,8 @@ using ChildEnd = std::variant<Exited, Signalled>;
 
 class Child {
  public:
-  /// Throws Failure (no_source, since rsync is what we start) if the program cannot be executed.
+  /// Throws Failure (no_source, since rsync is what we start) if the program cannot be executed;
+  /// (local) if this process may not make files of `largest_file` itself.
   static Child start(const ChildSpec& spec);
 
   /// Kills the group of a child that has not ended, and waits for it.

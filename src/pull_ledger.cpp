@@ -24,12 +24,12 @@ Arrived PullLedger::arrived(const FileArrived& file) {
   if (found == pulls_.end()) return NotAwaited{};
   Pull& pull = found->second;
   if (file.name == "manifest" && pull.awaits_manifest) {
-    ++pull.being_judged;
+    if (!pull.being_judged.insert(std::nullopt).second) return NotAwaited{};
     return ManifestArrived{};
   }
   for (const auto& staged : pull.claim.pieces) {
     if (file.name == Spool::piece_name(staged.piece) && pull.awaited.contains(staged.piece)) {
-      ++pull.being_judged;
+      if (!pull.being_judged.insert(staged.piece).second) return NotAwaited{};
       return PieceArrived{staged};
     }
   }
@@ -38,10 +38,7 @@ Arrived PullLedger::arrived(const FileArrived& file) {
 
 std::optional<Address> PullLedger::judged(const Judgement& judgement) {
   for (auto& [id, pull] : pulls_) {
-    const bool is_its =
-        judgement.piece ? pull.awaited.contains(*judgement.piece) : pull.awaits_manifest;
-    if (!is_its || pull.being_judged == 0) continue;
-    --pull.being_judged;
+    if (pull.being_judged.erase(judgement.piece) == 0) continue;
     if (judgement.verdict == Verdict::bad) pull.was_corrupt = true;
     if (judgement.verdict != Verdict::good) return std::nullopt;
     if (judgement.piece) {
@@ -62,7 +59,7 @@ void PullLedger::ended(const TransferEnded& end) {
 
 std::optional<CompletedPull> PullLedger::completed() const {
   for (const auto& [id, pull] : pulls_) {
-    if (!pull.end || pull.being_judged > 0) continue;
+    if (!pull.end || !pull.being_judged.empty()) continue;
     CompletedPull over{id, pull.claim, PullEnd::good, ""};
     const auto& source = pull.claim.source.text();
     if (pull.was_corrupt) {

@@ -105,13 +105,13 @@ std::string AnswerFields::text_or_empty(std::string_view name) const {
 }
 
 std::uint64_t AnswerFields::number(std::string_view name) const {
-  const auto value = to_number<std::uint64_t>(text(name));
+  const auto value = parse_number<std::uint64_t>(text(name));
   if (!value) throw_not_understood(name);
   return *value;
 }
 
 std::uint64_t AnswerFields::number_or_zero(std::string_view name) const {
-  return to_number<std::uint64_t>(text_or_empty(name)).value_or(0);
+  return parse_number<std::uint64_t>(text_or_empty(name)).value_or(0);
 }
 
 bool is_for_us(const RedisValue& answer, std::string_view word) {
@@ -149,6 +149,7 @@ RunInfo read_run(const AnswerFields& fields) {
   }
   const auto& sparse = fields.text("sparse");
   if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
+  const auto listed = fields.number_or_zero("manifest_bytes");
   return RunInfo{
       .id = fields.parsed<RunId>("id"),
       .state = state == "staged" ? RunState::staged : RunState::staging,
@@ -157,6 +158,8 @@ RunInfo read_run(const AnswerFields& fields) {
       .fingerprint = fields.parsed<Fingerprint>("fingerprint"),
       .cut = cut,
       .manifest = fields.parsed<Digest>("manifest"),
+      .manifest_bytes = listed == 0 ? Manifest::max_bytes
+                                    : std::min<std::uint64_t>(listed, Manifest::max_bytes),
       .density = sparse == "1" ? Density::sparse : Density::dense,
       .origin = fields.parsed<Address>("origin"),
       .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,
@@ -187,11 +190,11 @@ HostStatus read_host(const RedisValue& value, std::uint64_t now, std::uint64_t r
   host.in_place = reader.number<PieceNumber>();
   host.claims = reader.number<std::size_t>();
   host.uploads = reader.number<std::size_t>();
-  if (const auto done = to_number<std::uint64_t>(reader.text())) {
+  if (const auto done = parse_number<std::uint64_t>(reader.text())) {
     host.finished_after = between(run_started, *done);
   }
   host.error = reader.text();
-  if (const auto seen = to_number<std::uint64_t>(reader.text())) {
+  if (const auto seen = parse_number<std::uint64_t>(reader.text())) {
     host.seen_ago = between(*seen, now);
   }
   host.is_expected = reader.flag();

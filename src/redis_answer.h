@@ -6,7 +6,6 @@
 // and range, and anything else is a Failure (redis) that says so, before it can act as a size, an
 // index, a path or an address.
 
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "libsync/number.h"
 #include "libsync/status.h"
 #include "redis_connection.h"
 
@@ -22,16 +22,6 @@ namespace libsync {
 
 /// Throws the Failure for an answer that cannot be understood. `what` is escaped already.
 [[noreturn]] void throw_not_understood(std::string_view what);
-
-/// Decimal digits and nothing else.
-template <typename Number>
-std::optional<Number> to_number(std::string_view text) {
-  Number value{};
-  const auto* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end) return std::nullopt;
-  return value;
-}
 
 /// Time between two moments in ms since 1970; zero if they are the other way round.
 [[nodiscard]] std::chrono::milliseconds between(std::uint64_t from_ms, std::uint64_t to_ms);
@@ -63,7 +53,7 @@ class AnswerReader {
     if (const auto* const integer = element.number()) {
       if (std::in_range<Number>(*integer)) read = static_cast<Number>(*integer);
     } else if (const auto* const digits = element.text()) {
-      read = to_number<Number>(*digits);
+      read = parse_number<Number>(*digits);
     }
     if (!read) throw_not_understood("a number that is none, or out of range");
     return *read;

@@ -112,18 +112,21 @@ void RedisCoordinator::load_functions() {
   if (const auto* const error = loaded.error()) throw_not_understood(escaped(error->text));
 }
 
-Look RedisCoordinator::look() {
-  Look look;
+std::optional<std::string> RedisCoordinator::task_or_nothing() {
   const auto task = verbs_.ask({"GET", options_.prefix + "task"});
   if (const auto* const error = task.error()) throw_not_understood(escaped(error->text));
-  if (const auto* const text = task.text(); text != nullptr && !text->empty()) look.task = *text;
+  const auto* const text = task.text();
+  return text == nullptr || text->empty() ? std::nullopt : std::optional(*text);
+}
+
+Look RedisCoordinator::look() {
+  Look look{.task = task_or_nothing()};
   if (!look.task) return look;
   const auto lookups = verbs_.ask({"INCR", options_.prefix + "lookup"});
   const auto finished = verbs_.ask({"SCARD", options_.prefix + "finished_queue"});
   for (const auto* const answer : {&lookups, &finished}) {
     if (const auto* const error = answer->error()) throw_not_understood(escaped(error->text));
   }
-  look.lookups = static_cast<std::uint64_t>(lookups.number() ? *lookups.number() : 0);
   look.finished = static_cast<std::size_t>(finished.number() ? *finished.number() : 0);
   return look;
 }
@@ -145,7 +148,8 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                          std::to_string(origin_slots),
                          task == TaskKey::restore ? "1" : "0",
                          word_of(spread),
-                         std::to_string(expected.count)};
+                         std::to_string(expected.count),
+                         std::to_string(run.manifest_bytes)};
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
   const auto answer = call("begin", arguments);
   AnswerReader reader(answer);
@@ -191,7 +195,7 @@ Watch RedisCoordinator::watch() {
   run.known_at_begin = reader.number<std::size_t>();
   run.since_last_joined = between(reader.number(), now);
   run.age = between(reader.number(), now);
-  if (const auto overtaken = to_number<std::uint64_t>(reader.text())) {
+  if (const auto overtaken = parse_number<std::uint64_t>(reader.text())) {
     run.overtaken_for = between(*overtaken, now);
   }
   const auto id = RunId::parse(reader.text());
@@ -199,7 +203,7 @@ Watch RedisCoordinator::watch() {
   run.id = *id;
   run.state = reader.state();
   run.path = reader.text();
-  static_cast<void>(reader.text());  // The origin.
+  run.waiting = reader.text();
   const auto master = MasterId::parse(reader.text());
   if (!master) throw_not_understood("a master's id");
   run.master = *master;
@@ -207,8 +211,8 @@ Watch RedisCoordinator::watch() {
   return watch;
 }
 
-void RedisCoordinator::overtake(const RunId& run) {
-  static_cast<void>(is_for_us(call("overtake", {run.text()}), "VIEW"));
+void RedisCoordinator::overtake(const RunId& run, const std::optional<std::string>& task) {
+  static_cast<void>(is_for_us(call("overtake", {run.text(), task.value_or("")}), "VIEW"));
 }
 
 StageOutcome RedisCoordinator::vouch(const RunId& run) {
@@ -358,13 +362,7 @@ RenewOutcome RedisCoordinator::renew(const RunId& run, const Address& host,
   if (!is_for_us(answer, "VIEW")) return Stale{};
   AnswerReader reader(answer);
   static_cast<void>(reader.text());
-  Renewed renewed{reader.view(), {}};
-  while (!reader.at_end()) {
-    const auto token = Token::parse(reader.text());
-    if (!token) throw_not_understood("a token");
-    renewed.lost.push_back(*token);
-  }
-  return renewed;
+  return Renewed{reader.view()};
 }
 
 FinishOutcome RedisCoordinator::finish(const RunId& run, const Address& host,
@@ -415,8 +413,10 @@ Listening RedisCoordinator::heard() {
 }
 
 Status RedisCoordinator::status() {
-  const auto answer = call("status", {});
-  AnswerReader reader(answer);
+  const auto answer = try_call("status", {});
+  // No master has ever run here, and who only looks changes nothing.
+  if (!answer) return {.task = task_or_nothing().value_or("")};
+  AnswerReader reader(*answer);
   AnswerReader run_reader(reader.value());
   const AnswerFields run_fields(run_reader);
   AnswerReader last_reader(reader.value());

@@ -43,7 +43,7 @@ class RedisCoordinator final : public Coordinator {
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
-  void overtake(const RunId& run) override;
+  void overtake(const RunId& run, const std::optional<std::string>& task) override;
   [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter task) override;
@@ -84,6 +84,9 @@ class RedisCoordinator final : public Coordinator {
  private:
   /// Nothing if Redis knows no such function.
   [[nodiscard]] std::optional<RedisValue> try_call(std::string_view verb, RedisCommand arguments);
+
+  /// What `task` holds.
+  [[nodiscard]] std::optional<std::string> task_or_nothing();
 
   /// Loads the functions first, if they are missing: for the master.
   [[nodiscard]] RedisValue call(std::string_view verb, const RedisCommand& arguments);

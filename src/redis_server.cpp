@@ -3,19 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "libsync/log.h"
+#include "libsync/number.h"
 
 namespace libsync {
 namespace {
-
-template <typename Number>
-bool read_number(std::string_view text, Number& value) {
-  const auto* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc{} && stop == end;
-}
 
 bool is_graphic(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c < 127; });

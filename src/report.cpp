@@ -171,6 +171,10 @@ HostState state_of(const HostStatus& host) {
   return host.error.empty() ? HostState::waiting : HostState::failed;
 }
 
+std::string report(const Status& status, const std::optional<Address>& host, ReportFormat format) {
+  return format == ReportFormat::json ? report_json(status, host) : report_text(status, host);
+}
+
 std::string report_text(const Status& status, const std::optional<Address>& host) {
   std::string text =
       status.task.empty() ? "task     none\n" : fmt::format("task     {}\n", escaped(status.task));
@@ -198,6 +202,11 @@ std::string report_json(const Status& status, const std::optional<Address>& host
         {"reason", escaped(last.reason)},  {"hosts_finished", last.finished},
         {"hosts_expected", last.expected}, {"bytes", last.bytes},
         {"seconds", seconds(last.took)},   {"ended_seconds_ago", seconds(last.ended_ago)}};
+    if (last.outcome == "refused") {
+      for (const auto* const none : {"hosts_finished", "hosts_expected", "bytes", "seconds"}) {
+        json["last"][none] = nullptr;
+      }
+    }
   } else {
     json["last"] = nullptr;
   }

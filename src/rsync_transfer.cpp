@@ -95,6 +95,7 @@ constexpr std::array kPatterns = {
     Pattern{"Unknown module", PullEnd::refused, "correct --module here, or its rsyncd.conf"},
     Pattern{"configured to refuse", PullEnd::refused,
             "take the option out of 'refuse options' in its rsyncd.conf"},
+    Pattern{"--bwlimit", PullEnd::local, "correct --bwlimit: a rate such as 50m"},
     Pattern{"access denied", PullEnd::refused, "add this host to 'hosts allow' in its rsyncd.conf"},
     Pattern{"chroot failed", PullEnd::refused,
             "make the module's path, or correct its rsyncd.conf"},
@@ -111,9 +112,22 @@ constexpr std::array kPatterns = {
     Pattern{"timed out", PullEnd::unreachable, "look at the host, the network and its firewall"},
 };
 
+bool names_sender(std::string_view text) { return text.find("[sender") != std::string::npos; }
+
+// In a message of its own: the last line of any pull has `[generator=3.2.7]`.
+bool names_receiver(std::string_view text) {
+  return text.find("eceiver]") != std::string::npos || text.find("enerator]") != std::string::npos;
+}
+
+// rsync passes on what the other end says, and its status: its full disk is none of ours.
+bool is_said_by_source(std::string_view errors, std::string_view words) {
+  const auto at = errors.find(words);
+  const auto begin = errors.rfind('\n', at) + 1;  // npos + 1 is 0.
+  const auto line = errors.substr(begin, errors.find('\n', at) - begin);
+  return line.starts_with("@ERROR") || names_sender(line);
+}
+
 PullVerdict by_status(int code, const std::string& errors) {
-  const bool at_receiver =
-      errors.find("eceiver]") != std::string::npos || errors.find("enerator]") != std::string::npos;
   switch (code) {
     case 1:
     case 2:
@@ -127,15 +141,17 @@ PullVerdict by_status(int code, const std::string& errors) {
     case 16:
     case 21:
     case 22:
+      if (names_sender(errors) && !names_receiver(errors)) break;
       return {PullEnd::local, "look at this host's disk and memory"};
     case 23:
-      if (at_receiver && errors.find("sender]") == std::string::npos) {
+      if (names_receiver(errors) && errors.find("sender]") == std::string::npos) {
         return {PullEnd::local, "look at this host's disk and permissions"};
       }
       return {PullEnd::unreachable, "let the module's user read --repo there"};
     default:
-      return {PullEnd::unreachable, "look at the host, its rsyncd and the network"};
+      break;
   }
+  return {PullEnd::unreachable, "look at the host, its rsyncd and the network"};
 }
 
 }  // namespace
@@ -172,7 +188,8 @@ PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& e
   const int code = std::get<Exited>(end).code;
   if (code == 0) return {PullEnd::good, ""};
   for (const auto& pattern : kPatterns) {
-    if (errors.find(pattern.text) != std::string::npos) {
+    if (errors.find(pattern.text) == std::string::npos) continue;
+    if (pattern.end != PullEnd::local || !is_said_by_source(errors, pattern.text)) {
       return {pattern.end, fmt::format("rsync with {}: {}: {}", peer.text(), first_line(errors),
                                        pattern.way_out)};
     }

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <sstream>
 
 #include "disk.h"
 #include "libsync/failure.h"
 #include "libsync/log.h"
+#include "libsync/number.h"
 
 namespace libsync {
 namespace {
@@ -48,13 +48,6 @@ std::optional<Standing> standing_of(std::string_view text) {
     if (text == name_of(standing)) return standing;
   }
   return std::nullopt;
-}
-
-template <typename Number>
-bool read_number(const std::string& text, Number& value) {
-  const auto* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc{} && stop == end;
 }
 
 std::string encode(const Owner& owner) {
@@ -191,8 +184,9 @@ void Spool::leave(Role role) const {
     if (!status_of(folder_)) return;
     rename_path(folder_, gone);
   }
-  remove_tree(gone);
-  remove_tree(pushed_);
+  // What cannot be deleted is tried again, and told, by the next tick's sweep.
+  static_cast<void>(try_remove_tree(gone));
+  static_cast<void>(try_remove_tree(pushed_));
 }
 
 PieceSet Spool::pieces_found(const Cut& cut) const {
@@ -201,6 +195,13 @@ PieceSet Spool::pieces_found(const Cut& cut) const {
     if (is_file_of_size(piece_path(piece), cut.bytes_of(piece))) found.insert(piece);
   }
   return found;
+}
+
+void Spool::make_way(PieceNumber piece, std::uint64_t bytes) const {
+  const auto status = status_of(incoming_path(piece));
+  if (status && static_cast<std::uint64_t>(status->st_size) >= bytes) {
+    std::filesystem::remove(incoming_path(piece));
+  }
 }
 
 Verdict Spool::inspect(const std::filesystem::path& path, std::uint64_t bytes, const Digest& digest,
@@ -338,10 +339,13 @@ MasterId StateFolder::master_id() const {
   return id;
 }
 
-void StateFolder::sweep(Role role) const {
+std::vector<std::string> StateFolder::sweep(Role role) const {
+  std::vector<std::string> told;
   for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-    if (entry.path().filename().string().starts_with(gone_prefix(role))) remove_tree(entry.path());
+    if (!entry.path().filename().string().starts_with(gone_prefix(role))) continue;
+    if (auto why = try_remove_tree(entry.path())) told.push_back(*std::move(why));
   }
+  return told;
 }
 
 std::filesystem::path StateFolder::lock_path(Role role) const {

@@ -35,8 +35,8 @@ class Descriptor;
 /// Whether published entries get the owner and group of the originals. Only root can.
 enum class Ownership { own, carried };
 
-/// Why nothing may be published as `name` in `repo`: it is a mount point, a symlink, or of another
-/// kind than `kind` (if given).
+/// Why nothing may be published as `name` in `repo`: it is, or holds, a mount point, is a symlink,
+/// or of another kind than `kind` (if given).
 [[nodiscard]] std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
                                                         const std::string& name,
                                                         const std::optional<EntryKind>& kind);
@@ -68,10 +68,10 @@ class Assembly {
   /// what is then there has this digest.
   [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
 
-  /// The same with a piece of the spool, whose digest is known. The disk begins to write what is
-  /// long of it: one as fast as the link has little left to do after the last piece. A file none of
-  /// whose bytes are missing any more gets its mode, times and owner at once, and goes to the disk
-  /// with some others.
+  /// The same with a piece of the spool, whose digest is known. The disk begins to write ranges of
+  /// a MiB and more at once, so that little is left to write after the last piece. A file whose
+  /// last bytes these were gets its mode, times and owner, and goes to the disk together with some
+  /// others.
   void splice(PieceNumber piece);
 
   /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.

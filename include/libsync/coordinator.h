@@ -10,8 +10,8 @@
 // The model: a *run* distributes one payload. A *source* holds at least one piece and has a free
 // upload slot. A *claim* is the right to pull named pieces from one source, held under a *lease*
 // and named by a *token* that the caller chose. What holds at every moment: a source is given no
-// more claims than the slots that it offers then; a piece is claimed by a host at most as often as
-// that host asks for it; a finished host stays finished until it says otherwise.
+// more claims than the slots that it offers then; a claim names no piece that its host
+// listed as unwanted; a finished host stays finished until it says otherwise.
 //
 // In a large run hosts have places in *trees*, too, and pull from their *parents* there without a
 // claim (streams.h); what they claim besides is as above.
@@ -21,7 +21,7 @@
 //
 // Death: each verb happens whole or not at all. A caller that dies holding a claim leaves it to
 // lapse, LeaseTerms::lifetime after its last renewal; nothing else needs clearing up. A caller that
-// dies between publishing and finish() publishes nothing the second time, and finishes.
+// dies between publishing and finish() finds what it published in its next tick, and finishes then.
 //
 // Errors: what the caller branches on is in the outcome. Failure (redis) means that the state could
 // not be asked, or that the answer is none that this version understands; the effect of the call is
@@ -67,6 +67,7 @@ struct RunInfo {
   Fingerprint fingerprint;
   Cut cut;
   Digest manifest;
+  std::uint64_t manifest_bytes = Manifest::max_bytes;  ///< It is no longer than this.
   Density density = Density::dense;  ///< Sparse if any file of the payload has holes.
   Address origin;
   OriginKind origin_kind = OriginKind::master;
@@ -124,7 +125,6 @@ using StageOutcome = std::variant<Done, Stale>;
 /// What a tick of the master sees.
 struct Look {
   std::optional<std::string> task;
-  std::uint64_t lookups = 0;
   std::size_t finished = 0;
 };
 
@@ -139,8 +139,9 @@ struct RunStanding {
   std::size_t known_at_begin = 0;                 ///< Hosts that were expected then.
   std::chrono::milliseconds age{};                ///< Since begin.
   std::chrono::milliseconds since_last_joined{};  ///< Since begin, or since the last new host.
-  /// Since another task was first seen to wait; nothing if none waits.
+  /// Since another task was first seen to wait; nothing if none was.
   std::optional<std::chrono::milliseconds> overtaken_for;
+  std::string waiting;             ///< The one that was seen last; empty if none.
   bool origin_is_suspect = false;  ///< Its spool has to be hashed, or pushed, again.
 };
 
@@ -274,7 +275,6 @@ using FollowOutcome = std::variant<Followed, Stale>;
 
 struct Renewed {
   View view;
-  std::vector<Token> lost;
 };
 
 using RenewOutcome = std::variant<Renewed, Stale>;
@@ -323,8 +323,9 @@ class Coordinator {
   /// Changes nothing; cheap enough for five times a second.
   [[nodiscard]] virtual Watch watch() = 0;
 
-  /// Another task waits for the run to end. The first call counts.
-  virtual void overtake(const RunId& run) = 0;
+  /// This task waits for the run to end; nothing: none does any more. What counts is when the first
+  /// of those that waited one after the other was seen.
+  virtual void overtake(const RunId& run, const std::optional<std::string>& task) = 0;
 
   /// The origin's spool has been hashed anew, or pushed again: every announced piece is good.
   [[nodiscard]] virtual StageOutcome vouch(const RunId& run) = 0;

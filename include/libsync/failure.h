@@ -3,9 +3,9 @@
 // The one exception of this project: the outside world is broken.
 //
 // The rule: what a caller branches on is a value (`std::variant`, `std::optional`); what can only
-// be logged and ends the tick, or is tried again as a whole, is a Failure. It is caught in one
-// place per program, where its status becomes the exit status, and in the two event loops, which
-// go on through an outage of Redis.
+// be logged and ends the tick, or is tried again as a whole, is a Failure. A tick outlives one that
+// time may help (Remedy::try_again): the master's an outage of Redis, the minion's any. All others
+// end it in run_program(), where the status becomes the exit status.
 
 #include <stdexcept>
 #include <string>

@@ -3,9 +3,10 @@
 // Log lines, and what may stand in them.
 //
 // Lines look as the Python pair's did, `20-Dec-18 17:16:01 - message`, each flushed when written,
-// so that `tail -f` and existing alarms go on working. Only master and minion write above debug:
-// one tick reads as one story. Text from outside (a path, a peer's message, a value from Redis) is
-// passed through escaped() first; secrets are never logged at all.
+// with its phrases where the event is the same, so that `tail -f` and most alarms go on working.
+// Only master and minion write above debug: one tick reads as one story. Text from outside (a path,
+// a peer's message, a value from Redis) is passed through escaped() first; secrets are never logged
+// at all.
 
 #include <filesystem>
 #include <optional>

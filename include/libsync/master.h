@@ -41,15 +41,15 @@ class Master {
   [[nodiscard]] ExitStatus tick();
 
  private:
-  enum class Pace { again, wait };
+  enum class Next { again, wait };
 
-  [[nodiscard]] Pace visit();
+  [[nodiscard]] Next visit();
   void look();
   void check_spools(Watch& watch, const std::optional<Owner>& own) const;
-  void note_waiting(const RunId& run);
+  void note_waiting(const NoteWaiting& waiting);
 
   // The moves.
-  [[nodiscard]] Pace make(const Move& move);
+  [[nodiscard]] Next make(const Move& move);
   void distribute(const std::string& task);
   void resume(const Owner& owner);
   void end(const EndRun& ending);

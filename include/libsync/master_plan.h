@@ -9,8 +9,10 @@
 //   `task` gone, run there       the operator cancels
 //   both gone, our run not ended Redis lost its data: begin the same run again
 //   another `task`, run there    it waits, --grace at the longest
+//   a waiting task is no more    `task` is the path of the run in progress again
 //   run there, not in our spool  another master's; or ours, and the spool is gone: begin anew
-//   spool prepared, no run       a tick died before it began the run: as if there were none
+//   …, and a later run is        Redis fell back to an earlier moment: end that one, go on with
+//   ours spool prepared, no run       a tick died before it began the run: as if there were none
 
 #include <optional>
 #include <string>
@@ -47,14 +49,16 @@ struct Resume {
 struct EndRun {
   RunId run;
   std::string path;
-  Standing standing;           ///< ended or ended_short.
-  std::string outcome;         ///< complete, quorum, deadline, overtaken, cancelled, spool-lost.
+  Standing standing;  ///< ended or ended_short.
+  /// complete, quorum, deadline, overtaken, cancelled, spool-lost, abandoned, superseded.
+  std::string outcome;
   std::optional<Owner> owner;  ///< Of its spool, if that is ours.
 };
 
-/// Another task waits, and nobody has noted since when.
+/// Another task waits than was noted, or, with nothing here, none any more.
 struct NoteWaiting {
   RunId run;
+  std::optional<std::string> task;
 };
 
 /// The run in progress belongs to a master on another host, or to another repo.

@@ -133,6 +133,7 @@ class Download {
 
   bool is_gone_ = false;
   bool has_receipt_ = false;
+  bool is_asking_ = false;  // A claim was asked for, and no answer came.
   bool is_finished_ = false;
 
   Token next_token_ =

@@ -24,6 +24,7 @@
 // Belongs to one thread.
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -103,8 +104,9 @@ class Placement {
   void complete();
   [[nodiscard]] bool is_completed() const { return step_ == Step::completed; }
 
-  /// Swaps it with the destination. REQUIRES: is_completed().
-  void publish();
+  /// Swaps it with the destination, and calls `then` right after it, on the thread that did, even
+  /// if this Placement is being destroyed. REQUIRES: is_completed().
+  void publish(std::function<void()> then);
   [[nodiscard]] bool is_published() const { return step_ == Step::published; }
 
  private:

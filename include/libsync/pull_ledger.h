@@ -81,7 +81,8 @@ class PullLedger {
     Promise promise = Promise::given;
     bool awaits_manifest = false;
     std::set<PieceNumber> awaited;
-    std::size_t being_judged = 0;
+    // A source may name a file twice: it is judged once at a time.
+    std::set<std::optional<PieceNumber>> being_judged;  // Nothing: the manifest.
     bool was_corrupt = false;
     std::optional<TransferEnded> end;
   };

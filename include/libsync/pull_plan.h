@@ -37,11 +37,11 @@ struct PullState {
   Grain grain = Grain::fine;
 };
 
-/// What a start costs here, measured in pieces: in the time from asking for a claim to its first
-/// piece, that piece left out, how many more would have come. Where links are fast that is many,
-/// and they had better share a start; where links are slow it is a part of one. Redis's answer is
-/// in it as much as rsync's handshake: one that cannot keep up is asked less often. An average of
-/// late; forgets a pull when it has ended.
+/// What a start costs here, as a number of pieces: how many could have come in the time between
+/// asking for a claim and its first piece, less the time of that piece itself. Where links are fast
+/// that is many, and they had better share a start; where links are slow it is a part of one.
+/// Redis's answer is in it as much as rsync's handshake: one that cannot keep up is asked less
+/// often. An average of late; forgets a pull when it has ended.
 class Pace {
  public:
   /// `asked`: when the claim was asked for that it carries out.

@@ -18,6 +18,12 @@ enum class HostState { waiting, pulling, finished, failed };
 /// Failed: it said why, and does not pull.
 [[nodiscard]] HostState state_of(const HostStatus& host);
 
+/// Lines for a terminal, or one JSON object for a program.
+enum class ReportFormat { text, json };
+
+[[nodiscard]] std::string report(const Status& status, const std::optional<Address>& host,
+                                 ReportFormat format);
+
 /// Lines for a terminal. With `host`, only that host's part.
 [[nodiscard]] std::string report_text(const Status& status, const std::optional<Address>& host);
 

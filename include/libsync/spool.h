@@ -59,7 +59,8 @@ struct Owner {
   std::string prefix;  ///< Of the Redis keys: a spool of another fleet is left alone.
   RunId run;
   std::string task;
-  Fingerprint content;  ///< fingerprint_of with piece size zero.
+  Fingerprint
+      content;  ///< Master: fingerprint_of with piece size zero, the same however it is cut.
   std::uint64_t piece_bytes = 0;
   std::uint64_t begun_ms = 0;  ///< Minion: when the run began, as the coordinator has it.
   Standing standing = Standing::running;
@@ -99,6 +100,10 @@ class Spool {
 
   /// Pieces that are there under their final name and have the right size. Nothing is proven.
   [[nodiscard]] PieceSet pieces_found(const Cut& cut) const;
+
+  /// A piece is about to be pulled: deletes what came of it before if that is as long as the piece
+  /// or longer. It was cut off, or never judged, and rsync might take it for the piece itself.
+  void make_way(PieceNumber piece, std::uint64_t bytes) const;
 
   /// The digest of a piece file is compared, and nothing else done.
   [[nodiscard]] static Verdict inspect(const std::filesystem::path& path, std::uint64_t bytes,
@@ -161,8 +166,9 @@ class StateFolder {
   /// The master that keeps its spools here; made at its first tick.
   [[nodiscard]] MasterId master_id() const;
 
-  /// Deletes what a tick that died left of spools that it was deleting.
-  void sweep(Role role) const;
+  /// Deletes what is left of spools that were being deleted. Why some of it could not be: a file
+  /// that may not be deleted costs its space, and no run.
+  [[nodiscard]] std::vector<std::string> sweep(Role role) const;
 
   /// Writes down what is published at `destination`, for a later tick to see whether it is still
   /// there.

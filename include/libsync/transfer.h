@@ -32,15 +32,15 @@
 namespace libsync {
 
 struct TransferLimits {
-  /// No byte for this long: the source is frozen, or gone without a word (FAULTS: rsync hangs for
-  /// more than ten minutes then).
+  /// No byte for this long: the source is frozen, or gone without a word. rsync alone would hang
+  /// for more than ten minutes.
   static constexpr std::chrono::seconds stall{60};
   /// From TERM to KILL: rsync needs a moment to keep what it has.
   static constexpr std::chrono::seconds farewell{5};
   /// A pull may take this long whatever its size …
   static constexpr std::chrono::minutes least_deadline{10};
-  /// … and longer if it is large: slower than this a source is of no use to a fleet. None of the
-  /// two holds where the operator has set a bandwidth limit.
+  /// … and longer if it is large: slower than this a source is of no use to a fleet. Neither
+  /// holds where the operator has set a bandwidth limit.
   static constexpr std::uint64_t bytes_per_second = 1'000'000;
 };
 

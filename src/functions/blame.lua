@@ -5,7 +5,8 @@
 --   strike SOURCE          "KIND:ACCUSER …": distinct accusers since the last quarantine
 --   accused ACCUSER        "SOURCE …": whom it accused, as long as it had no success there
 --   rounds SOURCE          quarantines so far
---   verify SOURCE          its spool is suspect: it offers nothing before it has hashed it again
+--   verify SOURCE          its spool is suspect: it offers nothing before it has hashed it again; the
+--                          origin does as long as it is being staged, since the master hashes it then
 --   verified SOURCE        when it did so last
 --   slow SOURCE            " PULLER  PULLER …": whose parent it is and who found it slow (trees.lua)
 --   undelivered SOURCE     the host that is pushed to lacks pieces: the master has to push again
@@ -50,10 +51,10 @@ local function accused_by(k, accuser, added, removed)
   return all
 end
 
-local function suspect(k, source, kind)
+local function suspect(k, source, kind, now)
   k.has_blame = true
   redis.call('HSET', k.blame, 'verify ' .. source, kind)
-  redis.call('SREM', k.queue, source)
+  offer(k, source, now)
   wake(k, source)
 end
 
@@ -74,7 +75,7 @@ local function quarantine(k, source, kind, is_origin, now)
   local rounds = redis.call('HINCRBY', k.blame, 'rounds ' .. source, 1)
   local out = math.min(QUARANTINE_MS * 2 ^ math.min(rounds - 1, 10), QUARANTINE_MAX_MS)
   if is_origin then out = QUARANTINE_ORIGIN_MS end
-  if kind == 'corrupt' then suspect(k, source, kind) end
+  if kind == 'corrupt' then suspect(k, source, kind, now) end
   redis.call('ZADD', k.quarantine, now + out, source)
   redis.call('SREM', k.queue, source)
   set_aside(k, source, kind)
@@ -88,16 +89,18 @@ local function accuse(k, accuser, source, kind, detail, now)
   keep_away(k, accuser, source, is_origin and AVOID_ORIGIN_MS or AVOID_MS, most, now)
   redis.call('HSET', k.errors, accuser, string.sub(detail, 1, ERROR_BYTES))
   note(k, 'event', 'accused', 'host', accuser, 'source', source, 'kind', kind)
-  if kind == 'missing' or (kind == 'corrupt' and is_origin) then
-    local verified = tonumber(redis.call('HGET', k.blame, 'verified ' .. source) or 0)
-    if now - verified >= TRUSTED_MS then suspect(k, source, kind) end
-    if kind == 'missing' then return end
+  local verified = tonumber(redis.call('HGET', k.blame, 'verified ' .. source) or 0)
+  local is_trusted = now - verified < TRUSTED_MS
+  if kind == 'missing' then
+    if not is_trusted then suspect(k, source, kind, now) end
+    return
   end
   local all = accused_by(k, accuser, source, nil)
   if #all >= 2 then
     for _, other in ipairs(all) do withdraw_strike(k, accuser, other) end
     return
   end
+  if kind == 'corrupt' and is_origin and not is_trusted then suspect(k, source, kind, now) end
   withdraw_strike(k, accuser, source)
   local strikes = (redis.call('HGET', k.blame, 'strike ' .. source) or '') .. kind .. ':' .. accuser .. ' '
   redis.call('HSET', k.blame, 'strike ' .. source, strikes)

@@ -28,7 +28,7 @@ end
 -- Begins a run. Args: run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest digest,
 -- sparse (0/1), origin, origin kind (master: its spool is filled by the master; minion: by a push), the
 -- master's id, origin's slots, restore (1: write `task` too, after Redis lost its data), spread (auto, claims, trees),
--- expected count (0: those named, or else those seen lately), then the expected hosts.
+-- expected count (0: those named, or else those seen lately), bytes of the manifest, then the expected hosts.
 -- BEGUN host … (who is expected by name) · SAME (it is the current run already) · BUSY run path
 -- (another one is, or this one from another origin)
 local function begin(_, a)
@@ -45,7 +45,7 @@ local function begin(_, a)
   clear(k)
   local expected = tonumber(a[18])
   local hosts = {}
-  for i = 19, #a do hosts[#hosts + 1] = a[i] end
+  for i = 20, #a do hosts[#hosts + 1] = a[i] end
   if expected == 0 and #hosts == 0 then
     hosts = redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')
   end
@@ -56,7 +56,7 @@ local function begin(_, a)
   end
   redis.call('HSET', k.run, 'id', a[3], 'state', 'staging', 'path', a[4], 'name', a[5],
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
-             'manifest', a[10], 'sparse', a[11], 'origin', origin, 'origin_kind', a[13], 'master', a[14],
+             'manifest', a[10], 'manifest_bytes', a[19], 'sparse', a[11], 'origin', origin, 'origin_kind', a[13], 'master', a[14],
              'announced', blank(tonumber(a[9])), 'fresh', blank(tonumber(a[9])), 'left', 0,
              'expected', expected, 'known', known, 'trees', trees, 'started', now, 'joined', now, 'reaped', now,
              'mended', now)
@@ -76,6 +76,8 @@ end
 
 -- Announces pieces. Args: run, final (1: these were the last, and the source has not changed), then
 -- piece, digest, piece, digest, …   STAGED
+-- A Redis that came back from an older snapshot may have lost pieces: then the run is not staged yet, and the
+-- master, which sees that, announces them all again.
 local function stage(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
@@ -91,7 +93,10 @@ local function stage(_, a)
   local announced = with_pieces(k.of.announced, pieces, true)
   redis.call('HSET', k.run, 'announced', announced)
   mark_fresh(k, fresh, true)
-  if a[4] == '1' then redis.call('HSET', k.run, 'state', 'staged', 'staged', now) end
+  if a[4] == '1' and count_pieces(announced) == tonumber(k.of.pieces) then
+    redis.call('HSET', k.run, 'state', 'staged', 'staged', now)
+    k.of.state = 'staged'
+  end
   if k.of.origin_kind == 'master' then
     set_have(k, k.of.origin, announced)
     offer_and_wake(k, k.of.origin, now)
@@ -136,30 +141,43 @@ local function end_function(_, a)
   return answer
 end
 
--- Takes a task out that cannot be distributed. Args: path, reason.   REFUSED · CHANGED (it is another now)
+-- Takes a task out that cannot be distributed. If it waited for a run, `task` is the path of that again:
+-- without one the run would be cancelled. Args: path, reason.   REFUSED · CHANGED (it is another now)
 local function refuse(_, a)
   local k, now = call_of(a)
   if redis.call('GET', k.task) ~= a[3] then return {'CHANGED'} end
-  redis.call('DEL', k.task, k.lookup)
+  local running = redis.call('HGET', k.run, 'path')
+  if running then
+    redis.call('SET', k.task, running)
+    redis.call('DEL', k.lookup)
+  else
+    redis.call('DEL', k.task, k.lookup)
+  end
+  redis.call('HDEL', k.last, 'finished', 'expected', 'bytes')
   redis.call('HSET', k.last, 'path', a[3], 'outcome', 'refused', 'reason', a[4], 'ended', now)
   note(k, 'event', 'refused', 'path', a[3])
   return {'REFUSED'}
 end
 
--- Another task waits for this run to end. Args: run.   VIEW
+-- Another task waits for this run to end, or none does any more. Args: run, task or ''.   VIEW
 local function overtake(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
-  redis.call('HSETNX', k.run, 'overtaken', now)
+  if a[4] == '' then
+    redis.call('HDEL', k.run, 'overtaken', 'waiting')
+  else
+    redis.call('HSETNX', k.run, 'overtaken', now)
+    redis.call('HSET', k.run, 'waiting', a[4])
+  end
   return {'VIEW'}
 end
 
 -- What the lingering master asks five times a second. No args.
 -- LOOK task-or-'' now finished expected suspect-origin(0/1), then known joined started overtaken id state
--- path origin master of the run, or nothing
+-- path waiting master of the run, or nothing
 local function watch(_, a)
   local k, now = call_of(a)
-  local run = run_fields(k, 'known', 'joined', 'started', 'overtaken', 'id', 'state', 'path', 'origin',
+  local run = run_fields(k, 'known', 'joined', 'started', 'overtaken', 'id', 'state', 'path', 'waiting',
                          'master')
   local answer = {'LOOK', redis.call('GET', k.task) or '', now, redis.call('HLEN', k.done), 0, 0}
   if not run[5] then return answer end

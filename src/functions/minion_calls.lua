@@ -2,10 +2,10 @@
 -- The functions that minions call, one by one. How arguments and answers look: libsync.lua.
 
 -- Of sync:run, what a minion is told.
-local TOLD_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'pieces', 'manifest', 'sparse',
-                     'origin', 'origin_kind', 'master', 'trees', 'started'}
+local TOLD_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'pieces', 'manifest',
+                     'manifest_bytes', 'sparse', 'origin', 'origin_kind', 'master', 'trees', 'started'}
 -- With these, all that a join needs. (Redis has no unpack() while this is loaded.)
-local ONLY_TOLD = {'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'sparse', 'master'}
+local ONLY_TOLD = {'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'manifest_bytes', 'sparse', 'master'}
 local JOIN_FIELDS = {}
 for i = 1, #RUN_FIELDS do JOIN_FIELDS[i] = RUN_FIELDS[i] end
 for i = 1, #ONLY_TOLD do JOIN_FIELDS[#RUN_FIELDS + i] = ONLY_TOLD[i] end
@@ -220,13 +220,13 @@ end
 -- Pieces are not, or not rightly, where the origin's own minion was to find them. Args: run, host, reason.
 -- VIEW
 local function doubt(_, a)
-  local k = call_of(a)
+  local k, now = call_of(a)
   local host = a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
   if k.of.origin ~= host then return {'VIEW'} end
   redis.call('HSET', k.errors, host, string.sub(a[5], 1, ERROR_BYTES))
   if is_masters_spool(k, host) then
-    suspect(k, host, 'doubt')
+    suspect(k, host, 'doubt', now)
   else
     redis.call('HSET', k.blame, 'undelivered ' .. host, '1')
   end

@@ -70,6 +70,17 @@ local function is_quarantined(k, host, now)
   return till and tonumber(till) > now
 end
 
+local function is_masters_spool(k, host)
+  return host == k.of.origin and k.of.origin_kind == 'master'
+end
+
+-- Whether the host offers nothing before its spool has been hashed anew. The master does that once all is
+-- staged; until then nobody else may have what it has.
+local function is_held_back(k, host)
+  return redis.call('HEXISTS', k.blame, 'verify ' .. host) == 1
+         and not (is_masters_spool(k, host) and k.of.state == 'staging')
+end
+
 -- Puts the host into synchronize_queue, or takes it out, as it should be now. Returns the number of
 -- its free upload slots that others may use.
 local function offer(k, host, now)
@@ -77,8 +88,7 @@ local function offer(k, host, now)
   local free = slots - tonumber(redis.call('HGET', k.uploads, host) or 0)
   local have = free > 0 and redis.call('HGET', k.have, host)
   if have and has_any(have)
-     and not (is_blame(k) and (is_quarantined(k, host, now)
-                               or redis.call('HEXISTS', k.blame, 'verify ' .. host) == 1)) then
+     and not (is_blame(k) and (is_quarantined(k, host, now) or is_held_back(k, host))) then
     redis.call('SADD', k.queue, host)
     return free, have
   end
@@ -204,10 +214,6 @@ local function set_have(k, host, have)
   add_to(k, 'copies', lost, -1)
   if host ~= k.of.origin then mark_fresh(k, gained, false) end
   return not (has_any(before) and has_any(have))
-end
-
-local function is_masters_spool(k, host)
-  return host == k.of.origin and k.of.origin_kind == 'master'
 end
 
 -- The word of a host about itself is the truth, but for the origin's spool, which the master fills.

@@ -160,6 +160,24 @@ TEST_F(Payloads, TasksThatLieElsewhereAreRefused) {
   refused("--help", "is not an absolute path");
 }
 
+TEST_F(Payloads, ARunGoesOnAndEndsThoughItsSourceRootIsGone) {
+  add_hosts(1);
+  const auto root = sources() / "root";
+  write_file(root / "file", "content");
+  const Words options{"--minions", "1", "--source-root", root.string()};
+  set_task(root / "file");
+  ASSERT_EQ(master().run("sync-master", options).status, 0);
+  std::filesystem::rename(root, sources() / "elsewhere");
+  ASSERT_EQ(minions().front()->run("sync-minion").status, 0);
+  const auto ran = master().run("sync-master", options);
+  EXPECT_EQ(ran.status, 0) << ran.output;
+  EXPECT_EQ(redis.cli({"hget", "sync:last", "outcome"}), "complete");
+  set_task(root / "file");
+  const auto refused = master().run("sync-master", options);
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.output, HasSubstr("No such file or directory"));
+}
+
 TEST_F(Payloads, TheDestinationItselfAndOurOwnStateAreRefused) {
   const Words all{"--minions", "1", "--source-root", "/"};
   const auto refused_here = [&](const std::filesystem::path& path, const std::string& reason) {

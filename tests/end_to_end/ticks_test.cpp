@@ -135,6 +135,20 @@ TEST_F(Ticks, ARunGivesWayToAWaitingTaskAfterItsGrace) {
   EXPECT_EQ(redis.cli({"get", "task"}), second.string());
 }
 
+TEST_F(Ticks, AWaitingTaskThatCannotBeDistributedCostsTheRunNothing) {
+  add_hosts(1);
+  const auto payload = make_payload("first");
+  start_master({"--minions", "1", "--grace", "0"});
+  set_task(payload);
+  ASSERT_TRUE(eventually([&] { return redis.cli({"hget", "sync:run", "state"}) == "staged"; }));
+  set_task("/etc/shadow");
+  ASSERT_TRUE(eventually([&] { return redis.cli({"get", "task"}) == payload.string(); }));
+  EXPECT_EQ(redis.cli({"hget", "sync:last", "outcome"}), "refused");
+  start_minions();
+  wait_for_end();
+  expect_published(*minions().front(), payload);
+}
+
 TEST_F(Ticks, AnInventoryNamesTheLaggards) {
   add_hosts(1);
   const auto inventory = sources() / "hosts";
@@ -280,6 +294,22 @@ TEST_F(Ticks, ACommandThatADeathCutShortIsRunByTheNextTickAndOnlyAfterASwap) {
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
   EXPECT_EQ(host.run("sync-minion", option).status, 0);
   EXPECT_EQ(content_of(count), "begun\ndone\n") << "nothing was swapped";
+}
+
+TEST_F(Ticks, ACommandThatWasEndedWithItsTickIsRunByTheNextOne) {
+  auto& host = add_host();
+  set_task(make_payload("model"));
+  const auto count = host.folder() / "count";
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  host.start("sync-minion",
+             {"--after-publish", "echo begun >> '" + count.string() + "'; sleep 60"});
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(count); }));
+  host.program().signal(SIGTERM);
+  EXPECT_EQ(host.program().wait(), 0);
+  EXPECT_EQ(
+      host.run("sync-minion", {"--after-publish", "echo done >> '" + count.string() + "'"}).status,
+      0);
+  EXPECT_EQ(content_of(count), "begun\ndone\n");
 }
 
 TEST_F(Ticks, ACommandThatFailsIsReported) {

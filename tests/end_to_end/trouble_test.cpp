@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <sstream>
 #include <thread>
 
 #include "fleet.h"
@@ -25,6 +27,17 @@ class Trouble : public Fleet {
     const auto ran = master().run("sync-master", {"--minions", "1", "--piece-size", "1M"});
     EXPECT_EQ(ran.status, 0) << ran.output;
     return sources() / name;
+  }
+
+  // A tick among other things, as `tick`, in a namespace where anybody may mount. The host's daemon
+  // does not see what is mounted there, so the host may offer nothing.
+  static Ran run_with_mounts(const Host& host, const std::string& script) {
+    return run({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c",
+                "minion=$0 repo=$1 file=$2\n"
+                "tick() { \"$minion\" --config \"$file\" --linger 0; }\n" +
+                    script,
+                program_path("sync-minion"), host.repo().string(),
+                (host.folder() / "sync.toml").string()});
   }
 };
 
@@ -175,19 +188,40 @@ TEST_F(Trouble, AMissingRsyncIsStatusFive) {
 TEST_F(Trouble, AFullDiskIsStatusFour) {
   auto& host = add_host();
   const auto payload = staged_payload("large", 30'000'000);
-  // In a mount namespace of its own the repo is a file system of 20 MB. The host's daemon does not
-  // see it, so it offers nothing; that is not what is tried here.
-  const auto script =
-      "mount -t tmpfs -o size=20m tmpfs \"$1\" && exec \"$0\" --config \"$2\" --linger 0";
-  const auto ran = run({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c", script,
-                        program_path("sync-minion"), host.repo().string(),
-                        (host.folder() / "sync.toml").string()});
+  const auto ran = run_with_mounts(host, "mount -t tmpfs -o size=20m tmpfs \"$repo\" && tick");
   EXPECT_EQ(ran.status, 4) << ran.output << ran.errors;
   EXPECT_THAT(ran.output, AllOf(HasSubstr("large needs 0.06 GB on the file system of"),
                                 HasSubstr("and 0.02 GB are free: free some space there")));
   EXPECT_THAT(master().run("sync-master", {"status"}).output, HasSubstr("are free"));
   EXPECT_EQ(host.run("sync-minion").status, 0);
   expect_published(host, payload);
+}
+
+TEST_F(Trouble, WhatAKilledTickLeftNeedsNoSpaceTwice) {
+  auto& host = add_host();
+  staged_payload("resumed", 30'000'000);
+  const auto ran = run_with_mounts(host,
+                                   "mount -t tmpfs -o size=60m tmpfs \"$repo\"\n"
+                                   "timeout -s KILL 3 \"$minion\" --config \"$file\" --bwlimit 1m\n"
+                                   "left=$(du -sm \"$repo\" | cut -f1)\n"
+                                   "echo $left MB left; [ $left -ge 12 ] && tick");
+  EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
+  EXPECT_THAT(ran.output, HasSubstr("END rsync"));
+}
+
+TEST_F(Trouble, AMountInWhatWouldBeReplacedIsNotEmptied) {
+  auto& host = add_host();
+  write_file(sources() / "folder" / "file", "new");
+  set_task(sources() / "folder");
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  const auto ran =
+      run_with_mounts(host,
+                      "mount -t tmpfs tmpfs \"$repo\"; mkdir -p \"$repo/folder/my data\"\n"
+                      "mount -t tmpfs tmpfs \"$repo/folder/my data\"\n"
+                      "touch \"$repo/folder/my data/kept\"\n"
+                      "tick; status=$?; ls \"$repo/folder/my data\"; exit $status");
+  EXPECT_EQ(ran.status, 4);
+  EXPECT_THAT(ran.output, AllOf(HasSubstr("holds the mount point"), HasSubstr("kept\n")));
 }
 
 TEST_F(Trouble, AMissingRepoIsStatusFour) {
@@ -243,6 +277,27 @@ TEST_F(Trouble, OneConfigurationFileServesBothAndUnknownKeysAreNamed) {
   EXPECT_EQ(run({program_path("sync-minion"), "--config", "/nonexistent.toml"}).status, 2);
 }
 
+TEST_F(Trouble, EveryKeyOfTheShippedFileIsKnownToBoth) {
+  auto& host = add_host();
+  const auto file = host.folder() / "sync.toml";
+  std::istringstream shipped(content_of(SOURCE_FOLDER "/cron/sync.toml"));
+  const std::regex setting("(# )?([a-z-]+ = .*)");
+  int keys = 0;
+  for (std::string line; std::getline(shipped, line);) {
+    std::smatch match;
+    if (!std::regex_match(line, match, setting)) continue;
+    ++keys;
+    write_file(file, match[2].str() + "\n");
+    // What the examples name is not there; a log file would be.
+    for (const auto* const program : {"sync-minion", "sync-master"}) {
+      const auto ran =
+          host.run(program, {"status", "--log-file", (host.folder() / "status.log").string()});
+      EXPECT_THAT(ran.errors, Not(HasSubstr("neither program knows"))) << line;
+    }
+  }
+  EXPECT_GT(keys, 25);
+}
+
 TEST_F(Trouble, OptionsStandBeforeOrAfterTheVerb) {
   EXPECT_EQ(master().run("sync-master", {"run"}).status, 0);
   EXPECT_EQ(master().run("sync-master", {"--linger", "0", "run"}).status, 0);
@@ -255,6 +310,17 @@ TEST_F(Trouble, WithoutAnAddressALoopbackConnectionIsNotEnough) {
       {program_path("sync-minion"), "--redis", redis.url(), "--repo", master().repo().string()});
   EXPECT_EQ(ran.status, 2);
   EXPECT_THAT(ran.errors, HasSubstr("--address must be given"));
+}
+
+TEST_F(Trouble, StatusChangesNothingWhereNoMasterHasRun) {
+  auto& host = add_host();
+  set_task("/data/waits");
+  for (const auto& ran :
+       {host.run("sync-minion", {"status"}), master().run("sync-master", {"status"})}) {
+    EXPECT_EQ(ran.status, 0) << ran.errors;
+    EXPECT_THAT(ran.output, HasSubstr("task     /data/waits"));
+  }
+  EXPECT_EQ(redis.cli({"function", "list"}), "");
 }
 
 TEST_F(Trouble, StatusShowsTheRunForPeopleAndForPrograms) {

@@ -417,7 +417,8 @@ TEST_F(ClaimFunctions, WhileItStagesWhoItHasWokenGetsNothingTwiceAtOnceEither) {
 }
 
 TEST_F(ClaimFunctions, OnceAllIsStagedTheOriginCarriesTwiceWhatNobodyElseOffers) {
-  f.stage(run, {0}, FunctionCaller::Last::yes);
+  f.stage(run, {0});
+  f.ask({"HSET", "sync:run", "state", "staged"});
   EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");
   EXPECT_EQ(claim("10.0.0.9", 2, none).at(kSource), kOrigin);
 }
@@ -635,6 +636,28 @@ TEST_F(BlameFunctions, OneHostThatGetsWrongBytesFromTheOriginIsEnoughToHashItsSp
   EXPECT_TRUE(is_source(kOrigin));
   accuse("10.0.0.9", "corrupt");
   EXPECT_TRUE(is_source(kOrigin)) << "one host with bad memory does not keep the origin hashing";
+}
+
+TEST_F(BlameFunctions, AnOriginThatIsBeingStagedIsNotKeptFromWhatNobodyElseHas) {
+  f.hold(run, kAccused, none, 0);
+  offer_origin();
+  f.ask({"HSET", "sync:run", "state", "staging"});
+  accuse("10.0.0.8", "corrupt");
+  accuse("10.0.0.9", "missing");
+  f("doubt", {run, kOrigin, "piece 3 is damaged"});
+  EXPECT_TRUE(is_source(kOrigin));
+  EXPECT_EQ(f("watch").at(5), "1") << "the master hashes its spool as soon as it has staged all";
+  f.stage(run, {7}, FunctionCaller::Last::yes);
+  EXPECT_FALSE(is_source(kOrigin));
+}
+
+TEST_F(BlameFunctions, WhoAccusesTwoDoesNotMakeTheOriginHash) {
+  accuse("10.0.0.8", "corrupt");
+  f.hold(run, kAccused, none, 0);
+  offer_origin();
+  accuse("10.0.0.8", "corrupt");
+  EXPECT_TRUE(is_source(kOrigin));
+  EXPECT_EQ(f("watch").at(5), "0");
 }
 
 TEST_F(BlameFunctions, AQuarantineProvesItsAccusersRight) {

@@ -97,7 +97,8 @@ Texts FunctionCaller::begin(const std::string& run, unsigned pieces, const std::
                                      std::to_string(slots),
                                      "0",
                                      spread,
-                                     "0"};
+                                     "0",
+                                     "100"};
   arguments.insert(arguments.end(), expected.begin(), expected.end());
   return (*this)("begin", arguments);
 }

@@ -74,7 +74,7 @@ TEST_F(RunFunctions, BeginWritesTheTaskAgainOnlyIfAskedAndMissing) {
   const auto begin_restoring = [&](const std::string& id) {
     return f("begin",
              {id, "/data/model.1", "model.1", std::string(32, 'f'), "10", "10", "1", digest(0), "0",
-              "10.0.0.1", "master", std::string(32, 'a'), "2", "1", "auto", "0"});
+              "10.0.0.1", "master", std::string(32, 'a'), "2", "1", "auto", "0", "100"});
   };
   f.begin(run, 4);
   EXPECT_EQ(f.one({"EXISTS", "task"}), "0");
@@ -101,7 +101,7 @@ TEST_F(RunFunctions, StagedPiecesMakeTheOriginASource) {
 
 TEST_F(RunFunctions, PushedPiecesAreServedOnlyOnceTheTargetHoldsThem) {
   f("begin", {run, "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4", digest(0),
-              "0", "10.0.0.7", "minion", std::string(32, 'a'), "0", "0", "auto", "0"});
+              "0", "10.0.0.7", "minion", std::string(32, 'a'), "0", "0", "auto", "0", "100"});
   f.stage(run, {0, 1});
   EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
   EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.7"}), "1");
@@ -119,8 +119,9 @@ TEST_F(RunFunctions, AMinionOnTheOriginDoesNotSpeakForTheMastersSpool) {
 
 TEST_F(RunFunctions, WhatIsMissingWhereThePushWentIsPushedAgain) {
   const Texts begin{
-      run, "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
-      "0", "10.0.0.7",      "minion",  std::string(32, 'a'), "0",  "0",  "auto", "0"};
+      run,  "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
+      "0",  "10.0.0.7",      "minion",  std::string(32, 'a'), "0",  "0",  "auto", "0",
+      "100"};
   f("begin", begin);
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.hold(run, "10.0.0.7", bits(4, {0}));
@@ -287,6 +288,33 @@ TEST_F(RunFunctions, ARefusedTaskIsTakenOutAndRecorded) {
               ElementsAre("/etc/shadow", "refused", "outside"));
 }
 
+TEST_F(RunFunctions, ARefusedTaskThatWaitedLeavesTheRunItsOwn) {
+  f.begin(run, 4);
+  f.ask({"SET", "task", "/etc/shadow"});
+  EXPECT_THAT(f("refuse", {"/etc/shadow", "outside"}), ElementsAre("REFUSED"));
+  EXPECT_EQ(f.one({"GET", "task"}), "/data/model.1");
+}
+
+TEST_F(RunFunctions, ARefusalHasNoFiguresOfTheRunBefore) {
+  f.begin(run, 4);
+  f("end", {run, "complete", "", "1"});
+  ASSERT_EQ(f.one({"HEXISTS", "sync:last", "bytes"}), "1");
+  f.ask({"SET", "task", "/etc/shadow"});
+  f("refuse", {"/etc/shadow", "outside"});
+  for (const auto* const field : {"finished", "expected", "bytes"}) {
+    EXPECT_EQ(f.one({"HEXISTS", "sync:last", field}), "0") << field;
+  }
+}
+
+// A Redis that came back from an older snapshot.
+TEST_F(RunFunctions, ARunThatHasLostPiecesIsNotStaged) {
+  f.begin(run, 4);
+  f.stage(run, {0, 3}, kYes);
+  EXPECT_EQ(f.one({"HGET", "sync:run", "state"}), "staging");
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  EXPECT_EQ(f.one({"HGET", "sync:run", "state"}), "staged");
+}
+
 TEST_F(RunFunctions, ATaskThatWasSetAfterTheRefusedOneStays) {
   f.ask({"SET", "task", "/data/good"});
   EXPECT_THAT(f("refuse", {"/etc/shadow", "outside"}), ElementsAre("CHANGED"));
@@ -310,7 +338,7 @@ TEST_F(RunFunctions, ACallForAnotherRunChangesNothingAndSaysSo) {
     EXPECT_THAT(f("leave", {id, "10.0.0.8", "all", "x"}), ElementsAre("STALE"));
     EXPECT_THAT(f("end", {id, "complete", "", "1"}), ElementsAre("STALE"));
     EXPECT_THAT(f("vouch", {id, blank}), ElementsAre("STALE"));
-    EXPECT_THAT(f("overtake", {id}), ElementsAre("STALE"));
+    EXPECT_THAT(f("overtake", {id, "/x"}), ElementsAre("STALE"));
     EXPECT_THAT(f("digests", {id, "0"}), ElementsAre("STALE"));
   }
   EXPECT_EQ(f("status"), before);
@@ -324,13 +352,16 @@ TEST_F(RunFunctions, WatchTellsTheMasterHowTheRunStands) {
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.finish(run, "10.0.0.5", digest(0));
   f.now += 5000;
-  f("overtake", {run});
+  f("overtake", {run, "/data/model.3"});
   const auto overtaken = std::to_string(f.now);
   f.now += 5000;
-  f("overtake", {run});
+  f("overtake", {run, "/data/model.2"});
   EXPECT_THAT(f("watch"), ElementsAre("LOOK", "/data/model.2", std::to_string(f.now), "1", "2", "0",
                                       "2", began, began, overtaken, run, "staged", "/data/model.1",
-                                      "10.0.0.1", std::string(32, 'a')));
+                                      "/data/model.2", std::string(32, 'a')));
+  f("overtake", {run, ""});
+  EXPECT_EQ(f("watch").at(9), "");
+  EXPECT_EQ(f("watch").at(13), "");
 }
 
 TEST_F(RunFunctions, DigestsAreToldOfWhatHasBeenAnnounced) {

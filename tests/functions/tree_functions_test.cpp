@@ -160,7 +160,7 @@ TEST_F(TreeFunctions, DigestsAreToldOnce) {
 
 TEST_F(TreeFunctions, WhoJoinsIsToldItsPlace) {
   gather(9);
-  f.stage(run, {0, 1}, FunctionCaller::Last::yes);
+  stage_all();
   const auto joined = f("join", {host(7), "1", "1", "0"});
   const auto followed = follow(host(7));
   EXPECT_EQ(joined.at(3), "1");
@@ -320,7 +320,7 @@ TEST_F(TreeFunctions, ThousandsOfHostsHaveSeats) {
 }
 
 TEST_F(TreeFunctions, WhoFollowsIsRunningUntilItIsDone) {
-  f.stage(run, {0}, FunctionCaller::Last::yes);
+  stage_all();
   follow(host(0));
   EXPECT_EQ(f.members("running_queue"), Texts{host(0)});
   f.finish(run, host(0), digest(0));

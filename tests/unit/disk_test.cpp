@@ -1,6 +1,7 @@
 #include "disk.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -209,6 +210,14 @@ TEST_F(Disk, RemoveTreeDeletesFoldersThatMayNotBeWrittenTo) {
   remove_tree(path("top"));  // Not there any more: nothing to do.
 }
 
+TEST(RemoveTree, SaysWhyWhereNothingDependsOnIt) {
+  const test::TemporaryFolder folder;
+  test::write_file(folder.path() / "top" / "file", "x");
+  EXPECT_FALSE(try_remove_tree(folder.path() / "top"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "top"));
+  EXPECT_THAT(try_remove_tree("/proc/version").value_or(""), testing::HasSubstr("/proc/version"));
+}
+
 TEST_F(Disk, OpenBeneathStaysBeneathAndFollowsNoSymlink) {
   test::write_file(path("folder/inner/file"), "");
   test::write_file(path("outside"), "");
@@ -270,6 +279,13 @@ TEST_F(Disk, AskingWhetherBlocksCanBeSharedLeavesNothing) {
   static_cast<void>(can_share_blocks(folder_.path()));
   EXPECT_EQ(names(), 0U);
   EXPECT_FALSE(can_share_blocks(path("missing")));
+}
+
+TEST(Mounts, AreTheFifthFieldWithItsBlanksInOctal) {
+  EXPECT_THAT(mount_points_of("22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
+                              "96 22 0:5 /a /srv/my\\040files\\134x rw shared:1 - tmpfs tmpfs rw\n"),
+              testing::ElementsAre("/", "/srv/my files\\x"));
+  EXPECT_THAT(mount_points(), testing::Contains("/proc"));
 }
 
 }  // namespace

@@ -138,9 +138,9 @@ TEST(Layout, AdaptersSeeTheirSeamAndTheVocabulary) {
   const std::vector<Family> families = {
       {"redis_",
        {"libsync/address.h", "libsync/clock.h", "libsync/coordinator.h", "libsync/digest.h",
-        "libsync/failure.h", "libsync/log.h", "libsync/pieces.h", "libsync/pull_end.h",
-        "libsync/redis_server.h", "libsync/run.h", "libsync/status.h", "libsync/task.h",
-        "redis_answer.h", "redis_connection.h", "redis_coordinator.h"}},
+        "libsync/failure.h", "libsync/log.h", "libsync/number.h", "libsync/pieces.h",
+        "libsync/pull_end.h", "libsync/redis_server.h", "libsync/run.h", "libsync/status.h",
+        "libsync/task.h", "redis_answer.h", "redis_connection.h", "redis_coordinator.h"}},
       {"rsync_",
        {"libsync/address.h", "libsync/clock.h", "libsync/failure.h", "libsync/log.h",
         "libsync/manifest.h", "libsync/pull_end.h", "libsync/transfer.h", "process.h",

@@ -122,7 +122,7 @@ TEST(MasterPlan, LeavesTheRunOfAnotherMasterAlone) {
 }
 
 TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsGone) {
-  auto other = spool();
+  auto other = spool(Standing::prepared);
   other.run = RunId::random();
   for (const auto& own : {std::optional<Owner>(), std::optional(other)}) {
     const auto next = decide(kTask, standing(), own);
@@ -130,6 +130,18 @@ TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsGone) {
     EXPECT_EQ(std::get<EndRun>(next).standing, Standing::ended_short);
     EXPECT_FALSE(std::get<EndRun>(next).owner);
   }
+}
+
+// As after a Redis that came back from a snapshot of then.
+TEST(MasterPlan, EndsAnEarlierRunAndGoesOnWithTheOneInItsSpool) {
+  auto later = spool();
+  later.run = RunId::random();
+  later.task = kOther;
+  const auto next = decide(kTask, standing(), later);
+  ASSERT_EQ(in_a_word(next), "superseded");
+  EXPECT_EQ(std::get<EndRun>(next).run, kRun);
+  EXPECT_FALSE(std::get<EndRun>(next).owner);
+  EXPECT_EQ(in_a_word(decide({}, {}, later)), "resume");
 }
 
 TEST(MasterPlan, EndsInRedisWhatItsSpoolSaysHasEnded) {
@@ -220,17 +232,44 @@ TEST(MasterPlan, LetsAnotherTaskWaitNoLongerThanGrace) {
   const EndingTerms terms{{}, {}, 60s};
   auto run = standing();
   EXPECT_EQ(in_a_word(decide(kOther, run, spool(), terms)), "note");
+  run.waiting = kOther;
   run.overtaken_for = 59'999ms;
   EXPECT_EQ(in_a_word(decide(kOther, run, spool(), terms)), "idle");
   run.overtaken_for = 60s;
   EXPECT_EQ(in_a_word(decide(kOther, run, spool(), terms)), "overtaken");
-  EXPECT_EQ(in_a_word(decide(kTask, run, spool(), terms)), "idle");
   run.overtaken_for = 0s;
   EXPECT_EQ(in_a_word(decide(kOther, run, spool(), {{}, {}, 0s})), "overtaken");
 }
 
+TEST(MasterPlan, NotesEachTaskThatWaitsAndThatNoneDoes) {
+  auto run = standing();
+  const auto noted = [&](const std::string& task) {
+    const auto next = decide(task, run, spool());
+    EXPECT_EQ(in_a_word(next), "note");
+    return std::get<NoteWaiting>(next).task;
+  };
+  EXPECT_EQ(noted(kOther), kOther);
+  run.overtaken_for = 24h;
+  run.waiting = "/data/yet-another";
+  EXPECT_EQ(noted(kOther), kOther);
+  EXPECT_EQ(noted(kTask), std::nullopt);
+}
+
+TEST(MasterPlan, HasNoQuorumBeforeTheOthersHaveJoined) {
+  const EndingTerms terms{90, {}, {}};
+  auto run = standing();
+  run.finished = run.expected = 1;
+  run.state = RunState::staging;  // Or it would be complete.
+  run.known_at_begin = 0;
+  run.since_last_joined = 9'999ms;
+  EXPECT_NE(in_a_word(decide(kTask, run, spool(), terms)), "quorum");
+  run.since_last_joined = 10s;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool(), terms)), "quorum");
+}
+
 TEST(MasterPlan, GoesOnWithTheRunWhileAnotherTaskWaits) {
   auto run = standing();
+  run.waiting = kOther;
   run.overtaken_for = 1s;
   run.origin_is_suspect = true;
   EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "reprove");

@@ -116,8 +116,10 @@ class PlacementFixture : public testing::Test {
     ASSERT_TRUE(pump([this] { return placement_->is_gathered(); }));
     placement_->complete();
     ASSERT_TRUE(pump([this] { return placement_->is_completed(); }));
-    placement_->publish();
+    bool was_there = false;
+    placement_->publish([&] { was_there = std::filesystem::exists(destination()); });
     ASSERT_TRUE(pump([this] { return placement_->is_published(); }));
+    EXPECT_TRUE(was_there);
     expect_published();
   }
   void expect_published() const {

@@ -119,7 +119,7 @@ TEST_F(PlacementTest, DestinationThatBecameASymlinkIsNotReplaced) {
   placement.complete();
   ASSERT_TRUE(pump([&] { return placement.is_completed(); }));
   std::filesystem::create_directory_symlink(source(), destination());
-  EXPECT_THROW(placement.publish(), Failure);
+  EXPECT_THROW(placement.publish([] {}), Failure);
   EXPECT_TRUE(std::filesystem::is_symlink(destination()));
 }
 

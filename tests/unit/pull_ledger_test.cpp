@@ -68,6 +68,20 @@ TEST_F(PullLedgerTest, HoldsNothingAtFirst) {
   EXPECT_EQ(ledger_.in_flight(), PieceSet(10));
 }
 
+TEST_F(PullLedgerTest, AFileThatIsNamedTwiceIsJudgedOnceAtATime) {
+  add(1, {3}, PullsManifest::yes);
+  EXPECT_EQ(arrive(1, "p00003"), 3U);
+  EXPECT_FALSE(arrive(1, "p00003"));
+  EXPECT_TRUE(std::holds_alternative<ManifestArrived>(ledger_.arrived({1, "manifest", 0})));
+  EXPECT_TRUE(std::holds_alternative<NotAwaited>(ledger_.arrived({1, "manifest", 0})));
+  ledger_.judged({3, Verdict::absent});
+  EXPECT_EQ(arrive(1, "p00003"), 3U) << "rsync has another go at what it finds wrong";
+  ledger_.judged({3, Verdict::good});
+  ledger_.judged({std::nullopt, Verdict::good});
+  end(1);
+  expect_over(1, PullEnd::good, "");
+}
+
 TEST_F(PullLedgerTest, CompletesAClaimOnceEndedAndJudged) {
   add(1, {3, 5});
   arrive_good(1, 3);

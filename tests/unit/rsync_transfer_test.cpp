@@ -177,6 +177,14 @@ INSTANTIATE_TEST_SUITE_P(
              PullEnd::corrupt, "at who answers there"},
         Case{11, "rsync: [receiver] write failed on \"p00000\": Disk quota exceeded (122)\n",
              PullEnd::local, "free space on the receiving host, where --repo lies"},
+        // What the other end says of itself.
+        Case{11,
+             "rsync: [sender] write failed: No space left on device (28)\n"
+             "rsync error: error in file IO (code 11) at io.c(1892) [generator=3.5.0]\n",
+             PullEnd::unreachable, "its rsyncd and the network"},
+        Case{5, "@ERROR: Read-only file system\n", PullEnd::unreachable,
+             "its rsyncd and the network"},
+        Case{1, "rsync: --bwlimit=fast is invalid\n", PullEnd::local, "a rate such as 50m"},
         Case{23, "rsync: [receiver] mkstemp failed: Read-only file system (30)\n", PullEnd::local,
              "mount --repo of the receiving host writable"},
         Case{10, "rsync: [Receiver] failed to connect to 10.1.2.3 (10.1.2.3): Connection refused\n",
