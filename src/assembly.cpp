@@ -86,8 +86,8 @@ std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
   // It would go along when the folder is swapped, and be emptied with it.
   const auto real = std::filesystem::canonical(path).string() + "/";
   for (const auto& mounted : mount_points()) {
-    if (mounted.string().starts_with(real)) {
-      return refuse(fmt::format("holds the mount point '{}'", escaped(mounted.string())));
+    if ((mounted.string() + "/").starts_with(real)) {
+      return refuse(fmt::format("is, or holds, the mount point '{}'", escaped(mounted.string())));
     }
   }
   const auto found = S_ISDIR(there->st_mode) ? EntryKind::folder : EntryKind::file;
@@ -267,7 +267,7 @@ void Assembly::publish() {
   sync_path(repo_ / ".");
 }
 
-void Assembly::clear() const { remove_tree(spool_.tree_folder()); }
+void Assembly::clear() const { spool_.clear_tree(); }
 
 std::filesystem::path Assembly::working_path(const Entry& entry) const {
   return entry.name.empty() ? top_ : top_ / entry.name;

@@ -149,7 +149,7 @@ Master::Next Master::make(const Move& move) {
 
 void Master::note_waiting(const NoteWaiting& waiting) {
   if (waiting.task) {
-    const auto found = records_.find(*waiting.task);
+    const auto found = records_.find_if_reachable(*waiting.task);
     if (const auto* const refusal = std::get_if<Refusal>(&found)) {
       return refuse(*waiting.task, refusal->reason);
     }
@@ -265,10 +265,9 @@ void Master::resume(const Owner& owner) {
   const auto run = records_.describe(owner, origin());
   const auto spool = records_.spool_of(owner.run);
   if (!run || !spool) return begin_anew(owner, "its spool is damaged");
-  auto source = records_.unchanged_source(owner);
-  if (!source && !StagingRecord::read(*spool).is_complete) {
-    return begin_anew(owner, "the source has changed");
-  }
+  const bool is_complete = StagingRecord::read(*spool).is_complete;
+  auto source = records_.unchanged_source(owner, is_complete ? Needed::no : Needed::yes);
+  if (!source && !is_complete) return begin_anew(owner, "the source has changed");
   spdlog::info("going on with '{}'", escaped(owner.task));
   if (begin(*run, owner, TaskKey::restore)) stage_and_log(*run, std::move(source));
 }
@@ -380,6 +379,11 @@ void Master::end(const EndRun& ending) {
   }
   if (is_complete) {
     spdlog::info("mission complete, clean task and queue");
+  } else if (ending.outcome == "superseded") {
+    spdlog::warn(
+        "Redis has fallen back to the run of '{}', which a later one has followed: going "
+        "on with that",
+        escaped(ending.path));
   } else {
     status_ = ExitStatus::ended_short;
     spdlog::warn("the run of '{}' ends without every host ({})", escaped(ending.path),
@@ -404,7 +408,7 @@ void Master::reprove(const Owner& owner) {
   const auto run = records_.describe(owner, origin());
   if (!run) return begin_anew(owner, "its spool is damaged");
   spdlog::warn("other hosts got wrong bytes from here, or none: hashing the spool again");
-  const auto end = stage(*run, records_.unchanged_source(owner));
+  const auto end = stage(*run, records_.unchanged_source(owner, Needed::yes));
   if (!end) return;
   if (std::holds_alternative<StagedAll>(*end)) {
     static_cast<void>(coordinator_.vouch(run->id));

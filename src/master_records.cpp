@@ -44,6 +44,17 @@ std::variant<Source, Refusal> MasterRecords::find(const std::string& task) const
   return Source{std::get<Place>(std::move(place)), std::get<Payload>(std::move(payload))};
 }
 
+std::variant<Source, Refusal, Failure> MasterRecords::find_if_reachable(
+    const std::string& task) const {
+  try {
+    auto found = find(task);
+    if (auto* const source = std::get_if<Source>(&found)) return std::move(*source);
+    return std::get<Refusal>(std::move(found));
+  } catch (const Failure& failure) {
+    return failure;
+  }
+}
+
 std::optional<std::uint64_t> MasterRecords::piece_bytes_of(const Fingerprint& content) const {
   for (const auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
     if (owner.content == content) return owner.piece_bytes;
@@ -118,9 +129,11 @@ std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginT
                  .master = state_.master_id()};
 }
 
-std::optional<Source> MasterRecords::unchanged_source(const Owner& owner) const {
+std::optional<Source> MasterRecords::unchanged_source(const Owner& owner, Needed needed) const {
   const auto spool = spool_of(owner.run);
-  auto found = find(owner.task);
+  auto found = find_if_reachable(owner.task);
+  const auto* const failure = std::get_if<Failure>(&found);
+  if (failure != nullptr && needed == Needed::yes) throw Failure(*failure);
   auto* const source = std::get_if<Source>(&found);
   if (!spool || source == nullptr ||
       read_file(spool->stamps_path(), kStampsBytes) != encode_stamps(source->payload.stamps)) {
@@ -130,7 +143,7 @@ std::optional<Source> MasterRecords::unchanged_source(const Owner& owner) const 
 }
 
 bool MasterRecords::has_other_contents(const Owner& owner) const {
-  const auto found = find(owner.task);
+  const auto found = find_if_reachable(owner.task);
   const auto* const source = std::get_if<Source>(&found);
   return source != nullptr && fingerprint_of(std::get<TaskPath>(TaskPath::parse(owner.task)),
                                              source->payload.manifest, 0) != owner.content;

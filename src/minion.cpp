@@ -100,7 +100,7 @@ Minion::Visit Minion::visit() {
   const auto* const joined = std::get_if<Joined>(&outcome);
   if (joined == nullptr) return Visit::early;
   const RunInfo& run = joined->run;
-  sweep(run.id, run.fingerprint);
+  sweep(run);
   if (joined->is_finished) {
     if (!state_.has_receipt(config_.host.repo / run.name, run.manifest)) {
       spdlog::warn("what was published as '{}' is gone: fetching it again", escaped(run.name));
@@ -234,14 +234,15 @@ bool Minion::clears_suspicion(const RunInfo& run) {
   return true;
 }
 
-void Minion::sweep(const RunId& run, const Fingerprint& kept) const {
+// What began later may be going on: a Redis that came back from an older snapshot does not know.
+void Minion::sweep(const RunInfo& run) const {
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
-    if (owner.run != run && spool.fingerprint() != kept) spool.leave(Role::minion);
+    const bool is_its = owner.run == run.id || spool.fingerprint() == run.fingerprint;
+    if (!is_its && owner.begun_ms <= run.begun_ms) spool.leave(Role::minion);
   }
 }
 
-// What began later than the run that ended last may be going on: a Redis that came back from an
-// older snapshot does not know.
+// The same for a run that ended last.
 void Minion::sweep_ended(const RunId& ended, std::uint64_t begun_ms) {
   if (swept_ == ended) return;
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {

@@ -44,6 +44,7 @@ Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
       feed_(run.origin != options_.self             ? Feed::pulled
             : run.origin_kind == OriginKind::minion ? Feed::pushed
                                                     : Feed::shared),
+      room_(room_for(spool_)),
       placement_(spool_, run, options_.repo, options_.ownership, feed_),
       ledger_(run.cut.pieces()),
       streams_(run.cut.pieces(), clock.now()),
@@ -293,18 +294,31 @@ void Download::claim() {
     if (!wanted) return;
     log_search();
     const auto asked = clock_.now();
-    is_asking_ = true;
-    const auto outcome = coordinator_.claim(run_.id, options_.self, holdings(), *wanted);
-    is_asking_ = false;
-    take(outcome, asked);
+    take(coordinator_.claim(run_.id, options_.self, holdings(), *wanted), asked);
   }
+}
+
+// If the first answer to a claim was lost, a stream may have begun to pull what it names: two of
+// them must not write into one file.
+Claim Download::without_what_is_here(Claim claim) const {
+  auto here = placement_.verified();
+  here |= ledger_.in_flight();
+  std::erase_if(claim.pieces,
+                [&](const StagedPiece& staged) { return here.contains(staged.piece); });
+  return claim;
 }
 
 void Download::take(const ClaimOutcome& outcome, Instant asked) {
   if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
     take(claimed->view);
     next_token_ = Token::random();
-    start_pull(claimed->claim, asked);
+    const auto claim = without_what_is_here(claimed->claim);
+    if (claim.pieces.empty() && !claimed->claim.pieces.empty()) {
+      static_cast<void>(coordinator_.complete(run_.id, options_.self, claim.token, PullEnd::good,
+                                              "", holdings(), std::nullopt));
+    } else {
+      start_pull(claim, asked);
+    }
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     take(wait->view);
     patience_ = wait->patience;

@@ -72,19 +72,26 @@ void Download::log_start(const Address& source) {
   has_started_ = true;
 }
 
-// Only before the first bytes: later, what is missing grows smaller as fast as what is free. What an
-// earlier attempt has left counts: it is used, or goes.
-void Download::check_space() const {
-  if (has_started_) return;
+std::uint64_t Download::room_for(const Spool& spool) {
+  const auto left = bytes_below(spool.incoming_folder());
+  // Where blocks are shared, a tree that goes gives back none.
+  const auto tree = can_share_blocks(spool.folder()) ? 0 : bytes_below(spool.tree_folder());
+  return free_bytes(spool.folder()) + left + tree;
+}
+
+// Only before the first bytes: later, what is missing grows smaller as fast as what is free. What may
+// be here, or in what is published, counts as here: a host is not kept from a run by what it has.
+void Download::check_space() {
+  if (std::exchange(is_space_checked_, true)) return;
   const auto& cut = run_.cut;
   std::uint64_t needed = can_share_blocks(spool_.folder()) ? 0 : cut.stream_bytes;
   const auto here = placement_.not_to_claim();
   for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
     if (!here.contains(piece)) needed += cut.bytes_of(piece);
   }
-  auto free = free_bytes(options_.repo);
-  if (free < needed) free += bytes_below(spool_.tree_folder()) + bytes_below(spool_.incoming_folder());
+  const auto free = std::max(room_, free_bytes(options_.repo));
   if (free >= needed) return;
+  is_space_checked_ = false;
   throw Failure(
       ExitStatus::local, Remedy::try_again,
       fmt::format("{} needs {} on the file system of '{}' while the run lasts, and {} are "
@@ -127,8 +134,7 @@ void Download::follow(Clearance clearance) {
 }
 
 void Download::stream() {
-  // A claim whose answer was lost may name what a stream would pull: first it is asked for again.
-  if (!is_in_trees() || is_gone_ || is_asking_) return;
+  if (!is_in_trees() || is_gone_) return;
   for (auto& report : streams_.overdue(placement_.in_place(), clock_.now()))
     parent_reports_.push_back(std::move(report));
   for (const auto id : streams_.give_up(clock_.now()))

@@ -192,7 +192,7 @@ std::variant<Place, Refusal> place_of_task(const TaskPath& task,
     return refuse(task.text(), "lies below no --source-root: move it there, or allow its folder");
   }
   const Descriptor root_folder(open(root->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root_folder) return refuse(*root, unreadable());
+  if (!root_folder) throw_disk_failure("open the --source-root", *root);
   const std::filesystem::path path(task.text());
   const auto below = path.parent_path().lexically_relative(root->lexically_normal());
   auto folder = open_beneath(root_folder, below, O_PATH | O_DIRECTORY);

@@ -189,6 +189,12 @@ void Spool::leave(Role role) const {
   static_cast<void>(try_remove_tree(pushed_));
 }
 
+void Spool::clear_tree() const {
+  if (!try_remove_tree(tree_folder())) return;
+  rename_path(tree_folder(),
+              folder_.parent_path() / (gone_prefix(Role::minion) + Token::random().text()));
+}
+
 PieceSet Spool::pieces_found(const Cut& cut) const {
   PieceSet found(cut.pieces());
   for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {

@@ -11,8 +11,8 @@
 //   another `task`, run there    it waits, --grace at the longest
 //   a waiting task is no more    `task` is the path of the run in progress again
 //   run there, not in our spool  another master's; or ours, and the spool is gone: begin anew
-//   …, and a later run is        Redis fell back to an earlier moment: end that one, go on with
-//   ours spool prepared, no run       a tick died before it began the run: as if there were none
+//   the same, ours is later      Redis fell back to an earlier moment: end that run, resume ours
+//   spool prepared, no run       a tick died before it began the run: as if there were none
 
 #include <optional>
 #include <string>

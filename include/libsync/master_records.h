@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "libsync/coordinator.h"
+#include "libsync/failure.h"
 #include "libsync/payload.h"
 #include "libsync/spool.h"
 #include "libsync/task.h"
@@ -35,6 +36,9 @@ struct OriginTerms {
   OriginKind kind;
 };
 
+/// Whether the spool does not suffice without the source.
+enum class Needed { no, yes };
+
 class MasterRecords {
  public:
   MasterRecords(const StateFolder& state, std::filesystem::path repo, std::string prefix,
@@ -44,8 +48,13 @@ class MasterRecords {
         prefix_(std::move(prefix)),
         source_roots_(std::move(source_roots)) {}
 
-  /// The payload that a task names, or why it cannot be distributed.
+  /// The payload that a task names, or why it cannot be distributed. Throws Failure if its
+  /// --source-root cannot be opened: it may not be mounted yet.
   [[nodiscard]] std::variant<Source, Refusal> find(const std::string& task) const;
+
+  /// The same, with that Failure as a value.
+  [[nodiscard]] std::variant<Source, Refusal, Failure> find_if_reachable(
+      const std::string& task) const;
 
   /// The piece size of a spool that has these contents already.
   [[nodiscard]] std::optional<std::uint64_t> piece_bytes_of(const Fingerprint& content) const;
@@ -64,8 +73,9 @@ class MasterRecords {
   /// The run that a spool was made for; nothing if the spool is damaged.
   [[nodiscard]] std::optional<RunInfo> describe(const Owner& owner, const OriginTerms& terms) const;
 
-  /// The source, if nothing about it has changed since the run was prepared.
-  [[nodiscard]] std::optional<Source> unchanged_source(const Owner& owner) const;
+  /// The source, if nothing about it has changed since the run was prepared. One that is `needed`
+  /// and cannot be reached is a Failure; else there is none.
+  [[nodiscard]] std::optional<Source> unchanged_source(const Owner& owner, Needed needed) const;
 
   /// Whether the same path holds another payload now. One that is gone has not become another.
   [[nodiscard]] bool has_other_contents(const Owner& owner) const;

@@ -4,8 +4,8 @@
 //
 // A tick joins the run in progress, if there is one and this host has not finished it, and
 // downloads it (minion_download.h); then it waits for the next one until its time is up. It deletes
-// a spool on evidence only: Redis names another run, or says that a run has ended which had not
-// begun before the spool's. What it has published it goes on serving without any process: the rsync
+// a spool on evidence only: Redis names another run, in progress or ended last, that had not begun
+// before the spool's. What it has published it goes on serving without any process: the rsync
 // daemon does. Where peers got wrong bytes from it, and its spool has indeed gone bad, what it has
 // published is proven again and put right, whatever has been written there since.
 //
@@ -54,7 +54,7 @@ class Minion {
   /// Why the command failed; nothing if it did not, or was not owed.
   [[nodiscard]] std::optional<std::string> run_owed_hook();
   [[nodiscard]] bool clears_suspicion(const RunInfo& run);
-  void sweep(const RunId& run, const Fingerprint& kept) const;
+  void sweep(const RunInfo& run) const;
   void sweep_ended(const RunId& ended, std::uint64_t begun_ms);
   void wait_for_wake(Instant until);
   void wait(Instant until, std::vector<int> descriptors = {});

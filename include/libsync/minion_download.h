@@ -90,13 +90,15 @@ class Download {
   void advance();
 
   void offer_if_served();
+  [[nodiscard]] Claim without_what_is_here(Claim claim) const;
   void start_pull(const Claim& claim, Instant asked);
   TransferId start_pull(const Claim& claim, Promise promise);
   void log_search();
   void log_start(const Address& source);
   void tell_failed(PullEnd end, const std::string& detail);
   void back_off(PullEnd end, const std::string& detail);
-  void check_space() const;
+  [[nodiscard]] static std::uint64_t room_for(const Spool& spool);
+  void check_space();
   void log_progress();
 
   [[nodiscard]] Holdings holdings() const;
@@ -121,6 +123,7 @@ class Download {
   RunInfo run_;
   Spool spool_;
   Feed feed_;
+  std::uint64_t room_;  // Bytes free, with what an earlier attempt has left: before that goes.
   Placement placement_;
   PullLedger ledger_;
   Pace pace_;
@@ -133,7 +136,7 @@ class Download {
 
   bool is_gone_ = false;
   bool has_receipt_ = false;
-  bool is_asking_ = false;  // A claim was asked for, and no answer came.
+  bool is_space_checked_ = false;
   bool is_finished_ = false;
 
   Token next_token_ =

@@ -94,6 +94,9 @@ class Spool {
   /// Nothing if this role does not own the spool (or its file cannot be understood).
   [[nodiscard]] std::optional<Owner> owner(Role role) const;
 
+  /// Deletes tree/. What may not be deleted is put where sweep() finds it.
+  void clear_tree() const;
+
   /// The role needs the spool no more. The last one to leave deletes it: in one step it is gone,
   /// and what a death in the middle leaves is swept.
   void leave(Role role) const;

@@ -186,6 +186,31 @@ TEST_F(Repair, ARedisOfBeforeTheRunIsNoReasonToDeleteItsSpool) {
   EXPECT_EQ(host.spools().size(), 1U);
 }
 
+TEST_F(Repair, ARedisThatFallsBackToAnEarlierRunLosesNothingOfTheLaterOne) {
+  auto& host = add_host();
+  static_cast<void>(staged("first", options_));
+  const auto first = redis.cli({"get", "task"});
+  ASSERT_EQ(redis.cli({"copy", "sync:run", "kept"}), "1");
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  ASSERT_EQ(master().run("sync-master", options_).status, 0);
+  static_cast<void>(staged("second", options_));
+  const auto second = redis.cli({"get", "task"});
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+
+  redis.cli({"copy", "kept", "sync:run", "replace"});
+  redis.cli({"set", "task", first});
+  redis.cli({"del", "sync:done", "sync:digests", "sync:have", "sync:waiting"});
+  host.start("sync-minion", {"--linger", "60s"});
+  ASSERT_TRUE(eventually([&] {
+    return redis.cli({"hexists", "sync:waiting", host.address()}) == "1";
+  }));
+  EXPECT_EQ(host.spools().size(), 2U) << "of the run that is said to be, and of the later one";
+  start_master(options_);
+  wait_for_end();
+  EXPECT_EQ(redis.cli({"hmget", "sync:last", "path", "outcome"}), second + "\ncomplete");
+  EXPECT_THAT(master().log(), HasSubstr("Redis has fallen back"));
+}
+
 TEST_F(Repair, TwoMastersAtOneAddressDoNotEndEachOthersRuns) {
   auto& host = add_host();
   static_cast<void>(staged("first", options_));

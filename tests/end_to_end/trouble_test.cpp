@@ -221,7 +221,7 @@ TEST_F(Trouble, AMountInWhatWouldBeReplacedIsNotEmptied) {
                       "touch \"$repo/folder/my data/kept\"\n"
                       "tick; status=$?; ls \"$repo/folder/my data\"; exit $status");
   EXPECT_EQ(ran.status, 4);
-  EXPECT_THAT(ran.output, AllOf(HasSubstr("holds the mount point"), HasSubstr("kept\n")));
+  EXPECT_THAT(ran.output, AllOf(HasSubstr("holds, the mount point"), HasSubstr("kept\n")));
 }
 
 TEST_F(Trouble, AMissingRepoIsStatusFour) {
