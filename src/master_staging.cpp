@@ -54,7 +54,7 @@ struct Staging::Cutting {
   std::optional<Layout> layout;
 
   [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<Digest>& known,
-                           const std::stop_token& stop) const {
+                                 const std::stop_token& stop) const {
     if (known && spool.accept(spool.piece_path(number), number, cut.bytes_of(number), *known,
                               stop) == Verdict::good) {
       return StagedPiece{number, *known};

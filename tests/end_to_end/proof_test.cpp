@@ -35,6 +35,20 @@ class Proof : public Fleet {
     const timespec times[2] = {before.st_atim, before.st_mtim};
     ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
   }
+
+  // The other one has nothing yet.
+  std::filesystem::path published_by_the_first_of_two(const std::string& name, std::size_t bytes,
+                                                      const Words& more = {}) {
+    const auto payload = sources() / name;
+    write_file(payload, random_bytes(bytes, 1));
+    add_hosts(2);
+    set_task(payload);
+    Words options{"--minions", "2", "--piece-size", "1M"};
+    options.insert(options.end(), more.begin(), more.end());
+    EXPECT_EQ(master().run("sync-master", options).status, 0);
+    EXPECT_EQ(minions().front()->run("sync-minion").status, 0);
+    return payload;
+  }
 };
 
 TEST_F(Proof, ACorruptPieceIsFoundBeforeItSpreadsAndTheSourceMendsItself) {
@@ -59,15 +73,9 @@ TEST_F(Proof, ACorruptPieceIsFoundBeforeItSpreadsAndTheSourceMendsItself) {
 }
 
 TEST_F(Proof, ARottenCopyThatAHostServesIsFetchedAgain) {
-  const auto payload = sources() / "published";
-  write_file(payload, random_bytes(3'000'000, 1));
-  add_hosts(2);
+  const auto payload = published_by_the_first_of_two("published", 3'000'000, {"--slots", "1"});
   auto& first = *minions().front();
   auto& second = *minions().back();
-  const Words options{"--minions", "2", "--piece-size", "1M", "--slots", "1"};
-  set_task(payload);
-  ASSERT_EQ(master().run("sync-master", options).status, 0);
-  ASSERT_EQ(first.run("sync-minion").status, 0);
   for (const auto* const piece : {"p00000", "p00001", "p00002"}) rot(first.spools().at(0) / piece);
   master().stop_daemon();
   second.start("sync-minion", {"--linger", "60s"});
@@ -80,14 +88,9 @@ TEST_F(Proof, ARottenCopyThatAHostServesIsFetchedAgain) {
 }
 
 TEST_F(Proof, ASourceThatSendsMoreThanThereIsFillsNobodysDisk) {
-  const auto payload = sources() / "endless";
-  write_file(payload, random_bytes(1'000'000, 1));
-  add_hosts(2);
+  const auto payload = published_by_the_first_of_two("endless", 1'000'000);
   auto& first = *minions().front();
   auto& second = *minions().back();
-  set_task(payload);
-  ASSERT_EQ(master().run("sync-master", {"--minions", "2", "--piece-size", "1M"}).status, 0);
-  ASSERT_EQ(first.run("sync-minion").status, 0);
   std::filesystem::resize_file(first.spools().at(0) / "p00000", 2'000'000'000);
   master().stop_daemon();
   second.start("sync-minion", {"--linger", "60s"});
@@ -224,14 +227,9 @@ TEST_F(Proof, ASourceThatChangesOnceIsDistributedAsItIsThen) {
 }
 
 TEST_F(Proof, APublishedCopyMayBeWrittenToWithoutHarmToOthers) {
-  const auto payload = sources() / "shared";
-  write_file(payload, random_bytes(2'000'000, 1));
-  add_hosts(2);
+  const auto payload = published_by_the_first_of_two("shared", 2'000'000);
   auto& first = *minions().front();
   auto& second = *minions().back();
-  set_task(payload);
-  ASSERT_EQ(master().run("sync-master", {"--minions", "2", "--piece-size", "1M"}).status, 0);
-  ASSERT_EQ(first.run("sync-minion").status, 0);
   write_file(first.repo() / "shared", "scribbled over in place");
   const auto ran = second.run("sync-minion");
   EXPECT_EQ(ran.status, 0);
