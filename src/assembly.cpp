@@ -153,12 +153,12 @@ PieceSet Assembly::candidates() const {
 bool Assembly::is_published(PieceNumber piece, const Digest& digest,
                             const std::stop_token& stop) const {
   const auto place = place_in(repo_, name_);
-  Sha256 sha;
+  Hasher hasher;
   for (const Segment& segment : layout_.segments(piece)) {
     const auto file = open_entry(place, manifest_.entries()[segment.entry]);
-    if (!file || !hash_range(sha, file, segment.offset, segment.bytes, stop)) return false;
+    if (!file || !hash_range(hasher, file, segment.offset, segment.bytes, stop)) return false;
   }
-  return sha.finish() == digest;
+  return hasher.finish() == digest;
 }
 
 void Assembly::begin() {
@@ -186,7 +186,7 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
   if (in_place_.contains(piece)) return true;
   const auto place = place_in(repo_, name_);
   const auto segments = layout_.segments(piece);
-  Sha256 sha;
+  Hasher hasher;
   for (const Segment& segment : segments) {
     const Entry& entry = manifest_.entries()[segment.entry];
     const auto published = open_entry(place, entry);
@@ -194,11 +194,11 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
     const auto file = open_for(segment);
     set_size(file, entry.size);
     if (!fill(segment, file, published, segment.offset, entry.density) ||
-        !hash_range(sha, file, segment.offset, segment.bytes, stop)) {
+        !hash_range(hasher, file, segment.offset, segment.bytes, stop)) {
       return false;
     }
   }
-  if (sha.finish() != digest) return false;
+  if (hasher.finish() != digest) return false;
   for (const Segment& segment : segments) {
     take(segment, open_for(segment));
   }

@@ -1,45 +1,31 @@
 #include "libsync/digest.h"
 
-#include <openssl/evp.h>
+#include <llvm-c/blake3.h>
 
 #include <algorithm>
 
-#include "libsync/failure.h"
 #include "libsync/hex.h"
 
 namespace libsync {
 
-struct Sha256::Context {
-  Context() : evp(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-    if (!evp || EVP_DigestInit_ex(evp.get(), EVP_sha256(), nullptr) != 1) fail();
-  }
-
-  [[noreturn]] static void fail() {
-    throw Failure(ExitStatus::local, Remedy::operator_acts,
-                  "OpenSSL offers no SHA-256 here: check its installation and its FIPS settings");
-  }
-
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> evp;
+struct Hasher::State {
+  llvm_blake3_hasher blake3;
 };
 
-Sha256::Sha256() : context_(std::make_unique<Context>()) {}
-Sha256::~Sha256() = default;
-Sha256::Sha256(Sha256&&) noexcept = default;
-Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+Hasher::Hasher() : state_(std::make_unique<State>()) { llvm_blake3_hasher_init(&state_->blake3); }
+Hasher::~Hasher() = default;
+Hasher::Hasher(Hasher&&) noexcept = default;
+Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 
-void Sha256::update(std::span<const std::byte> bytes) {
-  if (EVP_DigestUpdate(context_->evp.get(), bytes.data(), bytes.size()) != 1) Context::fail();
+void Hasher::update(std::span<const std::byte> bytes) {
+  llvm_blake3_hasher_update(&state_->blake3, bytes.data(), bytes.size());
 }
 
-void Sha256::update(std::string_view text) { update(std::as_bytes(std::span(text))); }
+void Hasher::update(std::string_view text) { update(std::as_bytes(std::span(text))); }
 
-Digest Sha256::finish() {
+Digest Hasher::finish() const {
   Digest::Bytes bytes{};
-  unsigned length = 0;
-  if (EVP_DigestFinal_ex(context_->evp.get(), bytes.data(), &length) != 1 ||
-      length != Digest::kBytes) {
-    Context::fail();
-  }
+  llvm_blake3_hasher_finalize(&state_->blake3, bytes.data(), bytes.size());
   return Digest(bytes);
 }
 
@@ -59,9 +45,9 @@ std::optional<Digest> Digest::from_raw(std::string_view raw) {
 std::string Digest::hex() const { return to_hex(bytes_); }
 
 Digest digest_of(std::string_view bytes) {
-  Sha256 sha;
-  sha.update(bytes);
-  return sha.finish();
+  Hasher hasher;
+  hasher.update(bytes);
+  return hasher.finish();
 }
 
 }  // namespace libsync

@@ -268,7 +268,7 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
   return true;
 }
 
-bool hash_range(Sha256& sha, const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
+bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
                 const std::stop_token& stop) {
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
   while (bytes > 0) {
@@ -278,7 +278,7 @@ bool hash_range(Sha256& sha, const Descriptor& file, std::uint64_t offset, std::
                            static_cast<off_t>(offset));
     if (got < 0) throw_disk_failure("read", file);
     if (got == 0) return false;
-    sha.update(std::span(buffer.get(), static_cast<std::size_t>(got)));
+    hasher.update(std::span(buffer.get(), static_cast<std::size_t>(got)));
     offset += static_cast<std::uint64_t>(got);
     bytes -= static_cast<std::uint64_t>(got);
   }

@@ -78,9 +78,9 @@ void make_folder(const std::filesystem::path& path, unsigned mode);
                               const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
                               Density density);
 
-/// Adds a range of a file to `sha`. False if the file ends before the range does, or if the caller
+/// Adds a range of a file to `hasher`. False if the file ends before the range does, or if the caller
 /// was asked to stop.
-[[nodiscard]] bool hash_range(Sha256& sha, const Descriptor& file, std::uint64_t offset,
+[[nodiscard]] bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset,
                               std::uint64_t bytes, const std::stop_token& stop);
 
 /// Has the kernel begin to write a range to the disk now rather than when it sees fit. Unlike after

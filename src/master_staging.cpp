@@ -84,11 +84,11 @@ struct Staging::Cutting {
         }
         offset += segment.bytes;
       }
-      Sha256 sha;
-      if (!hash_range(sha, to, 0, bytes, stop)) return SourceChanged{"stopped"};
+      Hasher hasher;
+      if (!hash_range(hasher, to, 0, bytes, stop)) return SourceChanged{"stopped"};
       spool.make_servable(fresh);
       rename_path(fresh, spool.piece_path(number));
-      return StagedPiece{number, sha.finish()};
+      return StagedPiece{number, hasher.finish()};
     }
   }
 };

@@ -226,14 +226,14 @@ Stamp stamp_of(const Descriptor& file) { return stamp_of(status_of(file)); }
 
 Fingerprint fingerprint_of(const TaskPath& task, const Manifest& manifest,
                            std::uint64_t piece_bytes) {
-  Sha256 sha;
-  sha.update(fmt::format("{}{}{}{}", task.text(), '\0', piece_bytes, '\0'));
+  Hasher hasher;
+  hasher.update(fmt::format("{}{}{}{}", task.text(), '\0', piece_bytes, '\0'));
   for (const Entry& entry : manifest.entries()) {
-    sha.update(fmt::format("{} {:o} {}.{} {} {}{}{}{}", static_cast<int>(entry.kind), entry.mode,
+    hasher.update(fmt::format("{} {:o} {}.{} {} {}{}{}{}", static_cast<int>(entry.kind), entry.mode,
                            entry.mtime.seconds, entry.mtime.nanoseconds, entry.size, entry.name,
                            '\0', entry.target, '\0'));
   }
-  return Fingerprint::parse(sha.finish().hex().substr(0, 32)).value();
+  return Fingerprint::parse(hasher.finish().hex().substr(0, 32)).value();
 }
 
 }  // namespace libsync

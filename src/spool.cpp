@@ -213,9 +213,9 @@ void Spool::make_way(PieceNumber piece, std::uint64_t bytes) const {
 Verdict Spool::inspect(const std::filesystem::path& path, std::uint64_t bytes, const Digest& digest,
                        const std::stop_token& stop) {
   if (!is_file_of_size(path, bytes)) return Verdict::absent;
-  Sha256 sha;
-  if (!hash_range(sha, open_file(path, O_RDONLY), 0, bytes, stop)) return Verdict::absent;
-  return sha.finish() == digest ? Verdict::good : Verdict::bad;
+  Hasher hasher;
+  if (!hash_range(hasher, open_file(path, O_RDONLY), 0, bytes, stop)) return Verdict::absent;
+  return hasher.finish() == digest ? Verdict::good : Verdict::bad;
 }
 
 Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std::uint64_t bytes,

@@ -1,10 +1,15 @@
 #pragma once
 
-// SHA-256: the only proof in this system that bytes are the right bytes.
+// BLAKE3: the only proof in this system that bytes are the right bytes.
 //
 // The master announces the digest of the manifest and of every piece; a peer may be broken or
-// hostile, so nothing is spliced, counted or served on before its digest has been compared.
-// The computing is OpenSSL's (EVP), which uses the SHA instructions of the processor.
+// hostile, so nothing is spliced, counted or served on before its digest has been compared. `b3sum`
+// prints the same digests.
+//
+// Every host hashes every byte, and that is most of what a byte costs beside rsync: so it is this
+// hash, as strong as SHA-256 and faster: 4.7 GB/s a core rather than 1.7, or 0.45 where the
+// processor has no SHA instructions (./tests/bench/micro). The computing is that of
+// BLAKE3's authors, in the copy that LLVM packages.
 
 #include <array>
 #include <compare>
@@ -40,22 +45,22 @@ class Digest {
 };
 
 /// A digest in the making. Not thread-safe; movable.
-class Sha256 {
+class Hasher {
  public:
-  Sha256();
-  ~Sha256();
-  Sha256(Sha256&&) noexcept;
-  Sha256& operator=(Sha256&&) noexcept;
+  Hasher();
+  ~Hasher();
+  Hasher(Hasher&&) noexcept;
+  Hasher& operator=(Hasher&&) noexcept;
 
   void update(std::span<const std::byte> bytes);
   void update(std::string_view text);
 
-  /// The digest of all that was given. Nothing may be added afterwards.
-  [[nodiscard]] Digest finish();
+  /// The digest of all that was given so far.
+  [[nodiscard]] Digest finish() const;
 
  private:
-  struct Context;
-  std::unique_ptr<Context> context_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 [[nodiscard]] Digest digest_of(std::string_view bytes);

@@ -25,7 +25,7 @@
 --                                 announced (bitmap of the pieces in sync:digests), fresh (bitmap of
 --                                 those that nobody but the origin has or pulls), left (how often
 --                                 some ceased to be fresh), trees (how many; 0: claims alone) …
---   P sync:digests        string  32 bytes a piece: its SHA-256; zeros where it has not been announced
+--   P sync:digests        string  32 bytes a piece: its BLAKE3; zeros where it has not been announced
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
 --   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it; none in
 --                                 a run with trees, where this would be most of the work

@@ -120,10 +120,10 @@ TEST_F(Disk, HashRangeHashesTheRangeAndTellsThatTheFileIsTooShort) {
   const auto content = test::random_bytes(600'000, 2);
   test::write_file(path("file"), content);
   const auto file = open_file(path("file"), O_RDONLY);
-  Sha256 sha;
-  EXPECT_TRUE(hash_range(sha, file, 17, 500'000, {}));
-  EXPECT_EQ(sha.finish(), digest_of(content.substr(17, 500'000)));
-  Sha256 beyond;
+  Hasher hasher;
+  EXPECT_TRUE(hash_range(hasher, file, 17, 500'000, {}));
+  EXPECT_EQ(hasher.finish(), digest_of(content.substr(17, 500'000)));
+  Hasher beyond;
   EXPECT_FALSE(hash_range(beyond, file, 17, content.size(), {}));
   std::stop_source stop;
   stop.request_stop();

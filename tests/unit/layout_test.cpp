@@ -91,6 +91,10 @@ TEST(Layout, OneFileSeesHiredis) {
   EXPECT_THAT(files_that_match("#\\s*include.*hiredis"), ElementsAre("src/redis_connection.cpp"));
 }
 
+TEST(Layout, OneFileSeesTheDigestsLibrary) {
+  EXPECT_THAT(files_that_match("#\\s*include.*(llvm|blake3)"), ElementsAre("src/digest.cpp"));
+}
+
 TEST(Layout, OneFileStartsChildProcesses) {
   EXPECT_THAT(
       files_that_match("\\b(v?fork|exec[lv]p?e?|waitpid|waitid|posix_spawnp?|popen|system) ?\\("),
