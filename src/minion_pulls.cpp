@@ -38,6 +38,7 @@ TransferId Download::start_pull(const Claim& claim, Promise promise) {
     request.names.emplace_back("manifest");
     request.largest = run_.manifest_bytes;
   }
+  if (!claim.pieces.empty()) check_space();
   for (const auto& [piece, digest] : claim.pieces) {
     if (piece >= run_.cut.pieces()) {
       throw Failure(ExitStatus::redis, Remedy::operator_acts,
@@ -47,9 +48,8 @@ TransferId Download::start_pull(const Claim& claim, Promise promise) {
     request.names.push_back(Spool::piece_name(piece));
     request.bytes += run_.cut.bytes_of(piece);
     request.largest = std::max(request.largest, run_.cut.bytes_of(piece));
-    spool_.make_way(piece, run_.cut.bytes_of(piece));
+    spool_.make_way(piece, run_.cut.bytes_of(piece), run_.density);
   }
-  if (!claim.pieces.empty()) check_space();
   log_start(claim.source);
   const auto id = transfer_.start(request);
   ledger_.add(id, claim, wants_manifest ? PullsManifest::yes : PullsManifest::no, promise);

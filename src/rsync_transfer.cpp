@@ -35,7 +35,8 @@ constexpr int kUnsupported = 4;  // rsync's RERR_UNSUPPORTED.
 bool is_begun(const PullRequest& request) {
   return std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
     std::error_code unknown;
-    return std::filesystem::exists(request.into / name, unknown);
+    const auto bytes = std::filesystem::file_size(request.into / name, unknown);
+    return !unknown && bytes > 0;
   });
 }
 

@@ -203,10 +203,15 @@ PieceSet Spool::pieces_found(const Cut& cut) const {
   return found;
 }
 
-void Spool::make_way(PieceNumber piece, std::uint64_t bytes) const {
-  const auto status = status_of(incoming_path(piece));
+void Spool::make_way(PieceNumber piece, std::uint64_t bytes, Density density) const {
+  const auto path = incoming_path(piece);
+  const auto status = status_of(path);
   if (status && static_cast<std::uint64_t>(status->st_size) >= bytes) {
-    std::filesystem::remove(incoming_path(piece));
+    std::filesystem::remove(path);
+  }
+  // An empty file must not be taken for a piece of nothing.
+  if (density == Density::dense && bytes >= kWorthExpecting) {
+    expect_writes(open_file(path, O_WRONLY | O_CREAT, 0600), 0, bytes);
   }
 }
 

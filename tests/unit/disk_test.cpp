@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -114,6 +116,23 @@ TEST_F(CopyRange, TellsThatTheOriginalIsTooShort) {
     EXPECT_FALSE(copy_range(from_, content_.size(), to, 0, 1, density));
     EXPECT_TRUE(copy_range(from_, content_.size(), to, 0, 0, density));
   }
+}
+
+TEST_F(Disk, Ext4HasTheBlocksOfWhatIsExpectedAndItsSizeStays) {
+  constexpr std::uint64_t kBytes = std::uint64_t{2} << 20U;
+  const auto file = open_file(path("file"), O_RDWR | O_CREAT, 0600);
+  struct statfs where {};
+  ASSERT_EQ(fstatfs(file.number(), &where), 0);
+  const bool is_ext4 = where.f_type == EXT4_SUPER_MAGIC;
+  expect_writes(file, 0, kBytes);
+  EXPECT_EQ(status_of(file).st_size, 0);
+  EXPECT_EQ(static_cast<std::uint64_t>(status_of(file).st_blocks) * 512, is_ext4 ? kBytes : 0U);
+}
+
+TEST_F(Disk, LittleIsNotExpected) {
+  const auto file = open_file(path("file"), O_RDWR | O_CREAT, 0600);
+  expect_writes(file, 0, 4096);
+  EXPECT_EQ(status_of(file).st_blocks, 0);
 }
 
 TEST_F(Disk, HashRangeHashesTheRangeAndTellsThatTheFileIsTooShort) {
@@ -282,9 +301,10 @@ TEST_F(Disk, AskingWhetherBlocksCanBeSharedLeavesNothing) {
 }
 
 TEST(Mounts, AreTheFifthFieldWithItsBlanksInOctal) {
-  EXPECT_THAT(mount_points_of("22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
-                              "96 22 0:5 /a /srv/my\\040files\\134x rw shared:1 - tmpfs tmpfs rw\n"),
-              testing::ElementsAre("/", "/srv/my files\\x"));
+  EXPECT_THAT(
+      mount_points_of("22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
+                      "96 22 0:5 /a /srv/my\\040files\\134x rw shared:1 - tmpfs tmpfs rw\n"),
+      testing::ElementsAre("/", "/srv/my files\\x"));
   EXPECT_THAT(mount_points(), testing::Contains("/proc"));
 }
 
