@@ -7,6 +7,11 @@
 #include "libsync/hex.h"
 
 namespace libsync {
+namespace {
+
+constexpr std::string_view kName = "blake3:";
+
+}  // namespace
 
 struct Hasher::State {
   llvm_blake3_hasher blake3;
@@ -43,6 +48,13 @@ std::optional<Digest> Digest::from_raw(std::string_view raw) {
 }
 
 std::string Digest::hex() const { return to_hex(bytes_); }
+
+std::string Digest::named() const { return std::string(kName) + hex(); }
+
+std::optional<Digest> Digest::parse_named(std::string_view text) {
+  if (!text.starts_with(kName)) return std::nullopt;
+  return parse(text.substr(kName.size()));
+}
 
 Digest digest_of(std::string_view bytes) {
   Hasher hasher;

@@ -82,7 +82,7 @@ void make_folder(const std::filesystem::path& path, unsigned mode);
 inline constexpr std::uint64_t kWorthExpecting = std::uint64_t{1} << 20U;
 
 /// Says that a range of a file is about to be written, all of it: where that makes writing cheaper,
-/// the file system gives its blocks at once. The file is no longer for it. A hint: what it cannot
+/// the file system gives its blocks at once. Its size stays. A hint: what it cannot
 /// do shows when it is written.
 void expect_writes(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes);
 

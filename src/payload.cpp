@@ -230,8 +230,8 @@ Fingerprint fingerprint_of(const TaskPath& task, const Manifest& manifest,
   hasher.update(fmt::format("{}{}{}{}", task.text(), '\0', piece_bytes, '\0'));
   for (const Entry& entry : manifest.entries()) {
     hasher.update(fmt::format("{} {:o} {}.{} {} {}{}{}{}", static_cast<int>(entry.kind), entry.mode,
-                           entry.mtime.seconds, entry.mtime.nanoseconds, entry.size, entry.name,
-                           '\0', entry.target, '\0'));
+                              entry.mtime.seconds, entry.mtime.nanoseconds, entry.size, entry.name,
+                              '\0', entry.target, '\0'));
   }
   return Fingerprint::parse(hasher.finish().hex().substr(0, 32)).value();
 }

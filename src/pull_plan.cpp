@@ -21,7 +21,7 @@ constexpr PieceNumber kMostPieces = 2;
 // hosts: up to two by 3 slots 1.12 and 1.16, one by 4 slots 1.11 and 1.145, up to two by 5 slots
 // 1.17 and 1.20. What it costs: at 2.5 Gbit/s 4 GiB to 8 hosts take 1.085, where pieces half as
 // large, claimed as fine ones, take 1.05, and at 0.1 Gbit/s 1.075, where one by 4 slots takes 1.05;
-// at 10 Gbit/s all wait for the staging.
+// at 10 Gbit/s all wait for the staging at 0.8 GB/s.
 constexpr PieceNumber kManyPieces = 256;
 constexpr unsigned kSlotsForCoarse = 3;
 
@@ -31,11 +31,11 @@ constexpr unsigned kSlotsForCoarse = 3;
 constexpr double kPiecesPerStart = 3;
 constexpr double kMostOnFastLinks = 16;
 
-// Of coarse pieces fewer, and as soon as a start takes an eighth of one: 4 GiB to 8 hosts, staged
-// at 6 GB/s, take 1.19 at 10 Gbit/s and 1.39 at 25, by 63 and 56 rsyncs a host, where never more
-// than two a claim take 1.23 and 1.46 by 82 and 74; up to six or eight are no better. At 1 Gbit/s a
-// start is too little for it to matter. Where the processor is what is short, as on one machine, an
-// rsync less saves it 11 ms.
+// Of coarse pieces fewer, and more than two as soon as a start takes a quarter of one: 4 GiB to 8
+// hosts, staged at 6 GB/s, take 1.19 at 10 Gbit/s and 1.39 at 25, by 63 and 56 rsyncs a host, where
+// never more than two a claim take 1.23 and 1.46 by 82 and 74; up to six or eight are no better. At
+// 1 Gbit/s a start is too little for it to matter. Where the processor is what is short, as on one
+// machine, an rsync less saves it 11 ms.
 constexpr double kCoarsePerStart = 8;
 constexpr double kMostOfCoarse = 4;
 

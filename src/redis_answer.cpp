@@ -149,6 +149,8 @@ RunInfo read_run(const AnswerFields& fields) {
   }
   const auto& sparse = fields.text("sparse");
   if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
+  const auto manifest = Digest::parse_named(fields.text("manifest"));
+  if (!manifest) throw_not_understood("the digest of the manifest");
   const auto listed = fields.number_or_zero("manifest_bytes");
   return RunInfo{
       .id = fields.parsed<RunId>("id"),
@@ -157,7 +159,7 @@ RunInfo read_run(const AnswerFields& fields) {
       .name = fields.text("name"),
       .fingerprint = fields.parsed<Fingerprint>("fingerprint"),
       .cut = cut,
-      .manifest = fields.parsed<Digest>("manifest"),
+      .manifest = *manifest,
       .manifest_bytes = listed == 0 ? Manifest::max_bytes
                                     : std::min<std::uint64_t>(listed, Manifest::max_bytes),
       .density = sparse == "1" ? Density::sparse : Density::dense,

@@ -140,7 +140,7 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                          std::to_string(run.cut.stream_bytes),
                          std::to_string(run.cut.piece_bytes),
                          std::to_string(run.cut.pieces()),
-                         run.manifest.hex(),
+                         run.manifest.named(),
                          run.density == Density::sparse ? "1" : "0",
                          run.origin.text(),
                          run.origin_kind == OriginKind::master ? "master" : "minion",
@@ -368,7 +368,7 @@ RenewOutcome RedisCoordinator::renew(const RunId& run, const Address& host,
 FinishOutcome RedisCoordinator::finish(const RunId& run, const Address& host,
                                        const Digest& manifest, const Holdings& holdings,
                                        unsigned slots) {
-  const auto answer = call_or_stale("finish", {run.text(), host.text(), manifest.hex(),
+  const auto answer = call_or_stale("finish", {run.text(), host.text(), manifest.named(),
                                                holdings.servable.bitmap(), std::to_string(slots)});
   AnswerReader reader(answer);
   const auto& word = reader.text();

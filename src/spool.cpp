@@ -206,10 +206,11 @@ PieceSet Spool::pieces_found(const Cut& cut) const {
 void Spool::make_way(PieceNumber piece, std::uint64_t bytes, Density density) const {
   const auto path = incoming_path(piece);
   const auto status = status_of(path);
-  if (status && static_cast<std::uint64_t>(status->st_size) >= bytes) {
-    std::filesystem::remove(path);
+  if (status &&
+      (!S_ISREG(status->st_mode) || static_cast<std::uint64_t>(status->st_size) >= bytes)) {
+    remove_tree(path);
   }
-  // An empty file must not be taken for a piece of nothing.
+  // An empty file would be all of an empty piece.
   if (density == Density::dense && bytes >= kWorthExpecting) {
     expect_writes(open_file(path, O_WRONLY | O_CREAT, 0600), 0, bytes);
   }

@@ -38,6 +38,11 @@ class Digest {
   [[nodiscard]] static std::optional<Digest> from_raw(std::string_view raw);
   [[nodiscard]] std::string raw() const { return {bytes_.begin(), bytes_.end()}; }
 
+  /// With the name of the hash in front, `blake3:…`: a program that knows another one understands
+  /// that it cannot compare, where it would find all bytes wrong.
+  [[nodiscard]] std::string named() const;
+  [[nodiscard]] static std::optional<Digest> parse_named(std::string_view text);
+
   friend auto operator<=>(const Digest&, const Digest&) = default;
 
  private:

@@ -67,8 +67,8 @@ class Pace {
 };
 
 /// The most pieces that the next claim should name; 0: no claim now. One at first, so that a
-/// host can serve soon; two once it has some, and many, of coarse ones four, where starts are what takes
-/// the time.
+/// host can serve soon; two once it has some, and many, of coarse ones four, where starts are what
+/// takes the time.
 [[nodiscard]] PieceNumber pieces_to_claim(const PullState& state);
 
 /// Slots when the configuration names none: parallel pulls, and uploads offered to others. One for

@@ -105,8 +105,9 @@ class Spool {
   [[nodiscard]] PieceSet pieces_found(const Cut& cut) const;
 
   /// A piece is about to be pulled: deletes what came of it before if that is as long as the piece
-  /// or longer. It was cut off, or never judged, and rsync might take it for the piece itself. A
-  /// dense one is written into a file that expects it (expect_writes in disk.h): empty at first.
+  /// or longer, or no file: it was cut off, or never judged, and rsync might take it for the piece
+  /// itself. Of a dense piece of 1 MiB or more the file is made, empty, and has its blocks at once
+  /// where that makes writing it cheaper (expect_writes in disk.h).
   void make_way(PieceNumber piece, std::uint64_t bytes, Density density) const;
 
   /// The digest of a piece file is compared, and nothing else done.

@@ -148,7 +148,8 @@ TEST_F(OldLife, ADaemonThatCannotDoWithoutDigestsServesAsWell) {
   unsetenv("RSYNC_CHECKSUM_LIST");
   const auto payload = sources() / "model.6";
   write_file(payload, random_bytes(5'000'000, 6));
-  start_master({"--minions", "1"});
+  // Pieces whose files are there, and empty, when rsync begins (Spool::make_way).
+  start_master({"--minions", "1", "--piece-size", "1M"});
   start_minions();
   set_task(payload);
   wait_for_end();

@@ -60,7 +60,7 @@ void write_tree(const std::filesystem::path& top, unsigned seed) {
   std::filesystem::permissions(top, perms(0555));
 }
 
-// Whether bytes of the file are not on the disk yet: nobody has begun to write them, or just now.
+// Whether some bytes of the file are not on the disk yet.
 bool waits_to_be_written(const std::filesystem::path& path) {
   const auto file = open_file(path, O_RDONLY);
   struct statfs where {};
@@ -279,7 +279,7 @@ TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
   // The kernel by itself begins after 30 s.
   EXPECT_TRUE(
       test::eventually([&] { return !waits_to_be_written(built.spool.tree_folder() / "payload"); },
-                       std::chrono::seconds(15)));
+                       std::chrono::seconds(5)));
 }
 
 TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
@@ -291,7 +291,7 @@ TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
   // The kernel by itself begins after 30 s.
   EXPECT_TRUE(
       test::eventually([&] { return !waits_to_be_written(built.spool.tree_folder() / "payload"); },
-                       std::chrono::seconds(15)));
+                       std::chrono::seconds(5)));
 }
 
 TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {

@@ -175,11 +175,12 @@ RunInfo read(const Fields& fields) {
 const std::string kId(32, 'a');
 
 Fields right_run() {
-  return {{"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
-          {"name", "model.7"}, {"fingerprint", kId},    {"bytes", "2500"},
-          {"pieces", "3"},     {"piece_bytes", "1000"}, {"manifest", std::string(64, 'b')},
-          {"sparse", "1"},     {"origin", "10.0.0.1"},  {"origin_kind", "minion"},
-          {"master", kId}};
+  return {
+      {"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
+      {"name", "model.7"}, {"fingerprint", kId},    {"bytes", "2500"},
+      {"pieces", "3"},     {"piece_bytes", "1000"}, {"manifest", "blake3:" + std::string(64, 'b')},
+      {"sparse", "1"},     {"origin", "10.0.0.1"},  {"origin_kind", "minion"},
+      {"master", kId}};
 }
 
 TEST(ReadState, TellsItOfThatRunAlone) {
@@ -240,8 +241,10 @@ TEST(ReadRun, RefusesHostileFields) {
                            {{"name", "/data1/model.7"}},
                            {{"name", ""}},
                            {{"manifest", ""}},
-                           {{"manifest", std::string(64, 'B')}},
+                           {{"manifest", "blake3:" + std::string(64, 'B')}},
                            {{"manifest", kId}},
+                           // Of an older version, which announced SHA-256.
+                           {{"manifest", std::string(64, 'b')}},
                            {{"origin", ""}},
                            {{"origin", "0.0.0.0"}},
                            {{"origin", "127.2"}},

@@ -353,6 +353,15 @@ TEST_F(RsyncWatchdog, HasTheChildUseWhatIsThereInPart) {
             "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\n");
 }
 
+TEST_F(RsyncWatchdog, DoesWithoutDigestsWhereTheFileIsMadeAndEmpty) {
+  play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
+  test::write_file(folder_.path() / "into" / "p00001", "");
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_THAT(test::content_of(folder_.path() / "environment"),
+              testing::HasSubstr("RSYNC_CHECKSUM_LIST=none\n"));
+}
+
 TEST_F(RsyncWatchdog, LeavesTheChildTheLockAndNoOtherDescriptor) {
   test::write_file(folder_.path() / "lock", "");
   test::write_file(folder_.path() / "other", "");

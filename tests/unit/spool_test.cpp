@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "disk.h"
 #include "libsync/failure.h"
 #include "ordinary_user.h"
 #include "temporary_folder.h"
@@ -97,6 +98,34 @@ TEST_F(SpoolTest, KeepsAPieceWhoseCheckWasStopped) {
                           digest_of(content_), stop.get_token()),
             Verdict::absent);
   EXPECT_TRUE(exists(spool_.incoming_path(kPiece)));
+}
+
+TEST_F(SpoolTest, MakesWayForAPieceAndKeepsWhatItCanGoOnFrom) {
+  constexpr std::uint64_t kBytes = std::uint64_t{2} << 20U;
+  spool_.take(owner_as(Role::minion));
+  const auto path = spool_.incoming_path(kPiece);
+  const auto make_way = [&] { spool_.make_way(kPiece, kBytes, Density::dense); };
+  make_way();
+  EXPECT_EQ(test::content_of(path), "") << "made for what comes";
+  EXPECT_EQ(status_of(path)->st_mode & 0777U, 0600U);
+  test::write_file(path, content_);
+  make_way();
+  EXPECT_EQ(test::content_of(path), content_) << "a part of it";
+  test::write_file(path, std::string(kBytes, 'x'));
+  make_way();
+  EXPECT_EQ(test::content_of(path), "") << "as long as the piece";
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  make_way();
+  EXPECT_EQ(test::content_of(path), "") << "a source can send a folder of that name";
+}
+
+TEST_F(SpoolTest, MakesNoFileForAPieceThatGainsNothingByIt) {
+  spool_.take(owner_as(Role::minion));
+  spool_.make_way(kPiece, content_.size(), Density::dense);
+  spool_.make_way(kPiece, std::uint64_t{2} << 20U, Density::sparse);
+  spool_.make_way(kPiece, 0, Density::dense);
+  EXPECT_FALSE(exists(spool_.incoming_path(kPiece)));
 }
 
 TEST_F(SpoolTest, TakesOverWhatWasPushedOutOfThePushersReach) {
