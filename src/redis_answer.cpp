@@ -129,7 +129,11 @@ std::optional<RunState> read_state(const RedisValue& answer, const RunId& run) {
   return reader.state();
 }
 
-RunInfo read_run(const AnswerFields& fields) {
+std::optional<Digest> read_manifest_digest(const AnswerFields& fields) {
+  return Digest::parse_named(fields.text("manifest"));
+}
+
+RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manifest) {
   const Cut cut{fields.number("bytes"), fields.number("piece_bytes")};
   constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 62U;
   if (cut.stream_bytes > kMaxBytes || cut.piece_bytes == 0 || cut.piece_bytes > kMaxBytes ||
@@ -149,8 +153,11 @@ RunInfo read_run(const AnswerFields& fields) {
   }
   const auto& sparse = fields.text("sparse");
   if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
-  const auto manifest = Digest::parse_named(fields.text("manifest"));
-  if (!manifest) throw_not_understood("the digest of the manifest");
+  if (!manifest) {
+    throw_not_understood(
+        "the digest of a manifest; where all run this version, `del task` ends a "
+        "run that an older one began");
+  }
   const auto listed = fields.number_or_zero("manifest_bytes");
   return RunInfo{
       .id = fields.parsed<RunId>("id"),
@@ -160,8 +167,8 @@ RunInfo read_run(const AnswerFields& fields) {
       .fingerprint = fields.parsed<Fingerprint>("fingerprint"),
       .cut = cut,
       .manifest = *manifest,
-      .manifest_bytes = listed == 0 ? Manifest::max_bytes
-                                    : std::min<std::uint64_t>(listed, Manifest::max_bytes),
+      .manifest_bytes =
+          listed == 0 ? Manifest::max_bytes : std::min<std::uint64_t>(listed, Manifest::max_bytes),
       .density = sparse == "1" ? Density::sparse : Density::dense,
       .origin = fields.parsed<Address>("origin"),
       .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,

@@ -76,7 +76,7 @@ class AnswerFields {
   [[nodiscard]] std::uint64_t number(std::string_view name) const;
   [[nodiscard]] std::uint64_t number_or_zero(std::string_view name) const;
 
-  /// Through the parse() of an id, a digest or an address.
+  /// Through the parse() of an id, a fingerprint or an address.
   template <typename Name>
   [[nodiscard]] Name parsed(std::string_view name) const {
     auto value = Name::parse(text(name));
@@ -95,7 +95,11 @@ class AnswerFields {
 
 /// Of an id and a state; nothing if that is not this run's.
 [[nodiscard]] std::optional<RunState> read_state(const RedisValue& answer, const RunId& run);
-[[nodiscard]] RunInfo read_run(const AnswerFields& fields);
+/// Of a run that another version may have begun: nothing if its manifest has a digest of a hash
+/// that this one does not know.
+[[nodiscard]] std::optional<Digest> read_manifest_digest(const AnswerFields& fields);
+/// `manifest`: what read_manifest_digest said, or throws if that is nothing.
+[[nodiscard]] RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manifest);
 [[nodiscard]] LastStatus read_last(const AnswerFields& fields, std::uint64_t now);
 [[nodiscard]] HostStatus read_host(const RedisValue& value, std::uint64_t now,
                                    std::uint64_t run_started);

@@ -253,7 +253,9 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, InTrees
   const bool is_finished = reader.flag();
   const auto suspicion = reader.suspicion();
   auto place = reader.flag() ? std::optional(read_place(reader)) : std::nullopt;
-  return Joined{read_run(AnswerFields(reader)), is_finished, suspicion, std::move(place)};
+  const AnswerFields fields(reader);
+  return Joined{read_run(fields, read_manifest_digest(fields)), is_finished, suspicion,
+                std::move(place)};
 }
 
 TreePlace RedisCoordinator::read_place(AnswerReader& reader) const {
@@ -429,8 +431,10 @@ Status RedisCoordinator::status() {
   status.task = reader.text();
   const auto started = run_fields.number_or_zero("started");
   if (!run_fields.empty()) {
-    status.run =
-        RunStatus{read_run(run_fields), between(started, now), announced, free_sources, expected};
+    // No report shows the digest, and a run of another version is to be seen, too.
+    const auto manifest = read_manifest_digest(run_fields).value_or(Digest(Digest::Bytes{}));
+    status.run = RunStatus{read_run(run_fields, manifest), between(started, now), announced,
+                           free_sources, expected};
   }
   if (!last_fields.empty()) status.last = read_last(last_fields, now);
   while (!reader.at_end()) status.hosts.push_back(read_host(reader.value(), now, started));

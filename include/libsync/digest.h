@@ -39,7 +39,7 @@ class Digest {
   [[nodiscard]] std::string raw() const { return {bytes_.begin(), bytes_.end()}; }
 
   /// With the name of the hash in front, `blake3:…`: a program that knows another one understands
-  /// that it cannot compare, where it would find all bytes wrong.
+  /// that it cannot compare, where it would find all bytes wrong. Nothing of any other text.
   [[nodiscard]] std::string named() const;
   [[nodiscard]] static std::optional<Digest> parse_named(std::string_view text);
 

@@ -161,15 +161,20 @@ TEST(Answer, MeasuresTimesThatAreNeverNegative) {
   EXPECT_EQ(between(0, kMost).count(), std::numeric_limits<std::int64_t>::max());
 }
 
-RunInfo read(const Fields& fields) {
+RedisValue answer_of(const Fields& fields) {
   Array flat;
   for (const auto& [name, value] : fields) {
     flat.push_back(text(name));
     flat.push_back(text(value));
   }
-  const auto answer = array(flat);
+  return array(flat);
+}
+
+RunInfo read(const Fields& named) {
+  const auto answer = answer_of(named);
   AnswerReader reader(answer);
-  return read_run(AnswerFields(reader));
+  const AnswerFields fields(reader);
+  return read_run(fields, read_manifest_digest(fields));
 }
 
 const std::string kId(32, 'a');
@@ -193,6 +198,19 @@ TEST(ReadState, TellsItOfThatRunAlone) {
                              array({text(kId), text("over")})}) {
     expect_not_understood("no state", [&] { static_cast<void>(read_state(answer, run)); });
   }
+}
+
+TEST(ReadRun, ShowsARunOfAVersionWithAnotherHash) {
+  auto old = right_run();
+  for (auto& [name, value] : old) {
+    if (name == "manifest") value = std::string(64, 'b');
+  }
+  expect_not_understood("another hash", [&] { static_cast<void>(read(old)); });
+  const auto answer = answer_of(old);
+  AnswerReader reader(answer);
+  const AnswerFields fields(reader);
+  EXPECT_EQ(read_manifest_digest(fields), std::nullopt);
+  EXPECT_EQ(read_run(fields, digest_of("any")).path, "/data1/model.7");
 }
 
 TEST(ReadRun, ReadsEveryField) {
