@@ -78,6 +78,11 @@ bool waits_to_be_written(const std::filesystem::path& path) {
   });
 }
 
+// The kernel by itself begins after 30 s.
+bool is_soon_written(const std::filesystem::path& path) {
+  return test::eventually([&] { return !waits_to_be_written(path); }, std::chrono::seconds(5));
+}
+
 class AssemblyTest : public testing::Test {
  protected:
   AssemblyTest() {
@@ -276,10 +281,7 @@ TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
   auto built = build_of({source(), kLongPieceBytes});
   built.assembly.begin();
   built.assembly.splice(1);
-  // The kernel by itself begins after 30 s.
-  EXPECT_TRUE(
-      test::eventually([&] { return !waits_to_be_written(built.spool.tree_folder() / "payload"); },
-                       std::chrono::seconds(5)));
+  EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
 }
 
 TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
@@ -288,10 +290,7 @@ TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
   auto built = build_of({source(), kLongPieceBytes});
   built.assembly.begin();
   EXPECT_TRUE(built.assembly.adopt(1, built.cut.digest(1), {}));
-  // The kernel by itself begins after 30 s.
-  EXPECT_TRUE(
-      test::eventually([&] { return !waits_to_be_written(built.spool.tree_folder() / "payload"); },
-                       std::chrono::seconds(5)));
+  EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
 }
 
 TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {

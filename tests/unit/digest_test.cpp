@@ -52,7 +52,6 @@ TEST(Digest, IsBlake3) {
 TEST(Hasher, GivesTheSameInAnyPortions) {
   for (const std::size_t portion : {1U, 3U, 63U, 64U, 65U, 1000U, 1024U, 1025U, 70000U}) {
     for (const auto& [message, digest] : vectors()) {
-      if (message.size() > 200'000) continue;
       Hasher hasher;
       for (std::size_t at = 0; at < message.size(); at += portion) {
         hasher.update(std::string_view(message).substr(at, portion));

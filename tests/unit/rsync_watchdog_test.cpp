@@ -81,6 +81,14 @@ class RsyncWatchdog : public testing::Test {
     }
   }
 
+  // A line for each variable. The shell has its own: what the kernel was given is in /proc.
+  std::string environment_of_a_pull() {
+    play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
+    static_cast<void>(pull());
+    EXPECT_TRUE(comes_to_an_end());
+    return test::content_of(folder_.path() / "environment");
+  }
+
   [[nodiscard]] bool comes_to_an_end() {
     return test::eventually(
         [this] {
@@ -303,11 +311,7 @@ TEST_F(RsyncWatchdog, GivesTheChildItsNamesOnStandardInputEndedByNul) {
 }
 
 TEST_F(RsyncWatchdog, GivesTheChildFourVariablesAndNoMore) {
-  // The shell has its own: what the kernel was given is in /proc.
-  play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
-  static_cast<void>(pull());
-  ASSERT_TRUE(comes_to_an_end());
-  EXPECT_EQ(test::content_of(folder_.path() / "environment"),
+  EXPECT_EQ(environment_of_a_pull(),
             "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\nRSYNC_CHECKSUM_LIST=none\n");
 }
 
@@ -345,21 +349,13 @@ TEST_F(RsyncWatchdog, BeginsAnewOnce) {
 }
 
 TEST_F(RsyncWatchdog, HasTheChildUseWhatIsThereInPart) {
-  play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
   test::write_file(folder_.path() / "into" / "p00001", "begun");
-  static_cast<void>(pull());
-  ASSERT_TRUE(comes_to_an_end());
-  EXPECT_EQ(test::content_of(folder_.path() / "environment"),
-            "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\n");
+  EXPECT_EQ(environment_of_a_pull(), "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\n");
 }
 
 TEST_F(RsyncWatchdog, DoesWithoutDigestsWhereTheFileIsMadeAndEmpty) {
-  play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
   test::write_file(folder_.path() / "into" / "p00001", "");
-  static_cast<void>(pull());
-  ASSERT_TRUE(comes_to_an_end());
-  EXPECT_THAT(test::content_of(folder_.path() / "environment"),
-              testing::HasSubstr("RSYNC_CHECKSUM_LIST=none\n"));
+  EXPECT_THAT(environment_of_a_pull(), testing::HasSubstr("RSYNC_CHECKSUM_LIST=none\n"));
 }
 
 TEST_F(RsyncWatchdog, LeavesTheChildTheLockAndNoOtherDescriptor) {
