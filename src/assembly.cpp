@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "disk.h"
+#include "disk_ranges.h"
 #include "libsync/log.h"
 
 namespace libsync {
@@ -52,12 +53,8 @@ void set_size(const Descriptor& file, std::uint64_t size) {
   }
 }
 
-// Copies into a segment. False if the original ends before.
-bool fill(const Segment& segment, const Descriptor& file, const Descriptor& from,
-          std::uint64_t offset, Density density) {
-  if (!copy_range(from, offset, file, segment.offset, segment.bytes, density)) return false;
+void send_to_disk(const Segment& segment, const Descriptor& file) {
   if (segment.bytes >= kWorthASeek) begin_writing(file, segment.offset, segment.bytes);
-  return true;
 }
 
 // What may change without the payload being another one.
@@ -193,10 +190,12 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
     if (!published || stop.stop_requested()) return false;
     const auto file = open_for(segment);
     set_size(file, entry.size);
-    if (!fill(segment, file, published, segment.offset, entry.density) ||
-        !hash_range(hasher, file, segment.offset, segment.bytes, stop)) {
+    if (!copy_range(published, segment.offset, file, segment.offset, segment.bytes,
+                    entry.density)) {
       return false;
     }
+    send_to_disk(segment, file);
+    if (!hash_range(hasher, file, segment.offset, segment.bytes, stop)) return false;
   }
   if (hasher.finish() != digest) return false;
   for (const Segment& segment : segments) {
@@ -214,10 +213,11 @@ void Assembly::splice(PieceNumber piece) {
   for (const Segment& segment : layout_.segments(piece)) {
     const Entry& entry = manifest_.entries()[segment.entry];
     auto file = open_for(segment);
-    if (!fill(segment, file, from, offset, entry.density)) {
+    if (!copy_range_past_cache(from, offset, file, segment.offset, segment.bytes, entry.density)) {
       errno = EIO;
       throw_disk_failure("read all of", path);
     }
+    send_to_disk(segment, file);
     offset += segment.bytes;
     // It may end with a hole. With the size set first, each of many small files costs more.
     if (entry.density == Density::sparse) set_size(file, entry.size);

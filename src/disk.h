@@ -3,19 +3,16 @@
 // What we do to the local disk, each as one named act.
 //
 // Every act that fails throws Failure (local) whose message names the file, the cause and the way
-// out. Where the bytes of payloads move, the kernel moves them (reflink, copy_file_range, sendfile)
-// and holes of sparse files stay holes.
+// out. What is done to ranges of files, where the bytes of payloads move, is in disk_ranges.h.
 
 #include <sys/stat.h>
 
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 
-#include "libsync/digest.h"
 #include "libsync/manifest.h"
 
 namespace libsync {
@@ -69,31 +66,6 @@ void append_to_file(const std::filesystem::path& path, std::string_view text);
 
 /// Makes one folder with exactly this mode, unless it is there.
 void make_folder(const std::filesystem::path& path, unsigned mode);
-
-/// Copies a range within the kernel. Of a sparse file a hole leaves a hole (or zeros, where there
-/// were bytes before); of a dense one holes are read as zeros, and not looked for, which saves
-/// three system calls a file. False if the original ends before the range does; a part may have
-/// been copied then.
-[[nodiscard]] bool copy_range(const Descriptor& from, std::uint64_t from_offset,
-                              const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
-                              Density density);
-
-/// Of less than this a file system need not be told.
-inline constexpr std::uint64_t kWorthExpecting = std::uint64_t{1} << 20U;
-
-/// Says that a range of a file is about to be written, all of it: where that makes writing cheaper,
-/// the file system gives its blocks at once. Its size stays. A hint: what it cannot
-/// do shows when it is written.
-void expect_writes(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes);
-
-/// Adds a range of a file to `hasher`. False if the file ends before the range does, or if the
-/// caller was asked to stop.
-[[nodiscard]] bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset,
-                              std::uint64_t bytes, const std::stop_token& stop);
-
-/// Has the kernel begin to write a range to the disk now rather than when it sees fit. Unlike after
-/// fsync nothing is certain; it waits for no more than a place in a busy disk's queue.
-void begin_writing(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes);
 
 /// Deletes a tree, also one whose folders may not be written to.
 void remove_tree(const std::filesystem::path& path);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "disk.h"
+#include "disk_ranges.h"
 #include "libsync/failure.h"
 #include "libsync/log.h"
 #include "workers.h"

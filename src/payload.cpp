@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "disk.h"
+#include "libsync/digest.h"
 #include "libsync/log.h"
 
 namespace libsync {

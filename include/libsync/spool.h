@@ -107,7 +107,7 @@ class Spool {
   /// A piece is about to be pulled: deletes what came of it before if that is as long as the piece
   /// or longer, or no file: it was cut off, or never judged, and rsync might take it for the piece
   /// itself. Of a dense piece of 1 MiB or more the file is made, empty, and has its blocks at once
-  /// where that makes writing it cheaper (expect_writes in disk.h).
+  /// where that makes writing it cheaper (expect_writes in disk_ranges.h).
   void make_way(PieceNumber piece, std::uint64_t bytes, Density density) const;
 
   /// The digest of a piece file is compared, and nothing else done.

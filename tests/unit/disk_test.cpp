@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <linux/magic.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,126 +31,6 @@ class Disk : public testing::Test {
 
   test::TemporaryFolder folder_;
 };
-
-constexpr std::size_t kBlock = 64 << 10U;
-
-// Bytes, a hole, bytes, a hole.
-class CopyRange : public Disk {
- protected:
-  CopyRange() {
-    const auto bytes = test::random_bytes(kBlock, 1);
-    content_ = bytes + std::string(4 * kBlock, '\0') + bytes + std::string(2 * kBlock, '\0');
-    from_ = open_file(path("from"), O_RDWR | O_CREAT, 0600);
-    for (const std::size_t offset : {std::size_t{0}, 5 * kBlock}) {
-      EXPECT_EQ(pwrite(from_.number(), bytes.data(), kBlock, static_cast<off_t>(offset)),
-                static_cast<ssize_t>(kBlock));
-    }
-    EXPECT_EQ(ftruncate(from_.number(), static_cast<off_t>(content_.size())), 0);
-  }
-
-  std::string content_;
-  Descriptor from_;
-};
-
-TEST_F(CopyRange, KeepsHolesAsHoles) {
-  const auto to = open_file(path("to"), O_RDWR | O_CREAT, 0600);
-  ASSERT_EQ(ftruncate(to.number(), static_cast<off_t>(content_.size())), 0);
-  EXPECT_TRUE(copy_range(from_, 0, to, 0, content_.size(), Density::sparse));
-  EXPECT_TRUE(test::content_of(path("to")) == content_);
-  EXPECT_EQ(status_of(to).st_blocks, status_of(from_).st_blocks);
-}
-
-TEST_F(CopyRange, MakesNoHolesInWhatIsDense) {
-  const auto to = open_file(path("to"), O_RDWR | O_CREAT, 0600);
-  EXPECT_TRUE(copy_range(from_, 0, to, 0, content_.size(), Density::dense));
-  EXPECT_TRUE(test::content_of(path("to")) == content_);
-  if (can_share_blocks(folder_.path())) return;  // Holes are shared as well.
-  EXPECT_GE(status_of(to).st_blocks * 512, static_cast<blkcnt_t>(content_.size()));
-}
-
-TEST_F(CopyRange, CopiesEveryRangeToEveryOffset) {
-  const std::string before(content_.size() + 2 * kBlock, '#');
-  for (const std::size_t from :
-       {std::size_t{0}, kBlock - 7, kBlock + 5, 3 * kBlock, 5 * kBlock + 1}) {
-    for (const std::size_t to : {std::size_t{0}, std::size_t{100}, kBlock + 1}) {
-      for (const std::size_t bytes : {std::size_t{1}, std::size_t{4096}, kBlock, 3 * kBlock}) {
-        if (from + bytes > content_.size()) continue;
-        for (const auto density : {Density::sparse, Density::dense}) {
-          test::write_file(path("to"), before);
-          const auto file = open_file(path("to"), O_RDWR);
-          EXPECT_TRUE(copy_range(from_, from, file, to, bytes, density));
-          auto expected = before;
-          expected.replace(to, bytes, content_, from, bytes);
-          ASSERT_TRUE(test::content_of(path("to")) == expected)
-              << from << " to " << to << ", " << bytes << " bytes";
-        }
-      }
-    }
-  }
-}
-
-TEST_F(CopyRange, CopiesBetweenFileSystems) {
-  const std::filesystem::path other = "/dev/shm/sync-disk-test-" + std::to_string(getpid());
-  const auto to = open_file(other, O_RDWR | O_CREAT | O_EXCL, 0600);
-  std::filesystem::remove(other);
-  const std::string before(content_.size() + 100, '#');
-  auto expected = before;
-  expected.replace(3, content_.size() - 20, content_, 10, content_.size() - 20);
-  for (const auto density : {Density::sparse, Density::dense}) {
-    ASSERT_EQ(pwrite(to.number(), before.data(), before.size(), 0),
-              static_cast<ssize_t>(before.size()));
-    EXPECT_TRUE(copy_range(from_, 10, to, 3, content_.size() - 20, density));
-    std::string found(before.size(), '\0');
-    EXPECT_EQ(pread(to.number(), found.data(), found.size(), 0),
-              static_cast<ssize_t>(found.size()));
-    EXPECT_TRUE(found == expected);
-  }
-}
-
-TEST_F(CopyRange, TellsThatTheOriginalIsTooShort) {
-  const auto to = open_file(path("to"), O_RDWR | O_CREAT, 0600);
-  for (const auto density : {Density::sparse, Density::dense}) {
-    EXPECT_FALSE(copy_range(from_, 0, to, 0, content_.size() + 1, density));
-    EXPECT_FALSE(copy_range(from_, content_.size(), to, 0, 1, density));
-    EXPECT_TRUE(copy_range(from_, content_.size(), to, 0, 0, density));
-  }
-}
-
-TEST_F(Disk, Ext4HasTheBlocksOfWhatIsExpectedAndItsSizeStays) {
-  constexpr std::uint64_t kBytes = std::uint64_t{2} << 20U;
-  const auto file = open_file(path("file"), O_RDWR | O_CREAT, 0600);
-  struct statfs where {};
-  ASSERT_EQ(fstatfs(file.number(), &where), 0);
-  const bool is_ext4 = where.f_type == EXT4_SUPER_MAGIC;
-  expect_writes(file, 0, kBytes);
-  EXPECT_EQ(status_of(file).st_size, 0);
-  const auto blocks = static_cast<std::uint64_t>(status_of(file).st_blocks);
-  if (is_ext4) {
-    EXPECT_GE(blocks * 512, kBytes);
-  } else {
-    EXPECT_EQ(blocks, 0U);
-  }
-}
-
-TEST_F(Disk, LittleIsNotExpected) {
-  const auto file = open_file(path("file"), O_RDWR | O_CREAT, 0600);
-  expect_writes(file, 0, 4096);
-  EXPECT_EQ(status_of(file).st_blocks, 0);
-}
-
-TEST_F(Disk, HashRangeHashesTheRangeAndTellsThatTheFileIsTooShort) {
-  const auto content = test::random_bytes(600'000, 2);
-  test::write_file(path("file"), content);
-  const auto file = open_file(path("file"), O_RDONLY);
-  Hasher hasher;
-  EXPECT_TRUE(hash_range(hasher, file, 17, 500'000, {}));
-  EXPECT_EQ(hasher.finish(), digest_of(content.substr(17, 500'000)));
-  Hasher beyond;
-  EXPECT_FALSE(hash_range(beyond, file, 17, content.size(), {}));
-  std::stop_source stop;
-  stop.request_stop();
-  EXPECT_FALSE(hash_range(beyond, file, 0, 1, stop.get_token()));
-}
 
 TEST_F(Disk, ReplaceFileWritesAllWithExactlyTheMode) {
   const auto mask = umask(077);
