@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace libsync {
@@ -91,10 +92,12 @@ class DirectWrites {
   bool are_possible_;
 };
 
-// What a mapping is written by. It counts as memory of this process meanwhile, and the disk has
-// several requests at once of it, which are of 1 MiB at the most: of processor time a GB 0.073 s by
-// 4 or 8 MiB, 0.075 by 2, 0.09 by 1, 0.05 by 32 (medians of three in turn, 64 files of 32 MiB).
+// What a mapping is written by. It counts as memory of this process meanwhile, and of more the disk
+// has several requests at once: of processor time a GB 0.073 s by 4 or 8 MiB, 0.075 by 2, 0.09 by
+// 1, 0.05 by 32 (medians of three in turn, 64 files of 32 MiB).
 constexpr std::uint64_t kMappedBytes = std::uint64_t{4} << 20U;
+// For less the processor saves little, and each is waited for.
+constexpr std::uint64_t kWorthPassingTheCache = std::uint64_t{1} << 20U;
 
 // Has the disk read the original's pages where they lie in the file cache. How many bytes that did,
 // from the beginning; what stopped it shows when the rest is copied.
@@ -155,12 +158,13 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
 
 // ext4 copies a page at a time into the file cache, 0.26 s of processor time a GB (copy_file_range;
 // 0.07 so), and pushes as much out of it. 4 GiB to 8 hosts of one machine, in turn: 1.90 s a GB in
-// all, 1.62 so. Where blocks can be shared, nothing need be written.
+// all, 1.60 so. Other file systems share blocks or were not measured; ext2 and ext3, which look
+// like ext4 here, copy through the cache all the same.
 bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
                            std::uint64_t to_offset, std::uint64_t bytes, Density density) {
   std::uint64_t done = 0;
   // The page in which the original ends reads as zeros up to its end.
-  if (density == Density::dense && bytes >= kWorthExpecting && is_on_ext4(to) &&
+  if (density == Density::dense && bytes >= kWorthPassingTheCache && is_on_ext4(to) &&
       static_cast<std::uint64_t>(status_of(from).st_size) >= from_offset + bytes) {
     expect_writes(to, to_offset, bytes);
     done = write_from_cache(from, from_offset, to, to_offset, bytes);

@@ -284,6 +284,25 @@ TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
   EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
 }
 
+// Of which no page is one of the piece's.
+TEST_F(AssemblyTest, DiskBeginsToWriteWhatFollowsAFileOfOneByte) {
+  test::write_file(source() / "a", "a");
+  test::write_file(source() / "b", test::random_bytes(2 * kLongPieceBytes, 1));
+  auto built = build_of({source(), kLongPieceBytes});
+  built.assembly.begin();
+  built.assembly.splice(1);
+  EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload/b"));
+}
+
+TEST_F(AssemblyTest, PutsLongPiecesTogetherInAnyOrder) {
+  const auto content = test::random_bytes(5 * kLongPieceBytes / 2, 1);
+  test::write_file(source(), content);
+  auto built = build_of({source(), kLongPieceBytes});
+  built.assembly.begin();
+  for (const PieceNumber piece : {2U, 0U, 1U}) built.assembly.splice(piece);
+  EXPECT_TRUE(test::content_of(built.spool.tree_folder() / "payload") == content);
+}
+
 TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
   test::write_file(source(), test::random_bytes(2 * kLongPieceBytes, 1));
   std::filesystem::copy(source(), destination());

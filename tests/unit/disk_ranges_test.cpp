@@ -1,9 +1,12 @@
 #include "disk_ranges.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -16,6 +19,9 @@
 
 namespace libsync {
 namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
 
 constexpr std::size_t kBlock = 64 << 10U;
 const auto kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -101,7 +107,7 @@ TEST_F(CopyRange, CopiesEveryRangeToEveryOffset) {
 }
 
 TEST_F(CopyRange, CopiesBetweenFileSystems) {
-  const std::filesystem::path other = "/dev/shm/sync-disk-test-" + std::to_string(getpid());
+  const std::filesystem::path other = "/dev/shm/sync-disk-ranges-test-" + std::to_string(getpid());
   const auto to = open_file(other, O_RDWR | O_CREAT | O_EXCL, 0600);
   std::filesystem::remove(other);
   const std::string before(content_.size() + 100, '#');
@@ -178,6 +184,8 @@ TEST_F(CopyPastCache, KeepsHolesAsHoles) {
   ASSERT_EQ(truncate(path("from").c_str(), static_cast<off_t>(content_.size())), 0);
   EXPECT_TRUE(copy_range_past_cache(from_, 0, to_, 0, content_.size(), Density::sparse));
   EXPECT_EQ(status_of(to_).st_blocks, 0);
+  EXPECT_EQ(ftruncate(to_.number(), static_cast<off_t>(content_.size())), 0);
+  EXPECT_TRUE(test::content_of(path("to")) == std::string(content_.size(), '\0'));
 }
 
 TEST_F(CopyPastCache, TellsThatTheOriginalIsTooShort) {
@@ -194,11 +202,22 @@ TEST_F(CopyPastCache, WhatIsWrittenAfterItNeedNotFitThePages) {
 }
 
 TEST_F(CopyPastCache, SaysWhatStoppedIt) {
-  const auto only_read = open_file(path("to"), O_RDONLY);
+  // As a full disk, in the middle of a page.
+  constexpr rlim_t kRoom = (std::size_t{5} << 20U) + 100;
+  auto* const before = signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  getrlimit(RLIMIT_FSIZE, &limit);
+  const rlimit little{kRoom, limit.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &little);
   const auto copy = [&] {
-    return copy_range_past_cache(from_, 0, only_read, 0, content_.size(), Density::dense);
+    return copy_range_past_cache(from_, 0, to_, 0, content_.size(), Density::dense);
   };
-  EXPECT_THROW(static_cast<void>(copy()), Failure);
+  EXPECT_THAT([&] { static_cast<void>(copy()); },
+              ThrowsMessage<Failure>(
+                  HasSubstr("cannot copy into '" + path("to").string() + "': File too large")));
+  setrlimit(RLIMIT_FSIZE, &limit);
+  signal(SIGXFSZ, before);
+  EXPECT_TRUE(test::content_of(path("to")) == content_.substr(0, kRoom));
 }
 
 TEST_F(Ranges, Ext4HasTheBlocksOfWhatIsExpectedAndItsSizeStays) {
