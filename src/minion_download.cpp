@@ -26,6 +26,7 @@ constexpr Duration kDoubtEvery{5'000};
 // one dead source is met once, since its accuser is kept away from it; four in a row are no
 // accident.
 constexpr std::size_t kFailuresAtMost = 4;
+// Of these one less: what refuses does so at once, and to everybody.
 constexpr std::size_t kRefusalsAtMost = 3;
 constexpr Duration kFirstBackOff{200};
 

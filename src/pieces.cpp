@@ -37,8 +37,9 @@ std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts) 
   constexpr std::size_t kHandful = 8;
   if (hosts == 0 || hosts > kHandful) return fine;
   // 4 GiB to 8 hosts in pieces of 8, 16 and 32 MiB take 1.02, 1.045 and 1.065 with 344, 185 and 128
-  // rsyncs a host, each some 18 ms of processor time: over loopback the last takes 4.7 s a GB, the
-  // second 5.1. There it is worth it, with 113 to 224 pieces; fewer take longer.
+  // rsyncs a host, each more than 10 ms of processor time: over loopback the last took 4.7 s a GB,
+  // the second 5.1, when all was dearer. There it is worth it, with 113 to 224 pieces; fewer take
+  // longer.
   const auto coarse = std::bit_ceil(stream_bytes / 224);
   if (coarse >= kLargePiece) return coarse;
   // Of smaller ones so few would idle the links while rsyncs start: 1.5 GB in pieces of 8 MiB take

@@ -1,6 +1,8 @@
 #pragma once
 
-// The Coordinator on Redis: every verb is one call of a function of functions/libsync.lua.
+// The Coordinator on Redis: every verb that changes a run is one call of a function
+// (functions/master_calls.lua, minion_calls.lua); look(), state_of() and listen() are plain
+// commands.
 //
 // Arguments and answers are translated here and nowhere else, and whatever comes back is checked
 // here before anything acts on it: types, ranges, digests, ids, and that a source is an address

@@ -7,9 +7,11 @@ namespace libsync {
 namespace {
 
 // The figures are those of ./tests/simulate, 1.747 GB to 1,000 hosts at 1 Gbit/s, starts of 30 ms,
-// as multiples of the bound.
+// as multiples of the bound. What has no figure beside it is a guard, to be longer than what
+// happens while all goes well: it was not tuned.
 
-// A pull names as many pieces as come in this time, so that starts are few where links are fast …
+// A pull names as many pieces as come in this time, so that starts, of 30 ms, are few where links
+// are fast …
 constexpr Duration kPullLasts{1000};
 // … but no more than this: what is asked of a parent that dies is lost for as long.
 constexpr PieceNumber kMostPieces = 16;
@@ -28,7 +30,8 @@ constexpr int kMostWaitPart = 16;
 // Of a new measurement in the average.
 constexpr int kWeightPercent = 30;
 
-// A parent is slow if a piece takes so many times as long as usual, while other trees go ahead.
+// A parent is slow if a piece takes so many times as long as usual, while other trees go ahead:
+// twice is what it takes from a parent that serves a claim beside.
 constexpr int kSlower = 3;
 // A pull that brings nothing for so long is not waited for to say so.
 constexpr int kOverdue = 4;

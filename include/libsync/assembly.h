@@ -12,7 +12,8 @@
 // the published file may be written to, the piece must not change.
 //
 // Death in the middle leaves tree/ half built, and the destination as it was: the next Assembly
-// starts anew from the pieces. After the swap, what was replaced is in tree/ and goes with it.
+// starts anew from the pieces. After the swap, a folder that was replaced is in tree/ and goes with
+// it; a file is replaced by rename.
 //
 // Used by one thread at a time. Failures throw (local).
 
@@ -78,7 +79,7 @@ class Assembly {
   /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.
   void complete();
 
-  /// Swaps the tree with the destination. What was there before is then in tree/.
+  /// Swaps the tree with the destination. A folder that was there before is then in tree/.
   void publish();
 
   /// Deletes tree/.

@@ -4,7 +4,7 @@
 //
 // Everything that is measured or waited for uses the monotonic clock: no wall clock of any host
 // takes part in a decision (leases are judged by Redis TIME). The wall clock is read for what
-// people read: receipts and messages. Tests replace the clock by one that they move themselves.
+// people read: the age of a lock. Tests replace the clock by one that they move themselves.
 
 #include <chrono>
 #include <span>

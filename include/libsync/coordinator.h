@@ -17,11 +17,13 @@
 // claim (streams.h); what they claim besides is as above.
 //
 // Time: leases, quarantines and the age of hosts are judged by the clock of the shared state, never
-// by that of a caller, so hosts may disagree about the time.
+// by that of a caller, so hosts may disagree about the time. How long they last, what a claim looks
+// at, and why: functions/libsync.lua.
 //
-// Death: each verb happens whole or not at all. A caller that dies holding a claim leaves it to
-// lapse, LeaseTerms::lifetime after its last renewal; nothing else needs clearing up. A caller that
-// dies between publishing and finish() finds what it published in its next tick, and finishes then.
+// Death: each verb that changes a run happens whole or not at all. A caller that dies holding a
+// claim leaves it to lapse, LeaseTerms::lifetime after its last renewal; nothing else needs
+// clearing up. A caller that dies between publishing and finish() finds what it published in its
+// next tick, and finishes then.
 //
 // Errors: what the caller branches on is in the outcome. Failure (redis) means that the state could
 // not be asked, or that the answer is none that this version understands; the effect of the call is

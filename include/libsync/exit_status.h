@@ -3,7 +3,7 @@
 // How a program ends: the only thing that cron, a wrapper script or an alarm reads.
 //
 // The numbers are an interface and never change their meaning. README and `--help` print the table
-// below; a test checks that the three agree.
+// of exit_status.cpp; a test checks that the three agree.
 
 #include <span>
 #include <string>

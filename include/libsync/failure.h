@@ -1,6 +1,7 @@
 #pragma once
 
-// The one exception of this project: the outside world is broken.
+// The one exception of the library: the outside world is broken. (The mains have UsageError beside
+// it, for a command line that is wrong.)
 //
 // The rule: what a caller branches on is a value (`std::variant`, `std::optional`); what can only
 // be logged and ends the tick, or is tried again as a whole, is a Failure. A tick outlives one that

@@ -4,9 +4,9 @@
 //
 // Lines look as the Python pair's did, `20-Dec-18 17:16:01 - message`, each flushed when written,
 // with its phrases where the event is the same, so that `tail -f` and most alarms go on working.
-// Only master and minion write above debug: one tick reads as one story. Text from outside (a path,
-// a peer's message, a value from Redis) is passed through escaped() first; secrets are never logged
-// at all.
+// Above debug only the mains, the master and the minion write: one tick reads as one story. Text
+// from outside (a path, a peer's message, a value from Redis) is passed through escaped() first;
+// secrets are never logged at all.
 
 #include <filesystem>
 #include <optional>

@@ -7,7 +7,7 @@
 // publishes when everything is in place and the run is staged.
 //
 // It is stepped: step() takes in what has happened, does what is due, and never waits. The owner
-// waits for any of descriptors() until next_due(), and steps again.
+// waits for any of its descriptors until next_due(), and steps again.
 //
 // Redis out of reach: step() throws Failure (redis) with the Download's state intact; what is being
 // pulled goes on, and the owner steps again a little later. Any other Failure ends the download.

@@ -21,7 +21,8 @@ namespace libsync {
 using PieceNumber = std::uint32_t;
 
 /// More pieces than this only cost: Redis keeps a bitmap a host and a digest a piece, and every
-/// claim walks over the bitmaps of the sources that it looks at.
+/// claim walks over the bitmaps of the sources that it looks at. A bitmap is 512 bytes then, and
+/// all digests 128 KiB; `auto` cuts a payload into 512 at the most.
 inline constexpr PieceNumber kMaxPieces = 4096;
 
 /// From this size on a piece lasts a good deal longer than the start of the rsync that brings it:

@@ -76,6 +76,7 @@ class Pace {
 [[nodiscard]] unsigned default_slots(Grain grain);
 
 /// The same of a host in the trees (streams.h): what it claims, and offers to claims, beside them.
+/// One more than a single claim that is held up; the links belong to the trees.
 inline constexpr unsigned kSlotsBesideTrees = 2;
 
 /// Uploads of the origin when the configuration names none. (Every other host offers as many

@@ -22,9 +22,9 @@
 // power cut a file with its final name may still be torn, since pieces are not fsynced: whoever
 // finds a piece from an earlier process hashes it again before it counts.
 //
-// Modes: files 0640, folders 0750 (push/ 0770), group that of the repo folder, so that a module
-// that runs as another user than cron's can read the spool and nobody else can. Failures throw
-// (local).
+// Modes of what is served: files 0640, folders 0750 (push/ 0770), group that of the repo folder, so
+// that a module that runs as another user than cron's can read the spool and nobody else can.
+// Failures throw (local).
 
 #include <filesystem>
 #include <memory>
@@ -200,7 +200,7 @@ class StateFolder {
 /// lives on after we died, no other tick writes beside it.
 class TickLock {
  public:
-  /// Somebody else has it: since when, and the process, as that one wrote them into the file.
+  /// Somebody else has it: the process, as that one wrote it into the file, and since when.
   struct Held {
     std::string by;
     std::optional<std::chrono::system_clock::duration> age;
@@ -219,8 +219,8 @@ class TickLock {
   std::shared_ptr<const Descriptor> file_;
 };
 
-/// Reads and writes the stamps of a payload: a tick that takes over the staging of an earlier one
-/// compares the source with what that one saw first.
+/// The stamps of a payload as text, to be kept and compared: a tick that takes over the staging of
+/// an earlier one compares the source with what that one saw first.
 [[nodiscard]] std::string encode_stamps(const std::vector<Stamp>& stamps);
 
 }  // namespace libsync

@@ -22,8 +22,9 @@
 // (pull_plan.h), and goes on to the children of this host as if it had come along the tree.
 //
 // Decisions only: it starts and moves nothing, and PullLedger keeps what is on the way. The minion
-// and the simulation use the same one. Not thread-safe. Nothing is left of it when the process
-// dies: the place in the trees is the shared state's, and is the same for the next tick.
+// and the simulation use the same one. How long it waits for what, and why: streams.cpp. Not
+// thread-safe. Nothing is left of it when the process dies: the place in the trees is the shared
+// state's, and is the same for the next tick.
 
 #include <map>
 #include <optional>

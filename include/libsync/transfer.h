@@ -5,7 +5,7 @@
 // A Transfer only carries: it does not choose sources, does not check what arrives (spool.h does),
 // and does not retry, but for a pull whose daemon cannot do without digests (rsync_transfer.h). It
 // is passive, too: start() begins a pull or a push in the background; collect(), called whenever
-// one of descriptors() can be read or next_check() has come, says what has happened since.
+// one of its descriptors can be read or next_check() has come, says what has happened since.
 //
 // Only fixed names are ever carried: `manifest`, `pNNNNN`, `probe`, and fingerprints as folders.
 //
@@ -33,7 +33,8 @@ namespace libsync {
 
 struct TransferLimits {
   /// No byte for this long: the source is frozen, or gone without a word. rsync alone would hang
-  /// for more than ten minutes.
+  /// for more than ten minutes. (As long as rsync's own --timeout at both ends, and the lease of
+  /// the claim is renewed meanwhile; a guard, not tuned, as are the others.)
   static constexpr std::chrono::seconds stall{60};
   /// From TERM to KILL: rsync needs a moment to keep what it has.
   static constexpr std::chrono::seconds farewell{5};

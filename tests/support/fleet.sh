@@ -8,6 +8,7 @@
 #   end_fleet                                   ends it; its files stay
 #   redis COMMAND...                            redis-cli
 #   check_programs                              ends the script if one of the fleet has ended
+#   peak_kb PROGRAM                             most memory that one of it had at once, without the rsyncs it starts
 #   is_over, check_outcome                      whether there is a run no more, with check_programs; ends the script if
 #                                               it did not end well
 #   median                                      of the numbers on its input, one a line
@@ -70,6 +71,14 @@ until_holds() {
 }
 
 redis() { redis-cli -h "$net.1" -p $redis_port "$@"; }
+
+peak_kb() {
+  local pid
+  for pid in "${started[@]}"; do
+    [ "$(<"/proc/$pid/comm")" = "$1" ] || continue
+    sed -n 's/^VmHWM:\s*\([0-9]*\) kB/\1/p' "/proc/$pid/status"
+  done | sort -n | tail -n 1
+}
 
 check_programs() {
   local pid
