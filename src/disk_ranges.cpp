@@ -158,8 +158,7 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
 
 // ext4 copies a page at a time into the file cache, 0.26 s of processor time a GB (copy_file_range;
 // 0.07 so), and pushes as much out of it. 4 GiB to 8 hosts of one machine, in turn: 1.90 s a GB in
-// all, 1.60 so. Other file systems share blocks or were not measured; ext2 and ext3, which look
-// like ext4 here, copy through the cache all the same.
+// all, 1.60 so. Other file systems share blocks or were not measured.
 bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
                            std::uint64_t to_offset, std::uint64_t bytes, Density density) {
   std::uint64_t done = 0;

@@ -7,8 +7,8 @@ namespace libsync {
 namespace {
 
 // The figures are those of ./tests/simulate, 1.747 GB to 1,000 hosts at 1 Gbit/s, starts of 30 ms,
-// as multiples of the bound. What has no figure beside it is a guard, to be longer than what
-// happens while all goes well: it was not tuned.
+// as multiples of the bound. What has no figure beside it was not tuned: mostly guards, to be
+// longer than what happens while all goes well.
 
 // A pull names as many pieces as come in this time, so that starts, of 30 ms, are few where links
 // are fast …

@@ -70,10 +70,11 @@ class Assembly {
   [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
 
   /// The same with a piece of the spool, whose digest is known. The disk begins to write ranges of
-  /// a MiB and more at once, so that little is left to write after the last piece. On ext4 those
-  /// that begin with a page in both files are on the disk already when this returns, and have no
-  /// place in the file cache (copy_range_past_cache in disk_ranges.h). A file whose last bytes
-  /// these were gets its mode, times and owner, and goes to the disk together with some others.
+  /// a MiB and more at once, so that little is left to write after the last piece. On ext4 dense
+  /// ones that begin with a page in both files are on the disk already when this returns, up to
+  /// their last whole page, and have no place in the file cache (copy_range_past_cache in
+  /// disk_ranges.h). A file whose last bytes these were gets its mode, times and owner, and goes to
+  /// the disk together with some others.
   void splice(PieceNumber piece);
 
   /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.

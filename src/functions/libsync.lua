@@ -62,8 +62,7 @@
 --
 -- Answers are arrays; the first element is a word.
 
--- What has no figure or reason beside it is a guard or housekeeping, which a run that goes well does not meet, and
--- was not tuned.
+-- What has no figure or reason beside it is a guard, housekeeping or a format, and was not tuned.
 local LEASE_MS = 45000          -- one renewal may be lost; a host that died costs its source this
 local WAKE_TTL_S = 5            -- a wake-up that nobody took in this time is old news
 local SAMPLE = 4                -- sources looked at for a claim: 3, 5 and 8 take 1.11, 1.10 and 1.10 x the bound
