@@ -119,8 +119,9 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed,
   app.add_option("--rsync-user", typed.rsync_user, "User of the module")->type_name("NAME");
   app.add_option("--rsync-password-file", typed.rsync_password_file, "File of mode 0600")
       ->type_name("FILE");
-  app.add_option("--peers", typed.peers,
-                 "Address ranges that may be pulled from (default: private, shared, link-local, loopback)")
+  app.add_option(
+         "--peers", typed.peers,
+         "Address ranges that may be pulled from (default: private, shared, link-local, loopback)")
       ->delimiter(',')
       ->type_name("CIDR");
   app.add_option("--linger", typed.linger, "Stay this long waiting for work: 115s under */2")
