@@ -25,7 +25,7 @@ namespace libsync {
 /// The same for a copy that nobody is about to read: where it costs less, the disk gets the bytes
 /// from the original's place in the file cache, and the copy has none there; it waits for the disk
 /// then. That is on ext4, of dense ranges of a MiB and more that begin with a page in both files.
-/// Of a tree only its first file does so in every piece, unless the sizes before a file add up to
+/// Of a folder only the first file does so in every piece, unless the sizes before a file add up to
 /// whole pages: a piece has the files one after the other.
 [[nodiscard]] bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset,
                                          const Descriptor& to, std::uint64_t to_offset,

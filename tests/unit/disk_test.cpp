@@ -3,14 +3,13 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 #include <optional>
 
+#include "file_size_limit.h"
 #include "libsync/failure.h"
 #include "ordinary_user.h"
 #include "temporary_folder.h"
@@ -44,15 +43,10 @@ TEST_F(Disk, ReplaceFileWritesAllWithExactlyTheMode) {
 
 TEST_F(Disk, ReplaceFileLeavesTheOldContentIfItCannotWriteAll) {
   replace_file(path("file"), "old", 0640);
-  // As a full disk, after 100 bytes.
-  auto* const before = signal(SIGXFSZ, SIG_IGN);
-  rlimit limit{};
-  getrlimit(RLIMIT_FSIZE, &limit);
-  const rlimit little{100, limit.rlim_max};
-  setrlimit(RLIMIT_FSIZE, &little);
-  EXPECT_THROW(replace_file(path("file"), std::string(200, 'n'), 0640), Failure);
-  setrlimit(RLIMIT_FSIZE, &limit);
-  signal(SIGXFSZ, before);
+  {
+    const test::FileSizeLimit limit(100);
+    EXPECT_THROW(replace_file(path("file"), std::string(200, 'n'), 0640), Failure);
+  }
   EXPECT_EQ(test::content_of(path("file")), "old");
   replace_file(path("file"), "n", 0640);  // What was left over is in nobody's way.
   EXPECT_EQ(test::content_of(path("file")), "n");
