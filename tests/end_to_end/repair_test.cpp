@@ -206,8 +206,10 @@ TEST_F(Repair, ARedisThatFallsBackToAnEarlierRunLosesNothingOfTheLaterOne) {
   }));
   EXPECT_EQ(host.spools().size(), 2U) << "of the run that is said to be, and of the later one";
   start_master(options_);
-  wait_for_end();
-  EXPECT_EQ(redis.cli({"hmget", "sync:last", "path", "outcome"}), second + "\ncomplete");
+  // The end of the earlier run would do for wait_for_end.
+  EXPECT_TRUE(eventually([&] {
+    return redis.cli({"hmget", "sync:last", "path", "outcome"}) == second + "\ncomplete";
+  })) << master().log();
   EXPECT_THAT(master().log(), HasSubstr("Redis has fallen back"));
 }
 
