@@ -12,6 +12,8 @@ namespace libsync {
 namespace {
 
 constexpr std::string_view kHeader = "libsync-manifest 1\n";
+// Of "f 0644 0.000000000 0 0 0 d ", an empty name and target, and what ends these two.
+constexpr std::size_t kLeastEntryBytes = 29;
 constexpr std::uint32_t kModeBits = 07777;
 // A stream longer than this cannot be addressed by off_t.
 constexpr std::uint64_t kMaxStreamBytes = std::uint64_t{1} << 62U;
@@ -168,6 +170,10 @@ std::variant<Manifest, Malformed> Manifest::decode(std::string_view bytes) {
   if (!rest.starts_with(kHeader)) return Malformed{"its first line is not 'libsync-manifest 1'"};
   rest.remove_prefix(kHeader.size());
   std::vector<Entry> entries;
+  // As many as there are: growing into it would take up to twice their memory for a moment.
+  // Malformed bytes make us reserve no more than well-formed ones.
+  const auto ends = static_cast<std::size_t>(std::count(rest.begin(), rest.end(), '\0'));
+  entries.reserve(std::min(ends / 2, rest.size() / kLeastEntryBytes));
   while (!rest.empty()) {
     const auto before = rest;
     auto entry = decode_entry(rest);
