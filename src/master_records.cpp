@@ -114,7 +114,12 @@ std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginT
     return std::nullopt;
   }
   const auto payload = listed_in(*spool);
-  if (!payload) return std::nullopt;
+  // Of a list that has rotted, minions would publish the names, modes and times once Redis lost
+  // the run, and has to believe what is announced anew.
+  if (!payload || fingerprint_of(std::get<TaskPath>(task), payload->manifest, owner.piece_bytes) !=
+                      spool->fingerprint()) {
+    return std::nullopt;
+  }
   return RunInfo{.id = owner.run,
                  .state = RunState::staging,
                  .path = owner.task,

@@ -88,7 +88,7 @@ enum class Spread {
 /// The run does not exist any more, or another has taken its place.
 struct Stale {};
 
-/// Another run is in progress, or the same one from another origin.
+/// Another run is in progress, or the same one from another origin or with another manifest.
 struct Busy {
   RunId run;
   std::string path;

@@ -70,7 +70,8 @@ class MasterRecords {
   /// The run in progress, if its spool is ours; else one of ours that has not ended.
   [[nodiscard]] std::optional<Owner> own_run(const Watch& watch) const;
 
-  /// The run that a spool was made for; nothing if the spool is damaged.
+  /// The run that a spool was made for; nothing if the spool is damaged, or its list of files is
+  /// not the one that its fingerprint was made of (owners and holes are in none).
   [[nodiscard]] std::optional<RunInfo> describe(const Owner& owner, const OriginTerms& terms) const;
 
   /// The source, if nothing about it has changed since the run was prepared. One that is `needed`

@@ -30,11 +30,11 @@ end
 -- master's id, origin's slots, restore (1: write `task` too, after Redis lost its data), spread (auto, claims, trees),
 -- expected count (0: those named, or else those seen lately), bytes of the manifest, then the expected hosts.
 -- BEGUN host … (who is expected by name) · SAME (it is the current run already) · BUSY run path
--- (another one is, or this one from another origin)
+-- (another one is, or this one from another origin or with another manifest)
 local function begin(_, a)
   local k, now = call_of(a)
   local origin, slots = a[12], tonumber(a[15])
-  if k.of and (k.of.id ~= a[3] or k.of.origin ~= origin or k.of.origin_kind ~= a[13]) then
+  if k.of and (k.of.id ~= a[3] or k.of.origin ~= origin or k.of.origin_kind ~= a[13] or k.of.manifest ~= a[10]) then
     return {'BUSY', k.of.id, redis.call('HGET', k.run, 'path')}
   end
   if k.of then
