@@ -26,9 +26,16 @@ need() {
   [ ${#missing[@]} -eq 0 ] && return
   echo "installing: ${missing[*]}"
   [ "$(id -u)" -eq 0 ] || sudo=(sudo)
-  "${sudo[@]}" apt-get update -qq
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}" >/dev/null
+  # A machine that has just booted may be busy with updates of its own, and nothing waits for the lock of
+  # the lists; a download may fail once.
+  local try apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive
+                 apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+  for try in {1..12}; do
+    "${apt[@]}" update && break
+    [ "$try" -lt 12 ] || fail "apt-get update failed $try times: see what it says above"
+    sleep 10
+  done
+  "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # What has been built before takes a second; what the compiler says is shown if it fails.
