@@ -132,7 +132,10 @@ TEST_F(Adopting, AHostKilledAtHalfGoesOnWithWhatItHas) {
       for (const auto& spool : host.spools()) {
         for (const auto& entry : std::filesystem::recursive_directory_iterator(spool)) {
           const auto name = entry.path().filename().string();
-          if (entry.is_regular_file() && name.starts_with("p0")) total += entry.file_size();
+          // A piece that is accepted just now has another name already.
+          std::error_code gone;
+          const auto bytes = name.starts_with("p0") ? entry.file_size(gone) : 0;
+          if (!gone) total += bytes;
         }
       }
       return total;
@@ -172,13 +175,15 @@ TEST_F(Adopting, AfterARunThatEndedShortTheTaskAgainServesTheLaggardsFromTheSame
   auto& laggard = *minions().back();
   const auto payload = sources() / "short";
   write_file(payload, random_bytes(3 * kMegabyte, 1));
-  const Words options{"--minions", "2", "--piece-size", "1M", "--deadline", "1s"};
+  const Words options{"--minions", "2", "--piece-size", "1M"};
   set_task(payload);
   ASSERT_EQ(master().run("sync-master", options).status, 0);
   ASSERT_EQ(first.run("sync-minion").status, 0);
+  auto in_a_hurry = options;
+  in_a_hurry.insert(in_a_hurry.end(), {"--deadline", "1s"});
   Ran ended;
   ASSERT_TRUE(eventually([&] {
-    ended = master().run("sync-master", options);
+    ended = master().run("sync-master", in_a_hurry);
     return ended.status == 1;
   }));
   EXPECT_THAT(ended.output, HasSubstr("ends without every host (deadline)"));

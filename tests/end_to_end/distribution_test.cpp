@@ -69,6 +69,7 @@ TEST_F(Distribution, APushSeedsThroughAnotherHost) {
   target.open_for_pushes();
   master().stop_daemon();
   start_minions();
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(target.state() / "push"); }));
   start_master({"--minions", "3", "--piece-size", "1M", "--push-to", target.address()});
   set_task(payload);
   wait_for_end();

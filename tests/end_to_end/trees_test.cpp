@@ -33,7 +33,7 @@ class Trees : public Fleet {
 TEST_F(Trees, AFileReachesEveryHostWithoutAClaim) {
   const auto file = payload(12'000'000);
   start_master_of(4);
-  start_minions();
+  start_minions({"--bwlimit", "2m"});
   set_task(file);
   ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:seats"}) == "4"; }));
   EXPECT_EQ(claims(), 0U);
@@ -173,7 +173,8 @@ TEST_F(Trees, AHostWithSlotsOfItsOwnClaims) {
   set_task(file);
   wait_for_end();
   for (auto* const host : minions()) expect_published(*host, file);
-  EXPECT_THAT(minions().front()->log(), HasSubstr("rsync complete:"));
+  EXPECT_TRUE(eventually(
+      [&] { return minions().front()->log().find("rsync complete:") != std::string::npos; }));
 }
 
 }  // namespace

@@ -201,10 +201,14 @@ TEST_F(Trouble, WhatAKilledTickLeftNeedsNoSpaceTwice) {
   auto& host = add_host();
   staged_payload("resumed", 30'000'000);
   const auto ran = run_with_mounts(host,
-                                   "mount -t tmpfs -o size=60m tmpfs \"$repo\"\n"
-                                   "timeout -s KILL 3 \"$minion\" --config \"$file\" --bwlimit 1m\n"
-                                   "left=$(du -sm \"$repo\" | cut -f1)\n"
-                                   "echo $left MB left; [ $left -ge 12 ] && tick");
+                                   "mount -t tmpfs -o size=60m tmpfs \"$repo\" || exit 7\n"
+                                   "\"$minion\" --config \"$file\" --bwlimit 1m & pid=$!\n"
+                                   "until [ $(du -sm \"$repo\" | cut -f1) -ge 12 ]; do\n"
+                                   "  kill -0 $pid || exit 8; sleep 0.1\n"
+                                   "done\n"
+                                   "kill -KILL $pid; wait $pid\n"
+                                   "[ ! -e \"$repo/resumed\" ] || exit 9\n"
+                                   "tick");
   EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
   EXPECT_THAT(ran.output, HasSubstr("END rsync"));
 }

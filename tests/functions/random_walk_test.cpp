@@ -165,7 +165,9 @@ void RandomWalk::step() {
 
 void RandomWalk::check(int step) {
   SCOPED_TRACE("step " + std::to_string(step));
-  // Claims that have lapsed and quarantines that are over are noticed by the next call.
+  // Claims that have lapsed and quarantines that are over are noticed by the next call, if the last
+  // look is 100 ms ago (REAP_MS).
+  f.now += 100;
   f.hold(run, "10.9.9.9", PieceSet(kPieces).bitmap(), 0);
   std::map<std::string, unsigned> uploads;
   std::map<std::string, unsigned> pulls;

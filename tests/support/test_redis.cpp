@@ -1,11 +1,17 @@
 #include "test_redis.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <random>
 #include <sstream>
+#include <system_error>
 
 #include "libsync/failure.h"
 
@@ -13,17 +19,34 @@ namespace libsync::test {
 namespace {
 
 constexpr std::uint16_t kPort = 6390;
+// Below what the kernel gives to outgoing connections.
+constexpr std::uint16_t kClaimPort = kPort - 1;
 
 std::string address_of_server() { return test_address(1); }
+
+// "127.A.B.", of no other process: the socket bound there says so as long as this one lives.
+std::string claim_network() {
+  std::random_device random;
+  std::uniform_int_distribution<int> byte(16, 250);
+  while (true) {
+    auto network = "127." + std::to_string(byte(random)) + "." + std::to_string(byte(random)) + ".";
+    sockaddr_in place{};
+    place.sin_family = AF_INET;
+    place.sin_port = htons(kClaimPort);
+    inet_pton(AF_INET, (network + "1").c_str(), &place.sin_addr);
+    const int claim = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(claim, reinterpret_cast<const sockaddr*>(&place), sizeof place) == 0) return network;
+    if (errno != EADDRINUSE) {
+      throw std::system_error(errno, std::generic_category(), "cannot bind to " + network + "1");
+    }
+    close(claim);
+  }
+}
 
 }  // namespace
 
 std::string test_address(unsigned host) {
-  static const auto network = [] {
-    std::random_device random;
-    std::uniform_int_distribution<int> byte(16, 250);
-    return "127." + std::to_string(byte(random)) + "." + std::to_string(byte(random)) + ".";
-  }();
+  static const auto network = claim_network();
   return network + std::to_string(host);
 }
 

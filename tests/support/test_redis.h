@@ -13,7 +13,8 @@
 
 namespace libsync::test {
 
-/// 127.A.B.`host`, with A and B at random for each process, so that tests can run side by side.
+/// 127.A.B.`host`, with A and B at random and of no other process that asks, so that tests can run
+/// side by side: two at one address would talk to one redis-server.
 [[nodiscard]] std::string test_address(unsigned host);
 
 class TestRedis {

@@ -80,7 +80,7 @@ bool waits_to_be_written(const std::filesystem::path& path) {
 
 // The kernel by itself begins after 30 s.
 bool is_soon_written(const std::filesystem::path& path) {
-  return test::eventually([&] { return !waits_to_be_written(path); }, std::chrono::seconds(5));
+  return test::eventually([&] { return !waits_to_be_written(path); }, std::chrono::seconds(20));
 }
 
 class AssemblyTest : public testing::Test {

@@ -57,10 +57,10 @@ class PlacementFixture : public testing::Test {
     return placement_.emplace(*spool_, run, repo(), Ownership::own, feed);
   }
 
-  // The event loop: until it holds. All the time that a healthy disk may take.
+  // The event loop: until it holds. All the time that a busy disk may take.
   [[nodiscard]] bool pump(const std::function<bool()>& holds) {
     SystemClock clock;
-    const auto until = clock.now() + std::chrono::seconds(20);
+    const auto until = clock.now() + std::chrono::seconds(50);
     while (clock.now() < until) {
       placement_->collect();
       for (const auto& judgement : placement_->judgements()) judgements_.push_back(judgement);

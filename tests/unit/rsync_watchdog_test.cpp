@@ -193,7 +193,7 @@ TEST_F(RsyncWatchdog, KillsWhatDoesNotObeyFiveSecondsLater) {
 constexpr auto kReadsWhenAsked = R"(
 mkfifo $here/silent
 exec 5<>$here/silent
-touch $here/ready
+: > $here/ready
 while :; do
   if [ -e $here/read ]; then head -c 65536 /dev/zero > /dev/null; rm $here/read; fi
   read -t 0.02 -u 5
@@ -220,7 +220,7 @@ constexpr auto kReadsByteByByte = R"(
 echo $$ > $here/pid
 mkfifo $here/bytes
 exec 5<>$here/bytes
-touch $here/ready
+: > $here/ready
 while read -r -u 5 -n 1; do :; done
 )";
 
@@ -243,7 +243,10 @@ TEST_F(RsyncWatchdog, TakesKeepAlivesForNoMovement) {
 }
 
 TEST_F(RsyncWatchdog, EndsWhatStallsAndLeavesWhatRunsBesideIt) {
-  play("touch $here/ready\nexec sleep 600\n");
+  // No other program once it is ready: what one reads to begin would be movement.
+  play(
+      "[ -p $here/silent ] || mkfifo $here/silent\nexec 5<>$here/silent\n: > $here/ready\n"
+      "read -u 5\n");
   const auto stalled = pull();
   ASSERT_TRUE(appears("ready"));
   pass(seconds(40));
