@@ -26,6 +26,23 @@ class Ticks : public Fleet {
     });
   }
 
+  /// A minion amidst pulls that, left alone, go on for 20 s.
+  void start_slow_pulls(Host& host, const std::filesystem::path& payload) {
+    set_task(payload);
+    ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "4M"}).status, 0);
+    host.start("sync-minion", {"--bwlimit", "200"});
+    ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:claims"}) != "0"; }));
+    ASSERT_TRUE(eventually([&] { return !pullers_of(host).empty(); }));
+  }
+
+  /// A minion that has published, amidst its command, which has said so in `count`.
+  static void start_slow_command(Host& host, const std::filesystem::path& count) {
+    host.start("sync-minion",
+               {"--after-publish", "echo begun >> '" + count.string() + "'; sleep 60"});
+    ASSERT_TRUE(eventually(
+        [&] { return std::filesystem::exists(count) && content_of(count) == "begun\n"; }));
+  }
+
   /// Processes of rsync that work for a host, its daemon aside.
   static std::string pullers_of(const Host& host) {
     return run({"pgrep", "-f", "rsync .*" + host.state().string()}).output;
@@ -215,14 +232,10 @@ TEST_F(Ticks, TheSamePathWithNewContentsIsANewTask) {
 TEST_F(Ticks, TermEndsTheChildrenAndGivesTheClaimsBack) {
   auto& host = add_host();
   const auto payload = make_payload("stopped", 30'000'000);
-  set_task(payload);
-  ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "4M"}).status, 0);
-  auto& program = host.start("sync-minion", {"--bwlimit", "200"});
-  ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:claims"}) != "0"; }));
-  ASSERT_TRUE(eventually([&] { return !pullers_of(host).empty(); }));
+  ASSERT_NO_FATAL_FAILURE(start_slow_pulls(host, payload));
+  auto& program = host.program();
   program.signal(SIGTERM);
   EXPECT_EQ(program.wait(), 0);
-  // Left alone, one would go on for 20 s.
   EXPECT_TRUE(eventually([&] { return pullers_of(host).empty(); }, std::chrono::seconds(5)));
   EXPECT_EQ(redis.cli({"exists", "running_queue", "sync:claims", "sync:uploads"}), "0");
   EXPECT_EQ(redis.cli({"smembers", "synchronize_queue"}), master().address());
@@ -231,11 +244,8 @@ TEST_F(Ticks, TermEndsTheChildrenAndGivesTheClaimsBack) {
 TEST_F(Ticks, KillLeavesNoChildAndNoLock) {
   auto& host = add_host();
   const auto payload = make_payload("killed", 30'000'000);
-  set_task(payload);
-  ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "4M"}).status, 0);
-  auto& program = host.start("sync-minion", {"--bwlimit", "200"});
-  ASSERT_TRUE(eventually([&] { return redis.cli({"hlen", "sync:claims"}) != "0"; }));
-  ASSERT_TRUE(eventually([&] { return !pullers_of(host).empty(); }));
+  ASSERT_NO_FATAL_FAILURE(start_slow_pulls(host, payload));
+  auto& program = host.program();
   program.signal(SIGKILL);
   static_cast<void>(program.wait());
   EXPECT_TRUE(eventually([&] { return pullers_of(host).empty(); }, std::chrono::seconds(5)));
@@ -283,10 +293,7 @@ TEST_F(Ticks, ACommandThatADeathCutShortIsRunByTheNextTickAndOnlyAfterASwap) {
   const auto count = host.folder() / "count";
   set_task(payload);
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
-  host.start("sync-minion",
-             {"--after-publish", "echo begun >> '" + count.string() + "'; sleep 60"});
-  ASSERT_TRUE(
-      eventually([&] { return std::filesystem::exists(count) && content_of(count) == "begun\n"; }));
+  ASSERT_NO_FATAL_FAILURE(start_slow_command(host, count));
   host.program().signal(SIGKILL);
   static_cast<void>(host.program().wait());
   const Words option{"--after-publish", "echo done >> '" + count.string() + "'"};
@@ -305,10 +312,7 @@ TEST_F(Ticks, ACommandThatWasEndedWithItsTickIsRunByTheNextOne) {
   set_task(make_payload("model"));
   const auto count = host.folder() / "count";
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
-  host.start("sync-minion",
-             {"--after-publish", "echo begun >> '" + count.string() + "'; sleep 60"});
-  ASSERT_TRUE(
-      eventually([&] { return std::filesystem::exists(count) && content_of(count) == "begun\n"; }));
+  ASSERT_NO_FATAL_FAILURE(start_slow_command(host, count));
   host.program().signal(SIGTERM);
   EXPECT_EQ(host.program().wait(), 0);
   EXPECT_EQ(

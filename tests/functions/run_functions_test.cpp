@@ -49,10 +49,8 @@ TEST_F(RunFunctions, BeginIsRefusedWhileAnotherRunIsInProgress) {
 
 TEST_F(RunFunctions, BeginOfTheSameRunWithAnotherManifestIsRefused) {
   f.begin(run, 4);
-  EXPECT_THAT(
-      f("begin", {run, "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4", digest(7),
-                  "0", "10.0.0.1", "master", std::string(32, 'a'), "2", "0", "auto", "0", "100"}),
-      ElementsAre("BUSY", run, "/data/model.1"));
+  f.ask({"HSET", "sync:run", "manifest", digest(7)});
+  EXPECT_THAT(f.begin(run, 4), ElementsAre("BUSY", run, "/data/model.1"));
 }
 
 TEST_F(RunFunctions, BeginExpectsWhoWasSeenInTheLastTenMinutes) {
