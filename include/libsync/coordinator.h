@@ -38,12 +38,12 @@
 #include <variant>
 #include <vector>
 
-#include "libsync/address.h"
+#include "libsync/core/address.h"
 #include "libsync/clock.h"
-#include "libsync/digest.h"
-#include "libsync/pieces.h"
-#include "libsync/pull_end.h"
-#include "libsync/run.h"
+#include "libsync/core/digest.h"
+#include "libsync/core/pieces.h"
+#include "libsync/core/pull_end.h"
+#include "libsync/core/run_ids.h"
 
 namespace libsync {
 

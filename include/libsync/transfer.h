@@ -24,10 +24,10 @@
 #include <variant>
 #include <vector>
 
-#include "libsync/address.h"
+#include "libsync/core/address.h"
 #include "libsync/clock.h"
-#include "libsync/manifest.h"
-#include "libsync/pull_end.h"
+#include "libsync/core/manifest.h"
+#include "libsync/core/pull_end.h"
 
 namespace libsync {
 

@@ -4,7 +4,7 @@
 #include <csignal>
 #include <sstream>
 
-#include "libsync/run.h"
+#include "libsync/core/run_ids.h"
 
 namespace libsync::test {
 namespace {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "libsync/digest.h"
-#include "libsync/pieces.h"
-#include "redis_coordinator.h"
+#include "libsync/core/digest.h"
+#include "libsync/core/pieces.h"
+#include "redis/coordinator.h"
 
 namespace libsync::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "redis_connection.h"
+#include "redis/connection.h"
 #include "test_redis.h"
 
 namespace libsync::test {

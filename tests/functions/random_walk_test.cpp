@@ -12,7 +12,7 @@
 #include <sstream>
 
 #include "function_caller.h"
-#include "libsync/pieces.h"
+#include "libsync/core/pieces.h"
 
 namespace libsync::test {
 namespace {

@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "redis_coordinator.h"
+#include "redis/coordinator.h"
 #include "test_redis.h"
 
 namespace libsync::simulation {

@@ -14,7 +14,7 @@
 #include <span>
 #include <string>
 
-#include "libsync/config.h"
+#include "libsync/core/config.h"
 #include "simulation.h"
 
 namespace libsync::simulation {

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "libsync/pull_plan.h"
+#include "minion/pull_plan.h"
 
 namespace libsync::simulation {
 namespace {

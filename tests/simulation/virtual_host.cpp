@@ -4,8 +4,8 @@
 #include <stdexcept>
 #include <utility>
 
-#include "libsync/pull_plan.h"
-#include "libsync/spool.h"
+#include "minion/pull_plan.h"
+#include "store/spool.h"
 
 namespace libsync::simulation {
 namespace {

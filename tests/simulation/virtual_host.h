@@ -15,9 +15,9 @@
 #include <string>
 
 #include "libsync/coordinator.h"
-#include "libsync/pull_ledger.h"
-#include "libsync/pull_plan.h"
-#include "libsync/streams.h"
+#include "minion/ledger.h"
+#include "minion/pull_plan.h"
+#include "minion/streams.h"
 #include "metered_redis.h"
 
 namespace libsync::simulation {

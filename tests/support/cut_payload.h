@@ -7,10 +7,10 @@
 #include <string>
 #include <variant>
 
-#include "libsync/digest.h"
-#include "libsync/manifest.h"
-#include "libsync/payload.h"
-#include "libsync/pieces.h"
+#include "libsync/core/digest.h"
+#include "libsync/core/manifest.h"
+#include "store/payload.h"
+#include "libsync/core/pieces.h"
 #include "temporary_folder.h"
 
 namespace libsync::test {

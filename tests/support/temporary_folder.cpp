@@ -6,7 +6,7 @@
 #include <iterator>
 #include <random>
 
-#include "disk.h"
+#include "os/files.h"
 
 namespace libsync::test {
 

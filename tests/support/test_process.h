@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "process.h"
+#include "os/process.h"
 
 namespace libsync::test {
 

@@ -13,7 +13,7 @@
 #include <sstream>
 #include <system_error>
 
-#include "libsync/failure.h"
+#include "libsync/core/failure.h"
 
 namespace libsync::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "redis_connection.h"
+#include "redis/connection.h"
 #include "temporary_folder.h"
 #include "test_process.h"
 

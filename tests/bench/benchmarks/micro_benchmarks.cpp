@@ -13,12 +13,12 @@
 #include <string>
 #include <vector>
 
-#include "disk.h"
-#include "disk_ranges.h"
-#include "libsync/digest.h"
-#include "libsync/manifest.h"
-#include "libsync/pull_plan.h"
-#include "redis_coordinator.h"
+#include "os/files.h"
+#include "os/file_ranges.h"
+#include "libsync/core/digest.h"
+#include "libsync/core/manifest.h"
+#include "minion/pull_plan.h"
+#include "redis/coordinator.h"
 #include "temporary_folder.h"
 #include "test_redis.h"
 

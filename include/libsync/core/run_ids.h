@@ -1,0 +1,69 @@
+#pragma once
+
+// The names that a run goes by.
+//
+// A run is one distribution of one task. Its RunId fences everything: a call, a spool or a receipt
+// that carries another id belongs to another run and changes nothing here. Ids are random and are
+// compared by equality, never by order, so that a Redis which lost its data cannot confuse them.
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "libsync/core/hex.h"
+
+namespace libsync {
+
+/// Fills `bytes` from the kernel's random source.
+void fill_random(std::span<std::uint8_t> bytes);
+
+/// 128 bits, written as 32 hexadecimal digits. The tag keeps one kind of name from being passed
+/// for another.
+template <typename Tag>
+class Name128 {
+ public:
+  [[nodiscard]] static Name128 random() {
+    Name128 name;
+    std::array<std::uint8_t, 16> bytes{};
+    fill_random(bytes);
+    name.text_ = to_hex(bytes);
+    return name;
+  }
+
+  [[nodiscard]] static std::optional<Name128> parse(std::string_view text) {
+    std::array<std::uint8_t, 16> bytes{};
+    if (!from_hex(text, bytes)) return std::nullopt;
+    Name128 name;
+    name.text_ = text;
+    return name;
+  }
+
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+  friend auto operator<=>(const Name128&, const Name128&) = default;
+
+ private:
+  std::string text_;
+};
+
+/// Names one distribution of one task.
+using RunId = Name128<struct RunIdTag>;
+
+/// Names a master: the state folder that it keeps its spools in.
+using MasterId = Name128<struct MasterIdTag>;
+
+/// Names one claim. The caller chooses it, so that a call whose reply was lost can be repeated.
+using Token = Name128<struct TokenTag>;
+
+/// Names a payload's spool folder: derived from path, entries, sizes, mtimes and piece size, so the
+/// same payload set again finds its pieces again. It finds; only digests prove.
+using Fingerprint = Name128<struct FingerprintTag>;
+
+/// `staging`: pieces are still being announced. `staged`: all are, and the source was unchanged to
+/// the end; only now may anything be published.
+enum class RunState { staging, staged };
+
+}  // namespace libsync

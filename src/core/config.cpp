@@ -1,0 +1,127 @@
+#include "libsync/core/config.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <limits>
+
+#include "os/files.h"
+#include "os/log.h"
+
+namespace libsync {
+namespace {
+
+constexpr std::size_t kPasswordFileBytes = 4096;
+
+struct Unit {
+  std::string_view suffix;
+  std::uint64_t factor;
+};
+
+// Nothing unless `text` is digits, then one of the units, and the product fits.
+template <std::size_t N>
+std::optional<std::uint64_t> parse_quantity(std::string_view text,
+                                            const std::array<Unit, N>& units) {
+  std::uint64_t count = 0;
+  const auto* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, count);
+  if (error != std::errc{}) return std::nullopt;
+  const std::string_view suffix(stop, static_cast<std::size_t>(end - stop));
+  for (const auto& unit : units) {
+    if (suffix != unit.suffix) continue;
+    if (count > std::numeric_limits<std::uint64_t>::max() / unit.factor) return std::nullopt;
+    return count * unit.factor;
+  }
+  return std::nullopt;
+}
+
+std::string_view trimmed(std::string_view line) {
+  line = line.substr(0, line.find('#'));
+  constexpr std::string_view kBlank = " \t\r";
+  const auto first = line.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return line.substr(first, line.find_last_not_of(kBlank) - first + 1);
+}
+
+}  // namespace
+
+std::optional<Duration> parse_duration(std::string_view text) {
+  constexpr std::array kUnits = {Unit{"", 1000}, Unit{"s", 1000}, Unit{"ms", 1}, Unit{"m", 60'000},
+                                 Unit{"h", 3'600'000}};
+  constexpr std::uint64_t kYear = 365ULL * 24 * 3'600'000;
+  const auto milliseconds = parse_quantity(text, kUnits);
+  if (!milliseconds || *milliseconds > kYear) return std::nullopt;
+  return Duration(*milliseconds);
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  constexpr std::array kUnits = {Unit{"", 1}, Unit{"K", 1ULL << 10U}, Unit{"M", 1ULL << 20U},
+                                 Unit{"G", 1ULL << 30U}};
+  const auto bytes = parse_quantity(text, kUnits);
+  return bytes == std::uint64_t{0} ? std::nullopt : bytes;
+}
+
+std::optional<PieceSize> parse_piece_size(std::string_view text) {
+  if (text == "auto") return PieceSize{PieceSize::Kind::automatic, 0};
+  if (text == "whole") return PieceSize{PieceSize::Kind::whole, 0};
+  const auto bytes = parse_size(text);
+  if (!bytes) return std::nullopt;
+  return PieceSize{PieceSize::Kind::fixed, *bytes};
+}
+
+std::optional<Spread> parse_spread(std::string_view text) {
+  if (text == "auto") return Spread::automatic;
+  if (text == "claims") return Spread::claims;
+  if (text == "trees") return Spread::trees;
+  return std::nullopt;
+}
+
+std::variant<std::vector<Address>, Refusal> parse_inventory(std::string_view text) {
+  std::vector<Address> all;
+  std::size_t number = 0;
+  while (!text.empty()) {
+    ++number;
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty()) continue;
+    const auto address = Address::parse(line);
+    if (!address) {
+      return Refusal{
+          fmt::format("line {} of the inventory, '{}', is no address: write one plain IPv4 "
+                      "or IPv6 address a line, comments after '#'",
+                      number, escaped(line))};
+    }
+    all.push_back(*address);
+  }
+  if (all.empty()) return Refusal{"the inventory names no host: write one address a line"};
+  return all;
+}
+
+std::variant<std::string, Refusal> read_password_file(const std::filesystem::path& path) {
+  const auto shown = escaped(path.string());
+  const auto status = status_of(path);
+  if (!status) return Refusal{fmt::format("the password file '{}' is not there: make it", shown)};
+  if (!S_ISREG(status->st_mode) || (status->st_mode & 0077U) != 0) {
+    return Refusal{
+        fmt::format("the password file '{}' has mode {:04o}: it must be a file for its "
+                    "owner only: chmod 600 it",
+                    shown, status->st_mode & 07777U)};
+  }
+  const auto content = read_file(path, kPasswordFileBytes);
+  if (!content) {
+    return Refusal{
+        fmt::format("the password file '{}' is too long: write the password alone into it", shown)};
+  }
+  auto password = content->substr(0, content->find_first_of("\r\n"));
+  if (password.empty()) {
+    return Refusal{
+        fmt::format("the password file '{}' is empty: write the password into it", shown)};
+  }
+  return password;
+}
+
+}  // namespace libsync

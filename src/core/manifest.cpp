@@ -1,0 +1,200 @@
+#include "libsync/core/manifest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <climits>
+#include <optional>
+
+#include "libsync/core/number.h"
+
+namespace libsync {
+namespace {
+
+constexpr std::string_view kHeader = "libsync-manifest 1\n";
+// Of "f 0644 0.000000000 0 0 0 d ", an empty name and target, and what ends these two.
+constexpr std::size_t kLeastEntryBytes = 29;
+constexpr std::uint32_t kModeBits = 07777;
+// A stream longer than this cannot be addressed by off_t.
+constexpr std::uint64_t kMaxStreamBytes = std::uint64_t{1} << 62U;
+
+char letter(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::file:
+      return 'f';
+    case EntryKind::folder:
+      return 'd';
+    case EntryKind::link:
+      break;
+  }
+  return 'l';
+}
+
+std::optional<EntryKind> kind_of(std::string_view text) {
+  if (text == "f") return EntryKind::file;
+  if (text == "d") return EntryKind::folder;
+  if (text == "l") return EntryKind::link;
+  return std::nullopt;
+}
+
+bool is_plain_relative(std::string_view name) {
+  if (name.size() >= PATH_MAX) return false;
+  for (std::size_t start = 0; start <= name.size();) {
+    const auto end = std::min(name.find('/', start), name.size());
+    const auto component = name.substr(start, end - start);
+    if (component.empty() || component == "." || component == ".." || component.size() > NAME_MAX) {
+      return false;
+    }
+    start = end + 1;
+  }
+  return true;
+}
+
+// Takes the text before the next `separator` off the front of `rest`. If there is none, it takes
+// all, so that every later field is missing too.
+std::optional<std::string_view> take(std::string_view& rest, char separator) {
+  const auto end = rest.find(separator);
+  if (end == std::string_view::npos) {
+    rest = {};
+    return std::nullopt;
+  }
+  const auto field = rest.substr(0, end);
+  rest.remove_prefix(end + 1);
+  return field;
+}
+
+void append(std::string& text, const Entry& entry) {
+  text += fmt::format("{} {:04o} {}.{:09} {} {} {} {} ", letter(entry.kind), entry.mode,
+                      entry.mtime.seconds, entry.mtime.nanoseconds, entry.size, entry.uid,
+                      entry.gid, entry.density == Density::sparse ? 's' : 'd');
+  text += entry.name;
+  text += '\0';
+  text += entry.target;
+  text += '\0';
+}
+
+std::optional<FileTime> decode_time(std::string_view text) {
+  const auto dot = text.find('.');
+  if (dot == std::string_view::npos) return std::nullopt;
+  const auto seconds = parse_number<std::int64_t>(text.substr(0, dot));
+  const auto nanoseconds = parse_number<std::uint32_t>(text.substr(dot + 1));
+  if (!seconds || !nanoseconds || *nanoseconds >= 1'000'000'000) return std::nullopt;
+  return FileTime{*seconds, *nanoseconds};
+}
+
+// chown() takes it for "leave it as it is".
+constexpr std::uint32_t kNobody = 0xffffffffU;
+
+std::optional<Entry> decode_entry(std::string_view& rest) {
+  const auto kind_text = take(rest, ' ');
+  const auto mode_text = take(rest, ' ');
+  const auto time_text = take(rest, ' ');
+  const auto size_text = take(rest, ' ');
+  const auto uid_text = take(rest, ' ');
+  const auto gid_text = take(rest, ' ');
+  const auto density_text = take(rest, ' ');
+  const auto name = take(rest, '\0');
+  const auto target = take(rest, '\0');
+  if (!target) return std::nullopt;  // The last field is missing whenever any is.
+  const auto kind = kind_of(*kind_text);
+  const auto mode = parse_number<std::uint32_t>(*mode_text, 8);
+  const auto mtime = decode_time(*time_text);
+  const auto size = parse_number<std::uint64_t>(*size_text);
+  const auto uid = parse_number<std::uint32_t>(*uid_text);
+  const auto gid = parse_number<std::uint32_t>(*gid_text);
+  if (!kind || !mode || !mtime || !size || !uid || !gid) return std::nullopt;
+  if (*uid == kNobody || *gid == kNobody) return std::nullopt;
+  Entry entry{*kind,
+              *mode,
+              *mtime,
+              *size,
+              *uid,
+              *gid,
+              Density::dense,
+              std::string(*name),
+              std::string(*target)};
+  if (*density_text == "s") entry.density = Density::sparse;
+  return entry;
+}
+
+std::optional<std::string> flaw_of(const Entry& entry) {
+  if (entry.mode > kModeBits) return "a mode beyond 07777";
+  if (entry.kind != EntryKind::file && entry.size != 0) return "a size on what is no file";
+  if (entry.kind != EntryKind::file && entry.density != Density::dense) {
+    return "holes in what is no file";
+  }
+  if ((entry.kind == EntryKind::link) == entry.target.empty()) return "a target that does not fit";
+  if (entry.target.size() >= PATH_MAX) return "a link target of 4096 bytes or more";
+  return std::nullopt;
+}
+
+std::optional<std::string> flaw_of(const std::vector<Entry>& entries) {
+  if (entries.empty() || !entries.front().name.empty()) return "no entry for the payload itself";
+  if (entries.front().kind == EntryKind::link) return "a link as the payload";
+  std::uint64_t bytes = entries.front().size;
+  for (std::size_t i = 1; i < entries.size(); ++i) {
+    const Entry& entry = entries[i];
+    if (!is_plain_relative(entry.name)) return "a name that is no plain relative path";
+    if (entries[i - 1].name >= entry.name) return "names out of order";
+    const auto slash = entry.name.rfind('/');
+    const auto parent = slash == std::string::npos ? std::string() : entry.name.substr(0, slash);
+    // Only what stands before it is known to be sorted. A name that is not there is less than this
+    // entry's, so the search ends at this entry at the latest.
+    const auto found = std::lower_bound(
+        entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(i), parent,
+        [](const Entry& left, const std::string& right) { return left.name < right; });
+    if (found->name != parent || found->kind != EntryKind::folder) {
+      return "an entry whose parent is no listed folder";
+    }
+    if (entry.size > kMaxStreamBytes || bytes > kMaxStreamBytes) return "too many bytes";
+    bytes += entry.size;
+  }
+  if (bytes > kMaxStreamBytes) return "too many bytes";
+  return std::nullopt;
+}
+
+}  // namespace
+
+Manifest::Manifest(std::vector<Entry> entries) : entries_(std::move(entries)) {
+  for (const Entry& entry : entries_) bytes_ += entry.size;
+}
+
+std::string Manifest::encode() const {
+  std::string text(kHeader);
+  for (const Entry& entry : entries_) append(text, entry);
+  return text;
+}
+
+std::variant<Manifest, Malformed> Manifest::decode(std::string_view bytes) {
+  auto rest = bytes;
+  if (!rest.starts_with(kHeader)) return Malformed{"its first line is not 'libsync-manifest 1'"};
+  rest.remove_prefix(kHeader.size());
+  std::vector<Entry> entries;
+  // As many as there are: growing into it would take up to twice their memory for a moment.
+  // Malformed bytes make us reserve no more than well-formed ones.
+  const auto ends = static_cast<std::size_t>(std::count(rest.begin(), rest.end(), '\0'));
+  entries.reserve(std::min(ends / 2, rest.size() / kLeastEntryBytes));
+  while (!rest.empty()) {
+    const auto before = rest;
+    auto entry = decode_entry(rest);
+    const auto where = fmt::format("entry {}: ", entries.size());
+    if (!entry)
+      return Malformed{where + "not of the form KIND MODE MTIME SIZE UID GID DENSITY NAME"};
+    if (const auto flaw = flaw_of(*entry)) return Malformed{where + *flaw};
+    std::string canonical;
+    append(canonical, *entry);
+    if (before.substr(0, before.size() - rest.size()) != canonical) {
+      return Malformed{where + "a number that is not in its plain form"};
+    }
+    entries.push_back(std::move(*entry));
+  }
+  if (const auto flaw = flaw_of(entries)) return Malformed{*flaw};
+  return Manifest(std::move(entries));
+}
+
+bool Manifest::has_sparse_files() const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [](const Entry& entry) { return entry.density == Density::sparse; });
+}
+
+}  // namespace libsync

@@ -1,0 +1,432 @@
+#include "master/master.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "libsync/core/failure.h"
+#include "os/log.h"
+#include "minion/pull_plan.h"
+
+namespace libsync {
+namespace {
+
+// How often a lingering master asks for the task: it reacts in less than this. Keyspace
+// notifications, which would tell at once, are off in Redis by default.
+constexpr Duration kLookEvery{200};
+constexpr Duration kOutagePause{1000};
+constexpr Duration kProgressEvery{30'000};
+
+// A source that is still being written is worth a second look, but not a queue.
+constexpr Duration kChangedPause{5000};
+constexpr int kChangedAttempts = 3;
+
+std::vector<std::string> texts_of(const std::vector<Address>& addresses) {
+  std::vector<std::string> texts;
+  texts.reserve(addresses.size());
+  for (const auto& address : addresses) texts.push_back(address.text());
+  return texts;
+}
+
+double seconds_between(Instant from, Instant to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 50;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+    text += (i == 0 ? "" : " ") + names[i];
+  }
+  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
+  return text;
+}
+
+}  // namespace
+
+Master::Master(Coordinator& coordinator, Transfer& transfer, Clock& clock, const StopSignal& stop,
+               const StateFolder& state, MasterConfig config, Address self)
+    : coordinator_(coordinator),
+      transfer_(transfer),
+      clock_(clock),
+      stop_(stop),
+      state_(state),
+      config_(std::move(config)),
+      self_(std::move(self)),
+      id_(state.master_id()),
+      records_(state, config_.host.repo, config_.host.prefix, config_.source_roots),
+      linger_(clock.now(), config_.host.linger) {}
+
+ExitStatus Master::tick() {
+  while (!stop_.requested()) {
+    auto next = Next::wait;
+    try {
+      next = visit();
+      outage_told_.clear();
+    } catch (const Failure& failure) {
+      const bool will_pass =
+          failure.remedy() == Remedy::try_again && failure.status() == ExitStatus::redis;
+      if (!will_pass || linger_.is_over(clock_.now())) throw;
+      tell_once(failure.what(), outage_told_);
+      wait(std::min(linger_.end(), clock_.now() + kOutagePause));
+    }
+    if (next == Next::again) {
+      linger_.work_ended(clock_.now());
+      continue;
+    }
+    if (linger_.is_over(clock_.now())) break;
+    wait(std::min(linger_.end(), clock_.now() + kLookEvery));
+  }
+  if (has_looked_ && !has_task_) spdlog::info("no task, exit");
+  return stop_.requested() ? ExitStatus::done : status_;
+}
+
+Master::Next Master::visit() {
+  const bool is_first = !has_looked_;
+  if (is_first) {
+    for (const auto& why : state_.sweep(Role::master)) spdlog::warn("{}", why);
+    coordinator_.load_functions();
+    look();
+  }
+  auto watch = coordinator_.watch();
+  const auto own = records_.own_run(watch);
+  if (is_first) check_spools(watch, own);
+  const auto move = next_move(watch, own, ending_terms(), id_);
+  const bool is_discovery =
+      std::holds_alternative<Distribute>(move) || std::holds_alternative<EndRun>(move);
+  if (!is_first && is_discovery) look();
+  if (is_first && watch.task && std::holds_alternative<Idle>(move)) spdlog::info("nothing to do");
+  return make(move);
+}
+
+// What only the disk can tell, once a tick: the host may have lost power since the last one.
+void Master::check_spools(Watch& watch, const std::optional<Owner>& own) const {
+  if (!watch.run) return records_.drop_ended();
+  if (own && own->run == watch.run->id && watch.run->state == RunState::staged &&
+      records_.lacks_pieces(*own)) {
+    watch.run->origin_is_suspect = true;
+  }
+}
+
+void Master::look() {
+  spdlog::info("try to find a task");
+  const auto look = coordinator_.look();
+  has_looked_ = true;
+  has_task_ = look.task.has_value();
+  if (look.task) {
+    spdlog::info("file_name: {}, finished_minion_count: {}", escaped(*look.task), look.finished);
+  }
+}
+
+Master::Next Master::make(const Move& move) {
+  if (const auto* const task = std::get_if<Distribute>(&move)) {
+    distribute(task->task);
+    return Next::again;
+  }
+  if (const auto* const unfinished = std::get_if<Resume>(&move)) {
+    resume(unfinished->owner);
+    return Next::again;
+  }
+  if (const auto* const ending = std::get_if<EndRun>(&move)) {
+    end(*ending);
+    return Next::again;
+  }
+  if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
+    note_waiting(*waiting);
+  } else if (const auto* const foreign = std::get_if<Foreign>(&move)) {
+    tell_once(
+        fmt::format("'{}' is being distributed by a master on another host or with another "
+                    "--repo: run one master only, or, if that one is gone for good, delete the "
+                    "key {}sync:run",
+                    escaped(foreign->path), escaped(config_.host.prefix)),
+        foreign_told_);
+  } else if (const auto* const doubtful = std::get_if<Reprove>(&move)) {
+    reprove(doubtful->owner);
+  }
+  return Next::wait;
+}
+
+void Master::note_waiting(const NoteWaiting& waiting) {
+  if (waiting.task) {
+    const auto found = records_.find_if_reachable(*waiting.task);
+    if (const auto* const refusal = std::get_if<Refusal>(&found)) {
+      return refuse(*waiting.task, refusal->reason);
+    }
+    spdlog::info("another task waits: the run in progress may go on for {} s",
+                 std::chrono::duration_cast<std::chrono::seconds>(config_.grace).count());
+  }
+  coordinator_.overtake(waiting.run, waiting.task);
+}
+
+void Master::distribute(const std::string& task) {
+  auto found = records_.find(task);
+  if (const auto* const refusal = std::get_if<Refusal>(&found))
+    return refuse(task, refusal->reason);
+  auto& source = std::get<Source>(found);
+  const auto& manifest = source.payload.manifest;
+  const auto path = std::get<TaskPath>(TaskPath::parse(task));
+  const auto content = fingerprint_of(path, manifest, 0);
+  const Cut cut{manifest.bytes(), piece_bytes_for(manifest, content)};
+  if (cut.stream_bytes > cut.piece_bytes * kMaxPieces) {
+    return refuse(task,
+                  fmt::format("--piece-size cuts '{}' into more than {} pieces: name a larger "
+                              "one, or auto",
+                              escaped(task), kMaxPieces));
+  }
+  const auto listed = manifest.encode();
+  if (listed.size() > Manifest::max_bytes) {
+    return refuse(task, fmt::format("the list of the {} entries of '{}' takes {} bytes, and {} at "
+                                    "the most may be: distribute it in parts, or as an archive",
+                                    manifest.entries().size(), escaped(task), listed.size(),
+                                    Manifest::max_bytes));
+  }
+  const RunInfo run{.id = RunId::random(),
+                    .state = RunState::staging,
+                    .path = task,
+                    .name = path.name(),
+                    .fingerprint = fingerprint_of(path, manifest, cut.piece_bytes),
+                    .cut = cut,
+                    .manifest = digest_of(listed),
+                    .manifest_bytes = listed.size(),
+                    .density = manifest.has_sparse_files() ? Density::sparse : Density::dense,
+                    .origin = origin().origin,
+                    .origin_kind = origin().kind,
+                    .master = id_};
+  spdlog::info("found new task, start rsync and set redis queue");
+  if (source.payload.hard_linked_files > 0) {
+    spdlog::info("{} files have more than one name: each name becomes a file of its own",
+                 source.payload.hard_linked_files);
+  }
+  const Owner owner{.role = Role::master,
+                    .prefix = config_.host.prefix,
+                    .run = run.id,
+                    .task = task,
+                    .content = content,
+                    .piece_bytes = cut.piece_bytes,
+                    .standing = Standing::prepared,
+                    .expected_count = config_.minions,
+                    .expected_hosts = texts_of(config_.inventory)};
+  records_.drop_all_but(run.fingerprint);
+  records_.prepare(run, owner, source.payload);
+  if (begin(run, owner, TaskKey::leave)) stage_and_log(run, std::move(source));
+}
+
+EndingTerms Master::ending_terms() const {
+  return {config_.quorum_percent, config_.deadline, config_.grace};
+}
+
+OriginTerms Master::origin() const {
+  if (config_.push_to) return {*config_.push_to, OriginKind::minion};
+  return {self_, OriginKind::master};
+}
+
+std::uint64_t Master::piece_bytes_for(const Manifest& manifest, const Fingerprint& content) const {
+  switch (config_.piece_size.kind) {
+    case PieceSize::Kind::whole:
+      return std::max<std::uint64_t>(1, manifest.bytes());
+    case PieceSize::Kind::fixed:
+      return config_.piece_size.bytes;
+    case PieceSize::Kind::automatic:
+      break;
+  }
+  // One host more must not throw away the pieces that everybody has.
+  if (const auto known = records_.piece_bytes_of(content)) return *known;
+  return choose_piece_bytes(manifest.bytes(), std::max(config_.minions, config_.inventory.size()));
+}
+
+bool Master::begin(const RunInfo& run, Owner owner, TaskKey task) {
+  const auto wanted = config_.host.slots.value_or(default_origin_uploads(grain_of(run.cut)));
+  // A host that is pushed to offers its slots itself.
+  const unsigned slots = run.origin_kind == OriginKind::minion ? 0 : wanted;
+  const auto outcome = coordinator_.begin(run, slots, {owner.expected_count, owner.expected_hosts},
+                                          task, config_.spread);
+  if (const auto* const busy = std::get_if<Busy>(&outcome)) {
+    if (busy->run == run.id) {
+      begin_anew(owner, "it was announced from another host, or with another list of files");
+      return false;
+    }
+    tell_once(fmt::format("'{}' is being distributed by another master: run one only",
+                          escaped(busy->path)),
+              foreign_told_);
+    records_.drop(run.id);
+    return false;
+  }
+  // Redis may forget who is expected; the spool does not.
+  if (const auto* const begun = std::get_if<Begun>(&outcome)) {
+    owner.expected_hosts = begun->expected;
+  }
+  owner.standing = Standing::running;
+  records_.write(owner);
+  return true;
+}
+
+void Master::resume(const Owner& owner) {
+  const auto run = records_.describe(owner, origin());
+  const auto spool = records_.spool_of(owner.run);
+  if (!run || !spool) return begin_anew(owner, "its spool is damaged");
+  const bool is_complete = StagingRecord::read(*spool).is_complete;
+  auto source = records_.unchanged_source(owner, is_complete ? Needed::no : Needed::yes);
+  if (!source && !is_complete) return begin_anew(owner, "the source has changed");
+  spdlog::info("going on with '{}'", escaped(owner.task));
+  if (begin(*run, owner, TaskKey::restore)) stage_and_log(*run, std::move(source));
+}
+
+void Master::begin_anew(const Owner& owner, const std::string& why) {
+  spdlog::warn("the run of '{}' cannot be gone on with, since {}: it begins anew",
+               escaped(owner.task), why);
+  static_cast<void>(coordinator_.end(owner.run, "abandoned", why, TaskAfter::stays));
+  records_.drop(owner.run);
+}
+
+// Whether the next move would be to end a run that is being staged. Notes a task that waits.
+bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
+  const auto move = next_move(watch, records_.own_run(watch), ending_terms(), id_);
+  if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
+    note_waiting(*waiting);
+  }
+  const auto* const ending = std::get_if<EndRun>(&move);
+  return ending != nullptr && ending->run == run.id;
+}
+
+// Nothing if it was broken off: we are to stop, or the task has been taken away.
+std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Source> source) {
+  auto next_look = clock_.now() + kOutagePause;
+  auto next_progress = clock_.now() + kProgressEvery;
+  bool has_offered = false;
+  std::optional<StagingEnd> end;
+  Staging staging(coordinator_, transfer_, clock_, state_, run, std::move(source));
+  while (!stop_.requested()) {
+    auto until = std::min(next_look, next_progress);
+    try {
+      end = staging.step();
+      if (clock_.now() >= next_look) {
+        next_look = clock_.now() + kOutagePause;
+        if (is_to_end(coordinator_.watch(), run)) break;
+      }
+      until = std::min(until, staging.next_due());
+    } catch (const Failure& failure) {
+      if (failure.status() != ExitStatus::redis || failure.remedy() != Remedy::try_again) throw;
+      tell_once(failure.what(), outage_told_);
+      wait(clock_.now() + kOutagePause);
+      continue;
+    }
+    if (staging.announced() > 0 && !has_offered) {
+      spdlog::info("start rsync to minion: {}", escaped(run.path));
+      has_offered = true;
+    }
+    if (const auto fault = staging.take_probe_fault()) {
+      spdlog::warn(
+          "minions cannot pull from here, since this host's own rsync daemon does not "
+          "serve it: {}",
+          *fault);
+    }
+    if (end) break;
+    if (clock_.now() >= next_progress) {
+      next_progress = clock_.now() + kProgressEvery;
+      spdlog::info("staged {} of {} pieces", staging.announced(), run.cut.pieces());
+    }
+    std::vector<int> descriptors;
+    staging.append_descriptors(descriptors);
+    wait(until, std::move(descriptors));
+  }
+  transfer_.end_all();
+  return end;
+}
+
+void Master::stage_and_log(const RunInfo& run, std::optional<Source> source) {
+  const auto started = clock_.now();
+  const auto end = stage(run, std::move(source));
+  if (!end) return;
+  if (const auto* const staged = std::get_if<StagedAll>(&*end)) {
+    const auto seconds = std::max(0.001, seconds_between(started, clock_.now()));
+    changed_attempts_ = 0;
+    spdlog::info("rsync complete:\n  staged {} pieces, {} bytes in {:.2f} s, {:.2f} bytes/sec\n",
+                 run.cut.pieces(), staged->bytes, seconds,
+                 static_cast<double>(staged->bytes) / seconds);
+  } else if (const auto* const changed = std::get_if<SourceChanged>(&*end)) {
+    give_up_changed(run, *changed);
+  }
+}
+
+// The task stays: the next move distributes what the source is then.
+void Master::give_up_changed(const RunInfo& run, const SourceChanged& changed) {
+  static_cast<void>(coordinator_.end(run.id, "changed", changed.reason, TaskAfter::stays));
+  records_.drop(run.id);
+  ++changed_attempts_;
+  if (changed_attempts_ >= kChangedAttempts) {
+    changed_attempts_ = 0;
+    refuse(run.path, fmt::format("{}, {} times: set the task when the source is complete",
+                                 changed.reason, kChangedAttempts));
+    return;
+  }
+  spdlog::warn("{}: trying again in 5 s", changed.reason);
+  wait(clock_.now() + kChangedPause);
+}
+
+void Master::end(const EndRun& ending) {
+  const bool is_complete = ending.standing == Standing::ended;
+  // What is there after a cancel has been set since.
+  const bool is_cancel = ending.outcome == "cancelled";
+  auto after = is_cancel || ending.outcome == "spool-lost" ? TaskAfter::stays : TaskAfter::goes;
+  if (ending.owner) {
+    // The same path with new contents is a new task.
+    if (!is_cancel && records_.has_other_contents(*ending.owner)) after = TaskAfter::stays;
+    // Durably ended, before Redis forgets it: a run is not begun again once it has ended.
+    auto ended = *ending.owner;
+    ended.standing = ending.standing;
+    records_.write(ended);
+  }
+  if (is_complete) {
+    spdlog::info("mission complete, clean task and queue");
+  } else if (ending.outcome == "superseded") {
+    spdlog::warn(
+        "Redis has fallen back to the run of '{}', which a later one has followed: going "
+        "on with that",
+        escaped(ending.path));
+  } else {
+    status_ = ExitStatus::ended_short;
+    spdlog::warn("the run of '{}' ends without every host ({})", escaped(ending.path),
+                 ending.outcome);
+  }
+  const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
+  if (const auto* const ended = std::get_if<Ended>(&outcome); ended && !ended->laggards.empty()) {
+    spdlog::warn("not finished: {}", joined(ended->laggards));
+  }
+  if (is_complete) records_.drop(ending.run);
+}
+
+void Master::refuse(const std::string& task, const std::string& reason) {
+  spdlog::error("refused: {}", reason);
+  static_cast<void>(coordinator_.refuse(task, reason));
+  status_ = ExitStatus::ended_short;
+}
+
+// Hashes the origin's spool again, cuts anew what is damaged, as long as the source is the same,
+// and pushes it again if it is pushed.
+void Master::reprove(const Owner& owner) {
+  const auto run = records_.describe(owner, origin());
+  if (!run) return begin_anew(owner, "its spool is damaged");
+  spdlog::warn("other hosts got wrong bytes from here, or none: hashing the spool again");
+  // Whether it lists the files as it did: owners and holes are in no fingerprint.
+  if (!begin(*run, owner, TaskKey::restore)) return;
+  const auto end = stage(*run, records_.unchanged_source(owner, Needed::yes));
+  if (!end) return;
+  if (std::holds_alternative<StagedAll>(*end)) {
+    static_cast<void>(coordinator_.vouch(run->id));
+  } else if (const auto* const changed = std::get_if<SourceChanged>(&*end)) {
+    give_up_changed(*run, *changed);
+  }
+}
+
+void Master::wait(Instant until, std::vector<int> descriptors) {
+  descriptors.push_back(stop_.descriptor());
+  if (!stop_.requested()) clock_.wait(until, descriptors);
+}
+
+void Master::tell_once(const std::string& line, std::string& told) {
+  if (line != told) spdlog::warn("{}", line);
+  told = line;
+}
+
+}  // namespace libsync

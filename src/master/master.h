@@ -1,0 +1,92 @@
+#pragma once
+
+// The master: one tick of it.
+//
+// A tick looks at `task`; takes the next move (master_plan.h) and makes it; and does so again five
+// times a second until its time is up. It distributes a task by listing the payload, beginning the
+// run, staging it (master_staging.h), and ending it when everybody expected has finished. Between
+// ticks nothing of it runs: minions go on without a master, until the run is to be ended.
+//
+// It logs what it does in the words of the Python pair; nothing else in the library logs for it.
+//
+// The caller holds the lock of the role (TickLock) as long as a Master lives.
+// Death at any point: the next tick finds the run in the spool and in Redis, and goes on.
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "libsync/clock.h"
+#include "libsync/core/config.h"
+#include "libsync/coordinator.h"
+#include "libsync/core/exit_status.h"
+#include "libsync/core/linger.h"
+#include "master/plan.h"
+#include "master/records.h"
+#include "master/staging.h"
+#include "store/spool.h"
+#include "os/stop_signal.h"
+#include "libsync/transfer.h"
+
+namespace libsync {
+
+class Master {
+ public:
+  /// `self` is the address under which this host's rsync daemon is reached. All references must
+  /// outlive the Master.
+  Master(Coordinator& coordinator, Transfer& transfer, Clock& clock, const StopSignal& stop,
+         const StateFolder& state, MasterConfig config, Address self);
+
+  /// Runs one tick. Failure: what ended it early, for the caller to log; its status is the tick's.
+  [[nodiscard]] ExitStatus tick();
+
+ private:
+  enum class Next { again, wait };
+
+  [[nodiscard]] Next visit();
+  void look();
+  void check_spools(Watch& watch, const std::optional<Owner>& own) const;
+  void note_waiting(const NoteWaiting& waiting);
+
+  // The moves.
+  [[nodiscard]] Next make(const Move& move);
+  void distribute(const std::string& task);
+  void resume(const Owner& owner);
+  void end(const EndRun& ending);
+  void refuse(const std::string& task, const std::string& reason);
+  void reprove(const Owner& owner);
+
+  // Their parts.
+  [[nodiscard]] bool begin(const RunInfo& run, Owner owner, TaskKey task);
+  void stage_and_log(const RunInfo& run, std::optional<Source> source);
+  void give_up_changed(const RunInfo& run, const SourceChanged& changed);
+  void begin_anew(const Owner& owner, const std::string& why);
+  [[nodiscard]] bool is_to_end(const Watch& watch, const RunInfo& run);
+  [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run, std::optional<Source> source);
+  [[nodiscard]] std::uint64_t piece_bytes_for(const Manifest& manifest,
+                                              const Fingerprint& content) const;
+  [[nodiscard]] EndingTerms ending_terms() const;
+  [[nodiscard]] OriginTerms origin() const;
+
+  void wait(Instant until, std::vector<int> descriptors = {});
+  void tell_once(const std::string& line, std::string& told);
+
+  Coordinator& coordinator_;
+  Transfer& transfer_;
+  Clock& clock_;
+  const StopSignal& stop_;
+  const StateFolder& state_;
+  MasterConfig config_;
+  Address self_;
+  MasterId id_;
+  MasterRecords records_;
+  Linger linger_;
+  ExitStatus status_ = ExitStatus::done;
+  std::string outage_told_;   // Since Redis answered last.
+  std::string foreign_told_;  // In this tick.
+  int changed_attempts_ = 0;
+  bool has_looked_ = false;
+  bool has_task_ = false;
+};
+
+}  // namespace libsync

@@ -1,0 +1,72 @@
+#include "master/plan.h"
+
+namespace libsync {
+namespace {
+
+// If nobody was known when the run began, everybody is late: an early joiner's finishing must not
+// end the run before the others, whose ticks have only just begun, are there at all.
+constexpr std::chrono::milliseconds kSettling{10'000};
+
+bool is_settled(const RunStanding& run) {
+  return run.known_at_begin > 0 || run.since_last_joined >= kSettling;
+}
+
+bool is_complete(const RunStanding& run) {
+  if (run.state != RunState::staged || run.expected == 0 || run.finished < run.expected)
+    return false;
+  return is_settled(run);
+}
+
+bool may_end_short(const RunStanding& run, const EndingTerms& terms) {
+  if (!terms.quorum_percent && !terms.deadline) return false;
+  if (terms.deadline && run.age < *terms.deadline) return false;
+  if (!terms.quorum_percent) return true;
+  return run.expected > 0 && is_settled(run) &&
+         run.finished * 100 >= run.expected * *terms.quorum_percent;
+}
+
+Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
+                 const EndingTerms& terms) {
+  const auto end = [&](Standing standing, const char* outcome) {
+    return EndRun{run.id, run.path, standing, outcome, owner};
+  };
+  // A tick that died between marking the end and telling Redis.
+  if (owner.standing == Standing::ended) return end(Standing::ended, "complete");
+  if (owner.standing == Standing::ended_short) return end(Standing::ended_short, "abandoned");
+  if (is_complete(run)) return end(Standing::ended, "complete");
+  if (!watch.task) return end(Standing::ended_short, "cancelled");
+  if (may_end_short(run, terms)) {
+    return end(Standing::ended_short, terms.quorum_percent ? "quorum" : "deadline");
+  }
+  if (*watch.task != run.path) {
+    if (!run.overtaken_for || run.waiting != *watch.task) return NoteWaiting{run.id, watch.task};
+    if (*run.overtaken_for >= terms.grace) return end(Standing::ended_short, "overtaken");
+  } else if (run.overtaken_for) {
+    return NoteWaiting{run.id, std::nullopt};
+  }
+  if (run.state == RunState::staging) return Resume{owner};
+  if (run.origin_is_suspect) return Reprove{owner};
+  return Idle{};
+}
+
+}  // namespace
+
+Move next_move(const Watch& watch, const std::optional<Owner>& own, const EndingTerms& terms,
+               const MasterId& self) {
+  if (watch.run) {
+    if (own && own->run == watch.run->id) return move_in_run(watch, *watch.run, *own, terms);
+    if (watch.run->master == self) {
+      // We drop the spools of all other runs before we begin one, so what is in our spool is later.
+      const bool is_earlier = own && own->standing == Standing::running;
+      return EndRun{watch.run->id, watch.run->path, Standing::ended_short,
+                    is_earlier ? "superseded" : "spool-lost", std::nullopt};
+    }
+    return Foreign{watch.run->id, watch.run->path};
+  }
+  const bool is_unended = own && own->standing == Standing::running;
+  if (is_unended && (!watch.task || *watch.task == own->task)) return Resume{*own};
+  if (watch.task) return Distribute{*watch.task};
+  return Idle{};
+}
+
+}  // namespace libsync

@@ -1,0 +1,184 @@
+#include "master/records.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "os/files.h"
+#include "libsync/core/failure.h"
+#include "os/log.h"
+
+namespace libsync {
+namespace {
+
+// Some 60 bytes an entry.
+constexpr std::size_t kStampsBytes = std::size_t{4} << 30U;
+
+double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
+
+struct ListedPayload {
+  Manifest manifest;
+  Digest digest;
+  std::uint64_t bytes;  // Of the encoded form.
+};
+
+// Nothing if the spool lacks its manifest, or has a damaged one.
+std::optional<ListedPayload> listed_in(const Spool& spool) {
+  const auto encoded = read_file(spool.manifest_path(), Manifest::max_bytes);
+  if (!encoded) return std::nullopt;
+  auto decoded = Manifest::decode(*encoded);
+  auto* const manifest = std::get_if<Manifest>(&decoded);
+  if (manifest == nullptr) return std::nullopt;
+  return ListedPayload{std::move(*manifest), digest_of(*encoded), encoded->size()};
+}
+
+}  // namespace
+
+std::variant<Source, Refusal> MasterRecords::find(const std::string& task) const {
+  auto path = TaskPath::parse(task);
+  if (auto* const refusal = std::get_if<Refusal>(&path)) return std::move(*refusal);
+  auto place = place_of_task(std::get<TaskPath>(path), source_roots_, repo_);
+  if (auto* const refusal = std::get_if<Refusal>(&place)) return std::move(*refusal);
+  auto payload = list_payload(std::get<Place>(place));
+  if (auto* const refusal = std::get_if<Refusal>(&payload)) return std::move(*refusal);
+  return Source{std::get<Place>(std::move(place)), std::get<Payload>(std::move(payload))};
+}
+
+std::variant<Source, Refusal, Failure> MasterRecords::find_if_reachable(
+    const std::string& task) const {
+  try {
+    auto found = find(task);
+    if (auto* const source = std::get_if<Source>(&found)) return std::move(*source);
+    return std::get<Refusal>(std::move(found));
+  } catch (const Failure& failure) {
+    return failure;
+  }
+}
+
+std::optional<std::uint64_t> MasterRecords::piece_bytes_of(const Fingerprint& content) const {
+  for (const auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (owner.content == content) return owner.piece_bytes;
+  }
+  return std::nullopt;
+}
+
+void MasterRecords::prepare(const RunInfo& run, const Owner& owner, const Payload& payload) const {
+  const auto spool = state_.spool(run.fingerprint);
+  check_space(spool, run, owner);
+  const auto stamps = encode_stamps(payload.stamps);
+  const bool is_same = read_file(spool.stamps_path(), kStampsBytes) == stamps;
+  // Durably not begun, before anything of an earlier run in this spool is changed.
+  spool.take(owner);
+  // Sizes and mtimes, which the fingerprint is made of, do not tell everything.
+  if (!is_same) std::filesystem::remove(spool.digests_path());
+  replace_file(spool.stamps_path(), stamps, 0600);
+  spool.write_served(spool.manifest_path(), payload.manifest.encode());
+}
+
+void MasterRecords::check_space(const Spool& spool, const RunInfo& run, const Owner& owner) const {
+  const auto state = spool.folder().parent_path();
+  auto needed = can_share_blocks(state) ? 0 : run.cut.stream_bytes;
+  for (const auto piece : spool.pieces_found(run.cut).members()) {
+    needed -= std::min(needed, run.cut.bytes_of(piece));
+  }
+  const auto free = free_bytes(state);
+  if (free >= needed) return;
+  throw Failure(
+      ExitStatus::local, Remedy::try_again,
+      fmt::format("the pieces of '{}' need {:.2f} GB on the file system of '{}', and {:.2f} "
+                  "GB are free: free some space there",
+                  escaped(owner.task), gigabytes(needed), escaped(repo_.string()),
+                  gigabytes(free)));
+}
+
+bool MasterRecords::lacks_pieces(const Owner& owner) const {
+  const auto spool = spool_of(owner.run);
+  const auto payload = spool ? listed_in(*spool) : std::nullopt;
+  return !payload ||
+         !spool->pieces_found({payload->manifest.bytes(), owner.piece_bytes}).is_complete();
+}
+
+std::optional<Owner> MasterRecords::own_run(const Watch& watch) const {
+  std::optional<Owner> unended;
+  for (auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (watch.run && owner.run == watch.run->id) return std::move(owner);
+    if (owner.standing == Standing::running) unended = std::move(owner);
+  }
+  return unended;
+}
+
+std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginTerms& terms) const {
+  const auto spool = spool_of(owner.run);
+  const auto task = TaskPath::parse(owner.task);
+  if (!spool || owner.piece_bytes == 0 || !std::holds_alternative<TaskPath>(task)) {
+    return std::nullopt;
+  }
+  const auto payload = listed_in(*spool);
+  // Of a list that has rotted, minions would publish the names, modes and times once Redis lost
+  // the run, and has to believe what is announced anew.
+  if (!payload || fingerprint_of(std::get<TaskPath>(task), payload->manifest, owner.piece_bytes) !=
+                      spool->fingerprint()) {
+    return std::nullopt;
+  }
+  return RunInfo{.id = owner.run,
+                 .state = RunState::staging,
+                 .path = owner.task,
+                 .name = std::get<TaskPath>(task).name(),
+                 .fingerprint = spool->fingerprint(),
+                 .cut = {payload->manifest.bytes(), owner.piece_bytes},
+                 .manifest = payload->digest,
+                 .manifest_bytes = payload->bytes,
+                 .density = payload->manifest.has_sparse_files() ? Density::sparse : Density::dense,
+                 .origin = terms.origin,
+                 .origin_kind = terms.kind,
+                 .master = state_.master_id()};
+}
+
+std::optional<Source> MasterRecords::unchanged_source(const Owner& owner, Needed needed) const {
+  const auto spool = spool_of(owner.run);
+  auto found = find_if_reachable(owner.task);
+  const auto* const failure = std::get_if<Failure>(&found);
+  if (failure != nullptr && needed == Needed::yes) throw Failure(*failure);
+  auto* const source = std::get_if<Source>(&found);
+  if (!spool || source == nullptr ||
+      read_file(spool->stamps_path(), kStampsBytes) != encode_stamps(source->payload.stamps)) {
+    return std::nullopt;
+  }
+  return std::move(*source);
+}
+
+bool MasterRecords::has_other_contents(const Owner& owner) const {
+  const auto found = find_if_reachable(owner.task);
+  const auto* const source = std::get_if<Source>(&found);
+  return source != nullptr && fingerprint_of(std::get<TaskPath>(TaskPath::parse(owner.task)),
+                                             source->payload.manifest, 0) != owner.content;
+}
+
+std::optional<Spool> MasterRecords::spool_of(const RunId& run) const {
+  for (auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (owner.run == run) return spool;
+  }
+  return std::nullopt;
+}
+
+void MasterRecords::write(const Owner& owner) const {
+  if (const auto spool = spool_of(owner.run)) spool->take(owner);
+}
+
+void MasterRecords::drop(const RunId& run) const {
+  if (const auto spool = spool_of(run)) spool->leave(Role::master);
+}
+
+void MasterRecords::drop_ended() const {
+  for (const auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (owner.standing == Standing::ended) spool.leave(Role::master);
+  }
+}
+
+void MasterRecords::drop_all_but(const Fingerprint& kept) const {
+  for (const auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
+    if (spool.fingerprint() != kept) spool.leave(Role::master);
+  }
+}
+
+}  // namespace libsync

@@ -1,0 +1,281 @@
+#include "master/staging.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <sstream>
+#include <thread>
+
+#include "os/files.h"
+#include "os/file_ranges.h"
+#include "libsync/core/failure.h"
+#include "os/log.h"
+#include "os/workers.h"
+
+namespace libsync {
+namespace {
+
+// Hashing fills a core at the speed of fast disks; copying the next piece meanwhile wants another.
+// More threads than this only compete for the disk.
+constexpr unsigned kThreadsAtMost = 4;
+
+// A push is tried this often before the run is given up for this tick.
+constexpr std::size_t kPushesAtMost = 5;
+constexpr Duration kPushBackOff{1000};
+
+constexpr std::size_t kRecordBytes = std::size_t{1} << 20U;
+constexpr std::string_view kRecordEnd = "staged";
+
+// What became of one piece: its digest, or why the source is not what it was.
+using CutOutcome = std::variant<StagedPiece, SourceChanged>;
+
+}  // namespace
+
+StagingRecord StagingRecord::read(const Spool& spool) {
+  StagingRecord record;
+  std::istringstream lines(read_file(spool.digests_path(), kRecordBytes).value_or(""));
+  for (std::string line; std::getline(lines, line);) {
+    if (line == kRecordEnd) record.is_complete = true;
+    std::istringstream words(line);
+    PieceNumber piece = 0;
+    std::string hex;
+    if (!(words >> piece >> hex) || piece >= kMaxPieces) continue;
+    if (const auto digest = Digest::parse(hex)) record.digests.insert_or_assign(piece, *digest);
+  }
+  return record;
+}
+
+// All that a thread needs to cut a piece.
+struct Staging::Cutting {
+  Spool spool;
+  Cut cut;
+  std::optional<Source> source;
+  std::optional<Layout> layout;
+
+  [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<Digest>& known,
+                                 const std::stop_token& stop) const {
+    if (known && spool.accept(spool.piece_path(number), number, cut.bytes_of(number), *known,
+                              stop) == Verdict::good) {
+      return StagedPiece{number, *known};
+    }
+    if (!source) {
+      return SourceChanged{fmt::format("piece {} of the spool is damaged", number)};
+    }
+    return copy(number, stop);
+  }
+
+  [[nodiscard]] CutOutcome copy(PieceNumber number, const std::stop_token& stop) const {
+    const auto fresh = spool.incoming_folder() / ("cut-" + Spool::piece_name(number));
+    const auto bytes = cut.bytes_of(number);
+    {
+      const auto to = open_file(fresh, O_RDWR | O_CREAT | O_TRUNC, 0600);
+      if (ftruncate(to.number(), static_cast<off_t>(bytes)) != 0) {
+        throw_disk_failure("set the size of", fresh);
+      }
+      std::uint64_t offset = 0;
+      for (const Segment& segment : layout->segments(number)) {
+        const Entry& entry = source->payload.manifest.entries()[segment.entry];
+        const auto from = open_entry(source->place, entry);
+        if (!from || stamp_of(from) != source->payload.stamps[segment.entry] ||
+            !copy_range(from, segment.offset, to, offset, segment.bytes, entry.density)) {
+          return SourceChanged{fmt::format("'{}' changed while it was read",
+                                           escaped(shown_path(source->place, entry).string()))};
+        }
+        offset += segment.bytes;
+      }
+      Hasher hasher;
+      if (!hash_range(hasher, to, 0, bytes, stop)) return SourceChanged{"stopped"};
+      spool.make_servable(fresh);
+      rename_path(fresh, spool.piece_path(number));
+      return StagedPiece{number, hasher.finish()};
+    }
+  }
+};
+
+Staging::Staging(Coordinator& coordinator, Transfer& transfer, Clock& clock,
+                 const StateFolder& state, RunInfo run, std::optional<Source> source)
+    : coordinator_(coordinator),
+      transfer_(transfer),
+      clock_(clock),
+      spool_(state.spool(run.fingerprint)),
+      run_(std::move(run)),
+      record_(StagingRecord::read(spool_)),
+      probe_(transfer, state, run_.origin),
+      push_again_(clock.now()),
+      workers_(std::make_unique<Workers>(
+          std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsAtMost))) {
+  Cutting cutting{spool_, run_.cut, std::move(source), std::nullopt};
+  if (cutting.source)
+    cutting.layout.emplace(cutting.source->payload.manifest, run_.cut.piece_bytes);
+  cutting_ = std::make_shared<const Cutting>(std::move(cutting));
+  is_checked_ = record_.is_complete;
+  begin();
+  // Pushed pieces are served by the target, whose minion asks for itself.
+  if (run_.origin_kind == OriginKind::master) probe_.start(spool_.incoming_folder());
+}
+
+Staging::~Staging() = default;
+
+void Staging::begin() {
+  for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
+    const auto known = record_.digests.find(piece);
+    const auto digest =
+        known == record_.digests.end() ? std::nullopt : std::optional<Digest>(known->second);
+    workers_->submit(
+        [cutting = cutting_, piece, digest](const std::stop_token& stop) {
+          return cutting->piece(piece, digest, stop);
+        },
+        [this](const CutOutcome& result) {
+          if (const auto* const changed = std::get_if<SourceChanged>(&result)) {
+            if (!changed_) changed_ = changed->reason;
+          } else {
+            take_cut(std::get<StagedPiece>(result));
+          }
+        });
+  }
+}
+
+// On record before it is announced: a later tick must announce the same digest, or none.
+void Staging::take_cut(const StagedPiece& piece) {
+  const auto known = record_.digests.find(piece.piece);
+  if (known != record_.digests.end() && known->second != piece.digest) {
+    changed_ = fmt::format("'{}' changed since piece {} was announced",
+                           escaped(cutting_->source->place.shown.string()), piece.piece);
+    return;
+  }
+  if (known == record_.digests.end()) {
+    record_.digests.insert_or_assign(piece.piece, piece.digest);
+    append_to_file(spool_.digests_path(), fmt::format("{} {}\n", piece.piece, piece.digest.hex()));
+  }
+  if (run_.origin_kind == OriginKind::minion) {
+    cut_.push_back(piece);
+  } else {
+    to_announce_.push_back(piece);
+  }
+}
+
+std::optional<StagingEnd> Staging::step() {
+  workers_->collect();
+  if (changed_) return SourceChanged{*changed_};
+  take_transfers();
+  push();
+  if (is_last_missing()) check_source();
+  announce();
+  if (is_gone_) return StagingGone{};
+  if (announced_.size() == run_.cut.pieces() && !probe_.is_running()) {
+    return StagedAll{run_.cut.stream_bytes};
+  }
+  return std::nullopt;
+}
+
+void Staging::append_descriptors(std::vector<int>& descriptors) const {
+  descriptors.push_back(workers_->descriptor());
+  transfer_.append_descriptors(descriptors);
+}
+
+Instant Staging::next_due() const {
+  const bool waits_to_push = !push_ && !cut_.empty();
+  return std::min(transfer_.next_check(), waits_to_push ? push_again_ : Instant::max());
+}
+
+bool Staging::is_last_missing() const {
+  return announced_.size() + to_announce_.size() == run_.cut.pieces() && !is_checked_ &&
+         !is_checking_;
+}
+
+void Staging::check_source() {
+  is_checking_ = true;
+  workers_->submit(
+      [cutting = cutting_](const std::stop_token&) -> std::optional<std::string> {
+        const Source& source = *cutting->source;
+        const auto now = list_payload(source.place);
+        if (const auto* const refusal = std::get_if<Refusal>(&now)) return refusal->reason;
+        // No name can come, go or move without a stamp changing: that of its folder.
+        if (std::get<Payload>(now).stamps == source.payload.stamps) return std::nullopt;
+        return fmt::format("'{}' changed while it was read", escaped(source.place.shown.string()));
+      },
+      [this](const std::optional<std::string>& reason) {
+        is_checking_ = false;
+        is_checked_ = !reason;
+        changed_ = reason;
+      });
+}
+
+void Staging::announce() {
+  const auto all = run_.cut.pieces();
+  auto ready = to_announce_;
+  const bool are_all_here = announced_.size() + ready.size() == all;
+  if (are_all_here && !is_checked_) ready.pop_back();
+  if (ready.empty()) return;
+  const bool is_final = announced_.size() + ready.size() == all;
+  if (is_final && !record_.is_complete) {
+    append_to_file(spool_.digests_path(), fmt::format("{}\n", kRecordEnd));
+    sync_path(spool_.digests_path());
+    record_.is_complete = true;
+  }
+  const auto outcome =
+      coordinator_.stage(run_.id, ready, is_final ? RunState::staged : RunState::staging);
+  if (std::holds_alternative<Stale>(outcome)) {
+    is_gone_ = true;
+    return;
+  }
+  for (const auto& [piece, digest] : ready) announced_.insert(piece);
+  std::erase_if(to_announce_,
+                [&](const StagedPiece& piece) { return announced_.contains(piece.piece); });
+}
+
+std::optional<std::string> Staging::take_probe_fault() {
+  return std::exchange(probe_fault_, std::nullopt);
+}
+
+void Staging::take_transfers() {
+  for (const auto& event : transfer_.collect()) {
+    const auto* const ended = std::get_if<TransferEnded>(&event);
+    if (ended == nullptr) continue;
+    if (probe_.owns(ended->id)) {
+      probe_fault_ = probe_.fault(*ended);
+    } else if (push_ == ended->id) {
+      take_pushed(*ended);
+    }
+  }
+}
+
+void Staging::take_pushed(const TransferEnded& ended) {
+  push_.reset();
+  if (ended.end == PullEnd::good) {
+    manifest_is_pushed_ = true;
+    failed_pushes_ = 0;
+    to_announce_.insert(to_announce_.end(), being_pushed_.begin(), being_pushed_.end());
+  } else {
+    ++failed_pushes_;
+    push_again_ = clock_.now() + kPushBackOff;
+    cut_.insert(cut_.end(), being_pushed_.begin(), being_pushed_.end());
+    if (failed_pushes_ >= kPushesAtMost || ended.end == PullEnd::refused) {
+      throw Failure(ExitStatus::no_source, Remedy::operator_acts,
+                    fmt::format("cannot push: {}", ended.detail));
+    }
+  }
+  being_pushed_.clear();
+}
+
+// All that has been cut since the last push goes with the next one.
+void Staging::push() {
+  if (push_ || cut_.empty() || clock_.now() < push_again_) return;
+  PushRequest request{.target = run_.origin,
+                      .from = spool_.folder(),
+                      .names = {},
+                      .folder = "push/" + spool_.fingerprint().text(),
+                      .bytes = 0};
+  if (!manifest_is_pushed_) request.names.emplace_back("manifest");
+  for (const auto& [piece, digest] : cut_) {
+    request.names.push_back(Spool::piece_name(piece));
+    request.bytes += run_.cut.bytes_of(piece);
+  }
+  push_ = transfer_.start(request);
+  being_pushed_ = std::move(cut_);
+  cut_.clear();
+}
+
+}  // namespace libsync

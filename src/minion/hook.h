@@ -1,0 +1,32 @@
+#pragma once
+
+// The AfterPublish that gives the command to `/bin/sh -c`.
+//
+// The command comes from this host's own configuration, never from Redis. The name of what was
+// published reaches it in the environment, not in its text, so no name can become a command.
+
+#include <string>
+
+#include "libsync/after_publish.h"
+#include "libsync/clock.h"
+#include "os/stop_signal.h"
+
+namespace libsync {
+
+class ShellAfterPublish final : public AfterPublish {
+ public:
+  ShellAfterPublish(std::string command, Clock& clock, const StopSignal& stop)
+      : command_(std::move(command)), clock_(clock), stop_(stop) {}
+
+  [[nodiscard]] Hook hook() const override {
+    return command_.empty() ? Hook::none : Hook::configured;
+  }
+  [[nodiscard]] std::optional<std::string> run(const std::filesystem::path& published) override;
+
+ private:
+  std::string command_;
+  Clock& clock_;
+  const StopSignal& stop_;
+};
+
+}  // namespace libsync

@@ -1,0 +1,264 @@
+#include "minion/minion.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "libsync/core/failure.h"
+#include "os/log.h"
+#include "minion/pull_plan.h"
+
+namespace libsync {
+namespace {
+
+// A new run wakes us; these are for a wake-up that was lost. They keep the commands that an idle
+// minion costs Redis below two a second, those that the functions issue themselves included: a
+// third of one to listen, and six for every join, or eight once it has finished a run that goes
+// on.
+constexpr std::chrono::seconds kListenFor{3};
+constexpr Duration kLookEvery{6000};
+// One command each, since there is no function yet that could issue others.
+constexpr Duration kEarlyLookEvery{1000};
+constexpr Duration kOutagePause{1000};
+// Two looks may be lost before a host that waits for a run counts as gone.
+constexpr Duration kStays = 4 * kLookEvery;
+// A full disk, or a source without its daemon: somebody may be at it.
+constexpr Duration kFailurePause{10'000};
+
+}  // namespace
+
+Minion::Minion(Coordinator& coordinator, Transfer& transfer, AfterPublish& after_publish,
+               Clock& clock, const StopSignal& stop, const StateFolder& state, MinionConfig config,
+               Address self)
+    : coordinator_(coordinator),
+      transfer_(transfer),
+      after_publish_(after_publish),
+      clock_(clock),
+      stop_(stop),
+      state_(state),
+      config_(std::move(config)),
+      self_(std::move(self)),
+      linger_(clock.now(), config_.host.linger) {}
+
+ExitStatus Minion::tick() {
+  for (const auto& why : state_.sweep(Role::minion)) spdlog::warn("{}", why);
+  static_cast<void>(run_owed_hook());  // An earlier tick may have died over it.
+  while (!stop_.requested()) {
+    auto seen = Visit::idle;
+    auto pause = kLookEvery;
+    try {
+      seen = visit();
+      if (seen == Visit::early) pause = kEarlyLookEvery;
+      told_.clear();
+      failing_.reset();
+    } catch (const Failure& failure) {
+      if (failure.remedy() == Remedy::operator_acts || linger_.is_over(clock_.now())) throw;
+      tell_once(failure.what());
+      failing_ = failure.status();
+      pause = failure.status() == ExitStatus::redis ? kOutagePause : kFailurePause;
+    }
+    if (seen == Visit::worked) {
+      linger_.work_ended(clock_.now());
+      continue;
+    }
+    if (linger_.is_over(clock_.now())) break;
+    wait_for_wake(std::min(linger_.end(), clock_.now() + pause));
+  }
+  return stop_.requested() ? ExitStatus::done : failing_.value_or(status_);
+}
+
+// Listening ends by itself every now and then, with or without a wake-up; only a visit can tell.
+void Minion::wait_for_wake(Instant until) {
+  while (!stop_.requested() && clock_.now() < until) {
+    try {
+      coordinator_.listen(self_, kListenFor);
+      std::vector<int> descriptors;
+      if (coordinator_.wake_descriptor() >= 0) {
+        descriptors.push_back(coordinator_.wake_descriptor());
+      }
+      wait(until, std::move(descriptors));
+      if (coordinator_.heard() == Listening::woken) return;
+    } catch (const Failure& failure) {
+      if (deafness_told_ != failure.what()) spdlog::warn("{}", failure.what());
+      deafness_told_ = failure.what();
+      return wait(until);
+    }
+  }
+}
+
+Minion::Visit Minion::visit() {
+  // Whoever was told how many slots to use uses no more, and trees take as many pulls as there are.
+  const auto in_trees = config_.host.slots ? InTrees::no : InTrees::yes;
+  const auto left = std::chrono::duration_cast<Duration>(linger_.end() - clock_.now());
+  const auto outcome = coordinator_.join(self_, arrival_, in_trees, std::min(left, kStays));
+  arrival_ = Arrival::again;
+  if (const auto* const none = std::get_if<NoRun>(&outcome)) {
+    if (none->ended) sweep_ended(*none->ended, none->ended_begun_ms);
+    return Visit::idle;
+  }
+  const auto* const joined = std::get_if<Joined>(&outcome);
+  if (joined == nullptr) return Visit::early;
+  const RunInfo& run = joined->run;
+  sweep(run);
+  if (joined->is_finished) {
+    if (!state_.has_receipt(config_.host.repo / run.name, run.manifest)) {
+      spdlog::warn("what was published as '{}' is gone: fetching it again", escaped(run.name));
+    } else if (joined->suspicion == Suspicion::none || clears_suspicion(run)) {
+      return Visit::idle;
+    } else {
+      spdlog::warn("pieces of '{}' were good and are not any more: proving what was published",
+                   escaped(run.name));
+    }
+    coordinator_.leave(run.id, self_, Retreat::altogether, "");
+  }
+  download(run, joined->place);
+  return Visit::worked;
+}
+
+void Minion::download(const RunInfo& run, const std::optional<TreePlace>& place) {
+  const auto spool = state_.spool(run.fingerprint);
+  const auto refusal = refuse_destination(config_.host.repo, run.name, std::nullopt);
+  try {
+    if (refusal) throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
+    spool.take({.role = Role::minion,
+                .prefix = config_.host.prefix,
+                .run = run.id,
+                .task = run.path,
+                .content = run.fingerprint,
+                .piece_bytes = run.cut.piece_bytes,
+                .begun_ms = run.begun_ms});
+    Download download(
+        coordinator_, transfer_, clock_,
+        {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
+        state_, run, place);
+    try {
+      const auto end = follow(download);
+      if (!end) {
+        download.give_up("");
+      } else if (const auto* const done = std::get_if<Published>(&*end)) {
+        published(run, *done);
+      } else {
+        spdlog::warn("the run of '{}' is over, or another has begun: stopping", escaped(run.path));
+      }
+    } catch (const Failure&) {
+      transfer_.end_all();
+      throw;
+    }
+  } catch (const Failure& failure) {
+    if (failure.status() != ExitStatus::redis) {
+      coordinator_.leave(run.id, self_, Retreat::claims_only, failure.what());
+    }
+    throw;
+  }
+  static_cast<void>(run_owed_hook());  // The run may have ended while it was being published.
+}
+
+// Nothing if we are to stop.
+std::optional<DownloadEnd> Minion::follow(Download& download) {
+  while (!stop_.requested()) {
+    try {
+      if (auto end = download.step()) return end;
+    } catch (const Failure& failure) {
+      // What is being pulled goes on to its end without Redis; after that there is nothing to do
+      // here.
+      const bool may_pass = failure.status() == ExitStatus::redis &&
+                            failure.remedy() == Remedy::try_again &&
+                            (download.is_pulling() || !linger_.is_over(clock_.now()));
+      if (!may_pass) throw;
+      tell_once(failure.what());
+      wait(clock_.now() + kOutagePause);
+      continue;
+    }
+    std::vector<int> descriptors;
+    download.append_descriptors(descriptors);
+    wait(download.next_due(), std::move(descriptors));
+  }
+  return std::nullopt;
+}
+
+void Minion::published(const RunInfo& run, const Published& published) {
+  const auto seconds = std::max(0.001, std::chrono::duration<double>(published.took).count());
+  std::string sources;
+  for (const auto& [address, pieces] : published.fed_by) {
+    if (pieces > 0) sources += fmt::format("  from {}: {} pieces\n", address.text(), pieces);
+  }
+  spdlog::info(
+      "rsync complete:\n  received {} bytes in {:.2f} s, {:.2f} bytes/sec\n"
+      "  total size is {}\n{}",
+      published.wire_bytes, seconds, static_cast<double>(published.wire_bytes) / seconds,
+      run.cut.stream_bytes, sources);
+  spdlog::info("END rsync:\n  syn_queue:{}\n  fin_queue:{}\n", published.sources,
+               published.finished);
+  status_ = ExitStatus::done;
+  if (const auto failed = run_owed_hook()) {
+    coordinator_.leave(run.id, self_, Retreat::claims_only, *failed);
+  }
+}
+
+std::optional<std::string> Minion::run_owed_hook() {
+  const auto name = state_.hook_owed();
+  if (!name || stop_.requested()) return std::nullopt;
+  auto failed = after_publish_.run(config_.host.repo / *name);
+  // One that we ended, since we are to stop, is owed still.
+  if (!failed || !stop_.requested()) state_.hook_has_run();
+  if (failed) {
+    spdlog::error("{}", *failed);
+    status_ = ExitStatus::local;
+  }
+  return failed;
+}
+
+// The spool of a run that this host has finished, hashed piece by piece. False if what was
+// published from it may be as bad, or if all others live on what is gone. A bad piece stays, as the
+// evidence, until the download that follows deletes it.
+bool Minion::clears_suspicion(const RunInfo& run) {
+  spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
+  const auto spool = state_.spool(run.fingerprint);
+  PieceSet good(run.cut.pieces());
+  for (const auto& [piece, digest] :
+       coordinator_.digests(run.id, spool.pieces_found(run.cut).members())) {
+    if (stop_.requested()) return true;
+    const auto verdict =
+        Spool::inspect(spool.piece_path(piece), run.cut.bytes_of(piece), digest, {});
+    if (verdict == Verdict::bad) return false;
+    if (verdict == Verdict::good) good.insert(piece);
+  }
+  if (run.origin == self_ && !good.is_complete()) return false;
+  // The origin has no place in the trees that grow from it.
+  const bool is_in_trees = run.has_trees && run.origin != self_;
+  const auto usual = is_in_trees ? kSlotsBesideTrees : default_slots(grain_of(run.cut));
+  const auto slots = config_.host.slots.value_or(usual);
+  static_cast<void>(
+      coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
+  return true;
+}
+
+// What began later may be going on: a Redis that came back from an older snapshot does not know.
+void Minion::sweep(const RunInfo& run) const {
+  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
+    const bool is_its = owner.run == run.id || spool.fingerprint() == run.fingerprint;
+    if (!is_its && owner.begun_ms <= run.begun_ms) spool.leave(Role::minion);
+  }
+}
+
+// The same for a run that ended last.
+void Minion::sweep_ended(const RunId& ended, std::uint64_t begun_ms) {
+  if (swept_ == ended) return;
+  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
+    if (owner.begun_ms <= begun_ms) spool.leave(Role::minion);
+  }
+  swept_ = ended;
+}
+
+void Minion::wait(Instant until, std::vector<int> descriptors) {
+  descriptors.push_back(stop_.descriptor());
+  if (!stop_.requested()) clock_.wait(until, descriptors);
+}
+
+void Minion::tell_once(const std::string& line) {
+  if (line != told_) spdlog::warn("{}", line);
+  told_ = line;
+}
+
+}  // namespace libsync

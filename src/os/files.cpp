@@ -1,0 +1,284 @@
+#include "os/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <sys/ioctl.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "libsync/core/failure.h"
+#include "os/log.h"
+#include "libsync/core/number.h"
+
+namespace libsync {
+namespace {
+
+std::string_view way_out(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space there";
+    case EACCES:
+    case EPERM:
+      return "give the user that this runs as access to it";
+    case EROFS:
+      return "mount it writable";
+    case ENOENT:
+      return "make it, or name another with the options";
+    case EIO:
+      return "the disk is failing: see the kernel's log";
+    default:
+      return "see the errno's manual page";
+  }
+}
+
+void write_all(const Descriptor& file, std::string_view content) {
+  while (!content.empty()) {
+    const auto wrote = write(file.number(), content.data(), content.size());
+    if (wrote <= 0) throw_disk_failure("write", file);
+    content.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+}
+
+// Lets this user delete what is in a folder. Errors show when it is tried.
+void open_up(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(std::filesystem::symlink_status(folder, ignored))) return;
+  std::filesystem::permissions(folder, std::filesystem::perms::owner_all,
+                               std::filesystem::perm_options::add, ignored);
+  for (std::filesystem::directory_iterator entry(folder, ignored), end; entry != end;
+       entry.increment(ignored)) {
+    open_up(entry->path());
+  }
+}
+
+struct statvfs file_system_of(const std::filesystem::path& path) {
+  struct statvfs status {};
+  if (statvfs(path.c_str(), &status) != 0) throw_disk_failure("look at", path);
+  return status;
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (number_ >= 0) close(number_);
+}
+
+Descriptor::Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  std::swap(number_, other.number_);
+  return *this;
+}
+
+void throw_disk_failure(std::string_view act, const std::filesystem::path& path) {
+  const int error = errno;
+  const auto remedy =
+      error == ENOSPC || error == EDQUOT ? Remedy::try_again : Remedy::operator_acts;
+  throw Failure(ExitStatus::local, remedy,
+                fmt::format("cannot {} '{}': {}: {}", act, escaped(path.string()),
+                            std::strerror(error), way_out(error)));
+}
+
+void throw_disk_failure(std::string_view act, const Descriptor& file) {
+  const int error = errno;
+  std::string name(PATH_MAX, '\0');
+  const auto length =
+      readlink(fmt::format("/proc/self/fd/{}", file.number()).c_str(), name.data(), name.size());
+  name.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
+  errno = error;
+  throw_disk_failure(act, std::filesystem::path(name));
+}
+
+Descriptor open_file(const std::filesystem::path& path, int flags, unsigned mode) {
+  Descriptor file(open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, mode));
+  if (!file) throw_disk_failure("open", path);
+  return file;
+}
+
+Descriptor open_beneath(const Descriptor& folder, const std::filesystem::path& path, int flags,
+                        unsigned mode) {
+  open_how how{};
+  how.mode = mode;
+  how.flags = static_cast<__u64>(flags | O_CLOEXEC | O_NOFOLLOW);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  return Descriptor(
+      static_cast<int>(syscall(SYS_openat2, folder.number(), path.c_str(), &how, sizeof how)));
+}
+
+struct stat status_of(const Descriptor& file) {
+  struct stat status {};
+  if (fstat(file.number(), &status) != 0) throw_disk_failure("look at", file);
+  return status;
+}
+
+std::optional<struct stat> status_of(const std::filesystem::path& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) == 0) return status;
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  throw_disk_failure("look at", path);
+}
+
+FileTime mtime_of(const struct stat& status) {
+  return {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
+}
+
+std::optional<std::string> read_file(const std::filesystem::path& path, std::size_t limit) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!file) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    throw_disk_failure("read", path);
+  }
+  const auto status = status_of(file);
+  if (!S_ISREG(status.st_mode) || static_cast<std::size_t>(status.st_size) > limit) {
+    return std::nullopt;
+  }
+  std::string content(static_cast<std::size_t>(status.st_size), '\0');
+  std::size_t filled = 0;
+  while (filled < content.size()) {
+    const auto got = read(file.number(), content.data() + filled, content.size() - filled);
+    if (got < 0) throw_disk_failure("read", path);
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+  }
+  content.resize(filled);
+  return content;
+}
+
+void replace_file(const std::filesystem::path& path, std::string_view content, unsigned mode) {
+  auto fresh = path;
+  fresh += ".new";
+  {
+    const auto file = open_file(fresh, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    if (fchmod(file.number(), mode) != 0) throw_disk_failure("set the mode of", fresh);
+    write_all(file, content);
+    if (fsync(file.number()) != 0) throw_disk_failure("write", fresh);
+  }
+  rename_path(fresh, path);
+  sync_path(path.parent_path());
+}
+
+void append_to_file(const std::filesystem::path& path, std::string_view text) {
+  write_all(open_file(path, O_WRONLY | O_CREAT | O_APPEND, 0600), text);
+}
+
+void make_folder(const std::filesystem::path& path, unsigned mode) {
+  if (mkdir(path.c_str(), mode) == 0) {
+    // The mode given to mkdir passes through the umask.
+    if (chmod(path.c_str(), mode) != 0) throw_disk_failure("set the mode of", path);
+    return;
+  }
+  const int error = errno;
+  const auto status = status_of(path);
+  if (status && S_ISDIR(status->st_mode)) return;
+  errno = status ? ENOTDIR : error;
+  throw_disk_failure("make the folder", path);
+}
+
+void remove_tree(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (!error) return;
+  open_up(path);
+  std::filesystem::remove_all(path, error);
+  if (!error) return;
+  errno = error.value();
+  throw_disk_failure("delete", path);
+}
+
+std::optional<std::string> try_remove_tree(const std::filesystem::path& path) {
+  try {
+    remove_tree(path);
+    return std::nullopt;
+  } catch (const Failure& failure) {
+    return failure.what();
+  }
+}
+
+void rename_path(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) throw_disk_failure("rename to", to);
+}
+
+void exchange_paths(const std::filesystem::path& one, const std::filesystem::path& other) {
+  if (renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) != 0) {
+    throw_disk_failure("exchange in one step", other);
+  }
+}
+
+void sync_file(const Descriptor& file) {
+  if (fsync(file.number()) != 0) throw_disk_failure("put on disk", file);
+}
+
+void sync_path(const std::filesystem::path& path) {
+  const auto file = open_file(path, O_RDONLY);
+  sync_file(file);
+}
+
+void sync_file_system(const std::filesystem::path& path) {
+  const auto file = open_file(path, O_RDONLY);
+  if (syncfs(file.number()) != 0) throw_disk_failure("put on disk", path);
+}
+
+bool can_share_blocks(const std::filesystem::path& folder) {
+  const Descriptor one(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  const Descriptor other(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  return one && other && write(one.number(), "x", 1) == 1 &&
+         ioctl(other.number(), FICLONE, one.number()) == 0;
+}
+
+std::uint64_t bytes_below(const std::filesystem::path& folder) {
+  constexpr std::uint64_t kBlockBytes = 512;
+  std::uint64_t bytes = 0;
+  std::error_code gone;
+  for (std::filesystem::recursive_directory_iterator next(folder, gone), end; !gone && next != end;
+       next.increment(gone)) {
+    const auto status = status_of(next->path());
+    if (status && S_ISREG(status->st_mode)) {
+      bytes += static_cast<std::uint64_t>(status->st_blocks) * kBlockBytes;
+    }
+  }
+  return bytes;
+}
+
+std::vector<std::filesystem::path> mount_points_of(std::string_view mountinfo) {
+  // The fifth field. Blanks, tabs, newlines and backslashes in it are written in octal: \040.
+  std::vector<std::filesystem::path> all;
+  std::istringstream lines{std::string(mountinfo)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string field;
+    for (int i = 0; i < 5; ++i) fields >> field;
+    std::string path;
+    for (std::size_t i = 0; i < field.size(); ++i) {
+      const auto code = field[i] == '\\' ? parse_number<unsigned>(field.substr(i + 1, 3), 8)
+                                         : std::optional<unsigned>();
+      path += code ? static_cast<char>(*code) : field[i];
+      if (code) i += 3;
+    }
+    all.emplace_back(std::move(path));
+  }
+  return all;
+}
+
+std::vector<std::filesystem::path> mount_points() {
+  std::ifstream file("/proc/self/mountinfo");
+  return mount_points_of(std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+std::uint64_t free_bytes(const std::filesystem::path& path) {
+  const auto status = file_system_of(path);
+  return std::uint64_t{status.f_bavail} * status.f_frsize;
+}
+
+}  // namespace libsync

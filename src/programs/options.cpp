@@ -1,0 +1,262 @@
+#include "programs/options.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include "libsync/core/failure.h"
+
+namespace libsync {
+namespace {
+
+constexpr auto kDefaultConfig = "/etc/sync-fanout/sync.toml";
+
+// Ticks that linger end just before the next one begins, cron's own delay included.
+constexpr Duration kLockPatience{5000};
+
+// The longest that a tick can sensibly take: a payload of 100 GB at 1 MB/s is a little over a day.
+constexpr std::chrono::hours kSuspiciousLock{30};
+
+// The shared file: keys of the other program are passed over, unknown ones are named.
+class SharedFile : public CLI::ConfigTOML {
+ public:
+  SharedFile(const CLI::App& app, std::vector<std::string> others)
+      : app_(app), others_(std::move(others)) {}
+
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> kept;
+    for (auto& item : CLI::ConfigTOML::from_config(input)) {
+      if (!item.parents.empty()) {
+        throw UsageError(
+            fmt::format("the configuration file has a section [{}]: write the keys without one",
+                        escaped(item.parents.front())));
+      }
+      if (std::find(others_.begin(), others_.end(), item.name) != others_.end()) continue;
+      if (app_.get_option_no_throw("--" + item.name) == nullptr || item.name == "config" ||
+          item.name == "help" || item.name == "version") {
+        throw UsageError(
+            fmt::format("the configuration file has a key '{}', which neither program "
+                        "knows: correct or delete it (see --help)",
+                        escaped(item.name)));
+      }
+      kept.push_back(std::move(item));
+    }
+    return kept;
+  }
+
+ private:
+  const CLI::App& app_;
+  std::vector<std::string> others_;
+};
+
+std::string checked_password(const std::string& option, const std::string& file) {
+  if (file.empty()) return {};
+  auto password = read_password_file(file);
+  if (const auto* const refusal = std::get_if<Refusal>(&password)) {
+    throw UsageError(option + ": " + refusal->reason);
+  }
+  return std::get<std::string>(std::move(password));
+}
+
+std::vector<Network> checked_peers(const std::vector<std::string>& typed) {
+  if (typed.empty()) return private_networks();
+  std::vector<Network> networks;
+  networks.reserve(typed.size());
+  for (const auto& text : typed) {
+    networks.push_back(value_or_usage_error(Network::parse(text), "--peers", text,
+                                            "an address range such as 10.0.0.0/8"));
+  }
+  return networks;
+}
+
+// A closed standard stream would be taken by the first file that is opened.
+void open_standard_streams() {
+  int opened = open("/dev/null", O_RDWR);
+  while (opened >= 0 && opened <= STDERR_FILENO) opened = open("/dev/null", O_RDWR);
+  if (opened > STDERR_FILENO) close(opened);
+}
+
+}  // namespace
+
+std::string checked_name(const std::string& option, const std::string& typed) {
+  const bool is_plain =
+      !typed.empty() && std::all_of(typed.begin(), typed.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+      });
+  if (is_plain) return typed;
+  throw UsageError(option + " '" + escaped(typed) +
+                   "' is not a plain name: use letters, digits, '-', '_' and '.'");
+}
+
+void add_host_options(CLI::App& app, TypedHostOptions& typed,
+                      const std::vector<std::string>& others) {
+  app.set_config("--config", kDefaultConfig, "Configuration file (TOML); flags win over it");
+  app.config_formatter(std::make_shared<SharedFile>(app, others));
+  app.add_option("--redis", typed.redis, "redis://[user@]host:port/db or unix:///path.sock?db=N")
+      ->capture_default_str()
+      ->type_name("URL");
+  app.add_option("--redis-password-file", typed.redis_password_file, "File of mode 0600")
+      ->type_name("FILE");
+  app.add_option("--prefix", typed.prefix, "In front of every Redis key")->type_name("TEXT");
+  app.add_option("--address", typed.address,
+                 "How peers reach this host (default: local address of the Redis connection)")
+      ->type_name("IP");
+  app.add_option("--repo", typed.repo, "The folder that the rsync module exports")
+      ->capture_default_str()
+      ->type_name("DIR");
+  app.add_option("--module", typed.module, "The rsync module to pull from")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--rsync-port", typed.rsync_port, "Port of the rsync daemons")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535))
+      ->type_name("N");
+  app.add_option("--rsync-user", typed.rsync_user, "User of the module")->type_name("NAME");
+  app.add_option("--rsync-password-file", typed.rsync_password_file, "File of mode 0600")
+      ->type_name("FILE");
+  app.add_option(
+         "--peers", typed.peers,
+         "Address ranges that may be pulled from (default: private, shared, link-local, loopback)")
+      ->delimiter(',')
+      ->type_name("CIDR");
+  app.add_option("--linger", typed.linger, "Stay this long waiting for work: 115s under */2")
+      ->capture_default_str()
+      ->type_name("DURATION");
+  app.add_option(
+         "--slots", typed.slots,
+         "Parallel pulls, and uploads offered; master: uploads of the origin (default: by payload)")
+      ->check(CLI::Range(1, 64))
+      ->type_name("N");
+  app.add_option("--log-level", typed.log_level, "debug, info, warning or error")
+      ->capture_default_str()
+      ->type_name("LEVEL");
+  app.add_option("--log-file", typed.log_file, "Append to this file (default: standard output)")
+      ->type_name("FILE");
+  app.set_version_flag("--version", SYNC_FANOUT_VERSION);
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  app.footer("DURATION: an integer with ms, s, m or h (bare: seconds). SIZE: with K, M or G.\n\n" +
+             exit_status_help());
+}
+
+HostConfig checked(const TypedHostOptions& typed) {
+  HostConfig config;
+  auto server = RedisServer::parse(typed.redis);
+  if (const auto* const refusal = std::get_if<Refusal>(&server)) {
+    throw UsageError("--redis " + refusal->reason);
+  }
+  config.redis = std::get<RedisServer>(std::move(server));
+  config.redis.password = checked_password("--redis-password-file", typed.redis_password_file);
+  if (std::any_of(typed.prefix.begin(), typed.prefix.end(),
+                  [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
+    throw UsageError("--prefix '" + escaped(typed.prefix) +
+                     "' holds a space or a control character: choose another");
+  }
+  config.prefix = typed.prefix;
+  if (!typed.address.empty()) {
+    config.address = value_or_usage_error(Address::parse(typed.address), "--address", typed.address,
+                                          "a plain unicast IPv4 or IPv6 address");
+  }
+  config.repo = typed.repo;
+  if (!config.repo.is_absolute()) {
+    throw UsageError("--repo must be an absolute path, and '" + escaped(typed.repo) +
+                     "' is none: write it from / on");
+  }
+  config.module = checked_name("--module", typed.module);
+  config.rsync_port = typed.rsync_port;
+  if (!typed.rsync_user.empty()) {
+    config.rsync_user = checked_name("--rsync-user", typed.rsync_user);
+  }
+  config.rsync_password_file = typed.rsync_password_file;
+  static_cast<void>(checked_password("--rsync-password-file", typed.rsync_password_file));
+  config.peers = checked_peers(typed.peers);
+  config.linger = value_or_usage_error(parse_duration(typed.linger), "--linger", typed.linger,
+                                       "a duration such as 115s");
+  if (typed.slots > 0) config.slots = typed.slots;
+  const auto level = value_or_usage_error(parse_log_level(typed.log_level), "--log-level",
+                                          typed.log_level, "debug, info, warning or error");
+  start_log(level, typed.log_file.empty() ? std::nullopt
+                                          : std::optional<std::filesystem::path>(typed.log_file));
+  return config;
+}
+
+RedisCoordinatorOptions coordinator_options(const HostConfig& config) {
+  return {.server = config.redis, .prefix = config.prefix, .peers = config.peers};
+}
+
+RsyncOptions rsync_options(const HostConfig& config) {
+  const auto program = find_program("rsync");
+  if (!program) {
+    throw Failure(ExitStatus::no_source, Remedy::operator_acts,
+                  "rsync is not in PATH: install it, or correct PATH in the crontab");
+  }
+  RsyncOptions options;
+  options.program = *program;
+  options.module = config.module;
+  options.port = config.rsync_port;
+  options.user = config.rsync_user;
+  options.password_file = config.rsync_password_file;
+  return options;
+}
+
+Address own_address(const HostConfig& config, Coordinator& coordinator) {
+  if (config.address) return *config.address;
+  const auto local = coordinator.own_address();
+  if (!local || local->is_loopback()) {
+    throw UsageError(
+        "--address must be given where Redis is reached by loopback or a unix socket: name the "
+        "address under which the peers reach this host");
+  }
+  return *local;
+}
+
+std::optional<TickLock> take_lock(const StateFolder& state, Role role, Clock& clock) {
+  auto taken = TickLock::take(state.lock_path(role), kLockPatience, clock);
+  if (auto* const lock = std::get_if<TickLock>(&taken)) return std::move(*lock);
+  const auto& held = std::get<TickLock::Held>(taken);
+  spdlog::info("another tick is at work ({}): stepping aside", held.by);
+  if (held.age && *held.age > kSuspiciousLock) {
+    spdlog::warn("it has been for {} h, longer than any transfer may take: look at it",
+                 std::chrono::duration_cast<std::chrono::hours>(*held.age).count());
+  }
+  return std::nullopt;
+}
+
+int run_program(const std::string& name, const std::string& description, const Declare& declare,
+                int argc, const char* const* argv) {
+  open_standard_streams();
+  // A Redis that has gone away is an answer of the connection, not the end of the program.
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
+  const auto usage_error = [&](const std::string& message) {
+    fmt::print(stderr, "{}: {}\n", name, message);
+    return static_cast<int>(ExitStatus::usage);
+  };
+  try {
+    CLI::App app(description, name);
+    const auto run = declare(app);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::Success& wanted) {
+      return app.exit(wanted);
+    }
+    return static_cast<int>(run());
+  } catch (const CLI::ParseError& error) {
+    return usage_error(fmt::format("{} (see --help)", error.what()));
+  } catch (const UsageError& error) {
+    return usage_error(error.what());
+  } catch (const Failure& failure) {
+    spdlog::error("{}", failure.what());
+    return static_cast<int>(failure.status());
+  } catch (const std::exception& error) {
+    // Not one of ours: a bug, or no memory.
+    spdlog::critical("unexpected: {}", escaped(error.what()));
+    return static_cast<int>(ExitStatus::local);
+  }
+}
+
+}  // namespace libsync

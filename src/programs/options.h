@@ -1,0 +1,83 @@
+#pragma once
+
+// What the two mains share: flags, the configuration file, and how a program ends.
+//
+// Part of the mains, and like them allowed to see CLI11.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "libsync/core/config.h"
+#include "libsync/core/exit_status.h"
+#include "os/log.h"
+#include "store/spool.h"
+#include "redis/coordinator.h"
+#include "rsync/rsync_transfer.h"
+
+namespace libsync {
+
+/// Options as they were typed, before they are checked.
+struct TypedHostOptions {
+  std::string redis = "redis://127.0.0.1:6379/0";
+  std::string redis_password_file;
+  std::string prefix;
+  std::string address;
+  std::string repo = "/data1/repo";
+  std::string module = "repo";
+  std::uint16_t rsync_port = 873;
+  std::string rsync_user;
+  std::string rsync_password_file;
+  std::vector<std::string> peers;
+  std::string linger = "0";
+  unsigned slots = 0;
+  std::string log_level = "info";
+  std::string log_file;
+};
+
+/// Wrong usage or configuration: one line that names the value, the rule and the way out.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Adds the options that both programs take, and the configuration file. `others` are the keys of
+/// the other program, which the shared file may hold.
+void add_host_options(CLI::App& app, TypedHostOptions& typed,
+                      const std::vector<std::string>& others);
+
+/// Throws UsageError.
+[[nodiscard]] HostConfig checked(const TypedHostOptions& typed);
+
+/// A name that goes into a URL. Throws UsageError unless it consists of letters, digits, `-`, `_`
+/// and `.`.
+[[nodiscard]] std::string checked_name(const std::string& option, const std::string& typed);
+
+/// The value that an option parser gave, or the UsageError that it refused.
+template <typename Value>
+Value value_or_usage_error(std::optional<Value> value, const std::string& option,
+                           const std::string& typed, const std::string& rule) {
+  if (!value) throw UsageError(option + " '" + escaped(typed) + "' is not " + rule);
+  return *std::move(value);
+}
+
+[[nodiscard]] RedisCoordinatorOptions coordinator_options(const HostConfig& config);
+
+[[nodiscard]] RsyncOptions rsync_options(const HostConfig& config);
+
+/// The address that peers reach this host by. Throws UsageError if it has to be given.
+[[nodiscard]] Address own_address(const HostConfig& config, Coordinator& coordinator);
+
+/// Takes the role's lock. Nothing, and a line in the log, if another tick has it.
+[[nodiscard]] std::optional<TickLock> take_lock(const StateFolder& state, Role role, Clock& clock);
+
+/// Declares the options of a program, and returns what it does once they have been parsed.
+using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;
+
+/// Parses, runs, and turns whatever comes out into an exit status: the one place of each program in
+/// which an exception that ends the tick is caught.
+[[nodiscard]] int run_program(const std::string& name, const std::string& description,
+                              const Declare& declare, int argc, const char* const* argv);
+
+}  // namespace libsync

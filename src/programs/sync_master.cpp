@@ -1,0 +1,166 @@
+// sync-master: parses, wires and runs one tick of the master. See libsync/master.h.
+
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+
+#include "os/files.h"
+#include "libsync/core/failure.h"
+#include "master/master.h"
+#include "programs/report.h"
+#include "programs/options.h"
+
+namespace {
+
+using namespace libsync;
+
+struct TypedOptions {
+  TypedHostOptions host;
+  std::vector<std::string> source_roots;
+  std::size_t minions = 0;
+  std::string inventory;
+  std::string piece_size = "auto";
+  std::string spread = "auto";
+  std::string push_to;
+  std::string push_module = "libsync-push";
+  unsigned quorum = 0;
+  std::string deadline;
+  std::string grace = "15m";
+  bool json = false;
+};
+
+const std::vector<std::string> kMinionKeys = {"bwlimit", "after-publish", "owner"};
+
+std::vector<Address> read_inventory(const std::string& path) {
+  constexpr std::size_t kInventoryBytes = std::size_t{16} << 20U;
+  if (path.empty()) return {};
+  const auto text = read_file(path, kInventoryBytes);
+  if (!text) throw UsageError("--inventory '" + escaped(path) + "' is not there: make it");
+  auto addresses = parse_inventory(*text);
+  if (const auto* const refusal = std::get_if<Refusal>(&addresses)) {
+    throw UsageError("--inventory: " + refusal->reason);
+  }
+  return std::get<std::vector<Address>>(std::move(addresses));
+}
+
+MasterConfig checked(const TypedOptions& typed) {
+  MasterConfig config{.host = checked(typed.host)};
+  for (const auto& root : typed.source_roots) {
+    config.source_roots.emplace_back(root);
+    if (!config.source_roots.back().is_absolute()) {
+      throw UsageError("--source-root '" + escaped(root) +
+                       "' is not an absolute path: write it from / on");
+    }
+  }
+  if (typed.minions > 0 && !typed.inventory.empty()) {
+    throw UsageError("--minions and --inventory both say who is expected: give one of them");
+  }
+  config.minions = typed.minions;
+  config.inventory = read_inventory(typed.inventory);
+  config.piece_size = value_or_usage_error(parse_piece_size(typed.piece_size), "--piece-size",
+                                           typed.piece_size, "auto, whole, or a size such as 16M");
+  config.spread = value_or_usage_error(parse_spread(typed.spread), "--spread", typed.spread,
+                                       "auto, claims or trees");
+  if (!typed.push_to.empty()) {
+    config.push_to = value_or_usage_error(Address::parse(typed.push_to), "--push-to", typed.push_to,
+                                          "a plain unicast IPv4 or IPv6 address");
+  }
+  config.push_module = checked_name("--push-module", typed.push_module);
+  if (typed.quorum > 0) config.quorum_percent = typed.quorum;
+  if (!typed.deadline.empty()) {
+    config.deadline = value_or_usage_error(parse_duration(typed.deadline), "--deadline",
+                                           typed.deadline, "a duration such as 30m");
+  }
+  config.grace = value_or_usage_error(parse_duration(typed.grace), "--grace", typed.grace,
+                                      "a duration such as 15m");
+  return config;
+}
+
+ExitStatus run_tick(const MasterConfig& config) {
+  if (config.source_roots.empty()) {
+    throw UsageError("--source-root must be given: name the folders that tasks may lie in");
+  }
+  const StopSignal stop;
+  SystemClock clock;
+  const StateFolder state(config.host.repo);
+  const auto lock = take_lock(state, Role::master, clock);
+  if (!lock) return ExitStatus::done;
+  RedisCoordinator coordinator(coordinator_options(config.host));
+  auto rsync = rsync_options(config.host);
+  rsync.push_module = config.push_module;
+  rsync.inherited = lock->descriptor();
+  RsyncTransfer transfer(rsync, clock);
+  const auto self = own_address(config.host, coordinator);
+  return Master(coordinator, transfer, clock, stop, state, config, self).tick();
+}
+
+ExitStatus print_status(const MasterConfig& config, ReportFormat format) {
+  RedisCoordinator coordinator(coordinator_options(config.host));
+  const auto status = coordinator.status();
+  std::fputs(report(status, std::nullopt, format).c_str(), stdout);
+  return ExitStatus::done;
+}
+
+ExitStatus print_functions() {
+  std::fputs(std::string(functions_source()).c_str(), stdout);
+  return ExitStatus::done;
+}
+
+std::function<ExitStatus()> declare(CLI::App& app) {
+  const auto typed = std::make_shared<TypedOptions>();
+  add_host_options(app, typed->host, kMinionKeys);
+  app.add_option("--source-root", typed->source_roots,
+                 "A task must lie below one of these (repeatable; must be given)")
+      ->type_name("DIR");
+  app.add_option("--minions", typed->minions, "How many hosts are expected")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  app.add_option("--inventory", typed->inventory,
+                 "File of the expected hosts, one address a line (default: hosts seen in 10 min)")
+      ->type_name("FILE");
+  app.add_option("--piece-size", typed->piece_size, "SIZE, auto, or whole: one piece")
+      ->capture_default_str()
+      ->type_name("SIZE|auto|whole");
+  app.add_option("--spread", typed->spread,
+                 "Who pulls from whom: along trees, by claims alone, or auto: trees for many hosts")
+      ->capture_default_str()
+      ->type_name("auto|claims|trees");
+  app.add_option("--push-to", typed->push_to,
+                 "Seed through this host's writable module instead of serving from here")
+      ->type_name("IP");
+  app.add_option("--push-module", typed->push_module,
+                 "That module: its path is that host's .libsync, or it is --module")
+      ->capture_default_str()
+      ->type_name("NAME");
+  app.add_option("--quorum", typed->quorum, "Percent of the hosts that is enough")
+      ->check(CLI::Range(1, 100))
+      ->type_name("PERCENT");
+  app.add_option("--deadline", typed->deadline,
+                 "DURATION that everybody is waited for (default: none)")
+      ->type_name("DURATION");
+  app.add_option("--grace", typed->grace, "DURATION that a run goes on while another task waits")
+      ->capture_default_str()
+      ->type_name("DURATION");
+  app.add_subcommand("run", "One tick (what a bare call does)");
+  auto* const status = app.add_subcommand("status", "Show the run in progress and the last one");
+  status->add_flag("--json", typed->json, "For programs");
+  auto* const functions = app.add_subcommand(
+      "functions", "Print the Redis functions: | redis-cli -x function load replace");
+  return [=] {
+    if (functions->parsed()) return print_functions();
+    const auto config = checked(*typed);
+    return status->parsed()
+               ? print_status(config, typed->json ? ReportFormat::json : ReportFormat::text)
+               : run_tick(config);
+  };
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program("sync-master",
+                     "Distributes the file or folder that `redis-cli set task PATH` names.",
+                     declare, argc, argv);
+}

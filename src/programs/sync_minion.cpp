@@ -1,0 +1,89 @@
+// sync-minion: parses, wires and runs one tick of the minion. See libsync/minion.h.
+
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+
+#include "minion/minion.h"
+#include "programs/report.h"
+#include "programs/options.h"
+#include "minion/hook.h"
+
+namespace {
+
+using namespace libsync;
+
+struct TypedOptions {
+  TypedHostOptions host;
+  std::string bandwidth_limit;
+  std::string after_publish;
+  bool owner = false;
+  bool json = false;
+};
+
+const std::vector<std::string> kMasterKeys = {"source-root", "minions", "inventory",   "piece-size",
+                                              "spread",      "push-to", "push-module", "quorum",
+                                              "deadline",    "grace"};
+
+MinionConfig checked(const TypedOptions& typed) {
+  MinionConfig config{.host = checked(typed.host)};
+  config.bandwidth_limit = typed.bandwidth_limit;
+  config.after_publish = typed.after_publish;
+  config.ownership = typed.owner ? Ownership::carried : Ownership::own;
+  if (typed.owner && geteuid() != 0) throw UsageError("--owner works for root only: drop it");
+  return config;
+}
+
+ExitStatus run_tick(const MinionConfig& config) {
+  const StopSignal stop;
+  SystemClock clock;
+  const StateFolder state(config.host.repo);
+  const auto lock = take_lock(state, Role::minion, clock);
+  if (!lock) return ExitStatus::done;
+  RedisCoordinator coordinator(coordinator_options(config.host));
+  auto rsync = rsync_options(config.host);
+  rsync.bandwidth_limit = config.bandwidth_limit;
+  rsync.inherited = lock->descriptor();
+  RsyncTransfer transfer(rsync, clock);
+  ShellAfterPublish after_publish(config.after_publish, clock, stop);
+  const auto self = own_address(config.host, coordinator);
+  return Minion(coordinator, transfer, after_publish, clock, stop, state, config, self).tick();
+}
+
+ExitStatus print_status(const MinionConfig& config, ReportFormat format) {
+  RedisCoordinator coordinator(coordinator_options(config.host));
+  const auto self = own_address(config.host, coordinator);
+  const auto status = coordinator.status();
+  std::fputs(report(status, self, format).c_str(), stdout);
+  return ExitStatus::done;
+}
+
+std::function<ExitStatus()> declare(CLI::App& app) {
+  const auto typed = std::make_shared<TypedOptions>();
+  add_host_options(app, typed->host, kMasterKeys);
+  app.add_option("--bwlimit", typed->bandwidth_limit, "Rate of each pull, as rsync's --bwlimit")
+      ->type_name("RATE");
+  app.add_option("--after-publish", typed->after_publish,
+                 "Command to run after publishing; SYNC_FANOUT_PATH names what was published")
+      ->type_name("COMMAND");
+  app.add_flag("--owner", typed->owner, "Give files their original owner and group (root only)");
+  app.add_subcommand("run", "One tick (what a bare call does)");
+  auto* const status = app.add_subcommand("status", "Show how this host stands");
+  status->add_flag("--json", typed->json, "For programs");
+  return [=] {
+    const auto config = checked(*typed);
+    return status->parsed()
+               ? print_status(config, typed->json ? ReportFormat::json : ReportFormat::text)
+               : run_tick(config);
+  };
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program("sync-minion",
+                     "Pulls what the master distributes, serves it on, and publishes it.", declare,
+                     argc, argv);
+}

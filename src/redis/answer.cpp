@@ -1,0 +1,214 @@
+#include "redis/answer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "libsync/core/failure.h"
+#include "os/log.h"
+#include "libsync/core/task.h"
+
+namespace libsync {
+
+void throw_not_understood(std::string_view what) {
+  throw Failure(ExitStatus::redis, Remedy::operator_acts,
+                fmt::format("Redis holds or answers what this version does not understand ({}): "
+                            "run the same version of sync-fanout everywhere",
+                            what));
+}
+
+std::chrono::milliseconds between(std::uint64_t from_ms, std::uint64_t to_ms) {
+  constexpr std::uint64_t kLongest = std::numeric_limits<std::int64_t>::max();
+  return std::chrono::milliseconds(to_ms > from_ms ? std::min(to_ms - from_ms, kLongest) : 0);
+}
+
+AnswerReader::AnswerReader(const RedisValue& value) : array_(value.array()) {
+  if (const auto* const error = value.error()) throw_not_understood(escaped(error->text));
+  if (array_ == nullptr) throw_not_understood("an answer that is no array");
+}
+
+const RedisValue& AnswerReader::value() {
+  if (at_end()) throw_not_understood("an answer that is too short");
+  return (*array_)[next_++];
+}
+
+const std::string& AnswerReader::text() {
+  const auto* const text = value().text();
+  if (text == nullptr) throw_not_understood("something other than a text");
+  return *text;
+}
+
+RunState AnswerReader::state() {
+  const auto& word = text();
+  if (word == "staging") return RunState::staging;
+  if (word == "staged") return RunState::staged;
+  throw_not_understood("a state of the run");
+}
+
+View AnswerReader::view() {
+  const auto run_state = state();
+  const auto sources = number<std::size_t>();
+  const auto finished = number<std::size_t>();
+  return {run_state, sources, finished, suspicion()};
+}
+
+std::vector<StagedPiece> AnswerReader::staged_pieces() {
+  std::vector<StagedPiece> pieces;
+  while (!at_end()) {
+    const auto piece = number<PieceNumber>();
+    const auto digest = Digest::from_raw(text());
+    if (!digest || piece >= kMaxPieces) throw_not_understood("a piece or its digest");
+    pieces.push_back({piece, *digest});
+  }
+  return pieces;
+}
+
+std::vector<StagedPiece> AnswerReader::staged_range() {
+  const Digest none(Digest::Bytes{});
+  auto piece = number<PieceNumber>();
+  std::string_view left = text();
+  if (piece > kMaxPieces || left.size() / Digest::kBytes > kMaxPieces - piece)
+    throw_not_understood("more digests than a run can have");
+  std::vector<StagedPiece> pieces;
+  for (; !left.empty(); ++piece) {
+    const auto digest = Digest::from_raw(left.substr(0, Digest::kBytes));
+    if (!digest) throw_not_understood("part of a digest");
+    if (*digest != none) pieces.push_back({piece, *digest});
+    left.remove_prefix(Digest::kBytes);
+  }
+  return pieces;
+}
+
+AnswerFields::AnswerFields(AnswerReader& reader) {
+  while (!reader.at_end()) {
+    const auto& name = reader.text();
+    all_.emplace_back(name, reader.text());
+  }
+}
+
+const std::string* AnswerFields::find(std::string_view name) const {
+  const auto found = std::find_if(all_.begin(), all_.end(),
+                                  [&](const auto& field) { return field.first == name; });
+  return found == all_.end() ? nullptr : &found->second;
+}
+
+const std::string& AnswerFields::text(std::string_view name) const {
+  const auto* const found = find(name);
+  if (found == nullptr) throw_not_understood(fmt::format("no field {}", name));
+  return *found;
+}
+
+std::string AnswerFields::text_or_empty(std::string_view name) const {
+  const auto* const found = find(name);
+  return found == nullptr ? std::string() : *found;
+}
+
+std::uint64_t AnswerFields::number(std::string_view name) const {
+  const auto value = parse_number<std::uint64_t>(text(name));
+  if (!value) throw_not_understood(name);
+  return *value;
+}
+
+std::uint64_t AnswerFields::number_or_zero(std::string_view name) const {
+  return parse_number<std::uint64_t>(text_or_empty(name)).value_or(0);
+}
+
+bool is_for_us(const RedisValue& answer, std::string_view word) {
+  AnswerReader reader(answer);
+  const auto& first = reader.text();
+  if (first == "STALE") return false;
+  if (first != word) throw_not_understood(escaped(first));
+  return true;
+}
+
+std::optional<RunState> read_state(const RedisValue& answer, const RunId& run) {
+  AnswerReader reader(answer);
+  const auto* const id = reader.value().text();
+  if (id == nullptr || *id != run.text()) return std::nullopt;
+  return reader.state();
+}
+
+std::optional<Digest> read_manifest_digest(const AnswerFields& fields) {
+  return Digest::parse_named(fields.text("manifest"));
+}
+
+RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manifest) {
+  const Cut cut{fields.number("bytes"), fields.number("piece_bytes")};
+  constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 62U;
+  if (cut.stream_bytes > kMaxBytes || cut.piece_bytes == 0 || cut.piece_bytes > kMaxBytes ||
+      cut.stream_bytes / cut.piece_bytes > kMaxPieces || cut.pieces() > kMaxPieces ||
+      cut.pieces() != fields.number("pieces")) {
+    throw_not_understood("how the payload is cut");
+  }
+  const auto path = TaskPath::parse(fields.text("path"));
+  const auto* const task = std::get_if<TaskPath>(&path);
+  if (task == nullptr || task->name() != fields.text("name") || !is_payload_name(task->name())) {
+    throw_not_understood("the payload's path or name");
+  }
+  const auto& state = fields.text("state");
+  const auto& kind = fields.text("origin_kind");
+  if ((state != "staging" && state != "staged") || (kind != "master" && kind != "minion")) {
+    throw_not_understood("the state of the run");
+  }
+  const auto& sparse = fields.text("sparse");
+  if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
+  if (!manifest) {
+    throw_not_understood(
+        "the digest of a manifest; where all run this version, `del task` ends a "
+        "run that an older one began");
+  }
+  const auto listed = fields.number_or_zero("manifest_bytes");
+  return RunInfo{
+      .id = fields.parsed<RunId>("id"),
+      .state = state == "staged" ? RunState::staged : RunState::staging,
+      .path = fields.text("path"),
+      .name = fields.text("name"),
+      .fingerprint = fields.parsed<Fingerprint>("fingerprint"),
+      .cut = cut,
+      .manifest = *manifest,
+      .manifest_bytes =
+          listed == 0 ? Manifest::max_bytes : std::min<std::uint64_t>(listed, Manifest::max_bytes),
+      .density = sparse == "1" ? Density::sparse : Density::dense,
+      .origin = fields.parsed<Address>("origin"),
+      .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,
+      .master = fields.parsed<MasterId>("master"),
+      .has_trees = fields.number_or_zero("trees") > 0,
+      .begun_ms = fields.number_or_zero("started"),
+  };
+}
+
+LastStatus read_last(const AnswerFields& fields, std::uint64_t now) {
+  LastStatus last;
+  last.path = fields.text_or_empty("path");
+  last.outcome = fields.text_or_empty("outcome");
+  last.reason = fields.text_or_empty("reason");
+  last.finished = fields.number_or_zero("finished");
+  last.expected = fields.number_or_zero("expected");
+  last.bytes = fields.number_or_zero("bytes");
+  const auto ended = fields.number_or_zero("ended");
+  last.took = between(fields.number_or_zero("started"), ended);
+  last.ended_ago = between(ended, now);
+  return last;
+}
+
+HostStatus read_host(const RedisValue& value, std::uint64_t now, std::uint64_t run_started) {
+  AnswerReader reader(value);
+  HostStatus host;
+  host.address = escaped(reader.text());
+  host.in_place = reader.number<PieceNumber>();
+  host.claims = reader.number<std::size_t>();
+  host.uploads = reader.number<std::size_t>();
+  if (const auto done = parse_number<std::uint64_t>(reader.text())) {
+    host.finished_after = between(run_started, *done);
+  }
+  host.error = reader.text();
+  if (const auto seen = parse_number<std::uint64_t>(reader.text())) {
+    host.seen_ago = between(*seen, now);
+  }
+  host.is_expected = reader.flag();
+  host.is_running = reader.flag();
+  return host;
+}
+
+}  // namespace libsync

@@ -1,0 +1,238 @@
+#include "redis/connection.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <hiredis/hiredis.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "libsync/core/failure.h"
+#include "os/log.h"
+
+namespace libsync {
+namespace {
+
+// A Redis that is well answers in less than a millisecond; one that takes this long is as good as
+// gone, and the caller has other things to do meanwhile.
+constexpr timeval kConnectLimit{2, 0};
+constexpr timeval kCommandLimit{2, 0};
+
+// Deeper than any answer of ours; hiredis itself stops at 7.
+constexpr int kDepth = 8;
+
+struct ReplyDeleter {
+  void operator()(redisReply* reply) const { freeReplyObject(reply); }
+};
+using Reply = std::unique_ptr<redisReply, ReplyDeleter>;
+
+RedisValue to_value(const redisReply& reply, int depth) {
+  if (depth == 0) return {RedisError{"an answer nested too deeply"}};
+  switch (reply.type) {
+    case REDIS_REPLY_STRING:
+    case REDIS_REPLY_STATUS:
+      return {std::string(reply.str, static_cast<std::size_t>(reply.len))};
+    case REDIS_REPLY_INTEGER:
+      return {static_cast<std::int64_t>(reply.integer)};
+    case REDIS_REPLY_ERROR:
+      return {RedisError{std::string(reply.str, static_cast<std::size_t>(reply.len))}};
+    case REDIS_REPLY_ARRAY: {
+      RedisValue::Array array;
+      array.reserve(reply.elements);
+      for (std::size_t i = 0; i < reply.elements; ++i) {
+        array.push_back(to_value(*reply.element[i], depth - 1));
+      }
+      return {std::move(array)};
+    }
+    default:
+      return {std::monostate{}};
+  }
+}
+
+// Errors that are about the server, not about the command: the caller cannot go on with any other
+// command either. Each with what helps.
+struct ServerError {
+  std::string_view prefix;
+  Remedy remedy;
+  std::string_view way_out;
+};
+
+constexpr std::array kServerErrors = {
+    ServerError{"NOAUTH", Remedy::operator_acts, "name its password with --redis-password-file"},
+    ServerError{"WRONGPASS", Remedy::operator_acts,
+                "correct --redis-password-file, or the user in --redis"},
+    ServerError{"ERR invalid password", Remedy::operator_acts, "correct --redis-password-file"},
+    ServerError{"ERR AUTH", Remedy::operator_acts, "correct --redis-password-file"},
+    ServerError{"ERR Client sent AUTH", Remedy::operator_acts, "drop --redis-password-file"},
+    ServerError{"NOPERM", Remedy::operator_acts,
+                "allow this user the command in the server's ACL (README, Redis)"},
+    ServerError{"ERR DB index", Remedy::operator_acts, "correct the db in --redis"},
+    ServerError{"ERR unknown command", Remedy::operator_acts,
+                "use Redis 7 or newer, or Valkey: older ones have no functions"},
+    ServerError{"LOADING", Remedy::try_again, "it is starting: this goes by itself"},
+    ServerError{"BUSY", Remedy::try_again, "a script holds it up: see SLOWLOG, SCRIPT KILL"},
+    ServerError{"MASTERDOWN", Remedy::try_again, "name the server that is the master"},
+    ServerError{"UNBLOCKED", Remedy::try_again, "it has become a replica: this goes by itself"},
+    ServerError{"READONLY", Remedy::try_again, "name the server that is the master with --redis"},
+    ServerError{"OOM", Remedy::try_again, "raise its maxmemory; its policy must be noeviction"},
+    ServerError{"MISCONF", Remedy::try_again, "its disk is full or failing: free space there"},
+    ServerError{"NOREPLICAS", Remedy::try_again, "bring its replicas back"},
+    ServerError{"ERR max number of clients", Remedy::try_again, "raise its maxclients"},
+};
+
+void throw_if_about_server(const RedisValue& value, const RedisServer& server) {
+  const auto* const error = value.error();
+  if (error == nullptr) return;
+  for (const auto& known : kServerErrors) {
+    if (error->text.starts_with(known.prefix)) {
+      throw Failure(ExitStatus::redis, known.remedy,
+                    fmt::format("Redis at {} refuses: {}: {}", server.shown(), escaped(error->text),
+                                known.way_out));
+    }
+  }
+}
+
+}  // namespace
+
+struct RedisConnection::Context {
+  explicit Context(redisContext* raw) : redis(raw, &redisFree) {}
+  std::unique_ptr<redisContext, decltype(&redisFree)> redis;
+};
+
+RedisConnection::RedisConnection(RedisServer server) : server_(std::move(server)) {}
+RedisConnection::~RedisConnection() = default;
+
+void RedisConnection::connect() {
+  auto* const raw = server_.socket.empty()
+                        ? redisConnectWithTimeout(server_.host.c_str(), server_.port, kConnectLimit)
+                        : redisConnectUnixWithTimeout(server_.socket.c_str(), kConnectLimit);
+  auto fresh = std::make_unique<Context>(raw);
+  if (raw == nullptr || raw->err != 0) {
+    throw Failure(
+        ExitStatus::redis, Remedy::try_again,
+        fmt::format("Redis at {} is out of reach: {}: start it, or correct --redis",
+                    server_.shown(), raw == nullptr ? "no memory" : escaped(raw->errstr)));
+  }
+  // A unix socket has no keep-alive: its other end is on this host.
+  if (redisSetTimeout(raw, kCommandLimit) != REDIS_OK ||
+      (server_.socket.empty() && redisEnableKeepAlive(raw) != REDIS_OK)) {
+    throw Failure(ExitStatus::redis, Remedy::try_again, "cannot set up the connection to Redis");
+  }
+  context_ = std::move(fresh);
+  std::vector<RedisCommand> greetings;
+  if (!server_.user.empty()) {
+    greetings.push_back({"AUTH", server_.user, server_.password});
+  } else if (!server_.password.empty()) {
+    greetings.push_back({"AUTH", server_.password});
+  }
+  if (server_.database != 0) greetings.push_back({"SELECT", std::to_string(server_.database)});
+  for (const auto& greeting : greetings) {
+    const auto answer = try_ask(greeting);
+    if (answer && answer->error() == nullptr) continue;
+    close();
+    if (answer) throw_if_about_server(*answer, server_);
+    throw Failure(ExitStatus::redis, Remedy::try_again,
+                  fmt::format("Redis at {} does not let us in: {}", server_.shown(),
+                              answer ? escaped(answer->error()->text) : last_fault_));
+  }
+}
+
+void RedisConnection::append(const RedisCommand& command) {
+  std::vector<const char*> arguments;
+  std::vector<std::size_t> lengths;
+  arguments.reserve(command.size());
+  lengths.reserve(command.size());
+  for (const auto& argument : command) {
+    arguments.push_back(argument.data());
+    lengths.push_back(argument.size());
+  }
+  redisAppendCommandArgv(context_->redis.get(), static_cast<int>(command.size()), arguments.data(),
+                         lengths.data());
+}
+
+std::optional<RedisValue> RedisConnection::try_ask(const RedisCommand& command) {
+  append(command);
+  void* raw = nullptr;
+  if (redisGetReply(context_->redis.get(), &raw) != REDIS_OK || raw == nullptr) {
+    // hiredis reports a command that took too long as EAGAIN of the socket.
+    last_fault_ = errno == EAGAIN ? "no answer within 2 s" : escaped(context_->redis->errstr);
+    close();
+    return std::nullopt;
+  }
+  const Reply reply(static_cast<redisReply*>(raw));
+  return to_value(*reply, kDepth);
+}
+
+RedisValue RedisConnection::ask(const RedisCommand& command) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (!context_) connect();
+    if (auto answer = try_ask(command)) {
+      throw_if_about_server(*answer, server_);
+      return std::move(*answer);
+    }
+  }
+  throw Failure(
+      ExitStatus::redis, Remedy::try_again,
+      fmt::format("Redis at {} broke off: {}: see its log", server_.shown(), last_fault_));
+}
+
+void RedisConnection::send(const RedisCommand& command) {
+  if (!context_) connect();
+  append(command);
+  int done = 0;
+  while (done == 0) {
+    if (redisBufferWrite(context_->redis.get(), &done) != REDIS_OK) {
+      last_fault_ = escaped(context_->redis->errstr);
+      close();
+      return;
+    }
+  }
+}
+
+std::optional<RedisValue> RedisConnection::received() {
+  if (!context_) return std::nullopt;
+  pollfd readable{context_->redis->fd, POLLIN, 0};
+  void* raw = nullptr;
+  if (redisGetReplyFromReader(context_->redis.get(), &raw) != REDIS_OK) {
+    close();
+    return std::nullopt;
+  }
+  if (raw == nullptr && poll(&readable, 1, 0) == 1) {
+    if (redisBufferRead(context_->redis.get()) != REDIS_OK ||
+        redisGetReplyFromReader(context_->redis.get(), &raw) != REDIS_OK) {
+      close();
+      return std::nullopt;
+    }
+  }
+  if (raw == nullptr) return std::nullopt;
+  const Reply reply(static_cast<redisReply*>(raw));
+  auto answer = to_value(*reply, kDepth);
+  throw_if_about_server(answer, server_);
+  return answer;
+}
+
+int RedisConnection::descriptor() const { return context_ ? context_->redis->fd : -1; }
+
+std::optional<std::string> RedisConnection::local_address() {
+  if (!server_.socket.empty()) return std::nullopt;
+  if (!context_) connect();
+  sockaddr_storage local{};
+  socklen_t length = sizeof local;
+  if (getsockname(context_->redis->fd, reinterpret_cast<sockaddr*>(&local), &length) != 0) {
+    return std::nullopt;
+  }
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* const bytes =
+      local.ss_family == AF_INET6
+          ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&local)->sin6_addr)
+          : static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&local)->sin_addr);
+  if (inet_ntop(local.ss_family, bytes, text.data(), text.size()) == nullptr) return std::nullopt;
+  return std::string(text.data());
+}
+
+void RedisConnection::close() { context_.reset(); }
+
+}  // namespace libsync

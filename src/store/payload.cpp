@@ -1,0 +1,240 @@
+#include "store/payload.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <numeric>
+
+#include "os/files.h"
+#include "libsync/core/digest.h"
+#include "os/log.h"
+
+namespace libsync {
+namespace {
+
+// st_blocks counts in these, whatever the file system's own block (stat(2)).
+constexpr std::uint64_t kBlockBytes = 512;
+
+Refusal refuse(const std::filesystem::path& path, std::string_view rule_and_way_out) {
+  return Refusal{fmt::format("'{}' {}", escaped(path.string()), rule_and_way_out)};
+}
+
+// By errno.
+std::string unreadable() {
+  return fmt::format("cannot be read: {}: set a path that is there and readable for this user",
+                     std::strerror(errno));
+}
+
+std::string_view special_kind(mode_t mode) {
+  if (S_ISFIFO(mode)) return "a FIFO";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+std::filesystem::path path_of(const Place& place, const std::string& entry_name) {
+  const std::filesystem::path top(place.name);
+  return entry_name.empty() ? top : top / entry_name;
+}
+
+Stamp stamp_of(const struct stat& status) {
+  return {status.st_dev,
+          status.st_ino,
+          static_cast<std::uint64_t>(status.st_size),
+          mtime_of(status),
+          {status.st_ctim.tv_sec, static_cast<std::uint32_t>(status.st_ctim.tv_nsec)}};
+}
+
+struct Closer {
+  void operator()(DIR* stream) const { closedir(stream); }
+};
+
+// Walks a payload without recursion: a folder that waits is a name, not an open descriptor.
+class Lister {
+ public:
+  explicit Lister(const Place& place) : place_(place) {}
+
+  std::variant<Payload, Refusal> list() {
+    if (auto refusal = add(*place_.folder, place_.name, "")) return *refusal;
+    while (!waiting_.empty()) {
+      const std::string next = std::move(waiting_.back());
+      waiting_.pop_back();
+      if (auto refusal = list_folder(next)) return *refusal;
+    }
+    return sorted();
+  }
+
+ private:
+  std::filesystem::path shown(const std::string& entry_name) const {
+    return entry_name.empty() ? place_.shown : place_.shown / entry_name;
+  }
+
+  std::optional<Refusal> list_folder(const std::string& entry_name) {
+    auto opened = open_beneath(*place_.folder, path_of(place_, entry_name), O_RDONLY | O_DIRECTORY);
+    if (!opened) return refuse(shown(entry_name), unreadable());
+    const int own = dup(opened.number());
+    const std::unique_ptr<DIR, Closer> stream(own < 0 ? nullptr : fdopendir(own));
+    if (!stream) return refuse(shown(entry_name), unreadable());
+    errno = 0;
+    while (const dirent* const found = readdir(stream.get())) {
+      const std::string child(found->d_name);
+      if (child == "." || child == "..") continue;
+      auto full = entry_name;
+      if (!full.empty()) full += '/';
+      full += child;
+      if (full.size() >= PATH_MAX) return refuse(shown(full), "has a name of 4096 bytes or more");
+      if (auto refusal = add(opened, child, full)) return refusal;
+      errno = 0;
+    }
+    if (errno != 0) return refuse(shown(entry_name), unreadable());
+    return std::nullopt;
+  }
+
+  std::optional<Refusal> add(const Descriptor& parent, const std::string& child,
+                             const std::string& entry_name) {
+    struct stat status {};
+    if (fstatat(parent.number(), child.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      return refuse(shown(entry_name), unreadable());
+    }
+    Entry entry;
+    entry.mode = status.st_mode & 07777U;
+    entry.mtime = mtime_of(status);
+    entry.uid = status.st_uid;
+    entry.gid = status.st_gid;
+    entry.name = entry_name;
+    if (S_ISREG(status.st_mode)) {
+      entry.kind = EntryKind::file;
+      entry.size = static_cast<std::uint64_t>(status.st_size);
+      // What is preallocated counts as dense.
+      const bool has_holes =
+          static_cast<std::uint64_t>(status.st_blocks) * kBlockBytes < entry.size;
+      entry.density = has_holes ? Density::sparse : Density::dense;
+      if (status.st_nlink > 1) ++hard_linked_files_;
+      if (faccessat(parent.number(), child.c_str(), R_OK, AT_EACCESS) != 0) {
+        return refuse(shown(entry_name), unreadable());
+      }
+    } else if (S_ISDIR(status.st_mode)) {
+      entry.kind = EntryKind::folder;
+      waiting_.push_back(entry_name);
+    } else if (S_ISLNK(status.st_mode)) {
+      if (entry_name.empty()) {
+        return refuse(place_.shown, "is a symlink: set the path that it points to");
+      }
+      entry.kind = EntryKind::link;
+      std::array<char, PATH_MAX> target{};
+      const auto length = readlinkat(parent.number(), child.c_str(), target.data(), target.size());
+      if (length <= 0) return refuse(shown(entry_name), unreadable());
+      entry.target.assign(target.data(), static_cast<std::size_t>(length));
+    } else {
+      return refuse(shown(entry_name),
+                    fmt::format("is {}, which is not carried: remove it or name a payload without "
+                                "devices, sockets and FIFOs",
+                                special_kind(status.st_mode)));
+    }
+    entries_.push_back(std::move(entry));
+    stamps_.push_back(stamp_of(status));
+    return std::nullopt;
+  }
+
+  Payload sorted() {
+    std::vector<std::size_t> order(entries_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::sort(order.begin(), order.end(), [&](std::size_t left, std::size_t right) {
+      return entries_[left].name < entries_[right].name;
+    });
+    std::vector<Entry> entries;
+    std::vector<Stamp> stamps;
+    entries.reserve(order.size());
+    stamps.reserve(order.size());
+    for (const auto index : order) {
+      entries.push_back(std::move(entries_[index]));
+      stamps.push_back(stamps_[index]);
+    }
+    return {Manifest(std::move(entries)), std::move(stamps), hard_linked_files_};
+  }
+
+  const Place& place_;
+  std::vector<std::string> waiting_;  // Folders yet to be listed, by entry name.
+  std::vector<Entry> entries_;
+  std::vector<Stamp> stamps_;
+  std::size_t hard_linked_files_ = 0;
+};
+
+bool is_same_or_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  const auto [mismatch, rest] =
+      std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+  static_cast<void>(rest);
+  return mismatch == folder.end();
+}
+
+}  // namespace
+
+std::filesystem::path shown_path(const Place& place, const Entry& entry) {
+  return entry.name.empty() ? place.shown : place.shown / entry.name;
+}
+
+Place place_in(const std::filesystem::path& folder, std::string_view name) {
+  Descriptor opened(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!opened) throw_disk_failure("open the folder", folder);
+  return {std::make_shared<const Descriptor>(std::move(opened)), std::string(name), folder / name};
+}
+
+std::variant<Place, Refusal> place_of_task(const TaskPath& task,
+                                           const std::vector<std::filesystem::path>& roots,
+                                           const std::filesystem::path& repo) {
+  const auto root = root_of(task, roots);
+  if (!root) {
+    return refuse(task.text(), "lies below no --source-root: move it there, or allow its folder");
+  }
+  const Descriptor root_folder(open(root->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root_folder) throw_disk_failure("open the --source-root", *root);
+  const std::filesystem::path path(task.text());
+  const auto below = path.parent_path().lexically_relative(root->lexically_normal());
+  auto folder = open_beneath(root_folder, below, O_PATH | O_DIRECTORY);
+  if (!folder) {
+    // O_DIRECTORY without following: a symlink is reported as either of these.
+    return refuse(path, errno == ELOOP || errno == ENOTDIR
+                            ? "passes through a symlink or a file: set the path that it leads to"
+                            : unreadable());
+  }
+  const auto real_repo = std::filesystem::weakly_canonical(repo);
+  const auto state = real_repo / ".libsync";
+  const auto real = std::filesystem::weakly_canonical(path.parent_path()) / task.name();
+  if (real.parent_path() == real_repo) {
+    return refuse(path,
+                  "is itself the place where it would be published: set a copy outside --repo");
+  }
+  if (is_same_or_below(real, state) || is_same_or_below(state, real)) {
+    return refuse(path, "holds, or lies in, the state folder of sync-fanout: set another path");
+  }
+  return Place{std::make_shared<const Descriptor>(std::move(folder)), task.name(), path};
+}
+
+std::variant<Payload, Refusal> list_payload(const Place& place) { return Lister(place).list(); }
+
+Descriptor open_entry(const Place& place, const Entry& entry) {
+  // O_NONBLOCK: a FIFO that has taken the file's place must not hold us up.
+  return open_beneath(*place.folder, path_of(place, entry.name), O_RDONLY | O_NONBLOCK);
+}
+
+Stamp stamp_of(const Descriptor& file) { return stamp_of(status_of(file)); }
+
+Fingerprint fingerprint_of(const TaskPath& task, const Manifest& manifest,
+                           std::uint64_t piece_bytes) {
+  Hasher hasher;
+  hasher.update(fmt::format("{}{}{}{}", task.text(), '\0', piece_bytes, '\0'));
+  for (const Entry& entry : manifest.entries()) {
+    hasher.update(fmt::format("{} {:o} {}.{} {} {}{}{}{}", static_cast<int>(entry.kind), entry.mode,
+                              entry.mtime.seconds, entry.mtime.nanoseconds, entry.size, entry.name,
+                              '\0', entry.target, '\0'));
+  }
+  return Fingerprint::parse(hasher.finish().hex().substr(0, 32)).value();
+}
+
+}  // namespace libsync

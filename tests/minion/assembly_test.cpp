@@ -1,0 +1,427 @@
+#include "minion/assembly.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <span>
+
+#include "cut_payload.h"
+#include "os/files.h"
+#include "libsync/core/failure.h"
+#include "ordinary_user.h"
+#include "temporary_folder.h"
+#include "test_process.h"
+
+namespace libsync {
+namespace {
+
+using std::filesystem::perms;
+using testing::ElementsAre;
+
+constexpr std::uint64_t kPieceBytes = 1000;
+// Of which the disk begins to write when they are in place.
+constexpr std::uint64_t kLongPieceBytes = std::uint64_t{1} << 20U;
+
+void set_mtime(const std::filesystem::path& path, FileTime time) {
+  const timespec times[] = {{0, UTIME_OMIT}, {time.seconds, static_cast<long>(time.nanoseconds)}};
+  ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0) << path;
+}
+
+// A folder of files whose borders and pieces do not meet, with modes and times of every kind.
+void write_tree(const std::filesystem::path& top, unsigned seed) {
+  test::write_file(top / "a", test::random_bytes(2500, seed));
+  test::write_file(top / "b/read-only", test::random_bytes(10, seed + 1));
+  test::write_file(top / "b/z", test::random_bytes(3333, seed + 2));
+  test::write_file(top / "c", "");
+  std::filesystem::create_directories(top / "empty");
+  std::filesystem::create_symlink("../nowhere", top / "link");
+  std::filesystem::permissions(top / "a", perms(0751));
+  std::filesystem::permissions(top / "b/read-only", perms(0400));
+  set_mtime(top / "b/read-only", {1'000'000'000, 1});
+  set_mtime(top / "link", {1'100'000'000, 999'999'999});
+  set_mtime(top / "b", {1'200'000'000, 2});
+  std::filesystem::permissions(top / "b", perms(0555));
+  set_mtime(top / "empty", {1'300'000'000, 3});
+  set_mtime(top, {1'400'000'000, 4});
+  std::filesystem::permissions(top, perms(0555));
+}
+
+// Whether some bytes of the file are not on the disk yet.
+bool waits_to_be_written(const std::filesystem::path& path) {
+  const auto file = open_file(path, O_RDONLY);
+  struct statfs where {};
+  EXPECT_EQ(fstatfs(file.number(), &where), 0);
+  if (where.f_type == TMPFS_MAGIC) return false;  // That has no disk.
+  alignas(fiemap) std::array<char, sizeof(fiemap) + 64 * sizeof(fiemap_extent)> answer{};
+  auto* const map = reinterpret_cast<fiemap*>(answer.data());
+  map->fm_length = FIEMAP_MAX_OFFSET;
+  map->fm_extent_count = 64;
+  EXPECT_EQ(ioctl(file.number(), FS_IOC_FIEMAP, map), 0) << path << ": " << errno;
+  const auto extents = std::span(map->fm_extents, map->fm_mapped_extents);
+  EXPECT_FALSE(extents.empty());
+  return std::any_of(extents.begin(), extents.end(), [](const fiemap_extent& extent) {
+    return (extent.fe_flags & (FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_UNWRITTEN)) != 0;
+  });
+}
+
+// The kernel by itself begins after 30 s.
+bool is_soon_written(const std::filesystem::path& path) {
+  return test::eventually([&] { return !waits_to_be_written(path); }, std::chrono::seconds(20));
+}
+
+class AssemblyTest : public testing::Test {
+ protected:
+  AssemblyTest() {
+    std::filesystem::create_directory(repo());
+    state_.emplace(repo());
+  }
+
+  [[nodiscard]] std::filesystem::path repo() const { return folder_.path() / "repo"; }
+  [[nodiscard]] std::filesystem::path source() const { return folder_.path() / "source"; }
+  [[nodiscard]] std::filesystem::path destination() const { return repo() / "name"; }
+
+  [[nodiscard]] Spool taken_spool() const {
+    auto spool = state_->spool(Fingerprint::random());
+    spool.take(Owner{Role::minion, "sync", RunId::random(), "", Fingerprint::random()});
+    return spool;
+  }
+
+  // A spool with all pieces of a payload, and its assembly.
+  struct Build {
+    test::CutPayload cut;
+    Spool spool;
+    Assembly assembly;
+  };
+  Build build_of(const test::CutPayload& cut, Ownership ownership = Ownership::own) const {
+    const auto spool = taken_spool();
+    for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
+      test::write_file(spool.piece_path(piece), cut.piece(piece));
+    }
+    return {cut, spool,
+            Assembly(spool, cut.manifest(), cut.piece_bytes(), repo(), "name", ownership)};
+  }
+  Build build() const { return build_of({source(), kPieceBytes}); }
+
+  static void gather(Build& built) {
+    built.assembly.begin();
+    // Last first: a piece is spliced when it comes.
+    for (PieceNumber piece = built.cut.pieces(); piece-- > 0;) built.assembly.splice(piece);
+  }
+  static void publish(Build& built) {
+    gather(built);
+    built.assembly.complete();
+    built.assembly.publish();
+  }
+
+  [[nodiscard]] bool is_published_as(const test::CutPayload& wanted) const {
+    const test::CutPayload found(destination(), wanted.piece_bytes());
+    EXPECT_EQ(found.pieces(), wanted.pieces());
+    for (PieceNumber piece = 0; piece < wanted.pieces(); ++piece) {
+      if (found.piece(piece) != wanted.piece(piece)) return false;
+    }
+    return found.manifest().entries() == wanted.manifest().entries();
+  }
+
+  test::TemporaryFolder folder_;
+  std::optional<StateFolder> state_;
+};
+
+TEST_F(AssemblyTest, PublishesContentsModesAndTimesOfEveryEntry) {
+  write_tree(source(), 1);
+  auto built = build();
+  ASSERT_EQ(built.cut.pieces(), 6U);
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+  EXPECT_TRUE(built.assembly.looks_published());
+}
+
+// Put on the disk as a whole, and in part while it is built.
+TEST_F(AssemblyTest, PublishesATreeOfThousandsOfFiles) {
+  for (unsigned i = 0; i < 2500; ++i) {
+    test::write_file(source() / std::to_string(i % 10) / std::to_string(i), std::to_string(i));
+  }
+  auto built = build();
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
+TEST_F(AssemblyTest, PublishesAFileAlone) {
+  test::write_file(source(), test::random_bytes(2001, 1));
+  std::filesystem::permissions(source(), perms(0444));
+  set_mtime(source(), {1'000'000'000, 7});
+  auto built = build();
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+  test::write_file(folder_.path() / "next", "short");
+  auto next = build_of({folder_.path() / "next", kPieceBytes});
+  publish(next);
+  EXPECT_TRUE(is_published_as(next.cut));
+}
+
+TEST_F(AssemblyTest, PublishesWhatHasNoBytes) {
+  std::filesystem::create_directory(source());
+  auto built = build();
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
+TEST_F(AssemblyTest, ExchangesAFolderInOneStepAndKeepsTheOldOneUntilCleared) {
+  write_tree(source(), 1);
+  auto first = build();
+  publish(first);
+  write_tree(folder_.path() / "other", 50);
+  auto second = build_of({folder_.path() / "other", kPieceBytes});
+  gather(second);
+  second.assembly.complete();
+  EXPECT_TRUE(is_published_as(first.cut));  // Untouched up to here.
+  second.assembly.publish();
+  EXPECT_TRUE(is_published_as(second.cut));
+  EXPECT_TRUE(test::content_of(second.spool.tree_folder() / "payload/a") ==
+              test::content_of(source() / "a"));
+  second.assembly.clear();
+  EXPECT_FALSE(std::filesystem::exists(second.spool.tree_folder()));
+  EXPECT_TRUE(is_published_as(second.cut));
+}
+
+TEST_F(AssemblyTest, OrdinaryUserReplacesFoldersThatMayNotBeWrittenTo) {
+  write_tree(source(), 1);
+  write_tree(folder_.path() / "other", 50);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
+    test::give_to_ordinary_user(entry.path());
+  }
+  EXPECT_TRUE(test::holds_for_ordinary_user([this] {
+    for (const auto* const name : {"source", "other", "source"}) {
+      auto built = build_of({folder_.path() / name, kPieceBytes});
+      publish(built);
+      built.assembly.clear();
+      if (!is_published_as(built.cut)) return false;
+    }
+    return true;
+  }));
+}
+
+TEST_F(AssemblyTest, StartsAnewFromThePiecesAfterADeath) {
+  write_tree(source(), 1);
+  auto built = build();
+  test::write_file(built.spool.tree_folder() / "payload/a", std::string(5000, '#'));
+  test::write_file(built.spool.tree_folder() / "payload/stray/file", "left over");
+  std::filesystem::permissions(built.spool.tree_folder() / "payload", perms(0555));
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
+TEST_F(AssemblyTest, MayBeBegunAnew) {
+  test::write_file(source() / "one", test::random_bytes(kPieceBytes, 1));
+  test::write_file(source() / "two", test::random_bytes(kPieceBytes, 2));
+  auto built = build();
+  gather(built);
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
+TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
+  write_tree(source(), 1);
+  auto built = build();
+  built.assembly.begin();
+  for (PieceNumber piece = 1; piece + 1 < built.cut.pieces(); ++piece) {
+    built.assembly.splice(piece);
+  }
+  EXPECT_EQ(status_of(built.spool.tree_folder())->st_mode & 077U, 0U);
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(built.spool.tree_folder())) {
+    if (entry.is_symlink()) continue;
+    EXPECT_EQ(entry.status().permissions() & perms(077), perms::none) << entry.path();
+  }
+}
+
+TEST_F(AssemblyTest, FileThatLiesInOnePieceIsFinishedWithIt) {
+  write_tree(source(), 1);
+  auto built = build();
+  gather(built);
+  struct stat status {};
+  const auto path = built.spool.tree_folder() / "payload/b/read-only";
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0400U);
+  EXPECT_EQ(mtime_of(status), (FileTime{1'000'000'000, 1}));
+}
+
+TEST_F(AssemblyTest, FileIsFinishedWithTheLastOfItsPieces) {
+  write_tree(source(), 1);
+  set_mtime(source() / "a", {1'500'000'000, 5});
+  auto built = build();
+  const auto a = built.spool.tree_folder() / "payload/a";
+  built.assembly.begin();
+  built.assembly.splice(2);
+  EXPECT_EQ(status_of(built.spool.tree_folder() / "payload/b/read-only")->st_mode & 07777U, 0400U);
+  built.assembly.splice(0);
+  built.assembly.splice(2);  // What is in place is not counted again.
+  EXPECT_EQ(status_of(a)->st_mode & 07777U, 0600U);
+  built.assembly.splice(1);
+  EXPECT_EQ(status_of(a)->st_mode & 07777U, 0751U);
+  built.assembly.splice(0);
+  EXPECT_EQ(mtime_of(*status_of(a)), (FileTime{1'500'000'000, 5}));
+}
+
+TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
+  test::write_file(source(), test::random_bytes(2 * kLongPieceBytes, 1));
+  auto built = build_of({source(), kLongPieceBytes});
+  built.assembly.begin();
+  built.assembly.splice(1);
+  EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
+}
+
+// Of which no page is one of the piece's.
+TEST_F(AssemblyTest, DiskBeginsToWriteWhatFollowsAFileOfOneByte) {
+  test::write_file(source() / "a", "a");
+  test::write_file(source() / "b", test::random_bytes(2 * kLongPieceBytes, 1));
+  auto built = build_of({source(), kLongPieceBytes});
+  built.assembly.begin();
+  built.assembly.splice(1);
+  EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload/b"));
+}
+
+TEST_F(AssemblyTest, PutsLongPiecesTogetherInAnyOrder) {
+  const auto content = test::random_bytes(5 * kLongPieceBytes / 2, 1);
+  test::write_file(source(), content);
+  auto built = build_of({source(), kLongPieceBytes});
+  built.assembly.begin();
+  for (const PieceNumber piece : {2U, 0U, 1U}) built.assembly.splice(piece);
+  EXPECT_TRUE(test::content_of(built.spool.tree_folder() / "payload") == content);
+}
+
+TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
+  test::write_file(source(), test::random_bytes(2 * kLongPieceBytes, 1));
+  std::filesystem::copy(source(), destination());
+  auto built = build_of({source(), kLongPieceBytes});
+  built.assembly.begin();
+  EXPECT_TRUE(built.assembly.adopt(1, built.cut.digest(1), {}));
+  EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
+}
+
+TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {
+  constexpr std::uintmax_t kData = 4096;
+  constexpr std::uintmax_t kSize = 65536;
+  test::write_file(source(), test::random_bytes(kData, 1));
+  std::filesystem::resize_file(source(), kSize);
+  auto built = build_of({source(), 2 * kSize});
+  std::filesystem::resize_file(built.spool.piece_path(0), kData);
+  std::filesystem::resize_file(built.spool.piece_path(0), kSize);
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
+TEST_F(AssemblyTest, PublishesIntoARepoThatIsASymlink) {
+  test::write_file(source(), "contents");
+  const auto built = build();
+  std::filesystem::create_directory_symlink(repo(), folder_.path() / "link");
+  Assembly assembly(built.spool, built.cut.manifest(), kPieceBytes, folder_.path() / "link", "name",
+                    Ownership::own);
+  assembly.begin();
+  assembly.splice(0);
+  assembly.complete();
+  assembly.publish();
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
+TEST_F(AssemblyTest, SharesNoFileWithTheSpool) {
+  test::write_file(source(), "one piece");
+  auto built = build();
+  publish(built);
+  test::write_file(destination(), "written");  // In place.
+  EXPECT_EQ(test::content_of(built.spool.piece_path(0)), "one piece");
+}
+
+TEST_F(AssemblyTest, PieceThatIsTooShortIsAFailure) {
+  write_tree(source(), 1);
+  auto built = build();
+  built.assembly.begin();
+  std::filesystem::resize_file(built.spool.piece_path(1), 999);
+  EXPECT_THROW(built.assembly.splice(1), Failure);
+}
+
+TEST_F(AssemblyTest, AdoptsPublishedPiecesWhoseBytesAreTheSame) {
+  write_tree(source(), 1);
+  auto first = build();
+  publish(first);
+  // One byte of piece 1: byte 1500 of the stream, which starts with `a`.
+  const auto file = open_file(destination() / "a", O_RDWR);
+  ASSERT_EQ(pwrite(file.number(), "\x01", 1, 1500), 1);
+  auto second = build();
+  EXPECT_EQ(second.assembly.candidates().size(), 6U);
+  second.assembly.begin();
+  for (PieceNumber piece = 0; piece < 6; ++piece) {
+    const auto digest = second.cut.digest(piece);
+    EXPECT_EQ(second.assembly.is_published(piece, digest, {}), piece != 1) << piece;
+    EXPECT_EQ(second.assembly.adopt(piece, digest, {}), piece != 1) << piece;
+  }
+  second.assembly.splice(1);
+  second.assembly.complete();
+  second.assembly.publish();
+  EXPECT_TRUE(is_published_as(second.cut));
+}
+
+TEST_F(AssemblyTest, CandidatesLieWhollyInWhatIsPublished) {
+  write_tree(source(), 1);
+  auto built = build();
+  EXPECT_EQ(built.assembly.candidates().size(), 0U);  // Nothing is published.
+  publish(built);
+  // `a` has pieces 0, 1 and half of 2; `b/read-only` 10 bytes more of 2; `b/z` the rest.
+  std::filesystem::resize_file(destination() / "a", 1500);
+  EXPECT_THAT(built.assembly.candidates().members(), ElementsAre(0, 3, 4, 5));
+  EXPECT_FALSE(built.assembly.looks_published());
+  // Through a symlink nothing is adopted, not even the right bytes.
+  std::filesystem::permissions(destination(), perms(0755));
+  std::filesystem::permissions(destination() / "b", perms(0755));
+  std::filesystem::rename(destination() / "b", folder_.path() / "b");
+  std::filesystem::create_directory_symlink(folder_.path() / "b", destination() / "b");
+  EXPECT_THAT(built.assembly.candidates().members(), ElementsAre(0));
+  EXPECT_FALSE(built.assembly.is_published(4, built.cut.digest(4), {}));
+}
+
+TEST_F(AssemblyTest, KeepsSetIdBitsOnlyForTheOwnerWhoGaveThem) {
+  const auto mode_with = [this](std::uint32_t uid, std::uint32_t gid) {
+    test::write_file(source(), "program");
+    auto entries = test::CutPayload(source(), kPieceBytes).manifest().entries();
+    entries[0].mode = 06755;
+    entries[0].uid = uid;
+    entries[0].gid = gid;
+    const auto spool = taken_spool();
+    test::write_file(spool.piece_path(0), "program");
+    Build built{{source(), kPieceBytes},
+                spool,
+                {spool, Manifest(entries), kPieceBytes, repo(), "name", Ownership::own}};
+    publish(built);
+    EXPECT_TRUE(built.assembly.looks_published());
+    return status_of(destination())->st_mode & 07777U;
+  };
+  EXPECT_EQ(mode_with(geteuid(), getegid()), 06755U);
+  EXPECT_EQ(mode_with(geteuid() + 1, getegid()), 02755U);
+  EXPECT_EQ(mode_with(geteuid(), getegid() + 1), 04755U);
+  EXPECT_EQ(mode_with(geteuid() + 1, getegid() + 1), 0755U);
+}
+
+TEST_F(AssemblyTest, CarriesOwnersIfItIsAskedTo) {
+  test::write_file(source(), "program");
+  test::give_to_ordinary_user(source());
+  std::filesystem::permissions(source(), perms(04755));
+  auto built = build_of({source(), kPieceBytes}, Ownership::carried);
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));  // As root the owner is another one.
+}
+
+}  // namespace
+}  // namespace libsync

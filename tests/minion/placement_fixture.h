@@ -1,0 +1,161 @@
+#pragma once
+
+// A run of five pieces on one host, for the tests of Placement.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cut_payload.h"
+#include "os/files.h"
+#include "libsync/clock.h"
+#include "minion/placement.h"
+#include "temporary_folder.h"
+
+namespace libsync::test {
+
+inline constexpr std::uint64_t kPieceBytes = 1000;
+
+class PlacementFixture : public testing::Test {
+ protected:
+  // Five pieces, over two files.
+  PlacementFixture() {
+    write_file(source() / "a", random_bytes(2500, 1));
+    write_file(source() / "b", random_bytes(2000, 2));
+    std::filesystem::create_directory(repo());
+    cut_.emplace(source(), kPieceBytes);
+    state_.emplace(repo());
+    spool_.emplace(state_->spool(Fingerprint::random()));
+    take_spool();
+  }
+
+  void take_spool() const {
+    spool_->take(Owner{Role::minion, "sync", RunId::random(), "", Fingerprint::random()});
+  }
+
+  [[nodiscard]] std::filesystem::path source() const { return folder_.path() / "source"; }
+  [[nodiscard]] std::filesystem::path repo() const { return folder_.path() / "repo"; }
+  [[nodiscard]] std::filesystem::path destination() const { return repo() / "name"; }
+
+  Placement& start(Feed feed) {
+    RunInfo run{.id = RunId::random(),
+                .path = "/srv/name",
+                .name = "name",
+                .fingerprint = spool_->fingerprint(),
+                .cut = {stream_bytes_.value_or(cut_->cut().stream_bytes), kPieceBytes},
+                .manifest = digest_of(cut_->manifest().encode()),
+                .origin = Address::parse("10.0.0.1").value(),
+                .master = MasterId::random()};
+    return placement_.emplace(*spool_, run, repo(), Ownership::own, feed);
+  }
+
+  // The event loop: until it holds. All the time that a busy disk may take.
+  [[nodiscard]] bool pump(const std::function<bool()>& holds) {
+    SystemClock clock;
+    const auto until = clock.now() + std::chrono::seconds(50);
+    while (clock.now() < until) {
+      placement_->collect();
+      for (const auto& judgement : placement_->judgements()) judgements_.push_back(judgement);
+      if (holds()) return true;
+      std::vector<int> descriptors;
+      placement_->append_descriptors(descriptors);
+      clock.wait(std::min(until, clock.now() + std::chrono::seconds(1)), descriptors);
+    }
+    return false;
+  }
+
+  [[nodiscard]] StagedPiece announced(PieceNumber piece) const {
+    return {piece, cut_->digest(piece)};
+  }
+  [[nodiscard]] std::vector<StagedPiece> all_announced() const {
+    std::vector<StagedPiece> all;
+    for (PieceNumber piece = 0; piece < 5; ++piece) all.push_back(announced(piece));
+    return all;
+  }
+
+  // As a pull leaves it, then judged.
+  [[nodiscard]] std::optional<Verdict> pull(PieceNumber piece, const std::string& content) {
+    write_file(spool_->incoming_path(piece), content);
+    placement_->judge(announced(piece));
+    return verdict();
+  }
+  [[nodiscard]] std::optional<Verdict> pull(PieceNumber piece) {
+    return pull(piece, cut_->piece(piece));
+  }
+  [[nodiscard]] std::optional<Verdict> pull_manifest(const std::string& content) {
+    write_file(spool_->incoming_folder() / "manifest", content);
+    placement_->judge_manifest();
+    return verdict();
+  }
+  [[nodiscard]] std::optional<Verdict> pull_manifest() {
+    return pull_manifest(cut_->manifest().encode());
+  }
+  [[nodiscard]] std::optional<Verdict> verdict() {
+    judgements_.clear();
+    if (!pump([this] { return !judgements_.empty(); })) return std::nullopt;
+    return judgements_.front().verdict;
+  }
+
+  [[nodiscard]] std::vector<PieceNumber> claimable() const {
+    std::vector<PieceNumber> all;
+    for (PieceNumber piece = 0; piece < 5; ++piece) {
+      if (!placement_->not_to_claim().contains(piece)) all.push_back(piece);
+    }
+    return all;
+  }
+
+  void complete_and_publish() {
+    ASSERT_TRUE(pump([this] { return placement_->is_gathered(); }));
+    placement_->complete();
+    ASSERT_TRUE(pump([this] { return placement_->is_completed(); }));
+    bool was_there = false;
+    placement_->publish([&] { was_there = std::filesystem::exists(destination()); });
+    ASSERT_TRUE(pump([this] { return placement_->is_published(); }));
+    EXPECT_TRUE(was_there);
+    expect_published();
+  }
+  void expect_published() const {
+    const CutPayload found(destination(), kPieceBytes);
+    EXPECT_EQ(found.manifest().entries(), cut_->manifest().entries());
+    for (PieceNumber piece = 0; piece < 5; ++piece) {
+      EXPECT_TRUE(found.piece(piece) == cut_->piece(piece)) << piece;
+    }
+  }
+
+  // Something is published already: a copy with the same times, one byte changed in some pieces.
+  void publish_copy(const std::set<PieceNumber>& changed = {}) const {
+    std::filesystem::copy(source(), destination(), std::filesystem::copy_options::recursive);
+    for (const auto piece : changed) {
+      // The first of each piece; `a` holds 2500 bytes of them.
+      const auto offset = piece * kPieceBytes;
+      const bool is_in_a = offset < 2500;
+      const auto file = open_file(destination() / (is_in_a ? "a" : "b"), O_RDWR);
+      const char other = static_cast<char>(cut_->piece(piece)[0] ^ 1);
+      const auto in_file = static_cast<off_t>(is_in_a ? offset : offset - 2500);
+      ASSERT_EQ(pwrite(file.number(), &other, 1, in_file), 1);
+    }
+    for (const auto& entry : cut_->manifest().entries()) {
+      const timespec times[] = {{0, UTIME_OMIT},
+                                {entry.mtime.seconds, static_cast<long>(entry.mtime.nanoseconds)}};
+      ASSERT_EQ(utimensat(AT_FDCWD, (destination() / entry.name).c_str(), times, 0), 0);
+    }
+  }
+
+  TemporaryFolder folder_;
+  std::optional<CutPayload> cut_;
+  std::optional<StateFolder> state_;
+  std::optional<Spool> spool_;
+  std::optional<std::uint64_t> stream_bytes_;  // What the run announces, if not the truth.
+  std::optional<Placement> placement_;
+  std::vector<Judgement> judgements_;
+};
+
+}  // namespace libsync::test

@@ -1,0 +1,127 @@
+// What is pulled: judged, served, assembled, published.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "libsync/core/failure.h"
+#include "placement_fixture.h"
+
+namespace libsync {
+namespace {
+
+using std::filesystem::exists;
+using test::kPieceBytes;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class PlacementTest : public test::PlacementFixture {};
+
+TEST_F(PlacementTest, WhatIsPulledIsServedAssembledAndPublished) {
+  const auto& placement = start(Feed::pulled);
+  EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  EXPECT_FALSE(judgements_.front().piece);
+  EXPECT_TRUE(placement.has_manifest());
+  for (const PieceNumber piece : {4U, 0U, 2U, 1U, 3U}) {
+    EXPECT_FALSE(placement.is_gathered());
+    EXPECT_EQ(pull(piece), Verdict::good);
+    EXPECT_EQ(judgements_.front().piece, piece);
+    EXPECT_TRUE(placement.servable().contains(piece));
+    EXPECT_TRUE(pump([&] { return placement.in_place().contains(piece); }));
+  }
+  EXPECT_THAT(claimable(), IsEmpty());
+  EXPECT_FALSE(exists(destination()));
+  complete_and_publish();
+  EXPECT_TRUE(placement.servable().is_complete());  // And is served on.
+}
+
+TEST_F(PlacementTest, PiecesThatComeBeforeTheManifestAreServedAtOnceAndPlacedLater) {
+  const auto& placement = start(Feed::pulled);
+  for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
+  EXPECT_TRUE(placement.servable().is_complete());
+  EXPECT_EQ(placement.in_place().size(), 0U);
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  complete_and_publish();
+}
+
+TEST_F(PlacementTest, CorruptPieceIsDeletedAndStillWanted) {
+  const auto& placement = start(Feed::pulled);
+  EXPECT_EQ(pull(2, std::string(kPieceBytes, '#')), Verdict::bad);
+  EXPECT_FALSE(exists(spool_->incoming_path(2)));
+  EXPECT_FALSE(placement.servable().contains(2));
+  EXPECT_EQ(pull(3, "cut short"), Verdict::absent);
+  EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_EQ(pull(2), Verdict::good);
+  EXPECT_THAT(claimable(), ElementsAre(0, 1, 3, 4));
+}
+
+TEST_F(PlacementTest, WrongManifestIsBadAndNotUsed) {
+  const auto& placement = start(Feed::pulled);
+  EXPECT_EQ(pull_manifest("libsync-manifest 1\n"), Verdict::bad);
+  EXPECT_FALSE(placement.has_manifest());
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  EXPECT_TRUE(placement.has_manifest());
+}
+
+TEST_F(PlacementTest, ManifestThatContradictsTheRunIsAFailure) {
+  stream_bytes_ = cut_->cut().stream_bytes + 1;
+  start(Feed::pulled);
+  EXPECT_THROW(static_cast<void>(pull_manifest()), Failure);
+}
+
+TEST_F(PlacementTest, RecheckFindsWhatHasBeenSpoiltSince) {
+  auto& placement = start(Feed::pulled);
+  for (PieceNumber piece = 0; piece < 3; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
+  test::write_file(spool_->piece_path(1), std::string(kPieceBytes, '#'));
+  placement.recheck(all_announced());
+  EXPECT_TRUE(placement.is_rechecking());
+  EXPECT_TRUE(pump([&] { return !placement.is_rechecking(); }));
+  EXPECT_THAT(placement.servable().members(), ElementsAre(0, 2));
+  EXPECT_FALSE(exists(spool_->piece_path(1)));
+  EXPECT_THAT(claimable(), ElementsAre(1, 3, 4));
+}
+
+TEST_F(PlacementTest, WhatWasPutInPlaceFromAPieceThatWentBadIsNotPublished) {
+  auto& placement = start(Feed::pulled);
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
+  ASSERT_TRUE(pump([&] { return placement.is_gathered(); }));
+  test::write_file(spool_->piece_path(1), std::string(kPieceBytes, '#'));
+  placement.recheck(all_announced());
+  EXPECT_THROW(static_cast<void>(pump([&] { return !placement.is_rechecking(); })), Failure);
+}
+
+TEST_F(PlacementTest, WhatWasCutOffIsTakenUpAgain) {
+  start(Feed::pulled);
+  test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
+  placement_->judge_manifest();
+  for (PieceNumber piece = 0; piece < 5; ++piece) {
+    test::write_file(spool_->incoming_path(piece), cut_->piece(piece));
+    placement_->judge(announced(piece));
+  }
+  placement_.reset();  // Whatever has been done of it by now.
+  auto& placement = start(Feed::pulled);
+  placement.decide(all_announced());
+  ASSERT_TRUE(pump([&] { return placement.servable().is_complete(); }));
+  if (!placement.has_manifest()) {
+    EXPECT_EQ(pull_manifest(), Verdict::good);
+  }
+  complete_and_publish();
+}
+
+TEST_F(PlacementTest, DestinationThatBecameASymlinkIsNotReplaced) {
+  auto& placement = start(Feed::pulled);
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
+  ASSERT_TRUE(pump([&] { return placement.is_gathered(); }));
+  placement.complete();
+  ASSERT_TRUE(pump([&] { return placement.is_completed(); }));
+  std::filesystem::create_directory_symlink(source(), destination());
+  EXPECT_THROW(placement.publish([] {}), Failure);
+  EXPECT_TRUE(std::filesystem::is_symlink(destination()));
+}
+
+}  // namespace
+}  // namespace libsync

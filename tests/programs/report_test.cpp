@@ -1,0 +1,225 @@
+#include "programs/report.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+namespace libsync {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+// What a terminal would obey, what ends a line, and what is no UTF-8.
+const std::string kHostile = "a\x1b[31m\n\xff\\";
+const std::string kEscaped = "a\\x1b[31m\\n\\xff\\\\";
+
+HostStatus host(std::string address, PieceNumber in_place, std::size_t claims = 0,
+                std::string error = "") {
+  HostStatus status;
+  status.address = std::move(address);
+  status.in_place = in_place;
+  status.claims = claims;
+  status.error = std::move(error);
+  status.is_expected = true;
+  status.is_running = claims > 0;
+  return status;
+}
+
+// Ten pieces of 100 bytes for four hosts, ten seconds after the beginning.
+Status running() {
+  Status status;
+  status.task = "/data1/model.7";
+  status.run = RunStatus{{.id = RunId::parse(std::string(32, 'a')).value(),
+                          .state = RunState::staged,
+                          .path = "/data1/model.7",
+                          .name = "model.7",
+                          .fingerprint = Fingerprint::random(),
+                          .cut = {1000, 100},
+                          .manifest = digest_of(""),
+                          .origin = Address::parse("10.0.0.1").value(),
+                          .master = MasterId::random()},
+                         10s,
+                         9,
+                         2,
+                         4};
+  status.hosts = {host("10.0.0.2", 0), host("10.0.0.3", 5, 2), host("10.0.0.4", 10),
+                  host("10.0.0.5", 0, 0, "no space left")};
+  status.hosts[2].finished_after = 8s;
+  status.hosts[1].uploads = 1;
+  status.hosts[1].seen_ago = 1500ms;
+  return status;
+}
+
+LastStatus last() { return {"/data1/model.6", "quorum", "", 9, 10, 2'500'000'000, 12'340ms, 90s}; }
+
+nlohmann::json json_of(const Status& status, const std::optional<Address>& of = {}) {
+  const auto text = report_json(status, of);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+  EXPECT_EQ(text.back(), '\n');
+  return nlohmann::json::parse(text);
+}
+
+TEST(StateOf, IsWhatTheHostDoes) {
+  EXPECT_EQ(state_of(host("h", 0)), HostState::waiting);
+  EXPECT_EQ(state_of(host("h", 0, 1)), HostState::pulling);
+  EXPECT_EQ(state_of(host("h", 0, 0, "e")), HostState::failed);
+  EXPECT_EQ(state_of(host("h", 0, 1, "e")), HostState::pulling);
+  auto along_trees = host("h", 3, 0, "it has accused a parent");
+  along_trees.is_running = true;
+  EXPECT_EQ(state_of(along_trees), HostState::pulling);
+  auto done = host("h", 0, 1, "e");
+  done.finished_after = 0ms;
+  EXPECT_EQ(state_of(done), HostState::finished);
+}
+
+TEST(ReportText, OfNothingIsThatThereIsNoTask) {
+  EXPECT_EQ(report_text({}, {}), "task     none\n");
+}
+
+TEST(ReportText, TellsHowTheRunStands) {
+  EXPECT_EQ(report_text(running(), {}),
+            "task     /data1/model.7\n"
+            "run      staged for 10.0 s\n"
+            "payload  model.7, 1 kB, 10 pieces of 100 B, 9 announced\n"
+            "hosts    4 expected: 1 waiting, 1 pulling, 1 finished, 1 failed\n"
+            "sources  2 free\n"
+            "done     37.5 %, 150 B/s in all, expected end in 17 s\n"
+            "waiting  10.0.0.2\n"
+            "pulling  10.0.0.3\n"
+            "finished 10.0.0.4\n"
+            "failed   10.0.0.5: no space left\n");
+}
+
+TEST(ReportText, ExpectsNoEndBeforeAnythingIsDone) {
+  auto status = running();
+  for (auto& one : status.hosts) one.in_place = 0;
+  EXPECT_THAT(report_text(status, {}), HasSubstr("done     0.0 %, 0 B/s in all\n"));
+  status.hosts.clear();
+  status.run->expected = 0;
+  status.run->age = 0s;
+  status.run->run.state = RunState::staging;
+  const auto text = report_text(status, {});
+  EXPECT_THAT(text, HasSubstr("run      staging for 0.0 s\n"));
+  EXPECT_THAT(text, Not(HasSubstr("expected end")));
+}
+
+TEST(ReportText, IsDoneAtTheMost) {
+  auto status = running();
+  status.run->expected = 1;
+  EXPECT_THAT(report_text(status, {}), HasSubstr("done     100.0 %, 150 B/s in all, expected end "
+                                                 "in 0 s\n"));
+}
+
+TEST(ReportText, CountsWhoIsExpectedOrTakesPart) {
+  auto status = running();
+  for (auto& one : status.hosts) one.is_expected = false;
+  EXPECT_THAT(report_text(status, {}), HasSubstr("0 waiting, 1 pulling, 1 finished, 0 failed\n"));
+}
+
+TEST(ReportText, ShowsSomeOfManyAddressesAndEveryFailure) {
+  auto status = running();
+  status.hosts.clear();
+  for (int i = 10; i < 30; ++i) status.hosts.push_back(host("10.0.0." + std::to_string(i), 0));
+  for (int i = 30; i < 50; ++i) {
+    status.hosts.push_back(host("10.0.0." + std::to_string(i), 0, 0, "full"));
+  }
+  const auto text = report_text(status, {});
+  EXPECT_THAT(text, HasSubstr("10.0.0.21 and 8 more\n"));
+  EXPECT_THAT(text, Not(HasSubstr("10.0.0.22")));
+  for (int i = 30; i < 50; ++i) {
+    EXPECT_THAT(text, HasSubstr("failed   10.0.0." + std::to_string(i) + ": full\n"));
+  }
+}
+
+TEST(ReportText, TellsOfTheLastRun) {
+  Status status;
+  status.last = last();
+  EXPECT_THAT(report_text(status, {}),
+              HasSubstr("last     /data1/model.6 quorum: 9 of 10 hosts, 2.5 GB in 12.3 s, 90 s "
+                        "ago\n"));
+  status.last->outcome = "refused";
+  status.last->reason = "is a socket";
+  EXPECT_THAT(report_text(status, {}),
+              HasSubstr("last     /data1/model.6 refused: is a socket, 90 s ago\n"));
+}
+
+TEST(ReportText, TellsOfOneHost) {
+  const auto status = running();
+  EXPECT_EQ(report_text(status, Address::parse("10.0.0.3")),
+            "task     /data1/model.7\n"
+            "host     10.0.0.3 pulling, 5 pieces in place, 2 pulls, 1 uploads\n");
+  EXPECT_THAT(report_text(status, Address::parse("10.0.0.5")),
+              HasSubstr("failed, 0 pieces in place, 0 pulls, 0 uploads\nerror    no space left\n"));
+  EXPECT_THAT(report_text(status, Address::parse("10.0.0.9")),
+              HasSubstr("host     10.0.0.9 is not known\n"));
+}
+
+TEST(ReportJson, HoldsTheFieldsOfVersionOne) {
+  auto status = running();
+  status.last = last();
+  const auto json = json_of(status);
+  EXPECT_EQ(json.at("version"), 1);
+  EXPECT_EQ(json.at("task"), "/data1/model.7");
+  const auto& run = json.at("run");
+  EXPECT_EQ(run, nlohmann::json::parse(R"({
+    "id": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "state": "staged", "path": "/data1/model.7",
+    "name": "model.7", "bytes": 1000, "piece_bytes": 100, "pieces": 10, "pieces_announced": 9,
+    "origin": "10.0.0.1", "age_seconds": 10.0, "hosts_expected": 4, "sources_free": 2,
+    "done_fraction": 0.375, "bytes_per_second": 150.0, "hosts_waiting": 1, "hosts_pulling": 1,
+    "hosts_finished": 1, "hosts_failed": 1, "seconds_left": 16.666666666666668})"));
+  EXPECT_EQ(json.at("last"), nlohmann::json::parse(R"({
+    "path": "/data1/model.6", "outcome": "quorum", "reason": "", "hosts_finished": 9,
+    "hosts_expected": 10, "bytes": 2500000000, "seconds": 12.34, "ended_seconds_ago": 90.0})"));
+  ASSERT_EQ(json.at("hosts").size(), 4U);
+  EXPECT_EQ(json.at("hosts")[1], nlohmann::json::parse(R"({
+    "address": "10.0.0.3", "state": "pulling", "pieces_in_place": 5, "pulls": 2, "uploads": 1,
+    "expected": true, "seen_seconds_ago": 1.5})"));
+  EXPECT_EQ(json.at("hosts")[2].at("finished_after_seconds"), 8.0);
+  EXPECT_EQ(json.at("hosts")[3].at("error"), "no space left");
+}
+
+TEST(ReportJson, SaysNullForWhatIsNotThere) {
+  const auto json = json_of({});
+  EXPECT_TRUE(json.at("task").is_null());
+  EXPECT_TRUE(json.at("run").is_null());
+  EXPECT_TRUE(json.at("last").is_null());
+  EXPECT_EQ(json.at("hosts"), nlohmann::json::array());
+}
+
+TEST(ReportJson, HoldsOneHostIfAsked) {
+  const auto json = json_of(running(), Address::parse("10.0.0.4"));
+  ASSERT_EQ(json.at("hosts").size(), 1U);
+  EXPECT_EQ(json.at("hosts")[0].at("address"), "10.0.0.4");
+  EXPECT_TRUE(json_of(running(), Address::parse("10.0.0.9")).at("hosts").empty());
+}
+
+TEST(Report, EscapesWhatComesFromOutside) {
+  auto status = running();
+  status.task = status.run->run.path = status.run->run.name = kHostile;
+  status.hosts[3].error = kHostile;
+  status.last = LastStatus{kHostile, kHostile, kHostile, 1, 1, 1, 1s, 1s};
+  for (const auto& of : {std::optional<Address>(), Address::parse("10.0.0.5")}) {
+    const auto text = report_text(status, of);
+    EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](unsigned char c) {
+      return c == '\n' || (c >= 0x20 && c < 0x7f);
+    })) << text;
+    EXPECT_THAT(text, HasSubstr(kEscaped));
+  }
+  const auto json = json_of(status);
+  EXPECT_EQ(json.at("task"), kEscaped);
+  EXPECT_EQ(json.at("run").at("path"), kEscaped);
+  EXPECT_EQ(json.at("run").at("name"), kEscaped);
+  EXPECT_EQ(json.at("hosts")[3].at("error"), kEscaped);
+  for (const auto* const field : {"path", "outcome", "reason"}) {
+    EXPECT_EQ(json.at("last").at(field), kEscaped) << field;
+  }
+}
+
+}  // namespace
+}  // namespace libsync

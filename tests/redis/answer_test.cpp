@@ -1,0 +1,305 @@
+#include "redis/answer.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "libsync/core/failure.h"
+
+namespace libsync {
+namespace {
+
+using Array = RedisValue::Array;
+using Fields = std::map<std::string, std::string>;
+
+RedisValue text(std::string value) { return {std::move(value)}; }
+RedisValue number(std::int64_t value) { return {value}; }
+RedisValue nil() { return {}; }
+RedisValue array(Array values) { return {std::move(values)}; }
+RedisValue error(std::string words) { return {RedisError{std::move(words)}}; }
+
+// It throws the one Failure for what cannot be understood, as one line.
+template <typename Read>
+void expect_not_understood(const std::string& what, const Read& read) {
+  try {
+    read();
+    ADD_FAILURE() << "understood: " << what;
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.status(), ExitStatus::redis) << what;
+    EXPECT_EQ(failure.remedy(), Remedy::operator_acts) << what;
+    for (const char c : std::string(failure.what())) {
+      ASSERT_GE(static_cast<unsigned char>(c), 0x20U) << what;
+    }
+  }
+}
+
+TEST(AnswerReader, ReadsOneElementAfterTheOther) {
+  const auto answer = array({text("staged"), number(7), text("12"), text("any\n\x1b"), number(0)});
+  AnswerReader reader(answer);
+  EXPECT_EQ(reader.state(), RunState::staged);
+  EXPECT_EQ(reader.number(), 7U);
+  EXPECT_EQ(reader.number<unsigned>(), 12U);
+  EXPECT_EQ(reader.text(), "any\n\x1b");
+  EXPECT_FALSE(reader.flag());
+  expect_not_understood("after the end", [&] { static_cast<void>(reader.value()); });
+}
+
+TEST(AnswerReader, TakesOnlyArrays) {
+  for (const auto& answer :
+       {nil(), number(1), text("OK"), error("ERR \x1b[31m\n"), error(""), text("")}) {
+    expect_not_understood("no array", [&] { AnswerReader reader(answer); });
+    expect_not_understood("no array", [&] { static_cast<void>(is_for_us(answer, "OK")); });
+  }
+}
+
+TEST(AnswerReader, TakesNumbersInTheirRangeOnly) {
+  for (const auto& value :
+       {nil(), text(""), text("-1"), text("+1"), text(" 1"), text("1 "), text("1.0"), text("1e3"),
+        text("0x1"), text("x"), text("4294967296"), text("99999999999999999999"), number(-1),
+        number(std::numeric_limits<std::int64_t>::min()), number(std::int64_t{1} << 32U),
+        array({number(1)}), error("ERR"), text(std::string("1\0", 2))}) {
+    const auto answer = array({value});
+    expect_not_understood("a bad number", [&] { AnswerReader(answer).number<PieceNumber>(); });
+  }
+  const auto largest = array({text("18446744073709551615"), number(4294967295)});
+  AnswerReader reader(largest);
+  EXPECT_EQ(reader.number(), std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(reader.number<PieceNumber>(), std::numeric_limits<PieceNumber>::max());
+}
+
+TEST(AnswerReader, TakesTextsAndStatesStrictly) {
+  for (const auto& value : {nil(), number(1), array({}), error("ERR")}) {
+    const auto answer = array({value});
+    expect_not_understood("no text", [&] { AnswerReader(answer).text(); });
+  }
+  for (const auto* const word : {"", "Staged", "staged ", "STAGING", "ended", "1"}) {
+    const auto answer = array({text(word)});
+    expect_not_understood(word, [&] { AnswerReader(answer).state(); });
+  }
+}
+
+TEST(AnswerReader, ReadsAView) {
+  const auto right = array({text("staging"), number(3), text("2"), number(1)});
+  const auto view = AnswerReader(right).view();
+  EXPECT_EQ(view.state, RunState::staging);
+  EXPECT_EQ(view.sources, 3U);
+  EXPECT_EQ(view.finished, 2U);
+  EXPECT_EQ(view.suspicion, Suspicion::verify);
+  for (auto shorter = *right.array(); !shorter.empty();) {
+    shorter.pop_back();
+    const auto answer = array(shorter);
+    expect_not_understood("a short view", [&] { AnswerReader(answer).view(); });
+  }
+  const auto negative = array({text("staging"), number(-3), number(2), number(1)});
+  expect_not_understood("a negative view", [&] { AnswerReader(negative).view(); });
+}
+
+TEST(AnswerReader, ReadsStagedPieces) {
+  const auto digest = digest_of("x");
+  const auto right = array({number(0), text(digest.raw()), text("4095"), text(digest.raw())});
+  const auto pieces = AnswerReader(right).staged_pieces();
+  ASSERT_EQ(pieces.size(), 2U);
+  EXPECT_EQ(pieces[1].piece, 4095U);
+  EXPECT_EQ(pieces[1].digest, digest);
+  for (const auto& wrong : std::vector<Array>{{number(0)},
+                                              {number(4096), text(digest.raw())},
+                                              {number(-1), text(digest.raw())},
+                                              {text("4294967296"), text(digest.raw())},
+                                              {number(0), text("")},
+                                              {number(0), text(digest.raw().substr(1))},
+                                              {number(0), text(digest.hex())},
+                                              {number(0), nil()},
+                                              {nil(), text(digest.raw())},
+                                              {text(digest.raw()), number(0)},
+                                              {number(0), text(digest.raw()), number(1)}}) {
+    const auto answer = array(wrong);
+    expect_not_understood("bad pieces", [&] { AnswerReader(answer).staged_pieces(); });
+  }
+}
+
+TEST(AnswerReader, ReadsARangeOfDigests) {
+  const auto digest = digest_of("x");
+  const std::string none(Digest::kBytes, '\0');
+  const auto right = array({number(4093), text(digest.raw() + none + digest.raw())});
+  const auto pieces = AnswerReader(right).staged_range();
+  ASSERT_EQ(pieces.size(), 2U) << "zeros are none";
+  EXPECT_EQ(pieces[0].piece, 4093U);
+  EXPECT_EQ(pieces[1].piece, 4095U);
+  EXPECT_EQ(pieces[1].digest, digest);
+  const auto nothing = array({number(0), text("")});
+  EXPECT_TRUE(AnswerReader(nothing).staged_range().empty());
+  for (const auto& wrong : std::vector<Array>{{number(0)},
+                                              {number(4096), text(digest.raw())},
+                                              {number(4095), text(digest.raw() + digest.raw())},
+                                              {number(4097), text("")},
+                                              {number(0), text(digest.raw() + "x")},
+                                              {number(0), nil()},
+                                              {text("4294967295"), text(digest.raw())}}) {
+    const auto answer = array(wrong);
+    expect_not_understood("bad digests", [&] { AnswerReader(answer).staged_range(); });
+  }
+}
+
+TEST(Answer, IsForUsUnlessStale) {
+  EXPECT_TRUE(is_for_us(array({text("OK"), nil()}), "OK"));
+  EXPECT_FALSE(is_for_us(array({text("STALE")}), "OK"));
+  for (const auto& answer : {array({}), array({text("ok")}), array({text("\x1b[31m\n")}),
+                             array({nil()}), array({number(1)}), array({array({text("OK")})})}) {
+    expect_not_understood("no word of ours", [&] { static_cast<void>(is_for_us(answer, "OK")); });
+  }
+}
+
+TEST(Answer, MeasuresTimesThatAreNeverNegative) {
+  constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(between(1000, 1500).count(), 500);
+  EXPECT_EQ(between(1500, 1000).count(), 0);
+  EXPECT_EQ(between(kMost, 0).count(), 0);
+  EXPECT_EQ(between(0, kMost).count(), std::numeric_limits<std::int64_t>::max());
+}
+
+RedisValue answer_of(const Fields& fields) {
+  Array flat;
+  for (const auto& [name, value] : fields) {
+    flat.push_back(text(name));
+    flat.push_back(text(value));
+  }
+  return array(flat);
+}
+
+RunInfo read(const Fields& named) {
+  const auto answer = answer_of(named);
+  AnswerReader reader(answer);
+  const AnswerFields fields(reader);
+  return read_run(fields, read_manifest_digest(fields));
+}
+
+const std::string kId(32, 'a');
+
+Fields right_run() {
+  return {
+      {"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
+      {"name", "model.7"}, {"fingerprint", kId},    {"bytes", "2500"},
+      {"pieces", "3"},     {"piece_bytes", "1000"}, {"manifest", "blake3:" + std::string(64, 'b')},
+      {"sparse", "1"},     {"origin", "10.0.0.1"},  {"origin_kind", "minion"},
+      {"master", kId}};
+}
+
+TEST(ReadState, TellsItOfThatRunAlone) {
+  const auto run = RunId::parse(kId).value();
+  EXPECT_EQ(read_state(array({text(kId), text("staged")}), run), RunState::staged);
+  EXPECT_EQ(read_state(array({text(kId), text("staging")}), run), RunState::staging);
+  EXPECT_EQ(read_state(array({text(std::string(32, 'b')), text("staged")}), run), std::nullopt);
+  EXPECT_EQ(read_state(array({nil(), nil()}), run), std::nullopt);
+  for (const auto& answer : {array({}), array({text(kId)}), array({text(kId), nil()}),
+                             array({text(kId), text("over")})}) {
+    expect_not_understood("no state", [&] { static_cast<void>(read_state(answer, run)); });
+  }
+}
+
+TEST(ReadRun, ShowsARunOfAVersionWithAnotherHash) {
+  auto old = right_run();
+  for (auto& [name, value] : old) {
+    if (name == "manifest") value = std::string(64, 'b');
+  }
+  expect_not_understood("another hash", [&] { static_cast<void>(read(old)); });
+  const auto answer = answer_of(old);
+  AnswerReader reader(answer);
+  const AnswerFields fields(reader);
+  EXPECT_EQ(read_manifest_digest(fields), std::nullopt);
+  EXPECT_EQ(read_run(fields, digest_of("any")).path, "/data1/model.7");
+}
+
+TEST(ReadRun, ReadsEveryField) {
+  const auto run = read(right_run());
+  EXPECT_EQ(run.id.text(), kId);
+  EXPECT_EQ(run.state, RunState::staged);
+  EXPECT_EQ(run.path, "/data1/model.7");
+  EXPECT_EQ(run.fingerprint.text(), kId);
+  EXPECT_EQ(run.cut, (Cut{2500, 1000}));
+  EXPECT_EQ(run.manifest.hex(), std::string(64, 'b'));
+  EXPECT_EQ(run.density, Density::sparse);
+  EXPECT_EQ(run.origin.text(), "10.0.0.1");
+  EXPECT_EQ(run.origin_kind, OriginKind::minion);
+  EXPECT_EQ(run.master.text(), kId);
+}
+
+TEST(ReadRun, NeedsEveryField) {
+  for (const auto& [name, value] : right_run()) {
+    auto fields = right_run();
+    fields.erase(name);
+    expect_not_understood(name, [&] { static_cast<void>(read(fields)); });
+  }
+}
+
+TEST(ReadRun, RefusesHostileFields) {
+  const std::string upper(32, 'A');
+  for (const auto& change :
+       std::vector<Fields>{{{"id", ""}},
+                           {{"id", upper}},
+                           {{"id", "../" + kId.substr(3)}},
+                           {{"master", upper}},
+                           {{"fingerprint", "../../../etc/x"}},
+                           {{"fingerprint", upper}},
+                           {{"state", "ended"}},
+                           {{"state", ""}},
+                           {{"path", ""}},
+                           {{"path", "/data1/../model.7"}},
+                           {{"path", "model.7"}},
+                           {{"path", "/data1/a\n"}, {"name", "a\n"}},
+                           {{"path", "/data1/mo\ndel.7/model.7"}},
+                           {{"path", "/data1/.libsync"}, {"name", ".libsync"}},
+                           {{"path", "/data1/model.8"}},
+                           {{"path", "/data1/.."}, {"name", ".."}},
+                           {{"path", "/"}, {"name", ""}},
+                           {{"name", "model.8"}},
+                           {{"name", "/data1/model.7"}},
+                           {{"name", ""}},
+                           {{"manifest", ""}},
+                           {{"manifest", "blake3:" + std::string(64, 'B')}},
+                           {{"manifest", kId}},
+                           // Of an older version, which announced SHA-256.
+                           {{"manifest", std::string(64, 'b')}},
+                           {{"origin", ""}},
+                           {{"origin", "0.0.0.0"}},
+                           {{"origin", "127.2"}},
+                           {{"origin", "host"}},
+                           {{"origin", "10.0.0.1:873"}},
+                           {{"origin_kind", ""}},
+                           {{"origin_kind", "Master"}},
+                           {{"sparse", ""}},
+                           {{"sparse", "2"}},
+                           {{"sparse", "yes"}},
+                           {{"sparse", "01"}},
+                           // How it is cut.
+                           {{"pieces", "2"}},
+                           {{"pieces", "4"}},
+                           {{"pieces", "-3"}},
+                           {{"pieces", "3.0"}},
+                           {{"pieces", "4294967299"}},
+                           {{"bytes", "-1"}},
+                           {{"bytes", ""}},
+                           {{"bytes", "2e3"}},
+                           {{"bytes", " 2500"}},
+                           {{"bytes", "18446744073709551616"}},
+                           {{"piece_bytes", "0"}},
+                           {{"piece_bytes", "-1"}},
+                           {{"piece_bytes", "18446744073709551615"}, {"pieces", "1"}},
+                           {{"bytes", "0"}, {"pieces", "0"}},
+                           {{"bytes", "4611686018427387905"},
+                            {"piece_bytes", "4611686018427387904"},
+                            {"pieces", "2"}},
+                           {{"bytes", "4097"}, {"piece_bytes", "1"}, {"pieces", "4097"}},
+                           {{"bytes", "4294967297"}, {"piece_bytes", "1"}, {"pieces", "1"}}}) {
+    auto fields = right_run();
+    for (const auto& [name, value] : change) fields[name] = value;
+    expect_not_understood(change.begin()->first + " " + change.begin()->second,
+                          [&] { static_cast<void>(read(fields)); });
+  }
+}
+
+}  // namespace
+}  // namespace libsync

@@ -1,0 +1,415 @@
+// How what rsync does is watched, with scripts in rsync's place and a clock moved by hand.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <regex>
+
+#include "hand_clock.h"
+#include "rsync/rsync_transfer.h"
+#include "temporary_folder.h"
+#include "test_process.h"
+
+namespace libsync {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+constexpr std::uint64_t kLargest = 1'024'000;
+
+class RsyncWatchdog : public testing::Test {
+ protected:
+  // A script in rsync's place. It finds its own folder as $here, and says that it has begun.
+  void play(const std::string& script) {
+    options_.program = folder_.path() / "rsync";
+    test::write_file(options_.program,
+                     "#!/bin/bash\nhere=" + folder_.path().string() + "\n" + script);
+    std::filesystem::permissions(options_.program, std::filesystem::perms(0755));
+  }
+
+  RsyncTransfer& transfer() {
+    if (!transfer_) transfer_.emplace(options_, clock_);
+    return *transfer_;
+  }
+
+  TransferId pull(std::uint64_t bytes = 0) {
+    return transfer().start(PullRequest{Address::parse("10.1.2.3").value(),
+                                        ".libsync/abc",
+                                        {"p00000", "p00001"},
+                                        folder_.path() / "into",
+                                        bytes,
+                                        kLargest});
+  }
+
+  // Takes in what has happened, without moving the clock.
+  void collect() {
+    for (auto& event : transfer().collect()) {
+      if (const auto* const arrived = std::get_if<FileArrived>(&event))
+        arrived_.push_back(*arrived);
+      if (const auto* const ended = std::get_if<TransferEnded>(&event)) ended_ = *ended;
+    }
+  }
+
+  // Moves the clock in steps that are shorter than the watchdog's.
+  void pass(seconds time) {
+    for (milliseconds passed{0}; passed < time; passed += milliseconds(500)) {
+      clock_.advance(milliseconds(500));
+      collect();
+    }
+  }
+
+  // Passes the time while a file arrives every half minute.
+  void trickle(seconds time) {
+    for (seconds passed{0}; passed < time; passed += seconds(30)) {
+      const auto before = arrived_.size();
+      ASSERT_TRUE(test::eventually([&] {
+        collect();
+        return arrived_.size() > before;
+      }));
+      clock_.advance(seconds(30));
+      collect();
+    }
+  }
+
+  // A line for each variable. The shell has its own: what the kernel was given is in /proc.
+  std::string environment_of_a_pull() {
+    play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
+    static_cast<void>(pull());
+    EXPECT_TRUE(comes_to_an_end());
+    return test::content_of(folder_.path() / "environment");
+  }
+
+  [[nodiscard]] bool comes_to_an_end() {
+    return test::eventually(
+        [this] {
+          collect();
+          return ended_.has_value();
+        },
+        seconds(20));
+  }
+
+  [[nodiscard]] bool exists(const std::string& name) const {
+    return std::filesystem::exists(folder_.path() / name);
+  }
+  [[nodiscard]] bool appears(const std::string& name) const {
+    return test::eventually([&] { return exists(name); }, seconds(20));
+  }
+  [[nodiscard]] int number_in(const std::string& name) const {
+    return std::stoi(test::content_of(folder_.path() / name));
+  }
+
+  // Bytes that the script has read so far.
+  [[nodiscard]] unsigned long long transfer_bytes() const {
+    std::ifstream file("/proc/" + std::to_string(number_in("pid")) + "/io");
+    std::string key;
+    unsigned long long bytes = 0;
+    file >> key >> bytes;
+    return bytes;
+  }
+
+  static bool is_alive(int pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string id;
+    std::string name;
+    std::string state;
+    return file >> id >> name >> state && state != "Z";
+  }
+
+  test::TemporaryFolder folder_;
+  test::HandClock clock_;
+  RsyncOptions options_;
+  std::optional<RsyncTransfer> transfer_;
+  std::vector<FileArrived> arrived_;
+  std::optional<TransferEnded> ended_;
+};
+
+// With a grandchild, as rsync has one, and whatever of its own may hold a socket.
+constexpr auto kMovesNothing = R"(
+trap 'touch $here/told; exit 20' TERM
+(trap '' TERM; exec sleep 600) &
+echo $! > $here/grandchild.new; mv $here/grandchild.new $here/grandchild
+wait
+)";
+
+TEST_F(RsyncWatchdog, EndsWhatMovesNothingForAMinute) {
+  play(kMovesNothing);
+  const auto id = pull();
+  ASSERT_TRUE(appears("grandchild"));
+  pass(seconds(1));  // What it read of its own to begin with.
+  pass(seconds(58));
+  EXPECT_FALSE(exists("told"));
+  EXPECT_FALSE(ended_);
+  pass(seconds(3));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_TRUE(exists("told"));
+  EXPECT_EQ(ended_->id, id);
+  EXPECT_EQ(ended_->end, PullEnd::unreachable);
+  EXPECT_THAT(ended_->detail, HasSubstr("10.1.2.3 has moved nothing for 60 s"));
+  EXPECT_TRUE(test::eventually([this] { return !is_alive(number_in("grandchild")); }));
+}
+
+TEST_F(RsyncWatchdog, EndsWhatIsOfNoUseAnyMore) {
+  play(kMovesNothing);
+  const auto id = pull();
+  ASSERT_TRUE(appears("grandchild"));
+  transfer().end(id + 1, "was another one");
+  transfer().end(id, "brought nothing while others did");
+  transfer().end(id, "is told once");
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->id, id);
+  EXPECT_EQ(ended_->end, PullEnd::unreachable);
+  EXPECT_THAT(ended_->detail, HasSubstr("10.1.2.3 brought nothing while others did: look at"));
+  EXPECT_TRUE(test::eventually([this] { return !is_alive(number_in("grandchild")); }));
+  transfer().end(id, "is over");
+}
+
+TEST_F(RsyncWatchdog, KillsWhatDoesNotObeyFiveSecondsLater) {
+  play("trap 'touch $here/told' TERM\ntouch $here/ready\nwhile :; do sleep 0.05; done\n");
+  static_cast<void>(pull());
+  ASSERT_TRUE(appears("ready"));
+  clock_.advance(minutes(11));
+  collect();
+  ASSERT_TRUE(appears("told"));
+  clock_.advance(seconds(4));
+  collect();
+  collect();
+  EXPECT_FALSE(ended_);
+  clock_.advance(seconds(2));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->end, PullEnd::unreachable);
+}
+
+// Reads 64 kB whenever the test asks for it by a file. Waits without reading anything.
+constexpr auto kReadsWhenAsked = R"(
+mkfifo $here/silent
+exec 5<>$here/silent
+: > $here/ready
+while :; do
+  if [ -e $here/read ]; then head -c 65536 /dev/zero > /dev/null; rm $here/read; fi
+  read -t 0.02 -u 5
+done
+)";
+
+TEST_F(RsyncWatchdog, LetsSteadyBytesGoOn) {
+  play(kReadsWhenAsked);
+  static_cast<void>(pull(2'000'000'000));  // 2000 s, at the least speed.
+  ASSERT_TRUE(appears("ready"));
+  for (int i = 0; i < 10; ++i) {
+    pass(seconds(50));
+    ASSERT_FALSE(ended_) << i;
+    test::write_file(folder_.path() / "read", "");
+    ASSERT_TRUE(test::eventually([&] { return !exists("read"); }));
+  }
+  pass(seconds(62));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_THAT(ended_->detail, HasSubstr("has moved nothing"));
+}
+
+// Reads one byte for each that the test sends: less than anything that moves a piece.
+constexpr auto kReadsByteByByte = R"(
+echo $$ > $here/pid
+mkfifo $here/bytes
+exec 5<>$here/bytes
+: > $here/ready
+while read -r -u 5 -n 1; do :; done
+)";
+
+TEST_F(RsyncWatchdog, TakesKeepAlivesForNoMovement) {
+  play(kReadsByteByByte);
+  static_cast<void>(pull());
+  ASSERT_TRUE(appears("ready"));
+  pass(seconds(1));  // What it read to begin is movement, once.
+  std::ofstream keep_alives(folder_.path() / "bytes");
+  for (int second = 0; second < 59; ++second) {
+    const auto before = transfer_bytes();
+    ASSERT_TRUE(keep_alives << 'x' << std::flush);
+    ASSERT_TRUE(test::eventually([&] { return transfer_bytes() > before; }));
+    pass(seconds(1));
+  }
+  EXPECT_FALSE(ended_);
+  clock_.advance(seconds(2));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_THAT(ended_->detail, HasSubstr("has moved nothing"));
+}
+
+TEST_F(RsyncWatchdog, EndsWhatStallsAndLeavesWhatRunsBesideIt) {
+  // No other program once it is ready: what one reads to begin would be movement.
+  play(
+      "[ -p $here/silent ] || mkfifo $here/silent\nexec 5<>$here/silent\n: > $here/ready\n"
+      "read -u 5\n");
+  const auto stalled = pull();
+  ASSERT_TRUE(appears("ready"));
+  pass(seconds(40));
+  std::filesystem::remove(folder_.path() / "ready");
+  const auto fresh = pull();
+  ASSERT_TRUE(appears("ready"));
+  pass(seconds(25));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->id, stalled);
+  ended_.reset();
+  pass(seconds(30));
+  EXPECT_FALSE(ended_);
+  pass(seconds(10));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->id, fresh);
+}
+
+TEST_F(RsyncWatchdog, EndsATrickleAtItsDeadline) {
+  play("touch $here/ready\nwhile :; do echo 65536 p00000; sleep 0.01; done\n");
+  static_cast<void>(pull(900'000'000));
+  ASSERT_TRUE(appears("ready"));
+  trickle(seconds(870));
+  EXPECT_FALSE(ended_);
+  trickle(seconds(30));
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->end, PullEnd::unreachable);
+  EXPECT_THAT(ended_->detail, HasSubstr("slower than 1 MB/s and past its deadline"));
+}
+
+TEST_F(RsyncWatchdog, HasNoDeadlineForWhatTheOperatorSlowedDown) {
+  options_.bandwidth_limit = "1k";
+  play("touch $here/ready\nwhile :; do echo 65536 p00000; sleep 0.01; done\n");
+  static_cast<void>(pull());
+  ASSERT_TRUE(appears("ready"));
+  trickle(minutes(30));
+  EXPECT_FALSE(ended_);
+}
+
+TEST_F(RsyncWatchdog, TellsOfFilesInOrderBeforeTheEnd) {
+  play("echo 100 p00000\necho wordless\necho 'a notice'\necho 20 p00001\nexit 0\n");
+  const auto id = pull();
+  std::vector<std::string> order;
+  ASSERT_TRUE(test::eventually([&] {
+    for (const auto& event : transfer().collect()) {
+      if (const auto* const file = std::get_if<FileArrived>(&event)) {
+        EXPECT_EQ(file->id, id);
+        order.push_back(file->name + " " + std::to_string(file->wire_bytes));
+      } else {
+        EXPECT_EQ(std::get<TransferEnded>(event).end, PullEnd::good);
+        order.emplace_back("end");
+      }
+    }
+    return !order.empty() && order.back() == "end";
+  }));
+  EXPECT_THAT(order, ElementsAre("p00000 100", "notice 0", "p00001 20", "end"));
+}
+
+TEST_F(RsyncWatchdog, GivesTheChildItsNamesOnStandardInputEndedByNul) {
+  play("cat > $here/names\n");
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  using namespace std::string_literals;
+  EXPECT_EQ(test::content_of(folder_.path() / "names"),
+            ".libsync/abc/./p00000\0.libsync/abc/./p00001\0"s);
+}
+
+TEST_F(RsyncWatchdog, GivesTheChildFourVariablesAndNoMore) {
+  EXPECT_EQ(environment_of_a_pull(),
+            "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\nRSYNC_CHECKSUM_LIST=none\n");
+}
+
+const std::string kNotesBeginning = "echo begun >> $here/beginnings\n";
+const std::string kFailsForDigests = "echo 'Failed to negotiate a checksum choice.' >&2\nexit 4\n";
+
+TEST_F(RsyncWatchdog, BeginsAnewWithDigestsWhereTheDaemonCannotDoWithout) {
+  play(kNotesBeginning + "[ -n \"$RSYNC_CHECKSUM_LIST\" ] || exit 0\n" + kFailsForDigests);
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->end, PullEnd::good) << ended_->detail;
+  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\n");
+  ended_.reset();
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\nbegun\n")
+      << "with digests at once";
+}
+
+// What has arrived may be in use already.
+TEST_F(RsyncWatchdog, DoesNotBeginAnewWhatHasBroughtSomething) {
+  play(kNotesBeginning + "echo '100 p00000'\n" + kFailsForDigests);
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->end, PullEnd::refused);
+  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\n");
+}
+
+TEST_F(RsyncWatchdog, BeginsAnewOnce) {
+  play(kNotesBeginning + kFailsForDigests);
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(ended_->end, PullEnd::refused);
+  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\n");
+}
+
+TEST_F(RsyncWatchdog, HasTheChildUseWhatIsThereInPart) {
+  test::write_file(folder_.path() / "into" / "p00001", "begun");
+  EXPECT_EQ(environment_of_a_pull(), "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\n");
+}
+
+TEST_F(RsyncWatchdog, DoesWithoutDigestsWhereTheFileIsMadeAndEmpty) {
+  test::write_file(folder_.path() / "into" / "p00001", "");
+  EXPECT_THAT(environment_of_a_pull(), testing::HasSubstr("RSYNC_CHECKSUM_LIST=none\n"));
+}
+
+TEST_F(RsyncWatchdog, LeavesTheChildTheLockAndNoOtherDescriptor) {
+  test::write_file(folder_.path() / "lock", "");
+  test::write_file(folder_.path() / "other", "");
+  const auto lock = open_file(folder_.path() / "lock", 0);
+  const int other = dup(open_file(folder_.path() / "other", 0).number());  // Not close-on-exec.
+  options_.inherited = lock.number();
+  play("ls -l /proc/$$/fd > $here/open\n");
+  static_cast<void>(pull());
+  ASSERT_TRUE(comes_to_an_end());
+  close(other);
+  std::vector<std::string> open;
+  std::ifstream lines(folder_.path() / "open");
+  for (std::string line; std::getline(lines, line);) {
+    // bash keeps its script at 255.
+    static const std::regex shown(" ([0-9]+) -> (.*)$");
+    std::smatch match;
+    if (std::regex_search(line, match, shown) && match[1] != "255") {
+      open.push_back(match[1].str() + " " + match[2].str());
+    }
+  }
+  EXPECT_THAT(open, ElementsAre(StartsWith("0 "), StartsWith("1 "), StartsWith("2 "),
+                                "3 " + (folder_.path() / "lock").string()));
+}
+
+TEST_F(RsyncWatchdog, NothingGrowsBeyondTheLargestFileAskedFor) {
+  play("ulimit -S -f > $here/limit");  // In units of 1024 bytes.
+  pull();
+  ASSERT_TRUE(comes_to_an_end());
+  EXPECT_EQ(number_in("limit"), kLargest / 1024);
+}
+
+TEST_F(RsyncWatchdog, EndAllEndsEverything) {
+  clock_.let_waits_pass();
+  play("trap '' TERM\necho $$ >> $here/pids\nwhile :; do sleep 0.05; done\n");
+  static_cast<void>(pull());
+  static_cast<void>(pull());
+  std::vector<int> pids;
+  ASSERT_TRUE(test::eventually([&] {
+    pids.clear();
+    std::ifstream file(folder_.path() / "pids");
+    for (int pid = 0; file >> pid;) pids.push_back(pid);
+    return pids.size() == 2;
+  }));
+  EXPECT_LE(transfer().next_check(), clock_.now() + seconds(1));
+  transfer().end_all();
+  for (const int pid : pids) EXPECT_FALSE(is_alive(pid));
+  EXPECT_EQ(transfer().next_check(), Instant::max());
+  EXPECT_THAT(transfer().collect(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace libsync

@@ -1,0 +1,267 @@
+#include "store/spool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "os/files.h"
+#include "libsync/core/failure.h"
+#include "ordinary_user.h"
+#include "temporary_folder.h"
+
+namespace libsync {
+namespace {
+
+using std::filesystem::exists;
+using testing::StartsWith;
+
+constexpr PieceNumber kPiece = 3;
+
+class SpoolTest : public testing::Test {
+ protected:
+  [[nodiscard]] static Owner owner_as(Role role) {
+    Owner owner;
+    owner.role = role;
+    owner.prefix = "fleet:a";
+    owner.run = RunId::random();
+    owner.task = "/srv/data/a  name with spaces ";
+    owner.content = Fingerprint::random();
+    owner.piece_bytes = 1U << 20U;
+    return owner;
+  }
+
+  [[nodiscard]] Verdict accept(const std::filesystem::path& from) const {
+    return spool_.accept(from, kPiece, content_.size(), digest_of(content_), {});
+  }
+
+  test::TemporaryFolder repo_;
+  StateFolder state_{repo_.path()};
+  Spool spool_ = state_.spool(Fingerprint::random());
+  std::string content_ = test::random_bytes(100'000, 4);
+};
+
+TEST_F(SpoolTest, NamesPiecesInTheirOrder) {
+  EXPECT_EQ(Spool::piece_name(17), "p00017");
+  EXPECT_EQ(Spool::piece_name(kMaxPieces), "p04096");
+}
+
+TEST_F(SpoolTest, AcceptsAGoodPieceUnderItsFinalNameForTheModuleToServe) {
+  spool_.take(owner_as(Role::minion));
+  test::write_file(spool_.incoming_path(kPiece), content_);
+  std::filesystem::permissions(spool_.incoming_path(kPiece), std::filesystem::perms(0600));
+  EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::good);
+  EXPECT_FALSE(exists(spool_.incoming_path(kPiece)));
+  EXPECT_EQ(test::content_of(spool_.piece_path(kPiece)), content_);
+  struct stat status {};
+  struct stat repo {};
+  ASSERT_EQ(stat(spool_.piece_path(kPiece).c_str(), &status), 0);
+  ASSERT_EQ(stat(repo_.path().c_str(), &repo), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0640U);
+  EXPECT_EQ(status.st_gid, repo.st_gid);
+  EXPECT_EQ(accept(spool_.piece_path(kPiece)), Verdict::good);  // Again, where it is.
+  EXPECT_TRUE(exists(spool_.piece_path(kPiece)));
+}
+
+TEST_F(SpoolTest, DeletesABadPieceWhereverItIs) {
+  spool_.take(owner_as(Role::minion));
+  content_[50'000] = static_cast<char>(content_[50'000] ^ 1);
+  const auto bad = content_;
+  content_[50'000] = static_cast<char>(content_[50'000] ^ 1);
+  for (const auto& path : {spool_.incoming_path(kPiece), spool_.piece_path(kPiece),
+                           spool_.pushed_folder() / Spool::piece_name(kPiece)}) {
+    test::write_file(path, bad);
+    EXPECT_EQ(accept(path), Verdict::bad);
+    EXPECT_FALSE(exists(path));
+    EXPECT_FALSE(exists(spool_.incoming_path(kPiece)));
+    EXPECT_FALSE(exists(spool_.piece_path(kPiece)));
+  }
+}
+
+TEST_F(SpoolTest, LeavesAPieceThatWasCutShortForTheNextPull) {
+  spool_.take(owner_as(Role::minion));
+  EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::absent);
+  test::write_file(spool_.incoming_path(kPiece), content_.substr(1));
+  EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::absent);
+  EXPECT_TRUE(exists(spool_.incoming_path(kPiece)));
+  EXPECT_FALSE(exists(spool_.piece_path(kPiece)));
+}
+
+TEST_F(SpoolTest, KeepsAPieceWhoseCheckWasStopped) {
+  spool_.take(owner_as(Role::minion));
+  test::write_file(spool_.incoming_path(kPiece), content_);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(spool_.accept(spool_.incoming_path(kPiece), kPiece, content_.size(),
+                          digest_of(content_), stop.get_token()),
+            Verdict::absent);
+  EXPECT_TRUE(exists(spool_.incoming_path(kPiece)));
+}
+
+TEST_F(SpoolTest, MakesWayForAPieceAndKeepsWhatItCanGoOnFrom) {
+  constexpr std::uint64_t kBytes = std::uint64_t{2} << 20U;
+  spool_.take(owner_as(Role::minion));
+  const auto path = spool_.incoming_path(kPiece);
+  const auto make_way = [&] { spool_.make_way(kPiece, kBytes, Density::dense); };
+  make_way();
+  EXPECT_EQ(test::content_of(path), "") << "made for what comes";
+  EXPECT_EQ(status_of(path)->st_mode & 0777U, 0600U);
+  test::write_file(path, content_);
+  make_way();
+  EXPECT_EQ(test::content_of(path), content_) << "a part of it";
+  test::write_file(path, std::string(kBytes, 'x'));
+  make_way();
+  EXPECT_EQ(test::content_of(path), "") << "as long as the piece";
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  make_way();
+  EXPECT_EQ(test::content_of(path), "") << "a source can send a folder of that name";
+}
+
+TEST_F(SpoolTest, MakesNoFileForAPieceThatGainsNothingByIt) {
+  spool_.take(owner_as(Role::minion));
+  spool_.make_way(kPiece, content_.size(), Density::dense);
+  spool_.make_way(kPiece, std::uint64_t{2} << 20U, Density::sparse);
+  spool_.make_way(kPiece, 0, Density::dense);
+  EXPECT_FALSE(exists(spool_.incoming_path(kPiece)));
+}
+
+TEST_F(SpoolTest, TakesOverWhatWasPushedOutOfThePushersReach) {
+  spool_.take(owner_as(Role::minion));
+  const auto pushed = spool_.pushed_folder() / Spool::piece_name(kPiece);
+  test::write_file(pushed, content_);
+  test::give_to_ordinary_user(pushed);
+  EXPECT_EQ(accept(pushed), Verdict::good);
+  EXPECT_FALSE(exists(pushed));
+  struct stat status {};
+  ASSERT_EQ(stat(spool_.piece_path(kPiece).c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, geteuid());
+  EXPECT_EQ(status.st_mode & 07777U, 0640U);
+}
+
+TEST_F(SpoolTest, NoSymlinkPassesForAPiece) {
+  spool_.take(owner_as(Role::minion));
+  test::write_file(repo_.path() / "elsewhere", content_);
+  std::filesystem::create_symlink(repo_.path() / "elsewhere", spool_.incoming_path(kPiece));
+  EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::absent);
+  EXPECT_FALSE(exists(spool_.piece_path(kPiece)));
+}
+
+TEST_F(SpoolTest, InspectSaysTheSameAndChangesNothing) {
+  const auto path = repo_.path() / "piece";
+  const auto inspect = [&] {
+    return Spool::inspect(path, content_.size(), digest_of(content_), {});
+  };
+  EXPECT_EQ(inspect(), Verdict::absent);
+  test::write_file(path, content_);
+  std::filesystem::permissions(path, std::filesystem::perms(0604));
+  EXPECT_EQ(inspect(), Verdict::good);
+  auto bad = content_;
+  bad[0] = static_cast<char>(bad[0] ^ 1);
+  test::write_file(path, bad);
+  EXPECT_EQ(inspect(), Verdict::bad);
+  EXPECT_EQ(test::content_of(path), bad);
+  struct stat status {};
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0604U);
+}
+
+TEST_F(SpoolTest, FindsPiecesByNameAndSize) {
+  spool_.take(owner_as(Role::minion));
+  const Cut cut{25, 10};
+  test::write_file(spool_.piece_path(0), std::string(10, 'x'));
+  test::write_file(spool_.piece_path(1), std::string(9, 'x'));
+  test::write_file(spool_.piece_path(2), std::string(5, 'x'));
+  EXPECT_THAT(spool_.pieces_found(cut).members(), testing::ElementsAre(0, 2));
+}
+
+TEST_F(SpoolTest, AcceptsOnlyTheManifestThatWasAnnounced) {
+  spool_.take(owner_as(Role::minion));
+  const Manifest manifest({Entry{EntryKind::file, 0644, {5, 6}, 7}});
+  const auto digest = digest_of(manifest.encode());
+  const auto from = spool_.incoming_folder() / "manifest";
+  EXPECT_FALSE(spool_.accept_manifest(from, digest));
+  test::write_file(from, manifest.encode() + "x");
+  EXPECT_FALSE(Spool::read_manifest(from, digest));
+  EXPECT_TRUE(exists(from));
+  EXPECT_FALSE(spool_.accept_manifest(from, digest));
+  EXPECT_FALSE(exists(from));
+  test::write_file(from, manifest.encode());
+  const auto accepted = spool_.accept_manifest(from, digest);
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(accepted->entries(), manifest.entries());
+  EXPECT_FALSE(exists(from));
+  EXPECT_EQ(test::content_of(spool_.manifest_path()), manifest.encode());
+}
+
+TEST_F(SpoolTest, AnnouncedManifestOfAnotherVersionIsAFailure) {
+  spool_.take(owner_as(Role::minion));
+  const auto from = spool_.incoming_folder() / "manifest";
+  test::write_file(from, "libsync-manifest 2\n");
+  EXPECT_THROW(static_cast<void>(spool_.accept_manifest(from, digest_of("libsync-manifest 2\n"))),
+               Failure);
+}
+
+TEST_F(SpoolTest, OwnerComesBackAsItWasWritten) {
+  for (const auto role : {Role::master, Role::minion}) {
+    for (const auto standing :
+         {Standing::prepared, Standing::running, Standing::ended, Standing::ended_short}) {
+      auto owner = owner_as(role);
+      owner.standing = standing;
+      owner.expected_count = 12;
+      owner.begun_ms = 1'764'000'000'000;
+      owner.expected_hosts = {"10.0.0.1", "fd00::2"};
+      spool_.take(owner);
+      const auto found = spool_.owner(role);
+      ASSERT_TRUE(found);
+      EXPECT_EQ(found->role, role);
+      EXPECT_EQ(found->prefix, owner.prefix);
+      EXPECT_EQ(found->run, owner.run);
+      EXPECT_EQ(found->task, owner.task);
+      EXPECT_EQ(found->content, owner.content);
+      EXPECT_EQ(found->piece_bytes, owner.piece_bytes);
+      EXPECT_EQ(found->standing, standing);
+      EXPECT_EQ(found->expected_count, owner.expected_count);
+      EXPECT_EQ(found->begun_ms, owner.begun_ms);
+      EXPECT_EQ(found->expected_hosts, owner.expected_hosts);
+    }
+  }
+}
+
+TEST_F(SpoolTest, OwnerFileThatWasCutAnywhereIsNone) {
+  auto owner = owner_as(Role::master);
+  owner.expected_hosts = {"10.0.0.1", "10.0.0.2"};
+  spool_.take(owner);
+  const auto path = spool_.folder() / "owner-master";
+  const auto whole = test::content_of(path);
+  for (std::size_t bytes = 0; bytes + 1 < whole.size(); ++bytes) {
+    test::write_file(path, whole.substr(0, bytes));
+    EXPECT_FALSE(spool_.owner(Role::master)) << whole.substr(0, bytes);
+  }
+  test::write_file(path, "colour blue\n" + whole);
+  EXPECT_FALSE(spool_.owner(Role::master));
+  EXPECT_FALSE(spool_.owner(Role::minion));
+}
+
+TEST_F(SpoolTest, TheLastRoleToLeaveDeletesTheSpool) {
+  spool_.take(owner_as(Role::master));
+  spool_.take(owner_as(Role::minion));
+  test::write_file(spool_.piece_path(0), "x");
+  test::write_file(spool_.pushed_folder() / "p00001", "x");
+  spool_.leave(Role::master);
+  EXPECT_FALSE(spool_.owner(Role::master));
+  EXPECT_TRUE(spool_.owner(Role::minion));
+  EXPECT_TRUE(exists(spool_.piece_path(0)));
+  spool_.leave(Role::minion);
+  EXPECT_FALSE(exists(spool_.folder()));
+  EXPECT_FALSE(exists(spool_.pushed_folder()));
+  spool_.leave(Role::minion);  // Not there any more: nothing to do.
+  for (const auto& entry : std::filesystem::directory_iterator(state_.path())) {
+    EXPECT_THAT(entry.path().filename().string(), testing::Not(StartsWith("gone-")));
+  }
+}
+
+}  // namespace
+}  // namespace libsync

@@ -1,0 +1,234 @@
+// What a host keeps beside its spools: the folder itself, receipts, the owed command, the locks.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "hand_clock.h"
+#include "libsync/core/failure.h"
+#include "store/spool.h"
+#include "os/process.h"
+#include "temporary_folder.h"
+#include "test_process.h"
+
+namespace libsync {
+namespace {
+
+using std::filesystem::exists;
+using testing::UnorderedElementsAre;
+
+class StateFolderTest : public testing::Test {
+ protected:
+  [[nodiscard]] Owner owner_as(Role role, const std::string& prefix) const {
+    Owner owner;
+    owner.role = role;
+    owner.prefix = prefix;
+    owner.run = RunId::random();
+    owner.content = Fingerprint::random();
+    return owner;
+  }
+  [[nodiscard]] std::filesystem::path destination() const { return repo_.path() / "payload"; }
+
+  test::TemporaryFolder repo_;
+  StateFolder state_{repo_.path()};
+  Digest manifest_ = digest_of("manifest");
+};
+
+TEST_F(StateFolderTest, IsForNobodyElse) {
+  const auto mode_of = [&](const std::string& name) {
+    return status_of(state_.path() / name)->st_mode & 07777U;
+  };
+  EXPECT_EQ(status_of(state_.path())->st_mode & 07777U, 0750U);
+  EXPECT_EQ(mode_of("push"), 0770U);
+  EXPECT_EQ(mode_of("receipt"), 0750U);
+  const StateFolder again(repo_.path());
+  EXPECT_EQ(again.path(), state_.path());
+}
+
+TEST_F(StateFolderTest, RefusesWhatOthersMayWriteToOrHavePutThere) {
+  std::filesystem::permissions(state_.path(), std::filesystem::perms(0757));
+  EXPECT_THROW(StateFolder{repo_.path()}, Failure);
+  remove_tree(state_.path());
+  std::filesystem::create_directory(repo_.path() / "elsewhere");
+  std::filesystem::create_directory_symlink("elsewhere", state_.path());
+  EXPECT_THROW(StateFolder{repo_.path()}, Failure);
+  EXPECT_THROW(StateFolder{repo_.path() / "missing"}, Failure);
+}
+
+TEST_F(StateFolderTest, FindsTheSpoolsOfARoleAndAFleet) {
+  const auto ours = state_.spool(Fingerprint::random());
+  const auto another_role = state_.spool(Fingerprint::random());
+  const auto another_fleet = state_.spool(Fingerprint::random());
+  const auto both = state_.spool(Fingerprint::random());
+  ours.take(owner_as(Role::minion, "sync"));
+  another_role.take(owner_as(Role::master, "sync"));
+  another_fleet.take(owner_as(Role::minion, "sync2"));
+  both.take(owner_as(Role::minion, "sync"));
+  both.take(owner_as(Role::master, "sync"));
+  const auto names = [&](Role role) {
+    std::vector<std::string> all;
+    for (const auto& [spool, owner] : state_.spools_of(role, "sync")) {
+      EXPECT_EQ(owner.role, role);
+      all.push_back(spool.fingerprint().text());
+    }
+    return all;
+  };
+  EXPECT_THAT(names(Role::minion),
+              UnorderedElementsAre(ours.fingerprint().text(), both.fingerprint().text()));
+  EXPECT_THAT(names(Role::master),
+              UnorderedElementsAre(another_role.fingerprint().text(), both.fingerprint().text()));
+}
+
+TEST_F(StateFolderTest, SweepsWhatItsOwnRoleWasDeleting) {
+  test::write_file(state_.path() / "gone-minion-0123" / "p00000", "x");
+  test::write_file(state_.path() / "gone-master-4567" / "p00000", "x");
+  const auto spool = state_.spool(Fingerprint::random());
+  spool.take(owner_as(Role::minion, "sync"));
+  EXPECT_THAT(state_.sweep(Role::minion), testing::IsEmpty());
+  EXPECT_FALSE(exists(state_.path() / "gone-minion-0123"));
+  EXPECT_TRUE(exists(state_.path() / "gone-master-4567"));
+  EXPECT_TRUE(exists(spool.folder()));
+}
+
+TEST_F(StateFolderTest, MasterIdStaysTheSame) {
+  const auto id = state_.master_id();
+  EXPECT_EQ(state_.master_id(), id);
+  EXPECT_EQ(StateFolder(repo_.path()).master_id(), id);
+  test::write_file(state_.path() / "master", "");  // Torn: it is another one from now on.
+  const auto fresh = state_.master_id();
+  EXPECT_NE(fresh, id);
+  EXPECT_EQ(state_.master_id(), fresh);
+}
+
+TEST_F(StateFolderTest, ReceiptIsForTheVeryFileAndTheVeryManifest) {
+  EXPECT_FALSE(state_.has_receipt(destination(), manifest_));
+  test::write_file(destination(), "one");
+  EXPECT_FALSE(state_.has_receipt(destination(), manifest_));
+  state_.write_receipt(destination(), manifest_);
+  EXPECT_TRUE(state_.has_receipt(destination(), manifest_));
+  test::write_file(destination(), "written to");
+  EXPECT_TRUE(state_.has_receipt(destination(), manifest_));
+  EXPECT_FALSE(state_.has_receipt(destination(), digest_of("another")));
+  test::write_file(repo_.path() / "copy", "written to");
+  std::filesystem::rename(repo_.path() / "copy", destination());
+  EXPECT_FALSE(state_.has_receipt(destination(), manifest_));
+  std::filesystem::remove(destination());
+  EXPECT_FALSE(state_.has_receipt(destination(), manifest_));
+}
+
+TEST_F(StateFolderTest, ReceiptFitsANameOfFullLength) {
+  const auto longest = repo_.path() / std::string(255, 'n');
+  test::write_file(longest, "");
+  state_.write_receipt(longest, manifest_);
+  EXPECT_TRUE(state_.has_receipt(longest, manifest_));
+}
+
+TEST_F(StateFolderTest, CommandIsOwedFromThePublishingToItsEnd) {
+  EXPECT_FALSE(state_.hook_owed());
+  state_.hook_has_run();  // Nothing to forget.
+  state_.owe_hook("payload", manifest_);
+  EXPECT_FALSE(state_.hook_owed()) << "nothing was published";
+  test::write_file(destination(), "one");
+  EXPECT_FALSE(state_.hook_owed()) << "nothing was published by us";
+  state_.write_receipt(destination(), manifest_);
+  EXPECT_EQ(state_.hook_owed(), "payload");
+  EXPECT_EQ(StateFolder(repo_.path()).hook_owed(), "payload");
+  state_.hook_has_run();
+  EXPECT_FALSE(state_.hook_owed());
+}
+
+TEST_F(StateFolderTest, CommandIsNotOwedForWhatIsNoNameOrWasCutShort) {
+  test::write_file(destination(), "one");
+  state_.write_receipt(destination(), manifest_);
+  for (const std::string& text : {std::string(), manifest_.hex().substr(1), manifest_.hex(),
+                                  manifest_.hex() + "../payload", manifest_.hex() + "payloa"}) {
+    test::write_file(state_.path() / "hook", text);
+    EXPECT_FALSE(state_.hook_owed()) << text;
+  }
+}
+
+TEST_F(StateFolderTest, ProbeIsServedUnderItsName) {
+  EXPECT_EQ(state_.write_probe("content"), "probe");
+  EXPECT_EQ(test::content_of(state_.path() / "probe"), "content");
+  EXPECT_EQ(status_of(state_.path() / "probe")->st_mode & 07777U, 0640U);
+}
+
+// A process that takes the lock, writes `ready`, and holds it until it is killed. With a child that
+// has inherited it and does not obey TERM, if `child_pid` is given.
+pid_t hold(const std::filesystem::path& lock, const std::filesystem::path& ready,
+           const std::filesystem::path& child_pid = {}) {
+  const pid_t holder = fork();
+  if (holder != 0) return holder;
+  test::HandClock clock;
+  const auto taken = TickLock::take(lock, Duration(0), clock);
+  const auto* const held = std::get_if<TickLock>(&taken);
+  if (held == nullptr) _exit(1);
+  if (!child_pid.empty()) {
+    const std::string script = "trap '' TERM; echo $$ > '" + child_pid.string() + "'; " + "mv '" +
+                               child_pid.string() + "' '" + ready.string() +
+                               "'; while :; do sleep 0.05; done";
+    [[maybe_unused]] const auto child =
+        Child::start({"/bin/bash", {"-c", script}, {"PATH=/usr/bin:/bin"}, "", held->descriptor()});
+    while (true) pause();
+  }
+  test::write_file(ready, "");
+  while (true) pause();
+}
+
+TEST_F(StateFolderTest, LockOfAnotherProcessIsHeldWithItsName) {
+  const auto lock = state_.lock_path(Role::minion);
+  EXPECT_NE(lock, state_.lock_path(Role::master));
+  const auto ready = repo_.path() / "ready";
+  const pid_t holder = hold(lock, ready);
+  ASSERT_TRUE(test::eventually([&] { return exists(ready); }));
+  SystemClock clock;
+  {
+    const auto taken = TickLock::take(lock, Duration(100), clock);
+    const auto* const held = std::get_if<TickLock::Held>(&taken);
+    ASSERT_NE(held, nullptr);
+    EXPECT_EQ(held->by, "process " + std::to_string(holder));
+    ASSERT_TRUE(held->age);
+    EXPECT_GE(*held->age, std::chrono::seconds(0));
+    EXPECT_LT(*held->age, std::chrono::minutes(1));
+  }
+  kill(holder, SIGKILL);
+  EXPECT_EQ(waitpid(holder, nullptr, 0), holder);
+  EXPECT_TRUE(std::holds_alternative<TickLock>(TickLock::take(lock, Duration(0), clock)));
+}
+
+TEST_F(StateFolderTest, LockWaitsAsLongAsItHasPatience) {
+  const auto lock = state_.lock_path(Role::minion);
+  test::HandClock clock;
+  clock.let_waits_pass();
+  const auto mine = TickLock::take(lock, Duration(0), clock);
+  ASSERT_TRUE(std::holds_alternative<TickLock>(mine));
+  const auto before = clock.now();
+  EXPECT_TRUE(
+      std::holds_alternative<TickLock::Held>(TickLock::take(lock, std::chrono::seconds(2), clock)));
+  EXPECT_GE(clock.now() - before, std::chrono::seconds(2));
+  EXPECT_LT(clock.now() - before, std::chrono::milliseconds(2200));
+}
+
+TEST_F(StateFolderTest, LockStaysWithAChildThatOutlivesItsTick) {
+  const auto lock = state_.lock_path(Role::minion);
+  const auto ready = repo_.path() / "ready";
+  const pid_t holder = hold(lock, ready, repo_.path() / "pid");
+  ASSERT_TRUE(test::eventually([&] { return exists(ready); }));
+  const int child = std::stoi(test::content_of(ready));
+  kill(holder, SIGKILL);
+  EXPECT_EQ(waitpid(holder, nullptr, 0), holder);
+  SystemClock clock;
+  EXPECT_TRUE(std::holds_alternative<TickLock::Held>(TickLock::take(lock, Duration(0), clock)));
+  kill(-child, SIGKILL);
+  EXPECT_TRUE(
+      std::holds_alternative<TickLock>(TickLock::take(lock, std::chrono::seconds(20), clock)));
+}
+
+}  // namespace
+}  // namespace libsync
