@@ -1,20 +1,16 @@
 #include "libsync/core/config.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <charconv>
 #include <limits>
 
-#include "os/files.h"
-#include "os/log.h"
+#include "libsync/core/escaped_text.h"
+#include "libsync/core/time.h"
 
 namespace libsync {
 namespace {
-
-constexpr std::size_t kPasswordFileBytes = 4096;
 
 struct Unit {
   std::string_view suffix;
@@ -99,29 +95,6 @@ std::variant<std::vector<Address>, Refusal> parse_inventory(std::string_view tex
   }
   if (all.empty()) return Refusal{"the inventory names no host: write one address a line"};
   return all;
-}
-
-std::variant<std::string, Refusal> read_password_file(const std::filesystem::path& path) {
-  const auto shown = escaped(path.string());
-  const auto status = status_of(path);
-  if (!status) return Refusal{fmt::format("the password file '{}' is not there: make it", shown)};
-  if (!S_ISREG(status->st_mode) || (status->st_mode & 0077U) != 0) {
-    return Refusal{
-        fmt::format("the password file '{}' has mode {:04o}: it must be a file for its "
-                    "owner only: chmod 600 it",
-                    shown, status->st_mode & 07777U)};
-  }
-  const auto content = read_file(path, kPasswordFileBytes);
-  if (!content) {
-    return Refusal{
-        fmt::format("the password file '{}' is too long: write the password alone into it", shown)};
-  }
-  auto password = content->substr(0, content->find_first_of("\r\n"));
-  if (password.empty()) {
-    return Refusal{
-        fmt::format("the password file '{}' is empty: write the password into it", shown)};
-  }
-  return password;
 }
 
 }  // namespace libsync

@@ -1,5 +1,7 @@
 #include "libsync/core/pieces.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -9,6 +11,8 @@ namespace {
 std::size_t bitmap_bytes(PieceNumber pieces) { return (std::size_t{pieces} + 7) / 8; }
 
 }  // namespace
+
+std::string piece_name(PieceNumber piece) { return fmt::format("p{:05}", piece); }
 
 PieceNumber Cut::pieces() const {
   const auto pieces = stream_bytes / piece_bytes + (stream_bytes % piece_bytes == 0 ? 0 : 1);

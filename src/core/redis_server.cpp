@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "os/log.h"
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/number.h"
 
 namespace libsync {

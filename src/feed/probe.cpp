@@ -1,12 +1,13 @@
 #include "feed/probe.h"
 
-#include "os/files.h"
 #include "libsync/core/run_ids.h"
+#include "os/files.h"
+#include "os/random.h"
 
 namespace libsync {
 
 void Probe::start(const std::filesystem::path& into) {
-  content_ = Token::random().text();
+  content_ = random_name<Token>().text();
   const auto name = state_.write_probe(content_);
   came_ = into / name;
   // rsync takes one of before for this one, if it is of the same second.

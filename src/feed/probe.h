@@ -11,8 +11,9 @@
 #include <string>
 
 #include "libsync/core/address.h"
-#include "store/spool.h"
 #include "libsync/transfer.h"
+#include "store/spool.h"
+#include "store/state_folder.h"
 
 namespace libsync {
 

@@ -5,9 +5,12 @@
 
 #include <algorithm>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
-#include "minion/pull_plan.h"
+#include "libsync/core/grain.h"
+#include "libsync/core/run_record.h"
+#include "os/random.h"
+#include "store/state_folder.h"
 
 namespace libsync {
 namespace {
@@ -45,8 +48,8 @@ std::string joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
-Master::Master(Coordinator& coordinator, Transfer& transfer, Clock& clock, const StopSignal& stop,
-               const StateFolder& state, MasterConfig config, Address self)
+Master::Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
+               const StopSignal& stop, const StateFolder& state, MasterConfig config, Address self)
     : coordinator_(coordinator),
       transfer_(transfer),
       clock_(clock),
@@ -101,7 +104,7 @@ Master::Next Master::visit() {
 }
 
 // What only the disk can tell, once a tick: the host may have lost power since the last one.
-void Master::check_spools(Watch& watch, const std::optional<Owner>& own) const {
+void Master::check_spools(Watch& watch, const std::optional<RunRecord>& own) const {
   if (!watch.run) return records_.drop_ended();
   if (own && own->run == watch.run->id && watch.run->state == RunState::staged &&
       records_.lacks_pieces(*own)) {
@@ -111,7 +114,7 @@ void Master::check_spools(Watch& watch, const std::optional<Owner>& own) const {
 
 void Master::look() {
   spdlog::info("try to find a task");
-  const auto look = coordinator_.look();
+  const auto look = coordinator_.discover();
   has_looked_ = true;
   has_task_ = look.task.has_value();
   if (look.task) {
@@ -141,8 +144,8 @@ Master::Next Master::make(const Move& move) {
                     "key {}sync:run",
                     escaped(foreign->path), escaped(config_.host.prefix)),
         foreign_told_);
-  } else if (const auto* const doubtful = std::get_if<Reprove>(&move)) {
-    reprove(doubtful->owner);
+  } else if (const auto* const doubtful = std::get_if<Reverify>(&move)) {
+    reverify(doubtful->owner);
   }
   return Next::wait;
 }
@@ -163,7 +166,7 @@ void Master::distribute(const std::string& task) {
   auto found = records_.find(task);
   if (const auto* const refusal = std::get_if<Refusal>(&found))
     return refuse(task, refusal->reason);
-  auto& source = std::get<Source>(found);
+  auto& source = std::get<Original>(found);
   const auto& manifest = source.payload.manifest;
   const auto path = std::get<TaskPath>(TaskPath::parse(task));
   const auto content = fingerprint_of(path, manifest, 0);
@@ -181,7 +184,7 @@ void Master::distribute(const std::string& task) {
                                     manifest.entries().size(), escaped(task), listed.size(),
                                     Manifest::max_bytes));
   }
-  const RunInfo run{.id = RunId::random(),
+  const RunInfo run{.id = random_name<RunId>(),
                     .state = RunState::staging,
                     .path = task,
                     .name = path.name(),
@@ -198,15 +201,15 @@ void Master::distribute(const std::string& task) {
     spdlog::info("{} files have more than one name: each name becomes a file of its own",
                  source.payload.hard_linked_files);
   }
-  const Owner owner{.role = Role::master,
-                    .prefix = config_.host.prefix,
-                    .run = run.id,
-                    .task = task,
-                    .content = content,
-                    .piece_bytes = cut.piece_bytes,
-                    .standing = Standing::prepared,
-                    .expected_count = config_.minions,
-                    .expected_hosts = texts_of(config_.inventory)};
+  const RunRecord owner{.role = Role::master,
+                        .prefix = config_.host.prefix,
+                        .run = run.id,
+                        .task = task,
+                        .content = content,
+                        .piece_bytes = cut.piece_bytes,
+                        .standing = Standing::prepared,
+                        .expected_count = config_.minions,
+                        .expected_hosts = texts_of(config_.inventory)};
   records_.drop_all_but(run.fingerprint);
   records_.prepare(run, owner, source.payload);
   if (begin(run, owner, TaskKey::leave)) stage_and_log(run, std::move(source));
@@ -235,7 +238,7 @@ std::uint64_t Master::piece_bytes_for(const Manifest& manifest, const Fingerprin
   return choose_piece_bytes(manifest.bytes(), std::max(config_.minions, config_.inventory.size()));
 }
 
-bool Master::begin(const RunInfo& run, Owner owner, TaskKey task) {
+bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
   const auto wanted = config_.host.slots.value_or(default_origin_uploads(grain_of(run.cut)));
   // A host that is pushed to offers its slots itself.
   const unsigned slots = run.origin_kind == OriginKind::minion ? 0 : wanted;
@@ -261,18 +264,18 @@ bool Master::begin(const RunInfo& run, Owner owner, TaskKey task) {
   return true;
 }
 
-void Master::resume(const Owner& owner) {
+void Master::resume(const RunRecord& owner) {
   const auto run = records_.describe(owner, origin());
   const auto spool = records_.spool_of(owner.run);
   if (!run || !spool) return begin_anew(owner, "its spool is damaged");
   const bool is_complete = StagingRecord::read(*spool).is_complete;
-  auto source = records_.unchanged_source(owner, is_complete ? Needed::no : Needed::yes);
+  auto source = records_.unchanged_original(owner, is_complete ? Needed::no : Needed::yes);
   if (!source && !is_complete) return begin_anew(owner, "the source has changed");
   spdlog::info("going on with '{}'", escaped(owner.task));
   if (begin(*run, owner, TaskKey::restore)) stage_and_log(*run, std::move(source));
 }
 
-void Master::begin_anew(const Owner& owner, const std::string& why) {
+void Master::begin_anew(const RunRecord& owner, const std::string& why) {
   spdlog::warn("the run of '{}' cannot be gone on with, since {}: it begins anew",
                escaped(owner.task), why);
   static_cast<void>(coordinator_.end(owner.run, "abandoned", why, TaskAfter::stays));
@@ -290,7 +293,7 @@ bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
 }
 
 // Nothing if it was broken off: we are to stop, or the task has been taken away.
-std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Source> source) {
+std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Original> source) {
   auto next_look = clock_.now() + kOutagePause;
   auto next_progress = clock_.now() + kProgressEvery;
   bool has_offered = false;
@@ -334,7 +337,7 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Source
   return end;
 }
 
-void Master::stage_and_log(const RunInfo& run, std::optional<Source> source) {
+void Master::stage_and_log(const RunInfo& run, std::optional<Original> source) {
   const auto started = clock_.now();
   const auto end = stage(run, std::move(source));
   if (!end) return;
@@ -344,13 +347,13 @@ void Master::stage_and_log(const RunInfo& run, std::optional<Source> source) {
     spdlog::info("rsync complete:\n  staged {} pieces, {} bytes in {:.2f} s, {:.2f} bytes/sec\n",
                  run.cut.pieces(), staged->bytes, seconds,
                  static_cast<double>(staged->bytes) / seconds);
-  } else if (const auto* const changed = std::get_if<SourceChanged>(&*end)) {
+  } else if (const auto* const changed = std::get_if<OriginalChanged>(&*end)) {
     give_up_changed(run, *changed);
   }
 }
 
 // The task stays: the next move distributes what the source is then.
-void Master::give_up_changed(const RunInfo& run, const SourceChanged& changed) {
+void Master::give_up_changed(const RunInfo& run, const OriginalChanged& changed) {
   static_cast<void>(coordinator_.end(run.id, "changed", changed.reason, TaskAfter::stays));
   records_.drop(run.id);
   ++changed_attempts_;
@@ -390,8 +393,8 @@ void Master::end(const EndRun& ending) {
                  ending.outcome);
   }
   const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
-  if (const auto* const ended = std::get_if<Ended>(&outcome); ended && !ended->laggards.empty()) {
-    spdlog::warn("not finished: {}", joined(ended->laggards));
+  if (const auto* const ended = std::get_if<Ended>(&outcome); ended && !ended->missing.empty()) {
+    spdlog::warn("not finished: {}", joined(ended->missing));
   }
   if (is_complete) records_.drop(ending.run);
 }
@@ -404,17 +407,17 @@ void Master::refuse(const std::string& task, const std::string& reason) {
 
 // Hashes the origin's spool again, cuts anew what is damaged, as long as the source is the same,
 // and pushes it again if it is pushed.
-void Master::reprove(const Owner& owner) {
+void Master::reverify(const RunRecord& owner) {
   const auto run = records_.describe(owner, origin());
   if (!run) return begin_anew(owner, "its spool is damaged");
   spdlog::warn("other hosts got wrong bytes from here, or none: hashing the spool again");
   // Whether it lists the files as it did: owners and holes are in no fingerprint.
   if (!begin(*run, owner, TaskKey::restore)) return;
-  const auto end = stage(*run, records_.unchanged_source(owner, Needed::yes));
+  const auto end = stage(*run, records_.unchanged_original(owner, Needed::yes));
   if (!end) return;
   if (std::holds_alternative<StagedAll>(*end)) {
     static_cast<void>(coordinator_.vouch(run->id));
-  } else if (const auto* const changed = std::get_if<SourceChanged>(&*end)) {
+  } else if (const auto* const changed = std::get_if<OriginalChanged>(&*end)) {
     give_up_changed(*run, *changed);
   }
 }

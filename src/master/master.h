@@ -18,15 +18,18 @@
 
 #include "libsync/clock.h"
 #include "libsync/core/config.h"
-#include "libsync/coordinator.h"
 #include "libsync/core/exit_status.h"
 #include "libsync/core/linger.h"
+#include "libsync/core/run_record.h"
+#include "libsync/master_coordinator.h"
+#include "libsync/transfer.h"
 #include "master/plan.h"
 #include "master/records.h"
 #include "master/staging.h"
-#include "store/spool.h"
 #include "os/stop_signal.h"
-#include "libsync/transfer.h"
+#include "store/spool.h"
+#include "store/state_folder.h"
+#include "store/tick_lock.h"
 
 namespace libsync {
 
@@ -34,7 +37,7 @@ class Master {
  public:
   /// `self` is the address under which this host's rsync daemon is reached. All references must
   /// outlive the Master.
-  Master(Coordinator& coordinator, Transfer& transfer, Clock& clock, const StopSignal& stop,
+  Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock, const StopSignal& stop,
          const StateFolder& state, MasterConfig config, Address self);
 
   /// Runs one tick. Failure: what ended it early, for the caller to log; its status is the tick's.
@@ -45,24 +48,24 @@ class Master {
 
   [[nodiscard]] Next visit();
   void look();
-  void check_spools(Watch& watch, const std::optional<Owner>& own) const;
+  void check_spools(Watch& watch, const std::optional<RunRecord>& own) const;
   void note_waiting(const NoteWaiting& waiting);
 
   // The moves.
   [[nodiscard]] Next make(const Move& move);
   void distribute(const std::string& task);
-  void resume(const Owner& owner);
+  void resume(const RunRecord& owner);
   void end(const EndRun& ending);
   void refuse(const std::string& task, const std::string& reason);
-  void reprove(const Owner& owner);
+  void reverify(const RunRecord& owner);
 
   // Their parts.
-  [[nodiscard]] bool begin(const RunInfo& run, Owner owner, TaskKey task);
-  void stage_and_log(const RunInfo& run, std::optional<Source> source);
-  void give_up_changed(const RunInfo& run, const SourceChanged& changed);
-  void begin_anew(const Owner& owner, const std::string& why);
+  [[nodiscard]] bool begin(const RunInfo& run, RunRecord owner, TaskKey task);
+  void stage_and_log(const RunInfo& run, std::optional<Original> source);
+  void give_up_changed(const RunInfo& run, const OriginalChanged& changed);
+  void begin_anew(const RunRecord& owner, const std::string& why);
   [[nodiscard]] bool is_to_end(const Watch& watch, const RunInfo& run);
-  [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run, std::optional<Source> source);
+  [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run, std::optional<Original> source);
   [[nodiscard]] std::uint64_t piece_bytes_for(const Manifest& manifest,
                                               const Fingerprint& content) const;
   [[nodiscard]] EndingTerms ending_terms() const;
@@ -71,7 +74,7 @@ class Master {
   void wait(Instant until, std::vector<int> descriptors = {});
   void tell_once(const std::string& line, std::string& told);
 
-  Coordinator& coordinator_;
+  MasterCoordinator& coordinator_;
   Transfer& transfer_;
   Clock& clock_;
   const StopSignal& stop_;

@@ -1,5 +1,7 @@
 #include "master/plan.h"
 
+#include "libsync/core/run_record.h"
+
 namespace libsync {
 namespace {
 
@@ -25,7 +27,7 @@ bool may_end_short(const RunStanding& run, const EndingTerms& terms) {
          run.finished * 100 >= run.expected * *terms.quorum_percent;
 }
 
-Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
+Move move_in_run(const Watch& watch, const RunStanding& run, const RunRecord& owner,
                  const EndingTerms& terms) {
   const auto end = [&](Standing standing, const char* outcome) {
     return EndRun{run.id, run.path, standing, outcome, owner};
@@ -45,13 +47,13 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const Owner& owner,
     return NoteWaiting{run.id, std::nullopt};
   }
   if (run.state == RunState::staging) return Resume{owner};
-  if (run.origin_is_suspect) return Reprove{owner};
+  if (run.origin_is_suspect) return Reverify{owner};
   return Idle{};
 }
 
 }  // namespace
 
-Move next_move(const Watch& watch, const std::optional<Owner>& own, const EndingTerms& terms,
+Move next_move(const Watch& watch, const std::optional<RunRecord>& own, const EndingTerms& terms,
                const MasterId& self) {
   if (watch.run) {
     if (own && own->run == watch.run->id) return move_in_run(watch, *watch.run, *own, terms);

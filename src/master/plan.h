@@ -18,9 +18,9 @@
 #include <string>
 #include <variant>
 
-#include "libsync/clock.h"
-#include "libsync/coordinator.h"
-#include "store/spool.h"
+#include "libsync/core/run_record.h"
+#include "libsync/core/time.h"
+#include "libsync/master_coordinator.h"
 
 namespace libsync {
 
@@ -42,7 +42,7 @@ struct Distribute {
 
 /// Go on with the run in our spool: stage what is not staged, or begin it again in Redis.
 struct Resume {
-  Owner owner;
+  RunRecord owner;
 };
 
 /// End the run in progress.
@@ -52,7 +52,7 @@ struct EndRun {
   Standing standing;  ///< ended or ended_short.
   /// complete, quorum, deadline, overtaken, cancelled, spool-lost, abandoned, superseded.
   std::string outcome;
-  std::optional<Owner> owner;  ///< Of its spool, if that is ours.
+  std::optional<RunRecord> owner;  ///< Of its spool, if that is ours.
 };
 
 /// Another task waits than was noted, or, with nothing here, none any more.
@@ -68,14 +68,14 @@ struct Foreign {
 };
 
 /// Hosts got wrong bytes from the origin, or none: hash, or push, its spool again.
-struct Reprove {
-  Owner owner;
+struct Reverify {
+  RunRecord owner;
 };
 
-using Move = std::variant<Idle, Distribute, Resume, EndRun, NoteWaiting, Foreign, Reprove>;
+using Move = std::variant<Idle, Distribute, Resume, EndRun, NoteWaiting, Foreign, Reverify>;
 
 /// `own`: the spool of this master whose run has not ended, or whose run is the one in progress.
-[[nodiscard]] Move next_move(const Watch& watch, const std::optional<Owner>& own,
+[[nodiscard]] Move next_move(const Watch& watch, const std::optional<RunRecord>& own,
                              const EndingTerms& terms, const MasterId& self);
 
 }  // namespace libsync

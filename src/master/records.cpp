@@ -4,9 +4,10 @@
 
 #include <algorithm>
 
-#include "os/files.h"
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
+#include "libsync/core/run_record.h"
+#include "os/files.h"
 
 namespace libsync {
 namespace {
@@ -34,21 +35,21 @@ std::optional<ListedPayload> listed_in(const Spool& spool) {
 
 }  // namespace
 
-std::variant<Source, Refusal> MasterRecords::find(const std::string& task) const {
+std::variant<Original, Refusal> MasterRecords::find(const std::string& task) const {
   auto path = TaskPath::parse(task);
   if (auto* const refusal = std::get_if<Refusal>(&path)) return std::move(*refusal);
-  auto place = place_of_task(std::get<TaskPath>(path), source_roots_, repo_);
+  auto place = locate_task(std::get<TaskPath>(path), source_roots_, repo_);
   if (auto* const refusal = std::get_if<Refusal>(&place)) return std::move(*refusal);
-  auto payload = list_payload(std::get<Place>(place));
+  auto payload = list_payload(std::get<Location>(place));
   if (auto* const refusal = std::get_if<Refusal>(&payload)) return std::move(*refusal);
-  return Source{std::get<Place>(std::move(place)), std::get<Payload>(std::move(payload))};
+  return Original{std::get<Location>(std::move(place)), std::get<Payload>(std::move(payload))};
 }
 
-std::variant<Source, Refusal, Failure> MasterRecords::find_if_reachable(
+std::variant<Original, Refusal, Failure> MasterRecords::find_if_reachable(
     const std::string& task) const {
   try {
     auto found = find(task);
-    if (auto* const source = std::get_if<Source>(&found)) return std::move(*source);
+    if (auto* const source = std::get_if<Original>(&found)) return std::move(*source);
     return std::get<Refusal>(std::move(found));
   } catch (const Failure& failure) {
     return failure;
@@ -62,20 +63,22 @@ std::optional<std::uint64_t> MasterRecords::piece_bytes_of(const Fingerprint& co
   return std::nullopt;
 }
 
-void MasterRecords::prepare(const RunInfo& run, const Owner& owner, const Payload& payload) const {
+void MasterRecords::prepare(const RunInfo& run, const RunRecord& owner,
+                            const Payload& payload) const {
   const auto spool = state_.spool(run.fingerprint);
   check_space(spool, run, owner);
   const auto stamps = encode_stamps(payload.stamps);
   const bool is_same = read_file(spool.stamps_path(), kStampsBytes) == stamps;
   // Durably not begun, before anything of an earlier run in this spool is changed.
-  spool.take(owner);
+  spool.assign(owner);
   // Sizes and mtimes, which the fingerprint is made of, do not tell everything.
   if (!is_same) std::filesystem::remove(spool.digests_path());
   replace_file(spool.stamps_path(), stamps, 0600);
   spool.write_served(spool.manifest_path(), payload.manifest.encode());
 }
 
-void MasterRecords::check_space(const Spool& spool, const RunInfo& run, const Owner& owner) const {
+void MasterRecords::check_space(const Spool& spool, const RunInfo& run,
+                                const RunRecord& owner) const {
   const auto state = spool.folder().parent_path();
   auto needed = can_share_blocks(state) ? 0 : run.cut.stream_bytes;
   for (const auto piece : spool.pieces_found(run.cut).members()) {
@@ -91,15 +94,15 @@ void MasterRecords::check_space(const Spool& spool, const RunInfo& run, const Ow
                   gigabytes(free)));
 }
 
-bool MasterRecords::lacks_pieces(const Owner& owner) const {
+bool MasterRecords::lacks_pieces(const RunRecord& owner) const {
   const auto spool = spool_of(owner.run);
   const auto payload = spool ? listed_in(*spool) : std::nullopt;
   return !payload ||
          !spool->pieces_found({payload->manifest.bytes(), owner.piece_bytes}).is_complete();
 }
 
-std::optional<Owner> MasterRecords::own_run(const Watch& watch) const {
-  std::optional<Owner> unended;
+std::optional<RunRecord> MasterRecords::own_run(const Watch& watch) const {
+  std::optional<RunRecord> unended;
   for (auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
     if (watch.run && owner.run == watch.run->id) return std::move(owner);
     if (owner.standing == Standing::running) unended = std::move(owner);
@@ -107,7 +110,8 @@ std::optional<Owner> MasterRecords::own_run(const Watch& watch) const {
   return unended;
 }
 
-std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginTerms& terms) const {
+std::optional<RunInfo> MasterRecords::describe(const RunRecord& owner,
+                                               const OriginTerms& terms) const {
   const auto spool = spool_of(owner.run);
   const auto task = TaskPath::parse(owner.task);
   if (!spool || owner.piece_bytes == 0 || !std::holds_alternative<TaskPath>(task)) {
@@ -134,12 +138,13 @@ std::optional<RunInfo> MasterRecords::describe(const Owner& owner, const OriginT
                  .master = state_.master_id()};
 }
 
-std::optional<Source> MasterRecords::unchanged_source(const Owner& owner, Needed needed) const {
+std::optional<Original> MasterRecords::unchanged_original(const RunRecord& owner,
+                                                          Needed needed) const {
   const auto spool = spool_of(owner.run);
   auto found = find_if_reachable(owner.task);
   const auto* const failure = std::get_if<Failure>(&found);
   if (failure != nullptr && needed == Needed::yes) throw Failure(*failure);
-  auto* const source = std::get_if<Source>(&found);
+  auto* const source = std::get_if<Original>(&found);
   if (!spool || source == nullptr ||
       read_file(spool->stamps_path(), kStampsBytes) != encode_stamps(source->payload.stamps)) {
     return std::nullopt;
@@ -147,9 +152,9 @@ std::optional<Source> MasterRecords::unchanged_source(const Owner& owner, Needed
   return std::move(*source);
 }
 
-bool MasterRecords::has_other_contents(const Owner& owner) const {
+bool MasterRecords::has_other_contents(const RunRecord& owner) const {
   const auto found = find_if_reachable(owner.task);
-  const auto* const source = std::get_if<Source>(&found);
+  const auto* const source = std::get_if<Original>(&found);
   return source != nullptr && fingerprint_of(std::get<TaskPath>(TaskPath::parse(owner.task)),
                                              source->payload.manifest, 0) != owner.content;
 }
@@ -161,8 +166,8 @@ std::optional<Spool> MasterRecords::spool_of(const RunId& run) const {
   return std::nullopt;
 }
 
-void MasterRecords::write(const Owner& owner) const {
-  if (const auto spool = spool_of(owner.run)) spool->take(owner);
+void MasterRecords::write(const RunRecord& owner) const {
+  if (const auto spool = spool_of(owner.run)) spool->assign(owner);
 }
 
 void MasterRecords::drop(const RunId& run) const {

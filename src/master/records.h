@@ -16,17 +16,19 @@
 #include <variant>
 #include <vector>
 
-#include "libsync/coordinator.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/run_record.h"
+#include "libsync/core/task.h"
+#include "libsync/master_coordinator.h"
 #include "store/payload.h"
 #include "store/spool.h"
-#include "libsync/core/task.h"
+#include "store/state_folder.h"
 
 namespace libsync {
 
 /// A payload as it was first seen, and where.
-struct Source {
-  Place place;
+struct Original {
+  Location place;
   Payload payload;
 };
 
@@ -50,10 +52,10 @@ class MasterRecords {
 
   /// The payload that a task names, or why it cannot be distributed. Throws Failure if its
   /// --source-root cannot be opened: it may not be mounted yet.
-  [[nodiscard]] std::variant<Source, Refusal> find(const std::string& task) const;
+  [[nodiscard]] std::variant<Original, Refusal> find(const std::string& task) const;
 
   /// The same, with that Failure as a value.
-  [[nodiscard]] std::variant<Source, Refusal, Failure> find_if_reachable(
+  [[nodiscard]] std::variant<Original, Refusal, Failure> find_if_reachable(
       const std::string& task) const;
 
   /// The piece size of a spool that has these contents already.
@@ -62,29 +64,31 @@ class MasterRecords {
   /// Puts everything that a later tick needs into the run's spool, as prepared. Pieces of an
   /// earlier run stay if the source is the very same. Throws Failure if there is no space for the
   /// others.
-  void prepare(const RunInfo& run, const Owner& owner, const Payload& payload) const;
+  void prepare(const RunInfo& run, const RunRecord& owner, const Payload& payload) const;
 
   /// Whether the spool of a run lacks pieces that were announced: after a power cut, say.
-  [[nodiscard]] bool lacks_pieces(const Owner& owner) const;
+  [[nodiscard]] bool lacks_pieces(const RunRecord& owner) const;
 
   /// The run in progress, if its spool is ours; else one of ours that has not ended.
-  [[nodiscard]] std::optional<Owner> own_run(const Watch& watch) const;
+  [[nodiscard]] std::optional<RunRecord> own_run(const Watch& watch) const;
 
   /// The run that a spool was made for; nothing if the spool is damaged, or its list of files is
   /// not the one that its fingerprint was made of (owners and holes are in none).
-  [[nodiscard]] std::optional<RunInfo> describe(const Owner& owner, const OriginTerms& terms) const;
+  [[nodiscard]] std::optional<RunInfo> describe(const RunRecord& owner,
+                                                const OriginTerms& terms) const;
 
   /// The source, if nothing about it has changed since the run was prepared. One that is `needed`
   /// and cannot be reached is a Failure; else there is none.
-  [[nodiscard]] std::optional<Source> unchanged_source(const Owner& owner, Needed needed) const;
+  [[nodiscard]] std::optional<Original> unchanged_original(const RunRecord& owner,
+                                                           Needed needed) const;
 
   /// Whether the same path holds another payload now. One that is gone has not become another.
-  [[nodiscard]] bool has_other_contents(const Owner& owner) const;
+  [[nodiscard]] bool has_other_contents(const RunRecord& owner) const;
 
   [[nodiscard]] std::optional<Spool> spool_of(const RunId& run) const;
 
   /// Writes down who is expected, or how the run stands.
-  void write(const Owner& owner) const;
+  void write(const RunRecord& owner) const;
 
   /// Gives up the spool of a run.
   void drop(const RunId& run) const;
@@ -96,7 +100,7 @@ class MasterRecords {
   void drop_all_but(const Fingerprint& kept) const;
 
  private:
-  void check_space(const Spool& spool, const RunInfo& run, const Owner& owner) const;
+  void check_space(const Spool& spool, const RunInfo& run, const RunRecord& owner) const;
 
   const StateFolder& state_;
   std::filesystem::path repo_;

@@ -8,11 +8,14 @@
 #include <sstream>
 #include <thread>
 
-#include "os/files.h"
-#include "os/file_ranges.h"
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
+#include "libsync/core/pieces.h"
+#include "libsync/core/verdict.h"
+#include "os/file_ranges.h"
+#include "os/files.h"
 #include "os/workers.h"
+#include "store/state_folder.h"
 
 namespace libsync {
 namespace {
@@ -29,7 +32,7 @@ constexpr std::size_t kRecordBytes = std::size_t{1} << 20U;
 constexpr std::string_view kRecordEnd = "staged";
 
 // What became of one piece: its digest, or why the source is not what it was.
-using CutOutcome = std::variant<StagedPiece, SourceChanged>;
+using CutOutcome = std::variant<StagedPiece, OriginalChanged>;
 
 }  // namespace
 
@@ -51,7 +54,7 @@ StagingRecord StagingRecord::read(const Spool& spool) {
 struct Staging::Cutting {
   Spool spool;
   Cut cut;
-  std::optional<Source> source;
+  std::optional<Original> source;
   std::optional<Layout> layout;
 
   [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<Digest>& known,
@@ -61,13 +64,13 @@ struct Staging::Cutting {
       return StagedPiece{number, *known};
     }
     if (!source) {
-      return SourceChanged{fmt::format("piece {} of the spool is damaged", number)};
+      return OriginalChanged{fmt::format("piece {} of the spool is damaged", number)};
     }
     return copy(number, stop);
   }
 
   [[nodiscard]] CutOutcome copy(PieceNumber number, const std::stop_token& stop) const {
-    const auto fresh = spool.incoming_folder() / ("cut-" + Spool::piece_name(number));
+    const auto fresh = spool.incoming_folder() / ("cut-" + piece_name(number));
     const auto bytes = cut.bytes_of(number);
     {
       const auto to = open_file(fresh, O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -80,13 +83,13 @@ struct Staging::Cutting {
         const auto from = open_entry(source->place, entry);
         if (!from || stamp_of(from) != source->payload.stamps[segment.entry] ||
             !copy_range(from, segment.offset, to, offset, segment.bytes, entry.density)) {
-          return SourceChanged{fmt::format("'{}' changed while it was read",
-                                           escaped(shown_path(source->place, entry).string()))};
+          return OriginalChanged{fmt::format("'{}' changed while it was read",
+                                             escaped(shown_path(source->place, entry).string()))};
         }
         offset += segment.bytes;
       }
       Hasher hasher;
-      if (!hash_range(hasher, to, 0, bytes, stop)) return SourceChanged{"stopped"};
+      if (!hash_range(hasher, to, 0, bytes, stop)) return OriginalChanged{"stopped"};
       spool.make_servable(fresh);
       rename_path(fresh, spool.piece_path(number));
       return StagedPiece{number, hasher.finish()};
@@ -94,8 +97,8 @@ struct Staging::Cutting {
   }
 };
 
-Staging::Staging(Coordinator& coordinator, Transfer& transfer, Clock& clock,
-                 const StateFolder& state, RunInfo run, std::optional<Source> source)
+Staging::Staging(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
+                 const StateFolder& state, RunInfo run, std::optional<Original> source)
     : coordinator_(coordinator),
       transfer_(transfer),
       clock_(clock),
@@ -128,7 +131,7 @@ void Staging::begin() {
           return cutting->piece(piece, digest, stop);
         },
         [this](const CutOutcome& result) {
-          if (const auto* const changed = std::get_if<SourceChanged>(&result)) {
+          if (const auto* const changed = std::get_if<OriginalChanged>(&result)) {
             if (!changed_) changed_ = changed->reason;
           } else {
             take_cut(std::get<StagedPiece>(result));
@@ -158,12 +161,12 @@ void Staging::take_cut(const StagedPiece& piece) {
 
 std::optional<StagingEnd> Staging::step() {
   workers_->collect();
-  if (changed_) return SourceChanged{*changed_};
+  if (changed_) return OriginalChanged{*changed_};
   take_transfers();
   push();
   if (is_last_missing()) check_source();
   announce();
-  if (is_gone_) return StagingGone{};
+  if (is_gone_) return StagingStale{};
   if (announced_.size() == run_.cut.pieces() && !probe_.is_running()) {
     return StagedAll{run_.cut.stream_bytes};
   }
@@ -189,7 +192,7 @@ void Staging::check_source() {
   is_checking_ = true;
   workers_->submit(
       [cutting = cutting_](const std::stop_token&) -> std::optional<std::string> {
-        const Source& source = *cutting->source;
+        const Original& source = *cutting->source;
         const auto now = list_payload(source.place);
         if (const auto* const refusal = std::get_if<Refusal>(&now)) return refusal->reason;
         // No name can come, go or move without a stamp changing: that of its folder.
@@ -270,7 +273,7 @@ void Staging::push() {
                       .bytes = 0};
   if (!manifest_is_pushed_) request.names.emplace_back("manifest");
   for (const auto& [piece, digest] : cut_) {
-    request.names.push_back(Spool::piece_name(piece));
+    request.names.push_back(piece_name(piece));
     request.bytes += run_.cut.bytes_of(piece);
   }
   push_ = transfer_.start(request);

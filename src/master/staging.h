@@ -25,12 +25,13 @@
 #include <variant>
 #include <vector>
 
-#include "libsync/clock.h"
-#include "libsync/coordinator.h"
-#include "master/records.h"
 #include "feed/probe.h"
-#include "store/spool.h"
+#include "libsync/clock.h"
+#include "libsync/master_coordinator.h"
 #include "libsync/transfer.h"
+#include "master/records.h"
+#include "store/spool.h"
+#include "store/state_folder.h"
 
 namespace libsync {
 
@@ -41,14 +42,14 @@ struct StagedAll {
 };
 
 /// The source is not what it was when it was first seen.
-struct SourceChanged {
+struct OriginalChanged {
   std::string reason;
 };
 
 /// The run is over, or another one has begun.
-struct StagingGone {};
+struct StagingStale {};
 
-using StagingEnd = std::variant<StagedAll, SourceChanged, StagingGone>;
+using StagingEnd = std::variant<StagedAll, OriginalChanged, StagingStale>;
 
 /// What an earlier tick has put on record in the spool.
 struct StagingRecord {
@@ -61,8 +62,8 @@ struct StagingRecord {
 class Staging {
  public:
   /// `source`: nothing if it need not be looked at, the record being complete.
-  Staging(Coordinator& coordinator, Transfer& transfer, Clock& clock, const StateFolder& state,
-          RunInfo run, std::optional<Source> source);
+  Staging(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
+          const StateFolder& state, RunInfo run, std::optional<Original> source);
   ~Staging();
 
   [[nodiscard]] std::optional<StagingEnd> step();
@@ -90,7 +91,7 @@ class Staging {
   void check_source();
   [[nodiscard]] bool is_last_missing() const;
 
-  Coordinator& coordinator_;
+  MasterCoordinator& coordinator_;
   Transfer& transfer_;
   Clock& clock_;
   Spool spool_;

@@ -8,9 +8,11 @@
 #include <array>
 #include <cerrno>
 
-#include "os/files.h"
+#include "libsync/core/escaped_text.h"
+#include "libsync/core/ownership.h"
+#include "os/descriptor.h"
 #include "os/file_ranges.h"
-#include "os/log.h"
+#include "os/files.h"
 
 namespace libsync {
 namespace {
@@ -109,7 +111,7 @@ Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_by
 Assembly::~Assembly() = default;
 
 bool Assembly::looks_published() const {
-  const auto listed = list_payload(place_in(repo_, name_));
+  const auto listed = list_payload(locate(repo_, name_));
   const auto* const there = std::get_if<Payload>(&listed);
   if (there == nullptr) return false;
   return std::equal(manifest_.entries().begin(), manifest_.entries().end(),
@@ -127,7 +129,7 @@ bool Assembly::looks_published() const {
 PieceSet Assembly::candidates() const {
   PieceSet all(layout_.cut().pieces());
   if (!status_of(repo_ / name_)) return all;
-  const auto place = place_in(repo_, name_);
+  const auto place = locate(repo_, name_);
   std::vector<std::uint64_t> sizes(manifest_.entries().size(), 0);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const Entry& entry = manifest_.entries()[i];
@@ -150,7 +152,7 @@ PieceSet Assembly::candidates() const {
 
 bool Assembly::is_published(PieceNumber piece, const Digest& digest,
                             const std::stop_token& stop) const {
-  const auto place = place_in(repo_, name_);
+  const auto place = locate(repo_, name_);
   Hasher hasher;
   for (const Segment& segment : layout_.segments(piece)) {
     const auto file = open_entry(place, manifest_.entries()[segment.entry]);
@@ -182,7 +184,7 @@ void Assembly::begin() {
 
 bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
   if (in_place_.contains(piece)) return true;
-  const auto place = place_in(repo_, name_);
+  const auto place = locate(repo_, name_);
   const auto segments = layout_.segments(piece);
   Hasher hasher;
   for (const Segment& segment : segments) {

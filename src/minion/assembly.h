@@ -25,16 +25,14 @@
 
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
-#include "store/payload.h"
+#include "libsync/core/ownership.h"
 #include "libsync/core/pieces.h"
+#include "store/payload.h"
 #include "store/spool.h"
 
 namespace libsync {
 
 class Descriptor;
-
-/// Whether published entries get the owner and group of the originals. Only root can.
-enum class Ownership { own, carried };
 
 /// Why nothing may be published as `name` in `repo`: it is, or holds, a mount point, is a symlink,
 /// or of another kind than `kind` (if given).

@@ -7,7 +7,9 @@
 #include <array>
 
 #include "libsync/core/failure.h"
-#include "os/log.h"
+#include "libsync/core/grain.h"
+#include "os/random.h"
+#include "store/state_folder.h"
 
 namespace libsync {
 namespace {
@@ -32,9 +34,9 @@ constexpr Duration kFirstBackOff{200};
 
 }  // namespace
 
-Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
+Download::Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& clock,
                    DownloadOptions options, const StateFolder& state, const RunInfo& run,
-                   const std::optional<TreePlace>& place)
+                   const std::optional<Seat>& place)
     : coordinator_(coordinator),
       transfer_(transfer),
       clock_(clock),
@@ -42,9 +44,9 @@ Download::Download(Coordinator& coordinator, Transfer& transfer, Clock& clock,
       state_(state),
       run_(run),
       spool_(state.spool(run.fingerprint)),
-      feed_(run.origin != options_.self             ? Feed::pulled
-            : run.origin_kind == OriginKind::minion ? Feed::pushed
-                                                    : Feed::shared),
+      feed_(run.origin != options_.self             ? Delivery::pulled
+            : run.origin_kind == OriginKind::minion ? Delivery::pushed
+                                                    : Delivery::shared),
       room_(room_for(spool_)),
       placement_(spool_, run, options_.repo, options_.ownership, feed_),
       ledger_(run.cut.pieces()),
@@ -93,7 +95,7 @@ std::optional<DownloadEnd> Download::step() {
   }
   if (is_gone_) {
     transfer_.end_all();
-    return RunGone{};
+    return RunOver{};
   }
   coordinator_.listen(options_.self, patience_);
   return std::nullopt;
@@ -219,7 +221,7 @@ void Download::seek_digests() {
   }
   // What has not been announced or delivered yet: soon at first, since a small payload is staged in
   // a moment.
-  if (placement_.wanted_digests().empty() && (feed_ == Feed::pulled || is_delivered())) return;
+  if (placement_.wanted_digests().empty() && (feed_ == Delivery::pulled || is_delivered())) return;
   digests_due_ = clock_.now() + digests_pause_;
   digests_pause_ = std::min<Duration>(digests_pause_ * 2, kLookEvery);
 }
@@ -237,8 +239,8 @@ void Download::report() {
   if (!report_due_ && has_news()) report_due_ = std::max(now, reported_at_ + kReportEvery);
   if (!report_due_ || now < *report_due_) return;
   const auto offered = slots_to_offer();
-  const auto outcome = coordinator_.hold(run_.id, options_.self, holdings(), offered,
-                                         is_cleared ? Clearance::cleared : Clearance::none);
+  const auto outcome = coordinator_.report(run_.id, options_.self, holdings(), offered,
+                                           is_cleared ? Clearance::cleared : Clearance::none);
   note_told(offered);
   report_due_.reset();
   if (is_cleared) is_suspect_ = false;
@@ -251,8 +253,8 @@ void Download::report() {
 
 // What is pushed here the others live on: it all has to be here, and not only what this host needs.
 bool Download::is_delivered() const {
-  return feed_ == Feed::pushed ? placement_.servable().is_complete()
-                               : placement_.in_place().is_complete();
+  return feed_ == Delivery::pushed ? placement_.servable().is_complete()
+                                   : placement_.in_place().is_complete();
 }
 
 void Download::note_told(unsigned offered) {
@@ -312,7 +314,7 @@ Claim Download::without_what_is_here(Claim claim) const {
 void Download::take(const ClaimOutcome& outcome, Instant asked) {
   if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
     take(claimed->view);
-    next_token_ = Token::random();
+    next_token_ = random_name<Token>();
     const auto claim = without_what_is_here(claimed->claim);
     if (claim.pieces.empty() && !claimed->claim.pieces.empty()) {
       static_cast<void>(coordinator_.complete(run_.id, options_.self, claim.token, PullEnd::good,
@@ -331,7 +333,7 @@ void Download::take(const ClaimOutcome& outcome, Instant asked) {
         "or find out who wrote it into Redis",
         unusable->source);
     spdlog::warn("{}", detail);
-    next_token_ = Token::random();
+    next_token_ = random_name<Token>();
     claim_in_peace_ = clock_.now() + kLookEvery;
     static_cast<void>(coordinator_.complete(run_.id, options_.self, unusable->token,
                                             PullEnd::refused, detail, holdings(), std::nullopt));
@@ -365,16 +367,16 @@ void Download::advance() {
       is_gone_ = true;
     } else if (*state == RunState::staged) {
       check_due_ = clock_.now();
-      if (options_.hook == Hook::configured) state_.owe_hook(run_.name, run_.manifest);
+      if (options_.hook == Hook::configured) state_.receipts().owe_hook(run_.name, run_.manifest);
       // Even if the run is over before anybody looks: the command that is owed depends on it.
       placement_.publish([state = state_, path = options_.repo / run_.name, run = run_] {
-        state.write_receipt(path, run.manifest);
+        state.receipts().write(path, run.manifest);
       });
       has_receipt_ = true;
     }
   } else if (placement_.is_published() && is_delivered() && !is_finished_ && is_due) {
     check_due_ = clock_.now() + kLookEvery;
-    if (!has_receipt_) state_.write_receipt(options_.repo / run_.name, run_.manifest);
+    if (!has_receipt_) state_.receipts().write(options_.repo / run_.name, run_.manifest);
     has_receipt_ = true;
     const auto offered = slots_to_offer();
     const auto outcome =
@@ -397,7 +399,7 @@ void Download::advance() {
 // Asks this host's own daemon before anything is offered; the answer comes as an event.
 void Download::offer_if_served() {
   // Where the master fills this very spool, the master offers it.
-  if (feed_ == Feed::shared) return;
+  if (feed_ == Delivery::shared) return;
   if (!is_served_ && !probe_.is_running()) probe_.start(spool_.incoming_folder());
 }
 
@@ -406,7 +408,7 @@ Holdings Download::holdings() const {
 }
 
 std::optional<Want> Download::want(std::size_t held, const PieceSet& in_flight) const {
-  if (feed_ != Feed::pulled) return std::nullopt;
+  if (feed_ != Delivery::pulled) return std::nullopt;
   auto unwanted = placement_.not_to_claim();
   unwanted |= in_flight;
   if (is_in_trees()) unwanted |= streams_.carried(placement_.in_place(), clock_.now());

@@ -21,16 +21,20 @@
 #include <variant>
 #include <vector>
 
+#include "feed/probe.h"
 #include "libsync/after_publish.h"
 #include "libsync/clock.h"
-#include "libsync/coordinator.h"
-#include "minion/placement.h"
-#include "feed/probe.h"
-#include "minion/ledger.h"
-#include "minion/pull_plan.h"
-#include "store/spool.h"
-#include "minion/streams.h"
+#include "libsync/core/grain.h"
+#include "libsync/core/ownership.h"
+#include "libsync/minion_coordinator.h"
 #include "libsync/transfer.h"
+#include "minion/ledger.h"
+#include "minion/placement.h"
+#include "minion/pull_plan.h"
+#include "minion/streams.h"
+#include "os/random.h"
+#include "store/spool.h"
+#include "store/state_folder.h"
 
 namespace libsync {
 
@@ -51,15 +55,16 @@ struct Published {
 };
 
 /// The run is over, cancelled, or another one has begun.
-struct RunGone {};
+struct RunOver {};
 
-using DownloadEnd = std::variant<Published, RunGone>;
+using DownloadEnd = std::variant<Published, RunOver>;
 
 class Download {
  public:
   /// All references must outlive the Download.
-  Download(Coordinator& coordinator, Transfer& transfer, Clock& clock, DownloadOptions options,
-           const StateFolder& state, const RunInfo& run, const std::optional<TreePlace>& place);
+  Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& clock,
+           DownloadOptions options, const StateFolder& state, const RunInfo& run,
+           const std::optional<Seat>& place);
 
   [[nodiscard]] std::optional<DownloadEnd> step();
 
@@ -115,20 +120,20 @@ class Download {
   [[nodiscard]] bool has_news() const;
   [[nodiscard]] bool is_delivered() const;
 
-  Coordinator& coordinator_;
+  MinionCoordinator& coordinator_;
   Transfer& transfer_;
   Clock& clock_;
   DownloadOptions options_;
   const StateFolder& state_;
   RunInfo run_;
   Spool spool_;
-  Feed feed_;
+  Delivery feed_;
   std::uint64_t room_;  // Bytes free, with what an earlier attempt has left: before that goes.
   Placement placement_;
   PullLedger ledger_;
   Pace pace_;
   Streams streams_;
-  std::vector<ParentReport> parent_reports_;
+  std::vector<ParentFeedback> parent_reports_;
   bool is_called_ = false;  // By a wake-up: its place in the trees may be another.
   Probe probe_;
   bool is_served_ = false;  // By this host's own daemon.
@@ -140,9 +145,9 @@ class Download {
   bool is_finished_ = false;
 
   Token next_token_ =
-      Token::random();      // Kept until it has been granted, so a call can be repeated.
-  Instant claim_again_;     // Not before, unless woken, and
-  Instant claim_in_peace_;  // not before, even if woken: the last pull failed.
+      random_name<Token>();  // Kept until it has been granted, so a call can be repeated.
+  Instant claim_again_;      // Not before, unless woken, and
+  Instant claim_in_peace_;   // not before, even if woken: the last pull failed.
   std::size_t failures_in_a_row_ = 0;
 
   std::string reported_;  // The bitmap and the slots that the coordinator knows, since when.

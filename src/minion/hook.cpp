@@ -5,7 +5,7 @@
 #include <chrono>
 #include <vector>
 
-#include "os/log.h"
+#include "libsync/core/escaped_text.h"
 #include "os/process.h"
 
 namespace libsync {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "libsync/core/pieces.h"
+#include "libsync/core/verdict.h"
 #include "store/spool.h"
 
 namespace libsync {
@@ -28,7 +30,7 @@ Arrived PullLedger::arrived(const FileArrived& file) {
     return ManifestArrived{};
   }
   for (const auto& staged : pull.claim.pieces) {
-    if (file.name == Spool::piece_name(staged.piece) && pull.awaited.contains(staged.piece)) {
+    if (file.name == piece_name(staged.piece) && pull.awaited.contains(staged.piece)) {
       if (!pull.being_judged.insert(staged.piece).second) return NotAwaited{};
       return PieceArrived{staged};
     }

@@ -18,10 +18,10 @@
 #include <variant>
 #include <vector>
 
-#include "libsync/coordinator.h"
 #include "libsync/core/pieces.h"
-#include "minion/placement.h"
+#include "libsync/minion_coordinator.h"
 #include "libsync/transfer.h"
+#include "minion/placement.h"
 
 namespace libsync {
 

@@ -5,9 +5,12 @@
 
 #include <algorithm>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
-#include "minion/pull_plan.h"
+#include "libsync/core/grain.h"
+#include "libsync/core/run_record.h"
+#include "libsync/core/verdict.h"
+#include "store/state_folder.h"
 
 namespace libsync {
 namespace {
@@ -28,7 +31,7 @@ constexpr Duration kFailurePause{10'000};
 
 }  // namespace
 
-Minion::Minion(Coordinator& coordinator, Transfer& transfer, AfterPublish& after_publish,
+Minion::Minion(MinionCoordinator& coordinator, Transfer& transfer, AfterPublish& after_publish,
                Clock& clock, const StopSignal& stop, const StateFolder& state, MinionConfig config,
                Address self)
     : coordinator_(coordinator),
@@ -89,7 +92,7 @@ void Minion::wait_for_wake(Instant until) {
 
 Minion::Visit Minion::visit() {
   // Whoever was told how many slots to use uses no more, and trees take as many pulls as there are.
-  const auto in_trees = config_.host.slots ? InTrees::no : InTrees::yes;
+  const auto in_trees = config_.host.slots ? SeatWish::none : SeatWish::wanted;
   const auto left = std::chrono::duration_cast<Duration>(linger_.end() - clock_.now());
   const auto outcome = coordinator_.join(self_, arrival_, in_trees, std::min(left, kStays));
   arrival_ = Arrival::again;
@@ -102,7 +105,7 @@ Minion::Visit Minion::visit() {
   const RunInfo& run = joined->run;
   sweep(run);
   if (joined->is_finished) {
-    if (!state_.has_receipt(config_.host.repo / run.name, run.manifest)) {
+    if (!state_.receipts().has(config_.host.repo / run.name, run.manifest)) {
       spdlog::warn("what was published as '{}' is gone: fetching it again", escaped(run.name));
     } else if (joined->suspicion == Suspicion::none || clears_suspicion(run)) {
       return Visit::idle;
@@ -112,22 +115,22 @@ Minion::Visit Minion::visit() {
     }
     coordinator_.leave(run.id, self_, Retreat::altogether, "");
   }
-  download(run, joined->place);
+  download(run, joined->seat);
   return Visit::worked;
 }
 
-void Minion::download(const RunInfo& run, const std::optional<TreePlace>& place) {
+void Minion::download(const RunInfo& run, const std::optional<Seat>& place) {
   const auto spool = state_.spool(run.fingerprint);
   const auto refusal = refuse_destination(config_.host.repo, run.name, std::nullopt);
   try {
     if (refusal) throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
-    spool.take({.role = Role::minion,
-                .prefix = config_.host.prefix,
-                .run = run.id,
-                .task = run.path,
-                .content = run.fingerprint,
-                .piece_bytes = run.cut.piece_bytes,
-                .begun_ms = run.begun_ms});
+    spool.assign({.role = Role::minion,
+                  .prefix = config_.host.prefix,
+                  .run = run.id,
+                  .task = run.path,
+                  .content = run.fingerprint,
+                  .piece_bytes = run.cut.piece_bytes,
+                  .begun_ms = run.begun_ms});
     Download download(
         coordinator_, transfer_, clock_,
         {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
@@ -197,11 +200,11 @@ void Minion::published(const RunInfo& run, const Published& published) {
 }
 
 std::optional<std::string> Minion::run_owed_hook() {
-  const auto name = state_.hook_owed();
+  const auto name = state_.receipts().hook_owed();
   if (!name || stop_.requested()) return std::nullopt;
   auto failed = after_publish_.run(config_.host.repo / *name);
   // One that we ended, since we are to stop, is owed still.
-  if (!failed || !stop_.requested()) state_.hook_has_run();
+  if (!failed || !stop_.requested()) state_.receipts().hook_has_run();
   if (failed) {
     spdlog::error("{}", *failed);
     status_ = ExitStatus::local;
@@ -230,7 +233,7 @@ bool Minion::clears_suspicion(const RunInfo& run) {
   const auto usual = is_in_trees ? kSlotsBesideTrees : default_slots(grain_of(run.cut));
   const auto slots = config_.host.slots.value_or(usual);
   static_cast<void>(
-      coordinator_.hold(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
+      coordinator_.report(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));
   return true;
 }
 

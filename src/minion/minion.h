@@ -20,13 +20,15 @@
 #include "libsync/after_publish.h"
 #include "libsync/clock.h"
 #include "libsync/core/config.h"
-#include "libsync/coordinator.h"
 #include "libsync/core/exit_status.h"
 #include "libsync/core/linger.h"
-#include "minion/download.h"
-#include "store/spool.h"
-#include "os/stop_signal.h"
+#include "libsync/minion_coordinator.h"
 #include "libsync/transfer.h"
+#include "minion/download.h"
+#include "os/stop_signal.h"
+#include "store/spool.h"
+#include "store/state_folder.h"
+#include "store/tick_lock.h"
 
 namespace libsync {
 
@@ -34,8 +36,9 @@ class Minion {
  public:
   /// `self` is the address under which peers reach this host. All references must outlive the
   /// Minion.
-  Minion(Coordinator& coordinator, Transfer& transfer, AfterPublish& after_publish, Clock& clock,
-         const StopSignal& stop, const StateFolder& state, MinionConfig config, Address self);
+  Minion(MinionCoordinator& coordinator, Transfer& transfer, AfterPublish& after_publish,
+         Clock& clock, const StopSignal& stop, const StateFolder& state, MinionConfig config,
+         Address self);
 
   /// Runs one tick. Failure: what ended it early, for the caller to log; its status is the tick's.
   [[nodiscard]] ExitStatus tick();
@@ -44,11 +47,11 @@ class Minion {
   enum class Visit {
     early,   ///< There has been no master yet: nobody could wake this host.
     idle,    ///< Nothing to do for this host.
-    worked,  ///< Look again at once.
+    worked,  ///< Discovery again at once.
   };
 
   [[nodiscard]] Visit visit();
-  void download(const RunInfo& run, const std::optional<TreePlace>& place);
+  void download(const RunInfo& run, const std::optional<Seat>& place);
   [[nodiscard]] std::optional<DownloadEnd> follow(Download& download);
   void published(const RunInfo& run, const Published& published);
   /// Why the command failed; nothing if it did not, or was not owed.
@@ -60,7 +63,7 @@ class Minion {
   void wait(Instant until, std::vector<int> descriptors = {});
   void tell_once(const std::string& line);
 
-  Coordinator& coordinator_;
+  MinionCoordinator& coordinator_;
   Transfer& transfer_;
   AfterPublish& after_publish_;
   Clock& clock_;

@@ -4,14 +4,17 @@
 
 #include <utility>
 
-#include "os/files.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/ownership.h"
+#include "libsync/core/pieces.h"
+#include "libsync/core/verdict.h"
+#include "os/files.h"
 #include "os/workers.h"
 
 namespace libsync {
 
 Placement::Placement(const Spool& spool, RunInfo run, std::filesystem::path repo,
-                     Ownership ownership, Feed feed)
+                     Ownership ownership, Delivery feed)
     : spool_(spool),
       run_(std::move(run)),
       repo_(std::move(repo)),
@@ -28,7 +31,7 @@ Placement::Placement(const Spool& spool, RunInfo run, std::filesystem::path repo
       assembler_(std::make_unique<Workers>(1)) {
   if (status_of(repo_ / run_.name)) old_ = Old::unknown;
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
-    if (feed_ != Feed::pulled || found_at(piece)) undecided_.insert(piece);
+    if (feed_ != Delivery::pulled || found_at(piece)) undecided_.insert(piece);
   }
   look_for_manifest();
 }
@@ -96,7 +99,7 @@ std::vector<PieceNumber> Placement::wanted_digests() const {
 }
 
 void Placement::decide(const std::vector<StagedPiece>& pieces) {
-  if (feed_ != Feed::pulled) look_for_manifest();
+  if (feed_ != Delivery::pulled) look_for_manifest();
   for (const auto& [piece, digest] : pieces) digests_.emplace(piece, digest);
   for (const auto piece : undecided_.members()) {
     if (digests_.contains(piece) && !being_decided_.contains(piece)) decide_one(piece);
@@ -117,10 +120,8 @@ void Placement::recheck(const std::vector<StagedPiece>& pieces) {
     if (!servable_.contains(piece)) continue;
     ++rechecking_;
     verifier_->submit(
-        [path = spool_.piece_path(piece), known = digest,
-         bytes = run_.cut.bytes_of(piece)](const std::stop_token& stop) {
-          return Spool::inspect(path, bytes, known, stop);
-        },
+        [path = spool_.piece_path(piece), known = digest, bytes = run_.cut.bytes_of(piece)](
+            const std::stop_token& stop) { return Spool::inspect(path, bytes, known, stop); },
         [this, number = piece](Verdict verdict) {
           --rechecking_;
           if (verdict != Verdict::good) lose(number, verdict);
@@ -130,7 +131,7 @@ void Placement::recheck(const std::vector<StagedPiece>& pieces) {
 
 void Placement::lose(PieceNumber piece, Verdict verdict) {
   servable_.erase(piece);
-  if (feed_ != Feed::pulled) undecided_.insert(piece);
+  if (feed_ != Delivery::pulled) undecided_.insert(piece);
   // Nobody hashes what is in the tree, and it may share its blocks with this piece.
   if (verdict == Verdict::bad && (in_place_.contains(piece) || being_spliced_.contains(piece))) {
     throw Failure(ExitStatus::local, Remedy::try_again,
@@ -178,13 +179,13 @@ void Placement::publish(std::function<void()> then) {
 
 // One from an earlier attempt, or one that was delivered.
 void Placement::look_for_manifest() {
-  // In incoming: pulled by a tick that was killed before it judged it. Left there, rsync may take it
-  // for up to date and deliver nothing.
+  // In incoming: pulled by a tick that was killed before it judged it. Left there, rsync may take
+  // it for up to date and deliver nothing.
   for (const auto& path : {spool_.manifest_path(), spool_.incoming_folder() / "manifest",
                            spool_.pushed_folder() / "manifest"}) {
     if (assembly_) return;
-    auto manifest = feed_ == Feed::shared ? Spool::read_manifest(path, run_.manifest)
-                                          : spool_.accept_manifest(path, run_.manifest);
+    auto manifest = feed_ == Delivery::shared ? Spool::read_manifest(path, run_.manifest)
+                                              : spool_.accept_manifest(path, run_.manifest);
     if (manifest) accept_manifest(*std::move(manifest));
   }
 }
@@ -250,7 +251,7 @@ void Placement::begin_tree() {
 void Placement::decide_one(PieceNumber piece) {
   const auto path = found_at(piece);
   if (!path) {
-    if (feed_ != Feed::pulled) undelivered_.insert(piece);
+    if (feed_ != Delivery::pulled) undelivered_.insert(piece);
     decide_published(piece);
     return;
   }
@@ -258,8 +259,8 @@ void Placement::decide_one(PieceNumber piece) {
   verifier_->submit(
       [spool = spool_, feed = feed_, piece, from = *path, bytes = run_.cut.bytes_of(piece),
        digest = digests_.at(piece)](const std::stop_token& stop) {
-        return feed == Feed::shared ? Spool::inspect(from, bytes, digest, stop)
-                                    : spool.accept(from, piece, bytes, digest, stop);
+        return feed == Delivery::shared ? Spool::inspect(from, bytes, digest, stop)
+                                        : spool.accept(from, piece, bytes, digest, stop);
       },
       [this, piece](Verdict verdict) { on_found(piece, verdict); });
 }
@@ -272,7 +273,7 @@ void Placement::on_found(PieceNumber piece, Verdict verdict) {
     if (old_ != Old::compared || in_place_.contains(piece)) undecided_.erase(piece);
     splice(piece);
   }
-  if (verdict != Verdict::good && feed_ != Feed::pulled) undelivered_.insert(piece);
+  if (verdict != Verdict::good && feed_ != Delivery::pulled) undelivered_.insert(piece);
   if (undecided_.contains(piece)) decide_published(piece);
 }
 
@@ -281,7 +282,7 @@ void Placement::decide_published(PieceNumber piece) {
   if (in_place_.contains(piece)) return;
   if (!published_.contains(piece)) {
     // Delivered pieces appear some time; others have to be pulled.
-    if (feed_ == Feed::pulled) undecided_.erase(piece);
+    if (feed_ == Delivery::pulled) undecided_.erase(piece);
     return;
   }
   being_decided_.insert(piece);
@@ -331,8 +332,8 @@ void Placement::on_adopted(PieceNumber piece, bool equal) {
 // What is published has been asked for the piece. All others live on what was pushed here: that has
 // to come even if this host can do without.
 void Placement::settle(PieceNumber piece) {
-  const bool is_enough = feed_ != Feed::pushed && in_place_.contains(piece);
-  if (is_enough || servable_.contains(piece) || feed_ == Feed::pulled) undecided_.erase(piece);
+  const bool is_enough = feed_ != Delivery::pushed && in_place_.contains(piece);
+  if (is_enough || servable_.contains(piece) || feed_ == Delivery::pulled) undecided_.erase(piece);
 }
 
 void Placement::splice(PieceNumber piece) {
@@ -354,7 +355,7 @@ void Placement::splice(PieceNumber piece) {
 
 std::optional<std::filesystem::path> Placement::found_at(PieceNumber piece) const {
   for (const auto& path : {spool_.piece_path(piece), spool_.incoming_path(piece),
-                           spool_.pushed_folder() / Spool::piece_name(piece)}) {
+                           spool_.pushed_folder() / piece_name(piece)}) {
     const auto status = status_of(path);
     if (status && S_ISREG(status->st_mode) &&
         static_cast<std::uint64_t>(status->st_size) == run_.cut.bytes_of(piece)) {

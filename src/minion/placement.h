@@ -30,9 +30,11 @@
 #include <optional>
 #include <vector>
 
-#include "minion/assembly.h"
-#include "libsync/coordinator.h"
+#include "libsync/core/ownership.h"
 #include "libsync/core/pieces.h"
+#include "libsync/core/verdict.h"
+#include "libsync/minion_coordinator.h"
+#include "minion/assembly.h"
 #include "store/spool.h"
 
 namespace libsync {
@@ -40,7 +42,7 @@ namespace libsync {
 class Workers;
 
 /// By whose hands pieces come into this spool.
-enum class Feed {
+enum class Delivery {
   pulled,  ///< Ours.
   pushed,  ///< The master's, by a push.
   shared,  ///< The master's, on its own host: the spool is its own, and only read here.
@@ -55,7 +57,7 @@ struct Judgement {
 class Placement {
  public:
   Placement(const Spool& spool, RunInfo run, std::filesystem::path repo, Ownership ownership,
-            Feed feed);
+            Delivery feed);
   ~Placement();
 
   void append_descriptors(std::vector<int>& descriptors) const;
@@ -138,7 +140,7 @@ class Placement {
   RunInfo run_;
   std::filesystem::path repo_;
   Ownership ownership_;
-  Feed feed_;
+  Delivery feed_;
 
   Step step_ = Step::gathering;
   Old old_ = Old::copied;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libsync/core/grain.h"
+
 namespace libsync {
 namespace {
 
@@ -22,8 +24,6 @@ constexpr PieceNumber kMostPieces = 2;
 // 1.17 and 1.20. What it costs: at 2.5 Gbit/s 4 GiB to 8 hosts take 1.085, where pieces half as
 // large, claimed as fine ones, take 1.05, and at 0.1 Gbit/s 1.075, where one by 4 slots takes 1.05;
 // at 10 Gbit/s all wait for the staging at 0.8 GB/s.
-constexpr PieceNumber kManyPieces = 256;
-constexpr unsigned kSlotsForCoarse = 3;
 
 // Where a start takes longer than a piece, so many for each that it could have brought; not more
 // than the most, since the pieces of a claim wait behind each other. 15 hosts at 10 Gbit/s
@@ -49,15 +49,6 @@ constexpr std::chrono::duration<double> kShortest{0.001};
 // 1.11, and in the middle of a run the change lets links run empty for a moment.
 constexpr PieceNumber kOneEachUntil = 4;
 
-// While one pull shakes hands, the others use its part of the link, at both ends: 3, 4, 5 and 6
-// slots give 1.19, 1.13, 1.10 and 1.10. Each costs memory and processor time. (Starting the next
-// pull when the last piece of one is on the way, instead of one slot more, took 0.03 longer.)
-// As many uploads as pulls: with one more a source of what few have carries it to six at once, all
-// of them late, while others have nothing to give; means of six runs of 15 hosts, 1.062 rather than
-// 1.071, and of two of 195, 1.089 rather than 1.098; with 4, 1.11. The origin, whose link must
-// never be idle, has one more: 15 hosts take 1.077 without.
-constexpr unsigned kSlots = 5;
-
 PieceNumber most_of_a_claim(const PullState& state) {
   if (state.verified < kOneEachUntil) return 1;
   const bool is_coarse = state.grain == Grain::coarse;
@@ -68,12 +59,6 @@ PieceNumber most_of_a_claim(const PullState& state) {
 }
 
 }  // namespace
-
-Grain grain_of(const Cut& cut) {
-  if (cut.pieces() == 1) return Grain::whole;
-  const bool is_coarse = cut.piece_bytes >= kLargePiece && cut.pieces() < kManyPieces;
-  return is_coarse ? Grain::coarse : Grain::fine;
-}
 
 PieceNumber pieces_to_claim(const PullState& state) {
   if (state.claimable == 0 || state.claims >= state.slots) return 0;
@@ -101,21 +86,5 @@ void Pace::arrived(TransferId id, Instant now) {
 }
 
 double Pace::start_in_pieces() const { return piece_.count() > 0 ? start_ / piece_ : 0; }
-
-unsigned default_slots(Grain grain) {
-  switch (grain) {
-    case Grain::whole:
-      return 1;
-    case Grain::coarse:
-      return kSlotsForCoarse;
-    case Grain::fine:
-      break;
-  }
-  return kSlots;
-}
-
-unsigned default_origin_uploads(Grain grain) {
-  return grain == Grain::whole ? 1 : default_slots(grain) + 1;
-}
 
 }  // namespace libsync

@@ -12,20 +12,12 @@
 #include <map>
 #include <optional>
 
-#include "libsync/clock.h"
+#include "libsync/core/grain.h"
 #include "libsync/core/pieces.h"
+#include "libsync/core/time.h"
 #include "libsync/transfer.h"
 
 namespace libsync {
-
-/// How a payload is cut, as far as the pace goes.
-enum class Grain {
-  whole,   ///< One piece.
-  coarse,  ///< Few pieces, and large.
-  fine,    ///< Many, or small.
-};
-
-[[nodiscard]] Grain grain_of(const Cut& cut);
 
 /// What a host has and does at a moment.
 struct PullState {
@@ -70,17 +62,5 @@ class Pace {
 /// host can serve soon; two once it has some, and many, of coarse ones four, where starts are what
 /// takes the time.
 [[nodiscard]] PieceNumber pieces_to_claim(const PullState& state);
-
-/// Slots when the configuration names none: parallel pulls, and uploads offered to others. One for
-/// a single piece, which is the pace of the 2018 pair.
-[[nodiscard]] unsigned default_slots(Grain grain);
-
-/// The same of a host in the trees (streams.h): what it claims, and offers to claims, beside them.
-/// One more than a single claim that is held up; the links belong to the trees.
-inline constexpr unsigned kSlotsBesideTrees = 2;
-
-/// Uploads of the origin when the configuration names none. (Every other host offers as many
-/// uploads as it has slots.)
-[[nodiscard]] unsigned default_origin_uploads(Grain grain);
 
 }  // namespace libsync

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "os/files.h"
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
+#include "libsync/core/pieces.h"
 #include "minion/download.h"
+#include "os/files.h"
+#include "os/random.h"
 
 namespace libsync {
 namespace {
@@ -45,7 +47,7 @@ TransferId Download::start_pull(const Claim& claim, Promise promise) {
                     "Redis grants a piece that the run does not have: run the same version of "
                     "sync-fanout everywhere");
     }
-    request.names.push_back(Spool::piece_name(piece));
+    request.names.push_back(piece_name(piece));
     request.bytes += run_.cut.bytes_of(piece);
     request.largest = std::max(request.largest, run_.cut.bytes_of(piece));
     spool_.make_way(piece, run_.cut.bytes_of(piece), run_.density);
@@ -79,8 +81,9 @@ std::uint64_t Download::room_for(const Spool& spool) {
   return free_bytes(spool.folder()) + left + tree;
 }
 
-// Only before the first bytes: later, what is missing grows smaller as fast as what is free. What may
-// be here, or in what is published, counts as here: a host is not kept from a run by what it has.
+// Only before the first bytes: later, what is missing grows smaller as fast as what is free. What
+// may be here, or in what is published, counts as here: a host is not kept from a run by what it
+// has.
 void Download::check_space() {
   if (std::exchange(is_space_checked_, true)) return;
   const auto& cut = run_.cut;
@@ -103,7 +106,7 @@ void Download::check_space() {
 // Whoever was told how many slots to use uses no more, and trees take as many pulls as there are
 // trees. A host that nobody can pull from has no place in them.
 bool Download::is_in_trees() const {
-  return run_.has_trees && feed_ == Feed::pulled && !options_.slots &&
+  return run_.has_trees && feed_ == Delivery::pulled && !options_.slots &&
          (is_served_ || fault_told_.empty());
 }
 
@@ -118,15 +121,15 @@ Instant Download::follow_due() const {
 void Download::follow(Clearance clearance) {
   log_search();
   const auto offered = slots_to_offer();
-  const auto outcome = coordinator_.follow(run_.id, options_.self, holdings(), offered, clearance,
-                                           streams_.known(), parent_reports_);
+  const auto outcome = coordinator_.report_from_seat(run_.id, options_.self, holdings(), offered,
+                                                     clearance, streams_.known(), parent_reports_);
   parent_reports_.clear();
   is_called_ = false;
   note_told(offered);
   if (clearance == Clearance::cleared) is_suspect_ = false;
   patience_ = Streams::patience;
-  if (const auto* const followed = std::get_if<Followed>(&outcome)) {
-    streams_.follow(followed->place);
+  if (const auto* const followed = std::get_if<Seated>(&outcome)) {
+    streams_.follow(followed->seat);
     take(followed->view);
   } else {
     is_gone_ = true;
@@ -145,7 +148,8 @@ void Download::stream() {
     const auto pull = streams_.next(unwanted, clock_.now());
     if (!pull) return;
     log_search();
-    const auto id = start_pull(Claim{Token::random(), pull->parent, pull->pieces}, Promise::none);
+    const auto id =
+        start_pull(Claim{random_name<Token>(), pull->parent, pull->pieces}, Promise::none);
     streams_.started(*pull, id, clock_.now());
   }
 }

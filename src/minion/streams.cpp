@@ -77,10 +77,10 @@ Duration overdue_after(Duration usual) { return std::max(kLeastOverdue, kOverdue
 Streams::Streams(PieceNumber pieces, Instant now)
     : pieces_(pieces), came_(now), arrived_(now), known_(pieces) {}
 
-void Streams::follow(const TreePlace& place) {
+void Streams::follow(const Seat& place) {
   has_place_ = true;
-  pause_ = place.pause;
-  report_every_ = place.report_every;
+  pause_ = place.poll_short;
+  report_every_ = place.poll_long;
   streams_.resize(place.parents.size(), Stream{.not_before = came_, .moved = came_});
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     auto& stream = streams_[tree];
@@ -112,7 +112,7 @@ bool Streams::is_urgent(const PieceSet& unwanted) const {
   return std::find(has_work.begin(), has_work.end(), false) != has_work.end();
 }
 
-Duration Streams::pause(const PieceSet& unwanted, const std::vector<ParentReport>& untold) const {
+Duration Streams::pause(const PieceSet& unwanted, const std::vector<ParentFeedback>& untold) const {
   if (is_urgent(unwanted) || !untold.empty()) return pause_;
   return std::max(pause_, report_every_);
 }
@@ -169,14 +169,14 @@ void Streams::arrived(TransferId id, Instant now) {
   }
 }
 
-std::vector<ParentReport> Streams::overdue(const PieceSet& in_place, Instant now) {
-  std::vector<ParentReport> reports;
+std::vector<ParentFeedback> Streams::overdue(const PieceSet& in_place, Instant now) {
+  std::vector<ParentFeedback> reports;
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     auto& pull = streams_[tree].pull;
     if (!pull || pull->is_overdue || now < overdue_at(*pull)) continue;
     if (lags(in_place)[tree] <= 1) continue;
     pull->is_overdue = true;
-    reports.push_back({pull->parent, ParentReport::Kind::slow, PullEnd::good, ""});
+    reports.push_back({pull->parent, ParentFeedback::Kind::slow, PullEnd::good, ""});
   }
   return reports;
 }
@@ -220,9 +220,9 @@ bool Streams::owns(TransferId id) const {
                      [&](const Stream& stream) { return stream.pull && stream.pull->id == id; });
 }
 
-std::optional<ParentReport> Streams::ended(TransferId id, PullEnd end, const std::string& detail,
-                                           const PieceSet& in_place, Instant now) {
-  using Kind = ParentReport::Kind;
+std::optional<ParentFeedback> Streams::ended(TransferId id, PullEnd end, const std::string& detail,
+                                             const PieceSet& in_place, Instant now) {
+  using Kind = ParentFeedback::Kind;
   std::erase_if(left_, [&](const Pull& pull) { return pull.id == id; });
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     auto& stream = streams_[tree];
@@ -237,7 +237,7 @@ std::optional<ParentReport> Streams::ended(TransferId id, PullEnd end, const std
     if (end != PullEnd::good) {
       stream.not_before = now + kBackOff * (1U << std::min(stream.failures, kBackOffDoublings));
       ++stream.failures;
-      return ParentReport{pull.parent, Kind::failing, end, detail};
+      return ParentFeedback{pull.parent, Kind::failing, end, detail};
     }
     if (pull.brought == 0) {
       const auto wait = std::chrono::duration_cast<Duration>(now - stream.moved) / kWaitPart;
@@ -252,9 +252,9 @@ std::optional<ParentReport> Streams::ended(TransferId id, PullEnd end, const std
     const bool had_failed = std::exchange(stream.failures, 0) > 0;
     if (now >= judges_from() && is_slow(stream, lags(in_place)[tree])) {
       stream.not_before = now + kRest;
-      return ParentReport{pull.parent, Kind::slow, end, ""};
+      return ParentFeedback{pull.parent, Kind::slow, end, ""};
     }
-    if (had_failed) return ParentReport{pull.parent, Kind::good, end, ""};
+    if (had_failed) return ParentFeedback{pull.parent, Kind::good, end, ""};
   }
   return std::nullopt;
 }

@@ -30,9 +30,9 @@
 #include <optional>
 #include <vector>
 
-#include "libsync/clock.h"
-#include "libsync/coordinator.h"
 #include "libsync/core/pieces.h"
+#include "libsync/core/time.h"
+#include "libsync/minion_coordinator.h"
 #include "libsync/transfer.h"
 
 namespace libsync {
@@ -53,7 +53,7 @@ class Streams {
   Streams(PieceNumber pieces, Instant now);
 
   /// The parents as they are now, and more digests. A tree without a parent waits for one.
-  void follow(const TreePlace& place);
+  void follow(const Seat& place);
 
   /// Whether the coordinator had better be asked soon: for a parent, or for digests, without which
   /// a stream stands still.
@@ -61,7 +61,7 @@ class Streams {
   /// How long after the last time it is to be asked again. Reports that nobody has been told are
   /// urgent, too.
   [[nodiscard]] Duration pause(const PieceSet& unwanted,
-                               const std::vector<ParentReport>& untold) const;
+                               const std::vector<ParentFeedback>& untold) const;
 
   /// The pieces whose digests are known: nothing else can be proven, so nothing else is pulled.
   [[nodiscard]] const PieceSet& known() const { return known_; }
@@ -71,12 +71,12 @@ class Streams {
   void started(const StreamPull& pull, TransferId id, Instant now);
   void arrived(TransferId id, Instant now);
   /// What is worth reporting about the parent, if anything.
-  [[nodiscard]] std::optional<ParentReport> ended(TransferId id, PullEnd end,
-                                                  const std::string& detail,
-                                                  const PieceSet& in_place, Instant now);
+  [[nodiscard]] std::optional<ParentFeedback> ended(TransferId id, PullEnd end,
+                                                    const std::string& detail,
+                                                    const PieceSet& in_place, Instant now);
   /// Parents whose pull has brought nothing for several times as long as usual, each once a pull:
   /// they are slow, or gone without a word.
-  [[nodiscard]] std::vector<ParentReport> overdue(const PieceSet& in_place, Instant now);
+  [[nodiscard]] std::vector<ParentFeedback> overdue(const PieceSet& in_place, Instant now);
   /// Pulls to be ended, each once, so that what they were to bring can come from elsewhere.
   [[nodiscard]] std::vector<TransferId> give_up(Instant now);
   [[nodiscard]] bool owns(TransferId id) const;

@@ -13,6 +13,8 @@
 #include <span>
 #include <string>
 
+#include "os/descriptor.h"
+
 namespace libsync {
 namespace {
 

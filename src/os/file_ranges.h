@@ -8,9 +8,10 @@
 #include <cstdint>
 #include <stop_token>
 
-#include "os/files.h"
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
+#include "os/descriptor.h"
+#include "os/files.h"
 
 namespace libsync {
 

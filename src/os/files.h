@@ -14,28 +14,9 @@
 #include <string_view>
 
 #include "libsync/core/manifest.h"
+#include "os/descriptor.h"
 
 namespace libsync {
-
-/// Owns one file descriptor.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept;
-  Descriptor& operator=(Descriptor&& other) noexcept;
-
-  [[nodiscard]] int number() const { return number_; }
-  [[nodiscard]] explicit operator bool() const { return number_ >= 0; }
-
- private:
-  int number_ = -1;
-};
-
-/// Throws the Failure for `errno`: "cannot ACT 'PATH': CAUSE: WAY OUT".
-[[noreturn]] void throw_disk_failure(std::string_view act, const std::filesystem::path& path);
-[[noreturn]] void throw_disk_failure(std::string_view act, const Descriptor& file);
 
 /// open(2), never through a symlink at the last component.
 [[nodiscard]] Descriptor open_file(const std::filesystem::path& path, int flags, unsigned mode = 0);

@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include "libsync/core/escaped_text.h"
+
 namespace libsync {
 
 enum class LogLevel { debug, info, warning, error };
@@ -23,9 +25,5 @@ enum class LogLevel { debug, info, warning, error };
 /// Where the process logs from now on: standard output, or a file that is appended to.
 /// Throws Failure (local) if the file cannot be opened.
 void start_log(LogLevel level, const std::optional<std::filesystem::path>& file);
-
-/// `text` with control characters, backslashes and bytes that are not UTF-8 written as `\n`, `\\`,
-/// `\x1b`: one line, and nothing that a terminal would obey.
-[[nodiscard]] std::string escaped(std::string_view text);
 
 }  // namespace libsync

@@ -21,8 +21,9 @@
 #include <sstream>
 #include <utility>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
+#include "os/descriptor.h"
 
 namespace libsync {
 namespace {

@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "os/descriptor.h"
 #include "os/files.h"
 
 namespace libsync {

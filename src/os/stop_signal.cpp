@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
+#include "os/descriptor.h"
 #include "os/files.h"
 
 namespace libsync {

@@ -1,4 +1,4 @@
-#include "libsync/clock.h"
+#include "os/system_clock.h"
 
 #include <poll.h>
 

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "os/descriptor.h"
 #include "os/files.h"
 
 namespace libsync {

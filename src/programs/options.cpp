@@ -9,7 +9,13 @@
 #include <csignal>
 #include <cstdio>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/run_record.h"
+#include "os/log.h"
+#include "os/private_file.h"
+#include "store/state_folder.h"
+#include "store/tick_lock.h"
 
 namespace libsync {
 namespace {
@@ -204,9 +210,9 @@ RsyncOptions rsync_options(const HostConfig& config) {
   return options;
 }
 
-Address own_address(const HostConfig& config, Coordinator& coordinator) {
+Address own_address(const HostConfig& config, Observer& observer) {
   if (config.address) return *config.address;
-  const auto local = coordinator.own_address();
+  const auto local = observer.own_address();
   if (!local || local->is_loopback()) {
     throw UsageError(
         "--address must be given where Redis is reached by loopback or a unix socket: name the "
@@ -215,8 +221,8 @@ Address own_address(const HostConfig& config, Coordinator& coordinator) {
   return *local;
 }
 
-std::optional<TickLock> take_lock(const StateFolder& state, Role role, Clock& clock) {
-  auto taken = TickLock::take(state.lock_path(role), kLockPatience, clock);
+std::optional<TickLock> acquire_lock(const StateFolder& state, Role role, Clock& clock) {
+  auto taken = TickLock::acquire(state.lock_path(role), kLockPatience, clock);
   if (auto* const lock = std::get_if<TickLock>(&taken)) return std::move(*lock);
   const auto& held = std::get<TickLock::Held>(taken);
   spdlog::info("another tick is at work ({}): stepping aside", held.by);

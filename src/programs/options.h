@@ -10,11 +10,14 @@
 #include <vector>
 
 #include "libsync/core/config.h"
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/exit_status.h"
-#include "os/log.h"
-#include "store/spool.h"
+#include "libsync/core/run_record.h"
 #include "redis/coordinator.h"
 #include "rsync/rsync_transfer.h"
+#include "store/spool.h"
+#include "store/state_folder.h"
+#include "store/tick_lock.h"
 
 namespace libsync {
 
@@ -67,10 +70,11 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 [[nodiscard]] RsyncOptions rsync_options(const HostConfig& config);
 
 /// The address that peers reach this host by. Throws UsageError if it has to be given.
-[[nodiscard]] Address own_address(const HostConfig& config, Coordinator& coordinator);
+[[nodiscard]] Address own_address(const HostConfig& config, Observer& observer);
 
 /// Takes the role's lock. Nothing, and a line in the log, if another tick has it.
-[[nodiscard]] std::optional<TickLock> take_lock(const StateFolder& state, Role role, Clock& clock);
+[[nodiscard]] std::optional<TickLock> acquire_lock(const StateFolder& state, Role role,
+                                                   Clock& clock);
 
 /// Declares the options of a program, and returns what it does once they have been parsed.
 using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;

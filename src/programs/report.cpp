@@ -6,7 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "os/log.h"
+#include "libsync/core/escaped_text.h"
 
 namespace libsync {
 namespace {

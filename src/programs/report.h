@@ -9,7 +9,7 @@
 #include <string>
 
 #include "libsync/core/address.h"
-#include "libsync/status.h"
+#include "libsync/observer.h"
 
 namespace libsync {
 

@@ -6,11 +6,15 @@
 #include <functional>
 #include <memory>
 
-#include "os/files.h"
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/run_record.h"
 #include "master/master.h"
-#include "programs/report.h"
+#include "os/files.h"
+#include "os/system_clock.h"
 #include "programs/options.h"
+#include "programs/report.h"
+#include "store/state_folder.h"
 
 namespace {
 
@@ -85,7 +89,7 @@ ExitStatus run_tick(const MasterConfig& config) {
   const StopSignal stop;
   SystemClock clock;
   const StateFolder state(config.host.repo);
-  const auto lock = take_lock(state, Role::master, clock);
+  const auto lock = acquire_lock(state, Role::master, clock);
   if (!lock) return ExitStatus::done;
   RedisCoordinator coordinator(coordinator_options(config.host));
   auto rsync = rsync_options(config.host);

@@ -6,10 +6,14 @@
 #include <functional>
 #include <memory>
 
-#include "minion/minion.h"
-#include "programs/report.h"
-#include "programs/options.h"
+#include "libsync/core/ownership.h"
+#include "libsync/core/run_record.h"
 #include "minion/hook.h"
+#include "minion/minion.h"
+#include "os/system_clock.h"
+#include "programs/options.h"
+#include "programs/report.h"
+#include "store/state_folder.h"
 
 namespace {
 
@@ -40,7 +44,7 @@ ExitStatus run_tick(const MinionConfig& config) {
   const StopSignal stop;
   SystemClock clock;
   const StateFolder state(config.host.repo);
-  const auto lock = take_lock(state, Role::minion, clock);
+  const auto lock = acquire_lock(state, Role::minion, clock);
   if (!lock) return ExitStatus::done;
   RedisCoordinator coordinator(coordinator_options(config.host));
   auto rsync = rsync_options(config.host);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
 #include "libsync/core/task.h"
 
 namespace libsync {

@@ -15,7 +15,8 @@
 #include <vector>
 
 #include "libsync/core/number.h"
-#include "libsync/status.h"
+#include "libsync/minion_coordinator.h"
+#include "libsync/observer.h"
 #include "redis/connection.h"
 
 namespace libsync {

@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
 
 namespace libsync {
 namespace {

@@ -6,8 +6,8 @@
 #include <iterator>
 #include <utility>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/log.h"
 #include "redis/answer.h"
 
 namespace libsync {
@@ -119,8 +119,8 @@ std::optional<std::string> RedisCoordinator::task_or_nothing() {
   return text == nullptr || text->empty() ? std::nullopt : std::optional(*text);
 }
 
-Look RedisCoordinator::look() {
-  Look look{.task = task_or_nothing()};
+Discovery RedisCoordinator::discover() {
+  Discovery look{.task = task_or_nothing()};
   if (!look.task) return look;
   const auto lookups = verbs_.ask({"INCR", options_.prefix + "lookup"});
   const auto finished = verbs_.ask({"SCARD", options_.prefix + "finished_queue"});
@@ -227,7 +227,7 @@ EndOutcome RedisCoordinator::end(const RunId& run, const std::string& outcome,
   AnswerReader reader(answer);
   static_cast<void>(reader.text());
   Ended ended;
-  while (!reader.at_end()) ended.laggards.push_back(escaped(reader.text()));
+  while (!reader.at_end()) ended.missing.push_back(escaped(reader.text()));
   return ended;
 }
 
@@ -236,12 +236,12 @@ bool RedisCoordinator::refuse(const std::string& task, const std::string& reason
   return AnswerReader(answer).text() == "REFUSED";
 }
 
-JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, InTrees in_trees,
+JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, SeatWish in_trees,
                                    Duration stays) {
-  const bool waits = in_trees == InTrees::yes && stays > Duration::zero();
-  const auto answer = try_call(
-      "join", {host.text(), arrival == Arrival::first_of_tick ? "1" : "0",
-               in_trees == InTrees::yes ? "1" : "0", std::to_string(waits ? stays.count() : 0)});
+  const bool waits = in_trees == SeatWish::wanted && stays > Duration::zero();
+  const auto answer = try_call("join", {host.text(), arrival == Arrival::first_of_tick ? "1" : "0",
+                                        in_trees == SeatWish::wanted ? "1" : "0",
+                                        std::to_string(waits ? stays.count() : 0)});
   if (!answer) return NoLibrary{};
   AnswerReader reader(*answer);
   const auto& word = reader.text();
@@ -252,25 +252,25 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, InTrees
   if (word != "RUN") throw_not_understood(escaped(word));
   const bool is_finished = reader.flag();
   const auto suspicion = reader.suspicion();
-  auto place = reader.flag() ? std::optional(read_place(reader)) : std::nullopt;
+  auto place = reader.flag() ? std::optional(read_seat(reader)) : std::nullopt;
   const AnswerFields fields(reader);
   return Joined{read_run(fields, read_manifest_digest(fields)), is_finished, suspicion,
                 std::move(place)};
 }
 
-TreePlace RedisCoordinator::read_place(AnswerReader& reader) const {
-  TreePlace place;
-  for (auto* const pause : {&place.pause, &place.report_every}) {
+Seat RedisCoordinator::read_seat(AnswerReader& reader) const {
+  Seat seat;
+  for (auto* const pause : {&seat.poll_short, &seat.poll_long}) {
     *pause = std::chrono::milliseconds(reader.number<unsigned>());
     if (pause->count() == 0 || *pause > kLongestPatience) throw_not_understood("a pause");
   }
   for (auto left = reader.number<unsigned>(); left > 0; --left) {
     auto parent = Address::parse(reader.text());
     if (parent && !is_within(*parent, options_.peers)) parent.reset();
-    place.parents.push_back(std::move(parent));
+    seat.parents.push_back(std::move(parent));
   }
-  place.digests = reader.staged_range();
-  return place;
+  seat.digests = reader.staged_range();
+  return seat;
 }
 
 std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,
@@ -284,8 +284,9 @@ std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,
   return reader.staged_pieces();
 }
 
-ViewOutcome RedisCoordinator::hold(const RunId& run, const Address& host, const Holdings& holdings,
-                                   unsigned slots, Clearance clearance) {
+ViewOutcome RedisCoordinator::report(const RunId& run, const Address& host,
+                                     const Holdings& holdings, unsigned slots,
+                                     Clearance clearance) {
   const auto answer = call_or_stale("hold", report_of(run, host, holdings, slots, clearance));
   if (!is_for_us(answer, "VIEW")) return Stale{};
   AnswerReader reader(answer);
@@ -293,14 +294,14 @@ ViewOutcome RedisCoordinator::hold(const RunId& run, const Address& host, const 
   return reader.view();
 }
 
-FollowOutcome RedisCoordinator::follow(const RunId& run, const Address& host,
-                                       const Holdings& holdings, unsigned slots,
-                                       Clearance clearance, const PieceSet& known,
-                                       const std::vector<ParentReport>& reports) {
+SeatOutcome RedisCoordinator::report_from_seat(const RunId& run, const Address& host,
+                                               const Holdings& holdings, unsigned slots,
+                                               Clearance clearance, const PieceSet& known,
+                                               const std::vector<ParentFeedback>& reports) {
   auto arguments = report_of(run, host, holdings, slots, clearance);
   arguments.push_back(known.bitmap());
   for (const auto& report : reports) {
-    const bool is_slow = report.kind == ParentReport::Kind::slow;
+    const bool is_slow = report.kind == ParentFeedback::Kind::slow;
     arguments.insert(arguments.end(),
                      {report.parent.text(), is_slow ? "slow" : word_of(report.end), report.detail});
   }
@@ -309,7 +310,7 @@ FollowOutcome RedisCoordinator::follow(const RunId& run, const Address& host,
   AnswerReader reader(answer);
   static_cast<void>(reader.text());
   const auto view = reader.view();
-  return Followed{view, read_place(reader)};
+  return Seated{view, read_seat(reader)};
 }
 
 ClaimOutcome RedisCoordinator::read_claim(const RedisValue& answer) const {

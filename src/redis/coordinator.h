@@ -1,6 +1,6 @@
 #pragma once
 
-// The Coordinator on Redis: every verb that changes a run is one call of a function
+// The coordinators on Redis: every verb that changes a run is one call of a function
 // (functions/master_calls.lua, minion_calls.lua); look(), state_of() and listen() are plain
 // commands.
 //
@@ -14,8 +14,10 @@
 #include <string_view>
 #include <vector>
 
-#include "libsync/coordinator.h"
 #include "libsync/core/redis_server.h"
+#include "libsync/master_coordinator.h"
+#include "libsync/minion_coordinator.h"
+#include "libsync/observer.h"
 #include "redis/connection.h"
 
 namespace libsync {
@@ -34,12 +36,12 @@ struct RedisCoordinatorOptions {
   std::function<std::string()> time = [] { return std::string(); };
 };
 
-class RedisCoordinator final : public Coordinator {
+class RedisCoordinator final : public MasterCoordinator, public MinionCoordinator, public Observer {
  public:
   explicit RedisCoordinator(RedisCoordinatorOptions options);
 
   void load_functions() override;
-  [[nodiscard]] Look look() override;
+  [[nodiscard]] Discovery discover() override;
   [[nodiscard]] BeginOutcome begin(const RunInfo& run, unsigned origin_slots,
                                    const Expected& expected, TaskKey task, Spread spread) override;
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
@@ -51,16 +53,16 @@ class RedisCoordinator final : public Coordinator {
                                const std::string& reason, TaskAfter task) override;
   [[nodiscard]] bool refuse(const std::string& task, const std::string& reason) override;
 
-  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival, InTrees in_trees,
+  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival, SeatWish in_trees,
                                  Duration stays) override;
   [[nodiscard]] std::vector<StagedPiece> digests(const RunId& run,
                                                  const std::vector<PieceNumber>& pieces) override;
-  [[nodiscard]] ViewOutcome hold(const RunId& run, const Address& host, const Holdings& holdings,
-                                 unsigned slots, Clearance clearance) override;
-  [[nodiscard]] FollowOutcome follow(const RunId& run, const Address& host,
-                                     const Holdings& holdings, unsigned slots, Clearance clearance,
-                                     const PieceSet& known,
-                                     const std::vector<ParentReport>& reports) override;
+  [[nodiscard]] ViewOutcome report(const RunId& run, const Address& host, const Holdings& holdings,
+                                   unsigned slots, Clearance clearance) override;
+  [[nodiscard]] SeatOutcome report_from_seat(const RunId& run, const Address& host,
+                                             const Holdings& holdings, unsigned slots,
+                                             Clearance clearance, const PieceSet& known,
+                                             const std::vector<ParentFeedback>& reports) override;
   [[nodiscard]] ClaimOutcome claim(const RunId& run, const Address& host, const Holdings& holdings,
                                    const Want& want) override;
   [[nodiscard]] ClaimOutcome complete(const RunId& run, const Address& host, const Token& token,
@@ -96,7 +98,7 @@ class RedisCoordinator final : public Coordinator {
   /// For a minion: without functions there is no run.
   [[nodiscard]] RedisValue call_or_stale(std::string_view verb, const RedisCommand& arguments);
 
-  [[nodiscard]] TreePlace read_place(AnswerReader& reader) const;
+  [[nodiscard]] Seat read_seat(AnswerReader& reader) const;
   [[nodiscard]] ClaimOutcome read_claim(const RedisValue& answer) const;
 
   RedisCoordinatorOptions options_;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "os/log.h"
+#include "libsync/core/escaped_text.h"
 
 namespace libsync {
 namespace {

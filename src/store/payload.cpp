@@ -12,9 +12,10 @@
 #include <cstring>
 #include <numeric>
 
-#include "os/files.h"
 #include "libsync/core/digest.h"
-#include "os/log.h"
+#include "libsync/core/escaped_text.h"
+#include "os/descriptor.h"
+#include "os/files.h"
 
 namespace libsync {
 namespace {
@@ -38,7 +39,7 @@ std::string_view special_kind(mode_t mode) {
   return "a device";
 }
 
-std::filesystem::path path_of(const Place& place, const std::string& entry_name) {
+std::filesystem::path path_of(const Location& place, const std::string& entry_name) {
   const std::filesystem::path top(place.name);
   return entry_name.empty() ? top : top / entry_name;
 }
@@ -58,7 +59,7 @@ struct Closer {
 // Walks a payload without recursion: a folder that waits is a name, not an open descriptor.
 class Lister {
  public:
-  explicit Lister(const Place& place) : place_(place) {}
+  explicit Lister(const Location& place) : place_(place) {}
 
   std::variant<Payload, Refusal> list() {
     if (auto refusal = add(*place_.folder, place_.name, "")) return *refusal;
@@ -159,7 +160,7 @@ class Lister {
     return {Manifest(std::move(entries)), std::move(stamps), hard_linked_files_};
   }
 
-  const Place& place_;
+  const Location& place_;
   std::vector<std::string> waiting_;  // Folders yet to be listed, by entry name.
   std::vector<Entry> entries_;
   std::vector<Stamp> stamps_;
@@ -175,19 +176,19 @@ bool is_same_or_below(const std::filesystem::path& path, const std::filesystem::
 
 }  // namespace
 
-std::filesystem::path shown_path(const Place& place, const Entry& entry) {
+std::filesystem::path shown_path(const Location& place, const Entry& entry) {
   return entry.name.empty() ? place.shown : place.shown / entry.name;
 }
 
-Place place_in(const std::filesystem::path& folder, std::string_view name) {
+Location locate(const std::filesystem::path& folder, std::string_view name) {
   Descriptor opened(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!opened) throw_disk_failure("open the folder", folder);
   return {std::make_shared<const Descriptor>(std::move(opened)), std::string(name), folder / name};
 }
 
-std::variant<Place, Refusal> place_of_task(const TaskPath& task,
-                                           const std::vector<std::filesystem::path>& roots,
-                                           const std::filesystem::path& repo) {
+std::variant<Location, Refusal> locate_task(const TaskPath& task,
+                                            const std::vector<std::filesystem::path>& roots,
+                                            const std::filesystem::path& repo) {
   const auto root = root_of(task, roots);
   if (!root) {
     return refuse(task.text(), "lies below no --source-root: move it there, or allow its folder");
@@ -213,12 +214,12 @@ std::variant<Place, Refusal> place_of_task(const TaskPath& task,
   if (is_same_or_below(real, state) || is_same_or_below(state, real)) {
     return refuse(path, "holds, or lies in, the state folder of sync-fanout: set another path");
   }
-  return Place{std::make_shared<const Descriptor>(std::move(folder)), task.name(), path};
+  return Location{std::make_shared<const Descriptor>(std::move(folder)), task.name(), path};
 }
 
-std::variant<Payload, Refusal> list_payload(const Place& place) { return Lister(place).list(); }
+std::variant<Payload, Refusal> list_payload(const Location& place) { return Lister(place).list(); }
 
-Descriptor open_entry(const Place& place, const Entry& entry) {
+Descriptor open_entry(const Location& place, const Entry& entry) {
   // O_NONBLOCK: a FIFO that has taken the file's place must not hold us up.
   return open_beneath(*place.folder, path_of(place, entry.name), O_RDONLY | O_NONBLOCK);
 }
@@ -235,6 +236,16 @@ Fingerprint fingerprint_of(const TaskPath& task, const Manifest& manifest,
                               '\0', entry.target, '\0'));
   }
   return Fingerprint::parse(hasher.finish().hex().substr(0, 32)).value();
+}
+
+std::string encode_stamps(const std::vector<Stamp>& stamps) {
+  std::string text;
+  for (const Stamp& stamp : stamps) {
+    text += fmt::format("{} {} {} {}.{:09} {}.{:09}\n", stamp.device, stamp.inode, stamp.size,
+                        stamp.mtime.seconds, stamp.mtime.nanoseconds, stamp.ctime.seconds,
+                        stamp.ctime.nanoseconds);
+  }
+  return text;
 }
 
 }  // namespace libsync

@@ -42,35 +42,39 @@ struct Payload {
 
 /// Where a payload stands: an open folder and a name in it. The folder stays the same folder, even
 /// if somebody moves it or puts a symlink in its way.
-struct Place {
+struct Location {
   std::shared_ptr<const Descriptor> folder;
   std::string name;
   std::filesystem::path shown;  ///< For messages only.
 };
 
 /// For messages: an entry's path.
-[[nodiscard]] std::filesystem::path shown_path(const Place& place, const Entry& entry);
+[[nodiscard]] std::filesystem::path shown_path(const Location& place, const Entry& entry);
 
 /// `name` in `folder`, whose own path may pass through symlinks: for folders that the configuration
 /// names. Throws Failure (local) if the folder cannot be opened.
-[[nodiscard]] Place place_in(const std::filesystem::path& folder, std::string_view name);
+[[nodiscard]] Location locate(const std::filesystem::path& folder, std::string_view name);
 
 /// Where a task lies: below its root, reached through no symlink. `repo` is this host's own: a task
 /// may neither be in the place where it would be published, nor hold or lie in our own state.
-[[nodiscard]] std::variant<Place, Refusal> place_of_task(
+[[nodiscard]] std::variant<Location, Refusal> locate_task(
     const TaskPath& task, const std::vector<std::filesystem::path>& roots,
     const std::filesystem::path& repo);
 
 /// Lists the payload. Refuses what we do not carry (devices, sockets, FIFOs, a symlink as the
 /// payload itself), what is not readable, and what is not there.
-[[nodiscard]] std::variant<Payload, Refusal> list_payload(const Place& place);
+[[nodiscard]] std::variant<Payload, Refusal> list_payload(const Location& place);
 
 /// Opens a file of the payload for reading, through no symlink. An empty descriptor, with errno
 /// set, if that cannot be.
-[[nodiscard]] Descriptor open_entry(const Place& place, const Entry& entry);
+[[nodiscard]] Descriptor open_entry(const Location& place, const Entry& entry);
 
 /// What the open file is now.
 [[nodiscard]] Stamp stamp_of(const Descriptor& file);
+
+/// The stamps of a payload as text, to be kept and compared: a tick that takes over the staging of
+/// an earlier one compares the source with what that one saw first.
+[[nodiscard]] std::string encode_stamps(const std::vector<Stamp>& stamps);
 
 /// See Fingerprint. Owners and holes take no part. With a piece size of zero it names the contents
 /// however they are cut.

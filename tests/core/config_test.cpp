@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "os/private_file.h"
 #include "temporary_folder.h"
 
 namespace libsync {

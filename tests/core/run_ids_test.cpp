@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "os/random.h"
+
 namespace libsync {
 namespace {
 
@@ -16,7 +18,7 @@ const std::string kText = "0123456789abcdef0123456789abcdef";
 TEST(Name128, ReadsWhatItWrites) {
   EXPECT_EQ(RunId::parse(kText).value().text(), kText);
   for (int i = 0; i < 100; ++i) {
-    const auto id = RunId::random();
+    const auto id = random_name<RunId>();
     EXPECT_EQ(id.text().size(), 32U);
     EXPECT_EQ(RunId::parse(id.text()), id);
   }
@@ -38,7 +40,7 @@ TEST(Name128, RefusesAnythingButItsOneSpelling) {
 
 TEST(Name128, IsNeverTheSameTwice) {
   std::set<std::string> seen;
-  for (int i = 0; i < 10'000; ++i) seen.insert(RunId::random().text());
+  for (int i = 0; i < 10'000; ++i) seen.insert(random_name<RunId>().text());
   EXPECT_EQ(seen.size(), 10'000U);
 }
 
@@ -46,7 +48,7 @@ TEST(Name128, IsNeverTheSameTwice) {
 TEST(Name128, VariesInEveryDigit) {
   std::array<std::set<char>, 32> digits;
   for (int i = 0; i < 1000; ++i) {
-    const auto token = Token::random();
+    const auto token = random_name<Token>();
     for (std::size_t at = 0; at < digits.size(); ++at) digits.at(at).insert(token.text()[at]);
   }
   for (const auto& seen : digits) EXPECT_EQ(seen.size(), 16U);

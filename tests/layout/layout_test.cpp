@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -17,6 +18,7 @@
 namespace libsync {
 namespace {
 
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::IsSubsetOf;
@@ -81,12 +83,6 @@ Names includes_of(const Source& source) {
   return all;
 }
 
-Names quoted(const Names& names) {
-  Names all;
-  for (const auto& name : names) all.insert('"' + name + '"');
-  return all;
-}
-
 TEST(Layout, OneFileSeesHiredis) {
   EXPECT_THAT(files_that_match("#\\s*include.*hiredis"), ElementsAre("src/redis/connection.cpp"));
 }
@@ -124,43 +120,206 @@ TEST(Layout, OnlyMasterAndMinionLogAboveDebug) {
   for (const auto& path : loud) EXPECT_TRUE(std::regex_match(path, allowed)) << path;
 }
 
-TEST(Layout, PublicHeadersNameNothingButTheStandardAndThemselves) {
-  static const std::regex allowed("<[a-z_]+>|\"libsync/[a-z0-9_]+\\.h\"");
-  const auto headers = sources_in("include/libsync");
-  for (const auto& header : headers) {
-    for (const auto& include : includes_of(header)) {
-      EXPECT_TRUE(std::regex_match(include, allowed)) << header.path << ": " << include;
+// --- Wings: a folder is a rule ---
+
+// A wing, and what its files may include beside themselves: other wings, seams by name, libraries.
+struct Wing {
+  std::string folder;
+  Names wings;
+  Names seams;
+  Names libraries;
+};
+
+const Names kSeams = {"run.h",          "master_coordinator.h", "minion_coordinator.h",
+                      "observer.h",     "transfer.h",           "clock.h",
+                      "after_publish.h"};
+
+const std::vector<Wing>& wings() {
+  static const std::vector<Wing> all = {
+      {"include/libsync/core", {"core"}, {}, {}},
+      {"src/core", {"core"}, {}, {"fmt", "blake3"}},
+      {"include/libsync", {"core"}, kSeams, {}},
+      {"src/os", {"core", "os"}, {"clock.h"}, {"fmt", "spdlog"}},
+      {"src/store", {"core", "os", "store"}, {"run.h", "clock.h"}, {"fmt"}},
+      {"src/redis", {"core", "os", "redis"}, kSeams, {"fmt", "hiredis"}},
+      {"src/rsync", {"core", "os", "rsync"}, kSeams, {"fmt"}},
+      {"src/feed", {"core", "os", "store", "feed"}, kSeams, {"fmt"}},
+      {"src/master", {"core", "os", "store", "feed", "master"}, kSeams, {"fmt", "spdlog"}},
+      {"src/minion", {"core", "os", "store", "feed", "minion"}, kSeams, {"fmt", "spdlog"}},
+      {"src/programs",
+       {"core", "os", "store", "redis", "rsync", "feed", "master", "minion", "programs"},
+       kSeams,
+       {"fmt", "spdlog", "cli11", "json", "toml"}},
+  };
+  return all;
+}
+
+// Files that decide: core, the values of the seams, and each other, without disk, Redis or log.
+const std::map<std::string, Names> kPure = {
+    {"src/master/", {"plan"}},
+    {"src/minion/", {"pull_plan", "streams"}},
+};
+
+// Seams that are values only.
+const Names kValueSeams = {"run.h", "master_coordinator.h", "minion_coordinator.h", "transfer.h",
+                           "after_publish.h"};
+
+std::string folder_of(const std::string& path) { return std::filesystem::path(path).parent_path(); }
+
+// The library that a system header belongs to; empty for the standard and the operating system.
+std::string library_of(const std::string& header) {
+  const std::vector<std::pair<std::string, std::string>> prefixes = {
+      {"fmt/", "fmt"},      {"spdlog/", "spdlog"}, {"hiredis", "hiredis"}, {"llvm-c/", "blake3"},
+      {"blake3", "blake3"}, {"CLI/", "cli11"},     {"nlohmann/", "json"},  {"toml", "toml"}};
+  for (const auto& [prefix, library] : prefixes) {
+    if (header.starts_with(prefix)) return library;
+  }
+  return "";
+}
+
+// Why a file of `wing` may not include this; empty if it may.
+std::string fault_of_include(const Wing& wing, const std::string& include) {
+  const auto inner = include.substr(1, include.size() - 2);
+  if (include.front() == '<') {
+    static const std::regex standard(
+        "[a-z_0-9]+|(sys|linux|arpa|netinet)/[a-z_0-9]+\\.h|[a-z]+\\.h");
+    const auto library = library_of(inner);
+    if (!library.empty()) {
+      return wing.libraries.contains(library) ? "" : "the library " + library;
+    }
+    if (!std::regex_match(inner, standard)) return "a header of no known library";
+    const bool is_public = wing.folder.starts_with("include/");
+    return is_public && inner.find('.') != std::string::npos ? "a header of the system" : "";
+  }
+  if (inner.starts_with("libsync/core/")) return wing.wings.contains("core") ? "" : "core";
+  if (inner.starts_with("libsync/")) {
+    return wing.seams.contains(inner.substr(8)) ? "" : "the seam " + inner.substr(8);
+  }
+  const auto slash = inner.find('/');
+  if (slash == std::string::npos) return "a header without its wing";
+  return wing.wings.contains(inner.substr(0, slash)) ? "" : "the wing " + inner.substr(0, slash);
+}
+
+TEST(Layout, EveryFileLiesInAWing) {
+  Names folders;
+  for (const auto& wing : wings()) folders.insert(wing.folder);
+  folders.insert("src");                  // CMakeLists.txt
+  folders.insert("src/redis/functions");  // The functions in Lua.
+  for (const auto& source : product()) {
+    EXPECT_TRUE(folders.contains(folder_of(source.path))) << source.path;
+  }
+}
+
+TEST(Layout, AWingIncludesWhatItsRowAllows) {
+  for (const auto& wing : wings()) {
+    std::size_t files = 0;
+    for (const auto& source : product()) {
+      if (folder_of(source.path) != wing.folder) continue;
+      ++files;
+      for (const auto& include : includes_of(source)) {
+        EXPECT_EQ(fault_of_include(wing, include), "") << source.path << ": " << include;
+      }
+    }
+    EXPECT_GE(files, 2U) << wing.folder;
+  }
+}
+
+TEST(Layout, WhatDecidesSeesNoDiskNoRedisAndNoLog) {
+  for (const auto& [folder, names] : kPure) {
+    for (const auto& name : names) {
+      std::size_t files = 0;
+      for (const auto& source : product()) {
+        if (source.path != folder + name + ".h" && source.path != folder + name + ".cpp") continue;
+        ++files;
+        for (const auto& include : includes_of(source)) {
+          const auto inner = include.substr(1, include.size() - 2);
+          if (include.front() == '<') {
+            EXPECT_THAT(library_of(inner), AnyOf("", "fmt")) << source.path << ": " << include;
+            EXPECT_EQ(inner.find('.') == std::string::npos || inner.starts_with("fmt/"), true)
+                << source.path << ": " << include;
+          } else if (inner.starts_with("libsync/") && !inner.starts_with("libsync/core/")) {
+            EXPECT_TRUE(kValueSeams.contains(inner.substr(8))) << source.path << ": " << include;
+          } else if (!inner.starts_with("libsync/")) {
+            const auto sibling = inner.substr(0, inner.rfind('.')).substr(inner.find('/') + 1);
+            EXPECT_TRUE("src/" + folder_of(inner) + "/" == folder && names.contains(sibling))
+                << source.path << ": " << include;
+          }
+        }
+      }
+      EXPECT_EQ(files, 2U) << folder << name;
     }
   }
 }
 
-TEST(Layout, AdaptersSeeTheirSeamAndTheVocabulary) {
-  struct Family {
-    std::string prefix;
-    Names allowed;
-  };
-  const std::vector<Family> families = {
-      {"redis_",
-       {"libsync/address.h", "libsync/clock.h", "libsync/coordinator.h", "libsync/digest.h",
-        "libsync/failure.h", "libsync/log.h", "libsync/number.h", "libsync/pieces.h",
-        "libsync/pull_end.h", "libsync/redis_server.h", "libsync/run.h", "libsync/status.h",
-        "libsync/task.h", "redis_answer.h", "redis_connection.h", "redis_coordinator.h"}},
-      {"rsync_",
-       {"libsync/address.h", "libsync/clock.h", "libsync/failure.h", "libsync/log.h",
-        "libsync/manifest.h", "libsync/pull_end.h", "libsync/transfer.h", "process.h",
-        "rsync_transfer.h"}},
-  };
-  for (const auto& [prefix, allowed] : families) {
-    std::size_t files = 0;
-    for (const auto& source : product()) {
-      if (!source.name().starts_with(prefix)) continue;
-      ++files;
-      auto includes = includes_of(source);
-      std::erase_if(includes, [](const std::string& include) { return include.front() == '<'; });
-      EXPECT_THAT(includes, IsSubsetOf(quoted(allowed))) << source.path;
+// The table itself: a wing that another one includes may not include it, at any distance.
+TEST(Layout, NoArrowRunsInACircle) {
+  std::map<std::string, Names> reached;
+  for (const auto& wing : wings()) {
+    const auto name = std::filesystem::path(wing.folder).filename().string();
+    for (const auto& other : wing.wings) {
+      if (other != name) reached[name].insert(other);
     }
-    EXPECT_GE(files, 2U) << prefix;
   }
+  for (std::size_t round = 0; round < reached.size(); ++round) {
+    for (auto& [name, others] : reached) {
+      for (const auto& other : Names(others))
+        others.insert(reached[other].begin(), reached[other].end());
+    }
+  }
+  for (const auto& [name, others] : reached) EXPECT_FALSE(others.contains(name)) << name;
+  EXPECT_FALSE(reached["master"].contains("minion") || reached["minion"].contains("master"));
+  for (const auto* const role : {"master", "minion"}) {
+    EXPECT_FALSE(reached[role].contains("redis") || reached[role].contains("rsync")) << role;
+  }
+}
+
+// Headers of one folder that include each other in a circle would compile, and mean nothing.
+TEST(Layout, NoHeadersIncludeEachOther) {
+  std::map<std::string, Names> reached;
+  for (const auto& source : product()) {
+    if (!source.path.ends_with(".h")) continue;
+    const auto name = source.path.substr(source.path.find('/') + 1);
+    for (const auto& include : includes_of(source)) {
+      if (include.front() == '"') reached[name].insert(include.substr(1, include.size() - 2));
+    }
+  }
+  bool has_grown = true;
+  while (has_grown) {
+    has_grown = false;
+    for (auto& [name, others] : reached) {
+      const auto before = others.size();
+      for (const auto& other : Names(others)) {
+        if (reached.contains(other)) others.insert(reached[other].begin(), reached[other].end());
+      }
+      has_grown = has_grown || others.size() > before;
+    }
+  }
+  EXPECT_GT(reached.size(), 20U);
+  for (const auto& [name, others] : reached) EXPECT_FALSE(others.contains(name)) << name;
+}
+
+// The rules can be broken: each of these must be refused.
+TEST(Layout, TheTableRefusesWhatItDoesNotAllow) {
+  const auto fault = [](const std::string& folder, const std::string& include) {
+    for (const auto& wing : wings()) {
+      if (wing.folder == folder) return fault_of_include(wing, include);
+    }
+    return std::string("no such wing");
+  };
+  EXPECT_NE(fault("src/core", "\"os/files.h\""), "");
+  EXPECT_NE(fault("src/core", "<spdlog/spdlog.h>"), "");
+  EXPECT_NE(fault("include/libsync/core", "<fmt/format.h>"), "");
+  EXPECT_NE(fault("include/libsync/core", "<unistd.h>"), "");
+  EXPECT_NE(fault("src/os", "\"libsync/transfer.h\""), "");
+  EXPECT_NE(fault("src/store", "\"redis/connection.h\""), "");
+  EXPECT_NE(fault("src/redis", "<spdlog/spdlog.h>"), "");
+  EXPECT_NE(fault("src/redis", "\"store/spool.h\""), "");
+  EXPECT_NE(fault("src/master", "\"minion/pull_plan.h\""), "");
+  EXPECT_NE(fault("src/minion", "\"master/plan.h\""), "");
+  EXPECT_NE(fault("src/minion", "\"rsync/rsync_transfer.h\""), "");
+  EXPECT_NE(fault("src/minion", "<nlohmann/json.hpp>"), "");
+  EXPECT_NE(fault("src/minion", "\"ledger.h\""), "");
+  EXPECT_EQ(fault("src/minion", "\"minion/ledger.h\""), "");
 }
 
 TEST(Layout, FilesStayShort) {

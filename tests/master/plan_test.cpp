@@ -9,6 +9,9 @@
 #include <variant>
 #include <vector>
 
+#include "libsync/core/run_record.h"
+#include "os/random.h"
+
 namespace libsync {
 namespace {
 
@@ -16,8 +19,8 @@ using namespace std::chrono_literals;
 
 const std::string kTask = "/data1/release/model.7";
 const std::string kOther = "/data1/release/model.8";
-const MasterId kSelf = MasterId::random();
-const RunId kRun = RunId::random();
+const MasterId kSelf = random_name<MasterId>();
+const RunId kRun = random_name<RunId>();
 
 // A run of ours that is staged and has 3 of 10 hosts.
 RunStanding standing() {
@@ -34,8 +37,8 @@ RunStanding standing() {
   return run;
 }
 
-Owner spool(Standing at = Standing::running) {
-  Owner owner;
+RunRecord spool(Standing at = Standing::running) {
+  RunRecord owner;
   owner.role = Role::master;
   owner.run = kRun;
   owner.task = kTask;
@@ -44,15 +47,15 @@ Owner spool(Standing at = Standing::running) {
 }
 
 Move decide(const std::optional<std::string>& task, const std::optional<RunStanding>& run,
-            const std::optional<Owner>& own, const EndingTerms& terms = {}) {
+            const std::optional<RunRecord>& own, const EndingTerms& terms = {}) {
   return next_move({task, run}, own, terms, kSelf);
 }
 
 // The move in a word: what a run is ended for, or its kind.
 std::string in_a_word(const Move& move) {
   if (const auto* const end = std::get_if<EndRun>(&move)) return end->outcome;
-  constexpr std::array kNames = {"idle", "distribute", "resume", "end",
-                                 "note", "foreign",    "reprove"};
+  constexpr std::array kNames = {"idle", "distribute", "resume",  "end",
+                                 "note", "foreign",    "reverify"};
   return kNames.at(move.index());
 }
 
@@ -108,10 +111,10 @@ TEST(MasterPlan, ATaskThatIsDeletedOnceAllHaveFinishedIsComplete) {
 
 TEST(MasterPlan, LeavesTheRunOfAnotherMasterAlone) {
   auto run = standing();
-  run.master = MasterId::random();
+  run.master = random_name<MasterId>();
   auto other = spool();
-  other.run = RunId::random();
-  for (const auto& own : {std::optional<Owner>(), std::optional(other)}) {
+  other.run = random_name<RunId>();
+  for (const auto& own : {std::optional<RunRecord>(), std::optional(other)}) {
     for (const auto& task : {std::optional<std::string>(), std::optional(kTask)}) {
       const auto next = decide(task, run, own);
       ASSERT_EQ(in_a_word(next), "foreign");
@@ -123,8 +126,8 @@ TEST(MasterPlan, LeavesTheRunOfAnotherMasterAlone) {
 
 TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsGone) {
   auto other = spool(Standing::prepared);
-  other.run = RunId::random();
-  for (const auto& own : {std::optional<Owner>(), std::optional(other)}) {
+  other.run = random_name<RunId>();
+  for (const auto& own : {std::optional<RunRecord>(), std::optional(other)}) {
     const auto next = decide(kTask, standing(), own);
     ASSERT_EQ(in_a_word(next), "spool-lost");
     EXPECT_EQ(std::get<EndRun>(next).standing, Standing::ended_short);
@@ -135,7 +138,7 @@ TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsGone) {
 // As after a Redis that came back from a snapshot of then.
 TEST(MasterPlan, EndsAnEarlierRunAndGoesOnWithTheOneInItsSpool) {
   auto later = spool();
-  later.run = RunId::random();
+  later.run = random_name<RunId>();
   later.task = kOther;
   const auto next = decide(kTask, standing(), later);
   ASSERT_EQ(in_a_word(next), "superseded");
@@ -272,7 +275,7 @@ TEST(MasterPlan, GoesOnWithTheRunWhileAnotherTaskWaits) {
   run.waiting = kOther;
   run.overtaken_for = 1s;
   run.origin_is_suspect = true;
-  EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "reprove");
+  EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "reverify");
   run.state = RunState::staging;
   EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "resume");
 }
@@ -281,8 +284,8 @@ TEST(MasterPlan, ProvesItsSpoolAgainOnSuspicionOnceItIsStaged) {
   auto run = standing();
   run.origin_is_suspect = true;
   const auto next = decide(kTask, run, spool());
-  ASSERT_EQ(in_a_word(next), "reprove");
-  EXPECT_EQ(std::get<Reprove>(next).owner.run, kRun);
+  ASSERT_EQ(in_a_word(next), "reverify");
+  EXPECT_EQ(std::get<Reverify>(next).owner.run, kRun);
   run.state = RunState::staging;
   EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "resume");
 }

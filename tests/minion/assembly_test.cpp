@@ -20,9 +20,13 @@
 #include <span>
 
 #include "cut_payload.h"
-#include "os/files.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/ownership.h"
+#include "libsync/core/run_record.h"
 #include "ordinary_user.h"
+#include "os/files.h"
+#include "os/random.h"
+#include "store/state_folder.h"
 #include "temporary_folder.h"
 #include "test_process.h"
 
@@ -95,8 +99,9 @@ class AssemblyTest : public testing::Test {
   [[nodiscard]] std::filesystem::path destination() const { return repo() / "name"; }
 
   [[nodiscard]] Spool taken_spool() const {
-    auto spool = state_->spool(Fingerprint::random());
-    spool.take(Owner{Role::minion, "sync", RunId::random(), "", Fingerprint::random()});
+    auto spool = state_->spool(random_name<Fingerprint>());
+    spool.assign(
+        RunRecord{Role::minion, "sync", random_name<RunId>(), "", random_name<Fingerprint>()});
     return spool;
   }
 

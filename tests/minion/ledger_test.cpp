@@ -7,6 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "libsync/core/verdict.h"
+#include "os/random.h"
+
 namespace libsync {
 namespace {
 
@@ -19,7 +22,7 @@ class PullLedgerTest : public testing::Test {
  protected:
   Token add(TransferId id, const Pieces& pieces, PullsManifest manifest = PullsManifest::no,
             const Address& source = kNear) {
-    Claim claim{Token::random(), source, {}};
+    Claim claim{random_name<Token>(), source, {}};
     for (const auto piece : pieces) claim.pieces.push_back({piece, digest_of_piece(piece)});
     ledger_.add(id, claim, manifest);
     return claim.token;
@@ -246,7 +249,7 @@ TEST_F(PullLedgerTest, IgnoresTheEndOfWhatItDoesNotHold) {
 
 TEST_F(PullLedgerTest, WhatNobodyPromisedIsNotMissed) {
   const auto claimed = add(1, {0});
-  ledger_.add(2, {Token::random(), kFar, {{1, digest_of_piece(1)}, {2, digest_of_piece(2)}}},
+  ledger_.add(2, {random_name<Token>(), kFar, {{1, digest_of_piece(1)}, {2, digest_of_piece(2)}}},
               PullsManifest::yes, Promise::none);
   EXPECT_EQ(ledger_.claims(), 1U);
   EXPECT_EQ(ledger_.size(), 2U);
@@ -258,7 +261,7 @@ TEST_F(PullLedgerTest, WhatNobodyPromisedIsNotMissed) {
 }
 
 TEST_F(PullLedgerTest, APullThatWasNotPromisedCanStillFail) {
-  ledger_.add(1, {Token::random(), kFar, {{1, digest_of_piece(1)}}}, PullsManifest::no,
+  ledger_.add(1, {random_name<Token>(), kFar, {{1, digest_of_piece(1)}}}, PullsManifest::no,
               Promise::none);
   end(1, PullEnd::unreachable);
   expect_over(1, PullEnd::unreachable, "because");

@@ -7,6 +7,8 @@
 #include <random>
 #include <set>
 
+#include "libsync/core/pieces.h"
+#include "libsync/core/verdict.h"
 #include "placement_fixture.h"
 
 namespace libsync {
@@ -26,7 +28,7 @@ TEST_F(AdoptionTest, PiecesOfAnEarlierAttemptCountOnceTheyAreHashed) {
   test::write_file(spool_->incoming_path(1), cut_->piece(1));
   test::write_file(spool_->piece_path(2), std::string(kPieceBytes, '#'));
   test::write_file(spool_->piece_path(3), "torn");
-  auto& placement = start(Feed::pulled);
+  auto& placement = start(Delivery::pulled);
   EXPECT_TRUE(placement.has_manifest());
   EXPECT_THAT(placement.wanted_digests(), ElementsAre(0, 1, 2));
   EXPECT_THAT(claimable(), ElementsAre(3, 4));
@@ -43,26 +45,26 @@ TEST_F(AdoptionTest, PiecesOfAnEarlierAttemptCountOnceTheyAreHashed) {
 
 TEST_F(AdoptionTest, AManifestThatAKilledTickPulledIsTaken) {
   test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
-  EXPECT_TRUE(start(Feed::pulled).has_manifest());
+  EXPECT_TRUE(start(Delivery::pulled).has_manifest());
   EXPECT_TRUE(exists(spool_->manifest_path()));
 }
 
 TEST_F(AdoptionTest, AManifestThatAKilledTickHalfPulledIsPulledAnew) {
   test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode().substr(1));
-  EXPECT_FALSE(start(Feed::pulled).has_manifest());
+  EXPECT_FALSE(start(Delivery::pulled).has_manifest());
   EXPECT_FALSE(exists(spool_->incoming_folder() / "manifest"));
 }
 
 TEST_F(AdoptionTest, NothingIsClaimedBeforeWhatIsPublishedHasBeenLookedAt) {
   publish_copy();
-  start(Feed::pulled);
+  start(Delivery::pulled);
   EXPECT_THAT(claimable(), IsEmpty());
 }
 
 TEST_F(AdoptionTest, EqualPayloadIsPublishedWithoutWriting) {
   publish_copy();
   const auto before = status_of(destination() / "a");
-  auto& placement = start(Feed::pulled);
+  auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull_manifest(), Verdict::good);
   ASSERT_TRUE(pump([&] { return placement.wanted_digests().size() == 5; }));
   EXPECT_FALSE(placement.is_published());
@@ -107,7 +109,7 @@ TEST_F(AdoptionTest, OfEveryMixtureExactlyTheRestIsClaimed) {
     if (old == Old::other_entries) {
       std::filesystem::permissions(destination() / "b", std::filesystem::perms(0600));
     }
-    auto& placement = start(Feed::pulled);
+    auto& placement = start(Delivery::pulled);
     placement.decide(all_announced());  // Before the manifest, which comes after it.
     EXPECT_EQ(pull_manifest(), Verdict::good);
     ASSERT_TRUE(pump([&] {
@@ -128,7 +130,7 @@ TEST_F(AdoptionTest, OfEveryMixtureExactlyTheRestIsClaimed) {
 }
 
 TEST_F(AdoptionTest, PushedPiecesAreTakenInAsTheyAreAnnounced) {
-  auto& placement = start(Feed::pushed);
+  auto& placement = start(Delivery::pushed);
   EXPECT_THAT(claimable(), IsEmpty());
   EXPECT_THAT(placement.wanted_digests(), ElementsAre(0, 1, 2, 3, 4));
   test::write_file(spool_->pushed_folder() / "p00000", cut_->piece(0));
@@ -139,7 +141,7 @@ TEST_F(AdoptionTest, PushedPiecesAreTakenInAsTheyAreAnnounced) {
   EXPECT_TRUE(pump([&] { return placement.undelivered().starts_with("2 pieces"); }));
   EXPECT_THAT(placement.undelivered(), HasSubstr("piece 1 first"));
   for (PieceNumber piece = 1; piece < 5; ++piece) {
-    test::write_file(spool_->pushed_folder() / Spool::piece_name(piece), cut_->piece(piece));
+    test::write_file(spool_->pushed_folder() / piece_name(piece), cut_->piece(piece));
   }
   test::write_file(spool_->pushed_folder() / "manifest", cut_->manifest().encode());
   placement.decide({announced(3), announced(4)});
@@ -156,7 +158,7 @@ TEST_F(AdoptionTest, SharedSpoolIsOnlyRead) {
   }
   const std::string wrong(kPieceBytes, '#');
   test::write_file(spool_->piece_path(2), wrong);
-  auto& placement = start(Feed::shared);
+  auto& placement = start(Delivery::shared);
   placement.decide(all_announced());
   EXPECT_TRUE(pump([&] { return !placement.undelivered().empty(); }));
   EXPECT_THAT(placement.undelivered(), HasSubstr("1 pieces are missing or damaged, piece 2"));

@@ -15,9 +15,15 @@
 #include <vector>
 
 #include "cut_payload.h"
-#include "os/files.h"
 #include "libsync/clock.h"
+#include "libsync/core/ownership.h"
+#include "libsync/core/run_record.h"
+#include "libsync/core/verdict.h"
 #include "minion/placement.h"
+#include "os/files.h"
+#include "os/random.h"
+#include "os/system_clock.h"
+#include "store/state_folder.h"
 #include "temporary_folder.h"
 
 namespace libsync::test {
@@ -33,27 +39,28 @@ class PlacementFixture : public testing::Test {
     std::filesystem::create_directory(repo());
     cut_.emplace(source(), kPieceBytes);
     state_.emplace(repo());
-    spool_.emplace(state_->spool(Fingerprint::random()));
+    spool_.emplace(state_->spool(random_name<Fingerprint>()));
     take_spool();
   }
 
   void take_spool() const {
-    spool_->take(Owner{Role::minion, "sync", RunId::random(), "", Fingerprint::random()});
+    spool_->assign(
+        RunRecord{Role::minion, "sync", random_name<RunId>(), "", random_name<Fingerprint>()});
   }
 
   [[nodiscard]] std::filesystem::path source() const { return folder_.path() / "source"; }
   [[nodiscard]] std::filesystem::path repo() const { return folder_.path() / "repo"; }
   [[nodiscard]] std::filesystem::path destination() const { return repo() / "name"; }
 
-  Placement& start(Feed feed) {
-    RunInfo run{.id = RunId::random(),
+  Placement& start(Delivery feed) {
+    RunInfo run{.id = random_name<RunId>(),
                 .path = "/srv/name",
                 .name = "name",
                 .fingerprint = spool_->fingerprint(),
                 .cut = {stream_bytes_.value_or(cut_->cut().stream_bytes), kPieceBytes},
                 .manifest = digest_of(cut_->manifest().encode()),
                 .origin = Address::parse("10.0.0.1").value(),
-                .master = MasterId::random()};
+                .master = random_name<MasterId>()};
     return placement_.emplace(*spool_, run, repo(), Ownership::own, feed);
   }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "libsync/core/failure.h"
+#include "libsync/core/verdict.h"
 #include "placement_fixture.h"
 
 namespace libsync {
@@ -19,7 +20,7 @@ using testing::IsEmpty;
 class PlacementTest : public test::PlacementFixture {};
 
 TEST_F(PlacementTest, WhatIsPulledIsServedAssembledAndPublished) {
-  const auto& placement = start(Feed::pulled);
+  const auto& placement = start(Delivery::pulled);
   EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
   EXPECT_EQ(pull_manifest(), Verdict::good);
   EXPECT_FALSE(judgements_.front().piece);
@@ -38,7 +39,7 @@ TEST_F(PlacementTest, WhatIsPulledIsServedAssembledAndPublished) {
 }
 
 TEST_F(PlacementTest, PiecesThatComeBeforeTheManifestAreServedAtOnceAndPlacedLater) {
-  const auto& placement = start(Feed::pulled);
+  const auto& placement = start(Delivery::pulled);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
   EXPECT_TRUE(placement.servable().is_complete());
   EXPECT_EQ(placement.in_place().size(), 0U);
@@ -47,7 +48,7 @@ TEST_F(PlacementTest, PiecesThatComeBeforeTheManifestAreServedAtOnceAndPlacedLat
 }
 
 TEST_F(PlacementTest, CorruptPieceIsDeletedAndStillWanted) {
-  const auto& placement = start(Feed::pulled);
+  const auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull(2, std::string(kPieceBytes, '#')), Verdict::bad);
   EXPECT_FALSE(exists(spool_->incoming_path(2)));
   EXPECT_FALSE(placement.servable().contains(2));
@@ -58,7 +59,7 @@ TEST_F(PlacementTest, CorruptPieceIsDeletedAndStillWanted) {
 }
 
 TEST_F(PlacementTest, WrongManifestIsBadAndNotUsed) {
-  const auto& placement = start(Feed::pulled);
+  const auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull_manifest("libsync-manifest 1\n"), Verdict::bad);
   EXPECT_FALSE(placement.has_manifest());
   EXPECT_EQ(pull_manifest(), Verdict::good);
@@ -67,12 +68,12 @@ TEST_F(PlacementTest, WrongManifestIsBadAndNotUsed) {
 
 TEST_F(PlacementTest, ManifestThatContradictsTheRunIsAFailure) {
   stream_bytes_ = cut_->cut().stream_bytes + 1;
-  start(Feed::pulled);
+  start(Delivery::pulled);
   EXPECT_THROW(static_cast<void>(pull_manifest()), Failure);
 }
 
 TEST_F(PlacementTest, RecheckFindsWhatHasBeenSpoiltSince) {
-  auto& placement = start(Feed::pulled);
+  auto& placement = start(Delivery::pulled);
   for (PieceNumber piece = 0; piece < 3; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
   test::write_file(spool_->piece_path(1), std::string(kPieceBytes, '#'));
   placement.recheck(all_announced());
@@ -84,7 +85,7 @@ TEST_F(PlacementTest, RecheckFindsWhatHasBeenSpoiltSince) {
 }
 
 TEST_F(PlacementTest, WhatWasPutInPlaceFromAPieceThatWentBadIsNotPublished) {
-  auto& placement = start(Feed::pulled);
+  auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull_manifest(), Verdict::good);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
   ASSERT_TRUE(pump([&] { return placement.is_gathered(); }));
@@ -94,7 +95,7 @@ TEST_F(PlacementTest, WhatWasPutInPlaceFromAPieceThatWentBadIsNotPublished) {
 }
 
 TEST_F(PlacementTest, WhatWasCutOffIsTakenUpAgain) {
-  start(Feed::pulled);
+  start(Delivery::pulled);
   test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
   placement_->judge_manifest();
   for (PieceNumber piece = 0; piece < 5; ++piece) {
@@ -102,7 +103,7 @@ TEST_F(PlacementTest, WhatWasCutOffIsTakenUpAgain) {
     placement_->judge(announced(piece));
   }
   placement_.reset();  // Whatever has been done of it by now.
-  auto& placement = start(Feed::pulled);
+  auto& placement = start(Delivery::pulled);
   placement.decide(all_announced());
   ASSERT_TRUE(pump([&] { return placement.servable().is_complete(); }));
   if (!placement.has_manifest()) {
@@ -112,7 +113,7 @@ TEST_F(PlacementTest, WhatWasCutOffIsTakenUpAgain) {
 }
 
 TEST_F(PlacementTest, DestinationThatBecameASymlinkIsNotReplaced) {
-  auto& placement = start(Feed::pulled);
+  auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull_manifest(), Verdict::good);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
   ASSERT_TRUE(pump([&] { return placement.is_gathered(); }));

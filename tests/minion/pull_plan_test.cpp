@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "libsync/core/grain.h"
+
 namespace libsync {
 namespace {
 

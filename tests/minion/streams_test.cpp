@@ -9,7 +9,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-using Kind = ParentReport::Kind;
+using Kind = ParentFeedback::Kind;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -30,8 +30,8 @@ class StreamsTest : public testing::Test {
 
   /// Is told its parents, and the digests of the first so many pieces.
   void follow(PieceNumber known = kPieces, unsigned generation = 0) {
-    TreePlace place{
-        .pause = milliseconds(100), .report_every = seconds(4), .parents = {}, .digests = {}};
+    Seat place{
+        .poll_short = milliseconds(100), .poll_long = seconds(4), .parents = {}, .digests = {}};
     for (unsigned tree = 0; tree < kTrees; ++tree)
       place.parents.emplace_back(parent(tree, generation));
     for (PieceNumber piece = 0; piece < known; ++piece)
@@ -58,8 +58,8 @@ class StreamsTest : public testing::Test {
   }
 
   /// The pull in `tree` brings so many of its pieces and ends.
-  std::optional<ParentReport> end(std::size_t tree, std::size_t brought,
-                                  PullEnd how = PullEnd::good) {
+  std::optional<ParentFeedback> end(std::size_t tree, std::size_t brought,
+                                    PullEnd how = PullEnd::good) {
     for (const auto& [piece, digest] : asked_.at(tree)) {
       on_the_way_.erase(piece);
       if (brought == 0) continue;
@@ -106,7 +106,7 @@ TEST_F(StreamsTest, WithoutAPlaceInTheTreesNothingIsPulledAndNothingClaimed) {
 
 TEST_F(StreamsTest, WithoutTreesEverythingIsClaimed) {
   streams_.follow(
-      {.pause = milliseconds(100), .report_every = seconds(4), .parents = {}, .digests = {}});
+      {.poll_short = milliseconds(100), .poll_long = seconds(4), .parents = {}, .digests = {}});
   EXPECT_FALSE(next());
   EXPECT_EQ(streams_.carried(in_place_, now_).size(), 0U);
 }

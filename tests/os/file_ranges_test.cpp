@@ -14,6 +14,7 @@
 
 #include "file_size_limit.h"
 #include "libsync/core/failure.h"
+#include "os/descriptor.h"
 #include "temporary_folder.h"
 
 namespace libsync {

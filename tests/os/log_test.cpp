@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "temporary_folder.h"
 

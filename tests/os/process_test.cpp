@@ -12,6 +12,7 @@
 
 #include "libsync/clock.h"
 #include "libsync/core/failure.h"
+#include "os/system_clock.h"
 #include "temporary_folder.h"
 #include "test_process.h"
 

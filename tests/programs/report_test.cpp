@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "os/random.h"
+
 namespace libsync {
 namespace {
 
@@ -39,11 +41,11 @@ Status running() {
                           .state = RunState::staged,
                           .path = "/data1/model.7",
                           .name = "model.7",
-                          .fingerprint = Fingerprint::random(),
+                          .fingerprint = random_name<Fingerprint>(),
                           .cut = {1000, 100},
                           .manifest = digest_of(""),
                           .origin = Address::parse("10.0.0.1").value(),
-                          .master = MasterId::random()},
+                          .master = random_name<MasterId>()},
                          10s,
                          9,
                          2,

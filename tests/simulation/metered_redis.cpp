@@ -47,7 +47,7 @@ double MeteredRedis::serve(const std::string& verb, double now, const std::funct
 }
 
 double MeteredRedis::call(const std::string& verb, double now,
-                          const std::function<void(Coordinator&)>& ask) {
+                          const std::function<void(RedisCoordinator&)>& ask) {
   return serve(verb, now, [&] { ask(coordinator_); });
 }
 

@@ -36,10 +36,11 @@ class MeteredRedis {
 
   /// Asks at `now`. Calls must come in the order of time. Returns when the answer is back; what it
   /// is, `ask` has put where it belongs.
-  double call(const std::string& verb, double now, const std::function<void(Coordinator&)>& ask);
+  double call(const std::string& verb, double now,
+              const std::function<void(RedisCoordinator&)>& ask);
 
   /// Asks before the time begins: it costs nothing.
-  void prepare(const std::function<void(Coordinator&)>& ask) { ask(coordinator_); }
+  void prepare(const std::function<void(RedisCoordinator&)>& ask) { ask(coordinator_); }
 
   /// Begins to listen for a wake-up. True if there is one already, which is then taken.
   struct Listening {

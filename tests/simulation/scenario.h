@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "libsync/coordinator.h"
+#include "libsync/core/grain.h"
+#include "libsync/master_coordinator.h"
+#include "libsync/minion_coordinator.h"
+#include "libsync/observer.h"
 
 namespace libsync::simulation {
 

@@ -7,7 +7,9 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "libsync/core/grain.h"
 #include "minion/pull_plan.h"
+#include "os/random.h"
 
 namespace libsync::simulation {
 namespace {
@@ -39,16 +41,16 @@ Simulation::Simulation(const Scenario& scenario)
     : scenario_(scenario),
       random_(scenario.seed),
       redis_(scenario.latency),
-      run_{.id = RunId::random(),
+      run_{.id = random_name<RunId>(),
            .path = "/data/payload",
            .name = "payload",
-           .fingerprint = Fingerprint::random(),
+           .fingerprint = random_name<Fingerprint>(),
            .cut = {static_cast<std::uint64_t>(scenario.bytes),
                    scenario.piece_bytes.value_or(choose_piece_bytes(
                        static_cast<std::uint64_t>(scenario.bytes), scenario.hosts))},
            .manifest = digest_of("manifest"),
            .origin = address_of(0),
-           .master = MasterId::random()} {
+           .master = random_name<MasterId>()} {
   slots_ = scenario.slots.value_or(default_slots(grain_of(run_.cut)));
   origin_uploads_ = scenario.slots.value_or(default_origin_uploads(grain_of(run_.cut)));
   if (run_.cut.pieces() > kMaxPieces) broken("more pieces than there may be: enlarge --piece-size");
@@ -95,12 +97,12 @@ Outcome Simulation::run() {
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     lingers_[i] = !is_disturbed_[i] || rates_[i] != scenario_.rate;
     if (!lingers_[i]) continue;
-    redis_.prepare([&](Coordinator& coordinator) {
-      static_cast<void>(
-          coordinator.join(hosts_[i]->address(), Arrival::first_of_tick, InTrees::yes, kLingers));
+    redis_.prepare([&](RedisCoordinator& coordinator) {
+      static_cast<void>(coordinator.join(hosts_[i]->address(), Arrival::first_of_tick,
+                                         SeatWish::wanted, kLingers));
     });
   }
-  const double begun = redis_.call("begin", 0, [&](Coordinator& coordinator) {
+  const double begun = redis_.call("begin", 0, [&](RedisCoordinator& coordinator) {
     const auto outcome = coordinator.begin(run_, origin_uploads_, {expected.size(), expected},
                                            TaskKey::leave, scenario_.spread);
     if (!std::holds_alternative<Begun>(outcome)) broken("the run does not begin");
@@ -201,7 +203,7 @@ void Simulation::handle(const Event& event) {
 void Simulation::stage() {
   const auto piece = staged_++;
   const bool is_last = staged_ == run_.cut.pieces();
-  redis_.call("stage", now_, [&](Coordinator& coordinator) {
+  redis_.call("stage", now_, [&](RedisCoordinator& coordinator) {
     const auto outcome = coordinator.stage(run_.id, {{piece, digest_of(std::to_string(piece))}},
                                            is_last ? RunState::staged : RunState::staging);
     if (!std::holds_alternative<Done>(outcome)) broken("a piece cannot be staged");

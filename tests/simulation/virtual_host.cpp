@@ -4,7 +4,11 @@
 #include <stdexcept>
 #include <utility>
 
+#include "libsync/core/grain.h"
+#include "libsync/core/pieces.h"
+#include "libsync/core/verdict.h"
 #include "minion/pull_plan.h"
+#include "os/random.h"
 #include "store/spool.h"
 
 namespace libsync::simulation {
@@ -41,9 +45,9 @@ VirtualHost::VirtualHost(World& world, HostNumber number, Address address, RunIn
 
 template <typename Call>
 auto VirtualHost::ask(const std::string& verb, Call call) {
-  std::optional<decltype(call(std::declval<Coordinator&>()))> outcome;
-  const double answered =
-      world_.redis().call(verb, world_.now(), [&](Coordinator& redis) { outcome = call(redis); });
+  std::optional<decltype(call(std::declval<RedisCoordinator&>()))> outcome;
+  const double answered = world_.redis().call(
+      verb, world_.now(), [&](RedisCoordinator& redis) { outcome = call(redis); });
   world_.schedule(number_, World::Due::answer, answered);
   world_.deliver_wakes();
   return *std::move(outcome);
@@ -57,17 +61,17 @@ void VirtualHost::answer() {
 
 void VirtualHost::join() {
   if (is_dead_) return;
-  const auto outcome = ask("join", [&](Coordinator& coordinator) {
-    return coordinator.join(address_, Arrival::first_of_tick, InTrees::yes, Duration::zero());
+  const auto outcome = ask("join", [&](RedisCoordinator& coordinator) {
+    return coordinator.join(address_, Arrival::first_of_tick, SeatWish::wanted, Duration::zero());
   });
   if (!std::holds_alternative<Joined>(outcome)) throw std::runtime_error("there is no run to join");
-  then_ = [this, place = std::get<Joined>(outcome).place] {
+  then_ = [this, seat = std::get<Joined>(outcome).seat] {
     has_joined_ = true;
-    run_.has_trees = place.has_value();
+    run_.has_trees = seat.has_value();
     streams_ = Streams(run_.cut.pieces(), instant_of(world_.now()));
-    if (place) {
+    if (seat) {
       slots_ = std::min(slots_, kSlotsBesideTrees);
-      streams_.follow(*place);
+      streams_.follow(*seat);
       patience_ = static_cast<double>(Streams::patience.count());
       reported_at_ = world_.now();
     }
@@ -107,7 +111,7 @@ void VirtualHost::stream() {
     unwanted |= ledger_.in_flight();
     const auto pull = streams_.next(unwanted, instant_of(world_.now()));
     if (!pull) return;
-    const Claim claim{Token::random(), pull->parent, pull->pieces};
+    const Claim claim{random_name<Token>(), pull->parent, pull->pieces};
     const bool wants_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
     const auto id = next_id_++;
     streams_.started(*pull, id, instant_of(world_.now()));
@@ -121,7 +125,7 @@ bool VirtualHost::complete() {
   if (!over) return false;
   const auto next = over->end == PullEnd::good ? want(over->id) : std::nullopt;
   world_.claim_ended(over->claim);
-  const auto outcome = ask("complete", [&](Coordinator& coordinator) {
+  const auto outcome = ask("complete", [&](RedisCoordinator& coordinator) {
     return coordinator.complete(run_.id, address_, over->claim.token, over->end, over->detail,
                                 {have_, have_.size()}, next);
   });
@@ -143,19 +147,19 @@ bool VirtualHost::follow() {
   const double now = world_.now();
   if (!is_served_ || now < follow_due()) return false;
   const auto offered = slots_to_offer();
-  const auto outcome = ask("follow", [&](Coordinator& coordinator) {
-    return coordinator.follow(run_.id, address_, {have_, have_.size()}, offered, Clearance::none,
-                              streams_.known(), parent_reports_);
+  const auto outcome = ask("follow", [&](RedisCoordinator& coordinator) {
+    return coordinator.report_from_seat(run_.id, address_, {have_, have_.size()}, offered,
+                                        Clearance::none, streams_.known(), parent_reports_);
   });
   parent_reports_.clear();
   is_called_ = false;
   reported_ = have_.bitmap();
   reported_slots_ = offered;
   reported_at_ = now;
-  then_ = [this, followed = std::get<Followed>(outcome)] {
+  then_ = [this, followed = std::get<Seated>(outcome)] {
     state_ = followed.view.state;
     patience_ = static_cast<double>(Streams::patience.count());
-    streams_.follow(followed.place);
+    streams_.follow(followed.seat);
   };
   return true;
 }
@@ -174,8 +178,8 @@ bool VirtualHost::report() {
   if (!report_due_ && has_news()) report_due_ = std::max(now, reported_at_ + kReportEvery);
   if (!report_due_ || now < *report_due_) return false;
   const auto offered = slots_to_offer();
-  const auto outcome = ask("hold", [&](Coordinator& coordinator) {
-    return coordinator.hold(run_.id, address_, {have_, have_.size()}, offered, Clearance::none);
+  const auto outcome = ask("hold", [&](RedisCoordinator& coordinator) {
+    return coordinator.report(run_.id, address_, {have_, have_.size()}, offered, Clearance::none);
   });
   reported_ = have_.bitmap();
   reported_slots_ = offered;
@@ -195,7 +199,7 @@ bool VirtualHost::renew() {
     renewal_due_ = world_.now() + kRenewal;
     return false;
   }
-  const auto outcome = ask("renew", [&](Coordinator& coordinator) {
+  const auto outcome = ask("renew", [&](RedisCoordinator& coordinator) {
     return coordinator.renew(run_.id, address_, ledger_.tokens());
   });
   renewal_due_ = world_.now() + kRenewal;
@@ -208,7 +212,7 @@ bool VirtualHost::claim() {
   if (world_.now() < std::max(claim_again_, claim_in_peace_)) return false;
   const auto wanted = want({});
   if (!wanted) return false;
-  const auto outcome = ask("claim", [&](Coordinator& coordinator) {
+  const auto outcome = ask("claim", [&](RedisCoordinator& coordinator) {
     return coordinator.claim(run_.id, address_, {have_, have_.size()}, *wanted);
   });
   note_grant(outcome);
@@ -225,7 +229,7 @@ void VirtualHost::note_grant(const ClaimOutcome& outcome) {
 void VirtualHost::take(const ClaimOutcome& outcome, double asked) {
   if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
     state_ = claimed->view.state;
-    next_token_ = Token::random();
+    next_token_ = random_name<Token>();
     const bool wants_manifest = !has_manifest_ && !ledger_.is_manifest_on_the_way();
     const auto id = next_id_++;
     ledger_.add(id, claimed->claim, wants_manifest ? PullsManifest::yes : PullsManifest::no);
@@ -262,14 +266,14 @@ bool VirtualHost::advance() {
   check_due_ = world_.now() + kLookEvery;
   if (!is_published_) {
     const auto state =
-        ask("state", [&](Coordinator& coordinator) { return coordinator.state_of(run_.id); });
+        ask("state", [&](RedisCoordinator& coordinator) { return coordinator.state_of(run_.id); });
     then_ = [this, state] {
       is_published_ = state == RunState::staged;
       if (is_published_) check_due_ = world_.now();
     };
     return true;
   }
-  const auto outcome = ask("finish", [&](Coordinator& coordinator) {
+  const auto outcome = ask("finish", [&](RedisCoordinator& coordinator) {
     return coordinator.finish(run_.id, address_, run_.manifest, {have_, have_.size()},
                               slots_to_offer());
   });
@@ -321,7 +325,7 @@ void VirtualHost::manifest_arrived(TransferId id) {
 }
 
 void VirtualHost::piece_arrived(TransferId id, PieceNumber piece) {
-  if (!std::holds_alternative<PieceArrived>(ledger_.arrived({id, Spool::piece_name(piece), 0}))) {
+  if (!std::holds_alternative<PieceArrived>(ledger_.arrived({id, piece_name(piece), 0}))) {
     throw std::runtime_error("a piece arrives that nobody awaits");
   }
   pace_.arrived(id, instant_of(world_.now()));

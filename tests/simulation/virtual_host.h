@@ -14,11 +14,14 @@
 #include <optional>
 #include <string>
 
-#include "libsync/coordinator.h"
+#include "libsync/master_coordinator.h"
+#include "libsync/minion_coordinator.h"
+#include "libsync/observer.h"
+#include "metered_redis.h"
 #include "minion/ledger.h"
 #include "minion/pull_plan.h"
 #include "minion/streams.h"
-#include "metered_redis.h"
+#include "os/random.h"
 
 namespace libsync::simulation {
 
@@ -102,11 +105,11 @@ class VirtualHost {
   PullLedger ledger_;
   Pace pace_;
   Streams streams_;
-  std::vector<ParentReport> parent_reports_;
+  std::vector<ParentFeedback> parent_reports_;
   bool is_called_ = false;
   TransferId next_id_ = 0;
   std::function<void()> then_;  // While a call is on its way.
-  Token next_token_ = Token::random();
+  Token next_token_ = random_name<Token>();
   double claim_again_ = 0;
   double claim_in_peace_ = 0;
   std::size_t failures_ = 0;

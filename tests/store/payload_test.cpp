@@ -12,8 +12,9 @@
 #include <functional>
 #include <set>
 
-#include "os/files.h"
 #include "ordinary_user.h"
+#include "os/descriptor.h"
+#include "os/files.h"
 #include "temporary_folder.h"
 
 namespace libsync {
@@ -28,7 +29,7 @@ class PayloadTest : public testing::Test {
     return folder_.path() / name;
   }
   [[nodiscard]] std::variant<Payload, Refusal> list(const std::string& name = "top") const {
-    return list_payload(place_in(folder_.path(), name));
+    return list_payload(locate(folder_.path(), name));
   }
   [[nodiscard]] Payload listed(const std::string& name = "top") const {
     return std::get<Payload>(list(name));
@@ -65,7 +66,7 @@ TEST_F(PayloadTest, ListsAFileAsTheOneEntry) {
   EXPECT_EQ(top.gid, getegid());
   EXPECT_EQ(top.density, Density::dense);
   ASSERT_EQ(payload.stamps.size(), 1U);
-  EXPECT_EQ(payload.stamps[0], stamp_of(open_entry(place_in(folder_.path(), "top"), top)));
+  EXPECT_EQ(payload.stamps[0], stamp_of(open_entry(locate(folder_.path(), "top"), top)));
 }
 
 TEST_F(PayloadTest, ListsFilesFoldersAndLinksInByteOrderOfTheirNames) {

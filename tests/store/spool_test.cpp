@@ -7,9 +7,14 @@
 
 #include <filesystem>
 
-#include "os/files.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/pieces.h"
+#include "libsync/core/run_record.h"
+#include "libsync/core/verdict.h"
 #include "ordinary_user.h"
+#include "os/files.h"
+#include "os/random.h"
+#include "store/state_folder.h"
 #include "temporary_folder.h"
 
 namespace libsync {
@@ -22,13 +27,13 @@ constexpr PieceNumber kPiece = 3;
 
 class SpoolTest : public testing::Test {
  protected:
-  [[nodiscard]] static Owner owner_as(Role role) {
-    Owner owner;
+  [[nodiscard]] static RunRecord owner_as(Role role) {
+    RunRecord owner;
     owner.role = role;
     owner.prefix = "fleet:a";
-    owner.run = RunId::random();
+    owner.run = random_name<RunId>();
     owner.task = "/srv/data/a  name with spaces ";
-    owner.content = Fingerprint::random();
+    owner.content = random_name<Fingerprint>();
     owner.piece_bytes = 1U << 20U;
     return owner;
   }
@@ -39,17 +44,17 @@ class SpoolTest : public testing::Test {
 
   test::TemporaryFolder repo_;
   StateFolder state_{repo_.path()};
-  Spool spool_ = state_.spool(Fingerprint::random());
+  Spool spool_ = state_.spool(random_name<Fingerprint>());
   std::string content_ = test::random_bytes(100'000, 4);
 };
 
 TEST_F(SpoolTest, NamesPiecesInTheirOrder) {
-  EXPECT_EQ(Spool::piece_name(17), "p00017");
-  EXPECT_EQ(Spool::piece_name(kMaxPieces), "p04096");
+  EXPECT_EQ(piece_name(17), "p00017");
+  EXPECT_EQ(piece_name(kMaxPieces), "p04096");
 }
 
 TEST_F(SpoolTest, AcceptsAGoodPieceUnderItsFinalNameForTheModuleToServe) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   test::write_file(spool_.incoming_path(kPiece), content_);
   std::filesystem::permissions(spool_.incoming_path(kPiece), std::filesystem::perms(0600));
   EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::good);
@@ -66,12 +71,12 @@ TEST_F(SpoolTest, AcceptsAGoodPieceUnderItsFinalNameForTheModuleToServe) {
 }
 
 TEST_F(SpoolTest, DeletesABadPieceWhereverItIs) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   content_[50'000] = static_cast<char>(content_[50'000] ^ 1);
   const auto bad = content_;
   content_[50'000] = static_cast<char>(content_[50'000] ^ 1);
   for (const auto& path : {spool_.incoming_path(kPiece), spool_.piece_path(kPiece),
-                           spool_.pushed_folder() / Spool::piece_name(kPiece)}) {
+                           spool_.pushed_folder() / piece_name(kPiece)}) {
     test::write_file(path, bad);
     EXPECT_EQ(accept(path), Verdict::bad);
     EXPECT_FALSE(exists(path));
@@ -81,7 +86,7 @@ TEST_F(SpoolTest, DeletesABadPieceWhereverItIs) {
 }
 
 TEST_F(SpoolTest, LeavesAPieceThatWasCutShortForTheNextPull) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::absent);
   test::write_file(spool_.incoming_path(kPiece), content_.substr(1));
   EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::absent);
@@ -90,7 +95,7 @@ TEST_F(SpoolTest, LeavesAPieceThatWasCutShortForTheNextPull) {
 }
 
 TEST_F(SpoolTest, KeepsAPieceWhoseCheckWasStopped) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   test::write_file(spool_.incoming_path(kPiece), content_);
   std::stop_source stop;
   stop.request_stop();
@@ -102,7 +107,7 @@ TEST_F(SpoolTest, KeepsAPieceWhoseCheckWasStopped) {
 
 TEST_F(SpoolTest, MakesWayForAPieceAndKeepsWhatItCanGoOnFrom) {
   constexpr std::uint64_t kBytes = std::uint64_t{2} << 20U;
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   const auto path = spool_.incoming_path(kPiece);
   const auto make_way = [&] { spool_.make_way(kPiece, kBytes, Density::dense); };
   make_way();
@@ -121,7 +126,7 @@ TEST_F(SpoolTest, MakesWayForAPieceAndKeepsWhatItCanGoOnFrom) {
 }
 
 TEST_F(SpoolTest, MakesNoFileForAPieceThatGainsNothingByIt) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   spool_.make_way(kPiece, content_.size(), Density::dense);
   spool_.make_way(kPiece, std::uint64_t{2} << 20U, Density::sparse);
   spool_.make_way(kPiece, 0, Density::dense);
@@ -129,8 +134,8 @@ TEST_F(SpoolTest, MakesNoFileForAPieceThatGainsNothingByIt) {
 }
 
 TEST_F(SpoolTest, TakesOverWhatWasPushedOutOfThePushersReach) {
-  spool_.take(owner_as(Role::minion));
-  const auto pushed = spool_.pushed_folder() / Spool::piece_name(kPiece);
+  spool_.assign(owner_as(Role::minion));
+  const auto pushed = spool_.pushed_folder() / piece_name(kPiece);
   test::write_file(pushed, content_);
   test::give_to_ordinary_user(pushed);
   EXPECT_EQ(accept(pushed), Verdict::good);
@@ -142,7 +147,7 @@ TEST_F(SpoolTest, TakesOverWhatWasPushedOutOfThePushersReach) {
 }
 
 TEST_F(SpoolTest, NoSymlinkPassesForAPiece) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   test::write_file(repo_.path() / "elsewhere", content_);
   std::filesystem::create_symlink(repo_.path() / "elsewhere", spool_.incoming_path(kPiece));
   EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::absent);
@@ -169,7 +174,7 @@ TEST_F(SpoolTest, InspectSaysTheSameAndChangesNothing) {
 }
 
 TEST_F(SpoolTest, FindsPiecesByNameAndSize) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   const Cut cut{25, 10};
   test::write_file(spool_.piece_path(0), std::string(10, 'x'));
   test::write_file(spool_.piece_path(1), std::string(9, 'x'));
@@ -178,7 +183,7 @@ TEST_F(SpoolTest, FindsPiecesByNameAndSize) {
 }
 
 TEST_F(SpoolTest, AcceptsOnlyTheManifestThatWasAnnounced) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   const Manifest manifest({Entry{EntryKind::file, 0644, {5, 6}, 7}});
   const auto digest = digest_of(manifest.encode());
   const auto from = spool_.incoming_folder() / "manifest";
@@ -197,7 +202,7 @@ TEST_F(SpoolTest, AcceptsOnlyTheManifestThatWasAnnounced) {
 }
 
 TEST_F(SpoolTest, AnnouncedManifestOfAnotherVersionIsAFailure) {
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::minion));
   const auto from = spool_.incoming_folder() / "manifest";
   test::write_file(from, "libsync-manifest 2\n");
   EXPECT_THROW(static_cast<void>(spool_.accept_manifest(from, digest_of("libsync-manifest 2\n"))),
@@ -213,8 +218,8 @@ TEST_F(SpoolTest, OwnerComesBackAsItWasWritten) {
       owner.expected_count = 12;
       owner.begun_ms = 1'764'000'000'000;
       owner.expected_hosts = {"10.0.0.1", "fd00::2"};
-      spool_.take(owner);
-      const auto found = spool_.owner(role);
+      spool_.assign(owner);
+      const auto found = spool_.record(role);
       ASSERT_TRUE(found);
       EXPECT_EQ(found->role, role);
       EXPECT_EQ(found->prefix, owner.prefix);
@@ -233,26 +238,26 @@ TEST_F(SpoolTest, OwnerComesBackAsItWasWritten) {
 TEST_F(SpoolTest, OwnerFileThatWasCutAnywhereIsNone) {
   auto owner = owner_as(Role::master);
   owner.expected_hosts = {"10.0.0.1", "10.0.0.2"};
-  spool_.take(owner);
+  spool_.assign(owner);
   const auto path = spool_.folder() / "owner-master";
   const auto whole = test::content_of(path);
   for (std::size_t bytes = 0; bytes + 1 < whole.size(); ++bytes) {
     test::write_file(path, whole.substr(0, bytes));
-    EXPECT_FALSE(spool_.owner(Role::master)) << whole.substr(0, bytes);
+    EXPECT_FALSE(spool_.record(Role::master)) << whole.substr(0, bytes);
   }
   test::write_file(path, "colour blue\n" + whole);
-  EXPECT_FALSE(spool_.owner(Role::master));
-  EXPECT_FALSE(spool_.owner(Role::minion));
+  EXPECT_FALSE(spool_.record(Role::master));
+  EXPECT_FALSE(spool_.record(Role::minion));
 }
 
 TEST_F(SpoolTest, TheLastRoleToLeaveDeletesTheSpool) {
-  spool_.take(owner_as(Role::master));
-  spool_.take(owner_as(Role::minion));
+  spool_.assign(owner_as(Role::master));
+  spool_.assign(owner_as(Role::minion));
   test::write_file(spool_.piece_path(0), "x");
   test::write_file(spool_.pushed_folder() / "p00001", "x");
   spool_.leave(Role::master);
-  EXPECT_FALSE(spool_.owner(Role::master));
-  EXPECT_TRUE(spool_.owner(Role::minion));
+  EXPECT_FALSE(spool_.record(Role::master));
+  EXPECT_TRUE(spool_.record(Role::minion));
   EXPECT_TRUE(exists(spool_.piece_path(0)));
   spool_.leave(Role::minion);
   EXPECT_FALSE(exists(spool_.folder()));

@@ -1,5 +1,7 @@
 // What a host keeps beside its spools: the folder itself, receipts, the owed command, the locks.
 
+#include "store/state_folder.h"
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,8 +14,12 @@
 
 #include "hand_clock.h"
 #include "libsync/core/failure.h"
-#include "store/spool.h"
+#include "libsync/core/run_record.h"
 #include "os/process.h"
+#include "os/random.h"
+#include "os/system_clock.h"
+#include "store/spool.h"
+#include "store/tick_lock.h"
 #include "temporary_folder.h"
 #include "test_process.h"
 
@@ -25,12 +31,12 @@ using testing::UnorderedElementsAre;
 
 class StateFolderTest : public testing::Test {
  protected:
-  [[nodiscard]] Owner owner_as(Role role, const std::string& prefix) const {
-    Owner owner;
+  [[nodiscard]] RunRecord owner_as(Role role, const std::string& prefix) const {
+    RunRecord owner;
     owner.role = role;
     owner.prefix = prefix;
-    owner.run = RunId::random();
-    owner.content = Fingerprint::random();
+    owner.run = random_name<RunId>();
+    owner.content = random_name<Fingerprint>();
     return owner;
   }
   [[nodiscard]] std::filesystem::path destination() const { return repo_.path() / "payload"; }
@@ -62,15 +68,15 @@ TEST_F(StateFolderTest, RefusesWhatOthersMayWriteToOrHavePutThere) {
 }
 
 TEST_F(StateFolderTest, FindsTheSpoolsOfARoleAndAFleet) {
-  const auto ours = state_.spool(Fingerprint::random());
-  const auto another_role = state_.spool(Fingerprint::random());
-  const auto another_fleet = state_.spool(Fingerprint::random());
-  const auto both = state_.spool(Fingerprint::random());
-  ours.take(owner_as(Role::minion, "sync"));
-  another_role.take(owner_as(Role::master, "sync"));
-  another_fleet.take(owner_as(Role::minion, "sync2"));
-  both.take(owner_as(Role::minion, "sync"));
-  both.take(owner_as(Role::master, "sync"));
+  const auto ours = state_.spool(random_name<Fingerprint>());
+  const auto another_role = state_.spool(random_name<Fingerprint>());
+  const auto another_fleet = state_.spool(random_name<Fingerprint>());
+  const auto both = state_.spool(random_name<Fingerprint>());
+  ours.assign(owner_as(Role::minion, "sync"));
+  another_role.assign(owner_as(Role::master, "sync"));
+  another_fleet.assign(owner_as(Role::minion, "sync2"));
+  both.assign(owner_as(Role::minion, "sync"));
+  both.assign(owner_as(Role::master, "sync"));
   const auto names = [&](Role role) {
     std::vector<std::string> all;
     for (const auto& [spool, owner] : state_.spools_of(role, "sync")) {
@@ -88,8 +94,8 @@ TEST_F(StateFolderTest, FindsTheSpoolsOfARoleAndAFleet) {
 TEST_F(StateFolderTest, SweepsWhatItsOwnRoleWasDeleting) {
   test::write_file(state_.path() / "gone-minion-0123" / "p00000", "x");
   test::write_file(state_.path() / "gone-master-4567" / "p00000", "x");
-  const auto spool = state_.spool(Fingerprint::random());
-  spool.take(owner_as(Role::minion, "sync"));
+  const auto spool = state_.spool(random_name<Fingerprint>());
+  spool.assign(owner_as(Role::minion, "sync"));
   EXPECT_THAT(state_.sweep(Role::minion), testing::IsEmpty());
   EXPECT_FALSE(exists(state_.path() / "gone-minion-0123"));
   EXPECT_TRUE(exists(state_.path() / "gone-master-4567"));
@@ -107,49 +113,49 @@ TEST_F(StateFolderTest, MasterIdStaysTheSame) {
 }
 
 TEST_F(StateFolderTest, ReceiptIsForTheVeryFileAndTheVeryManifest) {
-  EXPECT_FALSE(state_.has_receipt(destination(), manifest_));
+  EXPECT_FALSE(state_.receipts().has(destination(), manifest_));
   test::write_file(destination(), "one");
-  EXPECT_FALSE(state_.has_receipt(destination(), manifest_));
-  state_.write_receipt(destination(), manifest_);
-  EXPECT_TRUE(state_.has_receipt(destination(), manifest_));
+  EXPECT_FALSE(state_.receipts().has(destination(), manifest_));
+  state_.receipts().write(destination(), manifest_);
+  EXPECT_TRUE(state_.receipts().has(destination(), manifest_));
   test::write_file(destination(), "written to");
-  EXPECT_TRUE(state_.has_receipt(destination(), manifest_));
-  EXPECT_FALSE(state_.has_receipt(destination(), digest_of("another")));
+  EXPECT_TRUE(state_.receipts().has(destination(), manifest_));
+  EXPECT_FALSE(state_.receipts().has(destination(), digest_of("another")));
   test::write_file(repo_.path() / "copy", "written to");
   std::filesystem::rename(repo_.path() / "copy", destination());
-  EXPECT_FALSE(state_.has_receipt(destination(), manifest_));
+  EXPECT_FALSE(state_.receipts().has(destination(), manifest_));
   std::filesystem::remove(destination());
-  EXPECT_FALSE(state_.has_receipt(destination(), manifest_));
+  EXPECT_FALSE(state_.receipts().has(destination(), manifest_));
 }
 
 TEST_F(StateFolderTest, ReceiptFitsANameOfFullLength) {
   const auto longest = repo_.path() / std::string(255, 'n');
   test::write_file(longest, "");
-  state_.write_receipt(longest, manifest_);
-  EXPECT_TRUE(state_.has_receipt(longest, manifest_));
+  state_.receipts().write(longest, manifest_);
+  EXPECT_TRUE(state_.receipts().has(longest, manifest_));
 }
 
 TEST_F(StateFolderTest, CommandIsOwedFromThePublishingToItsEnd) {
-  EXPECT_FALSE(state_.hook_owed());
-  state_.hook_has_run();  // Nothing to forget.
-  state_.owe_hook("payload", manifest_);
-  EXPECT_FALSE(state_.hook_owed()) << "nothing was published";
+  EXPECT_FALSE(state_.receipts().hook_owed());
+  state_.receipts().hook_has_run();  // Nothing to forget.
+  state_.receipts().owe_hook("payload", manifest_);
+  EXPECT_FALSE(state_.receipts().hook_owed()) << "nothing was published";
   test::write_file(destination(), "one");
-  EXPECT_FALSE(state_.hook_owed()) << "nothing was published by us";
-  state_.write_receipt(destination(), manifest_);
-  EXPECT_EQ(state_.hook_owed(), "payload");
-  EXPECT_EQ(StateFolder(repo_.path()).hook_owed(), "payload");
-  state_.hook_has_run();
-  EXPECT_FALSE(state_.hook_owed());
+  EXPECT_FALSE(state_.receipts().hook_owed()) << "nothing was published by us";
+  state_.receipts().write(destination(), manifest_);
+  EXPECT_EQ(state_.receipts().hook_owed(), "payload");
+  EXPECT_EQ(StateFolder(repo_.path()).receipts().hook_owed(), "payload");
+  state_.receipts().hook_has_run();
+  EXPECT_FALSE(state_.receipts().hook_owed());
 }
 
 TEST_F(StateFolderTest, CommandIsNotOwedForWhatIsNoNameOrWasCutShort) {
   test::write_file(destination(), "one");
-  state_.write_receipt(destination(), manifest_);
+  state_.receipts().write(destination(), manifest_);
   for (const std::string& text : {std::string(), manifest_.hex().substr(1), manifest_.hex(),
                                   manifest_.hex() + "../payload", manifest_.hex() + "payloa"}) {
     test::write_file(state_.path() / "hook", text);
-    EXPECT_FALSE(state_.hook_owed()) << text;
+    EXPECT_FALSE(state_.receipts().hook_owed()) << text;
   }
 }
 
@@ -166,7 +172,7 @@ pid_t hold(const std::filesystem::path& lock, const std::filesystem::path& ready
   const pid_t holder = fork();
   if (holder != 0) return holder;
   test::HandClock clock;
-  const auto taken = TickLock::take(lock, Duration(0), clock);
+  const auto taken = TickLock::acquire(lock, Duration(0), clock);
   const auto* const held = std::get_if<TickLock>(&taken);
   if (held == nullptr) _exit(1);
   if (!child_pid.empty()) {
@@ -189,7 +195,7 @@ TEST_F(StateFolderTest, LockOfAnotherProcessIsHeldWithItsName) {
   ASSERT_TRUE(test::eventually([&] { return exists(ready); }));
   SystemClock clock;
   {
-    const auto taken = TickLock::take(lock, Duration(100), clock);
+    const auto taken = TickLock::acquire(lock, Duration(100), clock);
     const auto* const held = std::get_if<TickLock::Held>(&taken);
     ASSERT_NE(held, nullptr);
     EXPECT_EQ(held->by, "process " + std::to_string(holder));
@@ -199,18 +205,18 @@ TEST_F(StateFolderTest, LockOfAnotherProcessIsHeldWithItsName) {
   }
   kill(holder, SIGKILL);
   EXPECT_EQ(waitpid(holder, nullptr, 0), holder);
-  EXPECT_TRUE(std::holds_alternative<TickLock>(TickLock::take(lock, Duration(0), clock)));
+  EXPECT_TRUE(std::holds_alternative<TickLock>(TickLock::acquire(lock, Duration(0), clock)));
 }
 
 TEST_F(StateFolderTest, LockWaitsAsLongAsItHasPatience) {
   const auto lock = state_.lock_path(Role::minion);
   test::HandClock clock;
   clock.let_waits_pass();
-  const auto mine = TickLock::take(lock, Duration(0), clock);
+  const auto mine = TickLock::acquire(lock, Duration(0), clock);
   ASSERT_TRUE(std::holds_alternative<TickLock>(mine));
   const auto before = clock.now();
-  EXPECT_TRUE(
-      std::holds_alternative<TickLock::Held>(TickLock::take(lock, std::chrono::seconds(2), clock)));
+  EXPECT_TRUE(std::holds_alternative<TickLock::Held>(
+      TickLock::acquire(lock, std::chrono::seconds(2), clock)));
   EXPECT_GE(clock.now() - before, std::chrono::seconds(2));
   EXPECT_LT(clock.now() - before, std::chrono::milliseconds(2200));
 }
@@ -224,10 +230,10 @@ TEST_F(StateFolderTest, LockStaysWithAChildThatOutlivesItsTick) {
   kill(holder, SIGKILL);
   EXPECT_EQ(waitpid(holder, nullptr, 0), holder);
   SystemClock clock;
-  EXPECT_TRUE(std::holds_alternative<TickLock::Held>(TickLock::take(lock, Duration(0), clock)));
+  EXPECT_TRUE(std::holds_alternative<TickLock::Held>(TickLock::acquire(lock, Duration(0), clock)));
   kill(-child, SIGKILL);
   EXPECT_TRUE(
-      std::holds_alternative<TickLock>(TickLock::take(lock, std::chrono::seconds(20), clock)));
+      std::holds_alternative<TickLock>(TickLock::acquire(lock, std::chrono::seconds(20), clock)));
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
-#include "store/payload.h"
 #include "libsync/core/pieces.h"
+#include "store/payload.h"
 #include "temporary_folder.h"
 
 namespace libsync::test {
@@ -20,7 +20,7 @@ class CutPayload {
  public:
   CutPayload(const std::filesystem::path& path, std::uint64_t piece_bytes)
       : manifest_(
-            std::get<Payload>(list_payload(place_in(path.parent_path(), path.filename().string())))
+            std::get<Payload>(list_payload(locate(path.parent_path(), path.filename().string())))
                 .manifest),
         piece_bytes_(piece_bytes) {
     for (const auto& entry : manifest_.entries()) {

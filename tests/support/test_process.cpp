@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "libsync/clock.h"
+#include "os/system_clock.h"
 
 namespace libsync::test {
 namespace {

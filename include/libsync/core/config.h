@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "libsync/core/address.h"
-#include "minion/assembly.h"
-#include "libsync/clock.h"
-#include "libsync/coordinator.h"
+#include "libsync/core/ownership.h"
 #include "libsync/core/redis_server.h"
+#include "libsync/core/spread.h"
+#include "libsync/core/time.h"
 
 namespace libsync {
 
@@ -77,9 +77,5 @@ struct MasterConfig {
 
 /// The addresses of an inventory: one a line, `#` begins a comment. The refusal names the line.
 [[nodiscard]] std::variant<std::vector<Address>, Refusal> parse_inventory(std::string_view text);
-
-/// The first line of a password file. Refuses one that others may read.
-[[nodiscard]] std::variant<std::string, Refusal> read_password_file(
-    const std::filesystem::path& path);
 
 }  // namespace libsync

@@ -6,7 +6,7 @@
 // that is busy when its time is up goes on until it is done, and then stays to the next boundary: a
 // whole number of lingers after its start. With 0 it is one pass.
 
-#include "libsync/clock.h"
+#include "libsync/core/time.h"
 
 namespace libsync {
 

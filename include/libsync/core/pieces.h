@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
 
 namespace libsync {
@@ -28,6 +29,9 @@ inline constexpr PieceNumber kMaxPieces = 4096;
 /// From this size on a piece lasts a good deal longer than the start of the rsync that brings it:
 /// 134 ms at 1 Gbit/s, beside 30.
 inline constexpr std::uint64_t kLargePiece = std::uint64_t{16} << 20U;
+
+/// `p00017`: the name of a piece wherever it is a file.
+[[nodiscard]] std::string piece_name(PieceNumber piece);
 
 /// How a stream is cut.
 struct Cut {
@@ -69,6 +73,12 @@ class PieceSet {
  private:
   PieceNumber pieces_;
   std::string bitmap_;
+};
+
+/// A piece, and the digest that the master announced for it.
+struct StagedPiece {
+  PieceNumber piece;
+  Digest digest;
 };
 
 /// A run of bytes in one file of the payload.

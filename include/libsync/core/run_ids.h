@@ -10,6 +10,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,28 +18,22 @@
 
 namespace libsync {
 
-/// Fills `bytes` from the kernel's random source.
-void fill_random(std::span<std::uint8_t> bytes);
-
 /// 128 bits, written as 32 hexadecimal digits. The tag keeps one kind of name from being passed
 /// for another.
 template <typename Tag>
 class Name128 {
  public:
-  [[nodiscard]] static Name128 random() {
-    Name128 name;
-    std::array<std::uint8_t, 16> bytes{};
-    fill_random(bytes);
-    name.text_ = to_hex(bytes);
-    return name;
-  }
+  using Bytes = std::array<std::uint8_t, 16>;
+
+  /// No name: equal to none that was parsed or drawn.
+  Name128() = default;
+
+  explicit Name128(const Bytes& bytes) : text_(to_hex(bytes)) {}
 
   [[nodiscard]] static std::optional<Name128> parse(std::string_view text) {
-    std::array<std::uint8_t, 16> bytes{};
+    Bytes bytes{};
     if (!from_hex(text, bytes)) return std::nullopt;
-    Name128 name;
-    name.text_ = text;
-    return name;
+    return Name128(bytes);
   }
 
   [[nodiscard]] const std::string& text() const { return text_; }
@@ -61,9 +56,5 @@ using Token = Name128<struct TokenTag>;
 /// Names a payload's spool folder: derived from path, entries, sizes, mtimes and piece size, so the
 /// same payload set again finds its pieces again. It finds; only digests prove.
 using Fingerprint = Name128<struct FingerprintTag>;
-
-/// `staging`: pieces are still being announced. `staged`: all are, and the source was unchanged to
-/// the end; only now may anything be published.
-enum class RunState { staging, staged };
 
 }  // namespace libsync

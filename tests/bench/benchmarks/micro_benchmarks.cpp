@@ -13,11 +13,13 @@
 #include <string>
 #include <vector>
 
-#include "os/files.h"
-#include "os/file_ranges.h"
 #include "libsync/core/digest.h"
+#include "libsync/core/grain.h"
 #include "libsync/core/manifest.h"
 #include "minion/pull_plan.h"
+#include "os/file_ranges.h"
+#include "os/files.h"
+#include "os/random.h"
 #include "redis/coordinator.h"
 #include "temporary_folder.h"
 #include "test_redis.h"
@@ -38,11 +40,11 @@ class RunInTheMiddle {
     const RunInfo run{.id = run_,
                       .path = "/data/payload",
                       .name = "payload",
-                      .fingerprint = Fingerprint::random(),
+                      .fingerprint = random_name<Fingerprint>(),
                       .cut = {std::uint64_t{kPieces} * kPieceBytes, kPieceBytes},
                       .manifest = digest_of("manifest"),
                       .origin = address_of(0),
-                      .master = MasterId::random()};
+                      .master = random_name<MasterId>()};
     static_cast<void>(coordinator_.begin(run, slots(), {}, TaskKey::leave, Spread::claims));
     std::vector<StagedPiece> all;
     for (PieceNumber piece = 0; piece < kPieces; ++piece) {
@@ -55,13 +57,13 @@ class RunInTheMiddle {
       for (PieceNumber piece = 0; piece < kPieces; ++piece) {
         if (has(random_)) host.have.insert(piece);
       }
-      static_cast<void>(coordinator_.hold(run_, host.address, {host.have, host.have.size()},
-                                          slots(), Clearance::none));
+      static_cast<void>(coordinator_.report(run_, host.address, {host.have, host.have.size()},
+                                            slots(), Clearance::none));
       hosts_.push_back(std::move(host));
     }
     for (auto& host : hosts_) {
       host.token = token_of(coordinator_.claim(run_, host.address, {host.have, host.have.size()},
-                                               {Token::random(), 1, host.have}));
+                                               {random_name<Token>(), 1, host.have}));
     }
     clock_getcpuclockid(redis_.pid(), &cpu_clock_);
   }
@@ -71,7 +73,7 @@ class RunInTheMiddle {
     auto& host = hosts_[std::uniform_int_distribution<std::size_t>(0, kHosts - 1)(random_)];
     host.token = token_of(coordinator_.complete(run_, host.address, host.token, PullEnd::good, "",
                                                 {host.have, host.have.size()},
-                                                Want{Token::random(), 1, host.have}));
+                                                Want{random_name<Token>(), 1, host.have}));
   }
 
   // Some host completes a claim without another, then asks for one: two calls.
@@ -80,7 +82,7 @@ class RunInTheMiddle {
     static_cast<void>(coordinator_.complete(run_, host.address, host.token, PullEnd::good, "",
                                             {host.have, host.have.size()}, std::nullopt));
     host.token = token_of(coordinator_.claim(run_, host.address, {host.have, host.have.size()},
-                                             {Token::random(), 1, host.have}));
+                                             {random_name<Token>(), 1, host.have}));
   }
 
   [[nodiscard]] double cpu_microseconds() const {
@@ -110,7 +112,7 @@ class RunInTheMiddle {
 
   TestRedis redis_;
   RedisCoordinator coordinator_;
-  RunId run_ = RunId::random();
+  RunId run_ = random_name<RunId>();
   std::mt19937 random_{1};
   std::vector<Host> hosts_;
   clockid_t cpu_clock_{};

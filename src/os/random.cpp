@@ -1,4 +1,4 @@
-#include "libsync/core/run_ids.h"
+#include "os/random.h"
 
 #include <sys/random.h>
 

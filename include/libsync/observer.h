@@ -1,7 +1,7 @@
 #pragma once
 
-// How a run stands, for people: a snapshot of all that the shared state knows of it and of its
-// hosts. Nothing is decided by it; report.h shows it.
+// What people ask: a snapshot of all that the shared state knows of the run and of its hosts. It
+// decides nothing; programs/report.h prints it.
 
 #include <chrono>
 #include <cstddef>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "libsync/coordinator.h"
+#include "libsync/run.h"
 
 namespace libsync {
 
@@ -23,7 +23,7 @@ struct HostStatus {
   std::string error;
   std::optional<std::chrono::milliseconds> seen_ago;
   bool is_expected = false;
-  bool is_running = false;  ///< Pulls: by claims, or along trees, where none are held.
+  bool is_running = false;  ///< It pulls: by claims, or along trees, where it holds no claim.
 };
 
 struct RunStatus {
@@ -50,6 +50,18 @@ struct Status {
   std::optional<RunStatus> run;
   std::optional<LastStatus> last;
   std::vector<HostStatus> hosts;
+};
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+
+  /// Changes nothing. Failure (redis) as with the coordinators.
+  [[nodiscard]] virtual Status status() = 0;
+
+  /// The local address of the connection to Redis: by the same address the peers most likely reach
+  /// this host. Nothing for a unix socket.
+  [[nodiscard]] virtual std::optional<Address> own_address() = 0;
 };
 
 }  // namespace libsync

@@ -1,0 +1,126 @@
+#pragma once
+
+// What the master does to the shared state, in nine verbs.
+//
+// The model of the shared state, its clock, and what a death in the middle leaves behind:
+// minion_coordinator.h. Failure (redis) means that the state could not be asked, or that this
+// version does not understand the answer. The effect of the call is then unknown, and every verb is
+// safe to repeat with the same arguments. A MasterCoordinator belongs to one thread.
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libsync/core/spread.h"
+#include "libsync/run.h"
+
+namespace libsync {
+
+/// What a tick of the master finds in `task`.
+struct Discovery {
+  std::optional<std::string> task;
+  std::size_t finished = 0;
+};
+
+/// The hosts that are to finish. With neither field: the hosts seen in the last ten minutes. A host
+/// that joins is added.
+struct Expected {
+  std::size_t count = 0;
+  std::vector<std::string> hosts;
+};
+
+enum class TaskKey {
+  leave,    ///< `task` is as the operator set it.
+  restore,  ///< `task` was lost with the rest of the data: write it again.
+};
+
+struct Begun {
+  std::vector<std::string> expected;  ///< By name, as frozen now.
+};
+
+/// The run to begin is the one in progress already.
+struct AlreadyBegun {};
+
+/// Another run is in progress, or the same one from another origin or with another manifest.
+struct Busy {
+  RunId run;
+  std::string path;
+};
+
+using BeginOutcome = std::variant<Begun, AlreadyBegun, Busy>;
+
+struct Done {};
+
+using StageOutcome = std::variant<Done, Stale>;
+
+/// How the run in progress stands, for the master.
+struct RunStanding {
+  RunId id;
+  RunState state = RunState::staging;
+  std::string path;
+  MasterId master;
+  std::size_t finished = 0;
+  std::size_t expected = 0;
+  std::size_t known_at_begin = 0;                 ///< Hosts that were expected then.
+  std::chrono::milliseconds age{};                ///< Since the run began.
+  std::chrono::milliseconds since_last_joined{};  ///< Since begin, or since the last new host.
+  /// Since another task was first seen to wait; nothing if none waits.
+  std::optional<std::chrono::milliseconds> overtaken_for;
+  std::string waiting;             ///< The waiting task that was seen last; empty if none.
+  bool origin_is_suspect = false;  ///< Its spool has to be reverified, or pushed again.
+};
+
+struct Watch {
+  std::optional<std::string> task;
+  std::optional<RunStanding> run;
+};
+
+enum class TaskAfter { stays, goes };
+
+struct Ended {
+  std::vector<std::string> missing;  ///< Expected, and not finished.
+};
+
+using EndOutcome = std::variant<Ended, Stale>;
+
+class MasterCoordinator {
+ public:
+  virtual ~MasterCoordinator() = default;
+
+  /// Puts the functions in place if they are missing or of another version.
+  virtual void load_functions() = 0;
+
+  /// Reads `task`. If there is one, `lookup` goes up by one.
+  [[nodiscard]] virtual Discovery discover() = 0;
+
+  /// Begins `run`, unless another one is in progress. Wakes the minions that linger.
+  [[nodiscard]] virtual BeginOutcome begin(const RunInfo& run, unsigned origin_slots,
+                                           const Expected& expected, TaskKey task,
+                                           Spread spread) = 0;
+
+  /// Announces pieces. `final_state` staged: these were the last, and the payload has not changed.
+  [[nodiscard]] virtual StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
+                                           RunState final_state) = 0;
+
+  /// Changes nothing; cheap enough for five times a second.
+  [[nodiscard]] virtual Watch watch() = 0;
+
+  /// `task` waits for the run to end; nothing: none waits any more. The grace counts from the
+  /// moment when the first of the tasks that waited one after the other was seen.
+  virtual void overtake(const RunId& run, const std::optional<std::string>& task) = 0;
+
+  /// The origin's spool has been reverified, or pushed again: every announced piece is good.
+  [[nodiscard]] virtual StageOutcome vouch(const RunId& run) = 0;
+
+  /// Ends the run: all its keys go in one step. `task` goes only if it is still the run's.
+  [[nodiscard]] virtual EndOutcome end(const RunId& run, const std::string& outcome,
+                                       const std::string& reason, TaskAfter task) = 0;
+
+  /// Removes a task that cannot be distributed. False if the operator has set another meanwhile.
+  [[nodiscard]] virtual bool refuse(const std::string& task, const std::string& reason) = 0;
+};
+
+}  // namespace libsync

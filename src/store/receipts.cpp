@@ -1,0 +1,54 @@
+#include "store/receipts.h"
+
+#include <fmt/format.h>
+
+#include "libsync/core/task.h"
+#include "os/files.h"
+#include "store/served_files.h"
+
+namespace libsync {
+namespace {
+
+constexpr std::size_t kReceiptBytes = 4096;
+
+std::string receipt_of(const std::filesystem::path& destination, const Digest& manifest) {
+  const auto status = status_of(destination);
+  return fmt::format("manifest {}\ndevice {}\ninode {}\n", manifest.hex(),
+                     status ? status->st_dev : 0, status ? status->st_ino : 0);
+}
+
+}  // namespace
+
+std::filesystem::path Receipts::path_of(const std::string& payload_name) const {
+  // Hashed, because a name of 255 bytes leaves no room for the suffix of a file being replaced.
+  return path_ / "receipt" / digest_of(payload_name).hex().substr(0, 32);
+}
+
+void Receipts::write(const std::filesystem::path& destination, const Digest& manifest) const {
+  replace_file(path_of(destination.filename()), receipt_of(destination, manifest), kServedFileMode);
+}
+
+bool Receipts::has(const std::filesystem::path& destination, const Digest& manifest) const {
+  const auto written = read_file(path_of(destination.filename()), kReceiptBytes);
+  return written && *written == receipt_of(destination, manifest);
+}
+
+void Receipts::owe_hook(const std::string& payload_name, const Digest& manifest) const {
+  replace_file(path_ / "hook", manifest.hex() + payload_name, kServedFileMode);
+}
+
+std::optional<std::string> Receipts::hook_owed() const {
+  constexpr auto kHexBytes = 2 * Digest::kBytes;
+  const auto owed = read_file(path_ / "hook", kReceiptBytes);
+  const auto manifest = owed ? Digest::parse(owed->substr(0, kHexBytes)) : std::nullopt;
+  if (!manifest) return std::nullopt;
+  const auto name = owed->substr(kHexBytes);
+  if (!is_payload_name(name) || !has(path_.parent_path() / name, *manifest)) {
+    return std::nullopt;
+  }
+  return name;
+}
+
+void Receipts::hook_has_run() const { std::filesystem::remove(path_ / "hook"); }
+
+}  // namespace libsync

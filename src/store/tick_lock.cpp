@@ -1,0 +1,44 @@
+#include "store/tick_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "libsync/core/escaped_text.h"
+#include "os/descriptor.h"
+#include "os/files.h"
+
+namespace libsync {
+
+std::variant<TickLock, TickLock::Held> TickLock::acquire(const std::filesystem::path& path,
+                                                         Duration patience, Clock& clock) {
+  // How often a waiting tick looks whether the earlier one has gone.
+  constexpr Duration kLook{50};
+  auto file = open_file(path, O_RDWR | O_CREAT, 0600);
+  const Instant until = clock.now() + patience;
+  while (flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) throw_disk_failure("lock", path);
+    if (clock.now() >= until) {
+      Held held{escaped(read_file(path, 100).value_or("")), std::nullopt};
+      if (const auto status = status_of(path)) {
+        const auto taken = std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec);
+        held.age = clock.wall() - taken;
+      }
+      return held;
+    }
+    clock.wait(clock.now() + kLook, {});
+  }
+  const auto text = fmt::format("process {}", getpid());
+  if (ftruncate(file.number(), 0) != 0 ||
+      pwrite(file.number(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    throw_disk_failure("write", path);
+  }
+  return TickLock(std::make_shared<const Descriptor>(std::move(file)));
+}
+
+int TickLock::descriptor() const { return file_->number(); }
+
+}  // namespace libsync
