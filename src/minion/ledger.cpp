@@ -5,118 +5,117 @@
 #include <algorithm>
 #include <utility>
 
-#include "libsync/core/pieces.h"
-#include "libsync/core/verdict.h"
-#include "store/spool.h"
-
 namespace libsync {
 
-void PullLedger::add(TransferId id, Claim claim, PullsManifest manifest, Promise promise) {
-  Pull pull{.claim = std::move(claim), .promise = promise};
-  pull.awaits_manifest = manifest == PullsManifest::yes;
-  for (const auto& staged : pull.claim.pieces) {
+void Ledger::add(TransferId id, Assignment assignment) {
+  Pull pull{.assignment = std::move(assignment)};
+  pull.awaits_manifest = pull.assignment.manifests == Manifests::one;
+  for (const auto& staged : pull.assignment.pieces) {
     pull.awaited.insert(staged.piece);
-    in_flight_.insert(staged.piece);
+    pieces_.move(staged.piece, PieceState::in_flight);
   }
   pulls_.emplace(id, std::move(pull));
 }
 
-Arrived PullLedger::arrived(const FileArrived& file) {
+Arrived Ledger::arrived(const FileArrived& file) {
   const auto found = pulls_.find(file.id);
   if (found == pulls_.end()) return NotAwaited{};
   Pull& pull = found->second;
   if (file.name == "manifest" && pull.awaits_manifest) {
-    if (!pull.being_judged.insert(std::nullopt).second) return NotAwaited{};
+    if (!pull.judging.insert(std::nullopt).second) return NotAwaited{};
     return ManifestArrived{};
   }
-  for (const auto& staged : pull.claim.pieces) {
-    if (file.name == piece_name(staged.piece) && pull.awaited.contains(staged.piece)) {
-      if (!pull.being_judged.insert(staged.piece).second) return NotAwaited{};
-      return PieceArrived{staged};
-    }
+  for (const auto& staged : pull.assignment.pieces) {
+    if (file.name != piece_name(staged.piece) || !pull.awaited.contains(staged.piece)) continue;
+    if (!pull.judging.insert(staged.piece).second) return NotAwaited{};
+    pieces_.move(staged.piece, PieceState::judging);
+    return PieceArrived{staged};
   }
   return NotAwaited{};
 }
 
-std::optional<Address> PullLedger::judged(const Judgement& judgement) {
+std::optional<Address> Ledger::judged(const Judgement& judgement) {
   for (auto& [id, pull] : pulls_) {
-    if (pull.being_judged.erase(judgement.piece) == 0) continue;
+    if (pull.judging.erase(judgement.piece) == 0) continue;
     if (judgement.verdict == Verdict::bad) pull.was_corrupt = true;
-    if (judgement.verdict != Verdict::good) return std::nullopt;
+    if (judgement.verdict != Verdict::good) {
+      if (judgement.piece) pieces_.move(*judgement.piece, PieceState::in_flight);
+      return std::nullopt;
+    }
     if (judgement.piece) {
       pull.awaited.erase(*judgement.piece);
-      in_flight_.erase(*judgement.piece);
     } else {
       pull.awaits_manifest = false;
     }
-    return pull.claim.source;
+    return pull.assignment.source;
   }
   return std::nullopt;
 }
 
-void PullLedger::ended(const TransferEnded& end) {
+void Ledger::ended(const TransferEnded& end) {
   const auto found = pulls_.find(end.id);
   if (found != pulls_.end()) found->second.end = end;
 }
 
-std::optional<CompletedPull> PullLedger::completed() const {
-  for (const auto& [id, pull] : pulls_) {
-    if (!pull.end || !pull.being_judged.empty()) continue;
-    CompletedPull over{id, pull.claim, PullEnd::good, ""};
-    const auto& source = pull.claim.source.text();
-    if (pull.was_corrupt) {
-      over.end = PullEnd::corrupt;
-      over.detail = fmt::format("{} sent wrong bytes: look at its disk and memory", source);
-    } else if (!pull.awaited.empty() || pull.awaits_manifest) {
-      const bool ended_well = pull.end->end == PullEnd::good;
-      if (ended_well && pull.promise == Promise::none) return over;
-      over.end = ended_well ? PullEnd::missing : pull.end->end;
-      over.detail = ended_well
-                        ? fmt::format("{} sent less than was claimed: look at its spool", source)
-                        : pull.end->detail;
-    }
-    return over;
+void Ledger::settle(TransferId id, Pull& pull) {
+  OverPull over{id, pull.assignment, PullEnd::good, ""};
+  const auto& source = pull.assignment.source.text();
+  const bool lacks = !pull.awaited.empty() || pull.awaits_manifest;
+  const bool ended_well = pull.end->end == PullEnd::good;
+  if (pull.was_corrupt) {
+    over.end = PullEnd::corrupt;
+    over.detail = fmt::format("{} sent wrong bytes: check its disk and memory", source);
+  } else if (lacks && !ended_well) {
+    over.end = pull.end->end;
+    over.detail = pull.end->detail;
+  } else if (lacks && pull.assignment.token) {  // A parent need not have the pieces.
+    over.end = PullEnd::missing;
+    over.detail = fmt::format("{} sent less than was claimed: check its spool", source);
+  }
+  for (const auto piece : pull.awaited) pieces_.move(piece, PieceState::wanted);
+  pull.awaited.clear();
+  pull.over = std::move(over);
+}
+
+std::optional<OverPull> Ledger::first_over(bool (*wanted)(const Assignment&)) {
+  for (auto& [id, pull] : pulls_) {
+    if (!pull.end || !pull.judging.empty() || !wanted(pull.assignment)) continue;
+    if (!pull.over) settle(id, pull);
+    return pull.over;
   }
   return std::nullopt;
 }
 
-void PullLedger::forget(TransferId id) {
-  in_flight_ = in_flight(id);
-  pulls_.erase(id);
+std::optional<OverPull> Ledger::over_claim() {
+  return first_over([](const Assignment& assignment) { return assignment.token.has_value(); });
 }
 
-void PullLedger::forget_all() {
-  while (!pulls_.empty()) forget(pulls_.begin()->first);
+std::optional<OverPull> Ledger::over_seat() {
+  return first_over([](const Assignment& assignment) { return !assignment.token.has_value(); });
 }
 
-PieceSet PullLedger::in_flight(const std::optional<TransferId>& without) const {
-  auto pieces = in_flight_;
-  if (const auto pull = without ? pulls_.find(*without) : pulls_.end(); pull != pulls_.end()) {
-    for (const auto piece : pull->second.awaited) pieces.erase(piece);
-  }
-  return pieces;
+void Ledger::forget(TransferId id) { pulls_.erase(id); }
+
+std::size_t Ledger::claims() const {
+  return static_cast<std::size_t>(std::count_if(pulls_.begin(), pulls_.end(), [](const auto& item) {
+    return item.second.assignment.token.has_value();
+  }));
 }
 
-bool PullLedger::is_manifest_on_the_way() const {
+bool Ledger::awaits_manifest() const {
   return std::any_of(pulls_.begin(), pulls_.end(),
                      [](const auto& item) { return item.second.awaits_manifest; });
 }
 
-bool PullLedger::is_any_running() const {
+bool Ledger::is_any_running() const {
   return std::any_of(pulls_.begin(), pulls_.end(),
                      [](const auto& item) { return !item.second.end; });
 }
 
-std::size_t PullLedger::claims() const {
-  return static_cast<std::size_t>(std::count_if(pulls_.begin(), pulls_.end(), [](const auto& item) {
-    return item.second.promise == Promise::given;
-  }));
-}
-
-std::vector<Token> PullLedger::tokens() const {
+std::vector<Token> Ledger::tokens() const {
   std::vector<Token> all;
   for (const auto& [id, pull] : pulls_) {
-    if (pull.promise == Promise::given) all.push_back(pull.claim.token);
+    if (pull.assignment.token) all.push_back(*pull.assignment.token);
   }
   return all;
 }

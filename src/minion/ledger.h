@@ -1,14 +1,16 @@
 #pragma once
 
-// What a host pulls: the claims that it holds, from being granted to being completed, and the pulls
-// of its streams.
+// The pulls in hand, from their start until each is settled.
 //
-// Bookkeeping only: it is told what rsync delivered, what the digests said, and how rsync ended,
-// and says which claims are over and how. It moves nothing, hashes nothing, and asks nobody.
+// Bookkeeping only. The ledger learns which files rsync delivered, what the digests said and how
+// rsync ended, and says which pulls are over and how. It moves pieces between wanted, in flight and
+// judging in the piece table.
 //
-// A claim is over when its rsync has ended and everything that it delivered has been judged. How it
-// ended is decided by digests before exit statuses: a pull that broke off after its last piece is
-// good, and one that ended well without a piece is not.
+// A pull is over when its rsync has ended and everything that it delivered is judged. Digests
+// decide before exit statuses: a pull that broke off after its last piece is good, and one that
+// ended well without a piece is not.
+//
+// Pure. Belongs to one thread.
 
 #include <cstddef>
 #include <map>
@@ -18,14 +20,20 @@
 #include <variant>
 #include <vector>
 
-#include "libsync/core/pieces.h"
-#include "libsync/minion_coordinator.h"
+#include "libsync/core/verdict.h"
 #include "libsync/transfer.h"
-#include "minion/placement.h"
+#include "minion/assignment.h"
+#include "minion/piece_table.h"
 
 namespace libsync {
 
-/// A file that no claim waits for.
+/// The verdict on a file that was pulled.
+struct Judgement {
+  std::optional<PieceNumber> piece;  ///< Nothing: the manifest.
+  Verdict verdict;
+};
+
+/// No pull waits for this file.
 struct NotAwaited {};
 struct ManifestArrived {};
 struct PieceArrived {
@@ -33,62 +41,60 @@ struct PieceArrived {
 };
 using Arrived = std::variant<NotAwaited, ManifestArrived, PieceArrived>;
 
-/// Whether the source is known to have what it is asked for: by a claim it is, by a stream
-/// (streams.h) it is not, and what does not come is not missed.
-enum class Promise { given, none };
-
-struct CompletedPull {
+/// A pull that is over.
+struct OverPull {
   TransferId id;
-  Claim claim;
+  Assignment assignment;
   PullEnd end;
   std::string detail;  ///< Empty if good.
 };
 
-enum class PullsManifest { no, yes };
-
-class PullLedger {
+class Ledger {
  public:
-  explicit PullLedger(PieceNumber pieces) : in_flight_(pieces) {}
+  /// `pieces` must outlive the Ledger.
+  explicit Ledger(PieceTable& pieces) : pieces_(pieces) {}
 
-  void add(TransferId id, Claim claim, PullsManifest manifest, Promise promise = Promise::given);
+  /// The pull has begun: its pieces are in flight.
+  void add(TransferId id, Assignment assignment);
 
-  /// What it is that arrived. It counts as being judged until judged() says how it was.
+  /// Sorts a delivered file. A piece is judging from now on, until judged() gives its verdict.
   [[nodiscard]] Arrived arrived(const FileArrived& file);
 
-  /// The source that it came from, if it was good and is counted now.
+  /// The source that delivered it, if it is good and some pull waited for it.
   std::optional<Address> judged(const Judgement& judgement);
 
   void ended(const TransferEnded& end);
 
-  /// A claim that is over, if there is one. It stays until forget().
-  [[nodiscard]] std::optional<CompletedPull> completed() const;
+  /// A pull by a claim that is over, if there is one; the same one until forget(). Pieces that it
+  /// did not bring are wanted again.
+  [[nodiscard]] std::optional<OverPull> over_claim();
+  /// The same of a pull by the seat.
+  [[nodiscard]] std::optional<OverPull> over_seat();
   void forget(TransferId id);
-  void forget_all();
 
-  /// Pieces that are claimed and not verified yet, without those of `completed`, if given.
-  [[nodiscard]] PieceSet in_flight(const std::optional<TransferId>& without = {}) const;
-
-  /// Pulls in hand, and those of them that are claims.
   [[nodiscard]] std::size_t size() const { return pulls_.size(); }
   [[nodiscard]] std::size_t claims() const;
-  [[nodiscard]] bool is_manifest_on_the_way() const;
+  [[nodiscard]] bool awaits_manifest() const;
   [[nodiscard]] bool is_any_running() const;
-  [[nodiscard]] std::vector<Token> tokens() const;  ///< Of the claims.
+  [[nodiscard]] std::vector<Token> tokens() const;
 
  private:
   struct Pull {
-    Claim claim;
-    Promise promise = Promise::given;
+    Assignment assignment;
     bool awaits_manifest = false;
     std::set<PieceNumber> awaited;
     // A source may name a file twice: it is judged once at a time.
-    std::set<std::optional<PieceNumber>> being_judged;  // Nothing: the manifest.
+    std::set<std::optional<PieceNumber>> judging;  // Nothing: the manifest.
     bool was_corrupt = false;
     std::optional<TransferEnded> end;
+    std::optional<OverPull> over;
   };
 
+  void settle(TransferId id, Pull& pull);
+  [[nodiscard]] std::optional<OverPull> first_over(bool (*wanted)(const Assignment&));
+
+  PieceTable& pieces_;
   std::map<TransferId, Pull> pulls_;
-  PieceSet in_flight_;
 };
 
 }  // namespace libsync

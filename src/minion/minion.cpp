@@ -119,7 +119,7 @@ Minion::Visit Minion::visit() {
   return Visit::worked;
 }
 
-void Minion::download(const RunInfo& run, const std::optional<Seat>& place) {
+void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
   const auto spool = state_.spool(run.fingerprint);
   const auto refusal = refuse_destination(config_.host.repo, run.name, std::nullopt);
   try {
@@ -134,7 +134,7 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& place) {
     Download download(
         coordinator_, transfer_, clock_,
         {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
-        state_, run, place);
+        state_, run, seat);
     try {
       const auto end = follow(download);
       if (!end) {

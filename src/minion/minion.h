@@ -51,7 +51,7 @@ class Minion {
   };
 
   [[nodiscard]] Visit visit();
-  void download(const RunInfo& run, const std::optional<Seat>& place);
+  void download(const RunInfo& run, const std::optional<Seat>& seat);
   [[nodiscard]] std::optional<DownloadEnd> follow(Download& download);
   void published(const RunInfo& run, const Published& published);
   /// Why the command failed; nothing if it did not, or was not owed.

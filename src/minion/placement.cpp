@@ -13,25 +13,25 @@
 
 namespace libsync {
 
-Placement::Placement(const Spool& spool, RunInfo run, std::filesystem::path repo,
-                     Ownership ownership, Delivery feed)
-    : spool_(spool),
+Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
+                     std::filesystem::path repo, Ownership ownership, Delivery delivery)
+    : pieces_(pieces),
+      spool_(spool),
       run_(std::move(run)),
       repo_(std::move(repo)),
       ownership_(ownership),
-      feed_(feed),
-      servable_(run_.cut.pieces()),
-      in_place_(run_.cut.pieces()),
-      undecided_(run_.cut.pieces()),
-      being_decided_(run_.cut.pieces()),
+      delivery_(delivery),
       published_(run_.cut.pieces()),
-      being_spliced_(run_.cut.pieces()),
       undelivered_(run_.cut.pieces()),
       verifier_(std::make_unique<Workers>(1)),
       assembler_(std::make_unique<Workers>(1)) {
   if (status_of(repo_ / run_.name)) old_ = Old::unknown;
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
-    if (feed_ != Delivery::pulled || found_at(piece)) undecided_.insert(piece);
+    if (delivery_ != Delivery::pulled || found_at(piece)) {
+      pieces_.move(piece, PieceState::candidate);
+    } else if (old_ == Old::copied) {
+      pieces_.move(piece, PieceState::wanted);
+    }
   }
   look_for_manifest();
 }
@@ -48,21 +48,6 @@ void Placement::collect() {
   assembler_->collect();
 }
 
-PieceSet Placement::verified() const {
-  auto all = servable_;
-  all |= in_place_;
-  return all;
-}
-
-PieceSet Placement::not_to_claim() const {
-  auto all = verified();
-  all |= undecided_;
-  if (old_ == Old::unknown || old_ == Old::surveyed || old_ == Old::compared) {
-    for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) all.insert(piece);
-  }
-  return all;
-}
-
 void Placement::judge_manifest() {
   verifier_->submit(
       [spool = spool_, digest = run_.manifest](const std::stop_token&) {
@@ -75,6 +60,7 @@ void Placement::judge_manifest() {
 }
 
 void Placement::judge(const StagedPiece& piece) {
+  pieces_.announce(piece);
   verifier_->submit(
       [spool = spool_, piece, bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
         return spool.accept(spool.incoming_path(piece.piece), piece.piece, bytes, piece.digest,
@@ -83,26 +69,17 @@ void Placement::judge(const StagedPiece& piece) {
       [this, number = piece.piece](Verdict verdict) {
         judgements_.push_back({number, verdict});
         if (verdict != Verdict::good) return;
-        servable_.insert(number);
-        splice(number);
+        pieces_.move(number, PieceState::verified);
+        place(number);
       });
 }
 
 std::vector<Judgement> Placement::judgements() { return std::exchange(judgements_, {}); }
 
-std::vector<PieceNumber> Placement::wanted_digests() const {
-  std::vector<PieceNumber> wanted;
-  for (const auto piece : undecided_.members()) {
-    if (!being_decided_.contains(piece) && !digests_.contains(piece)) wanted.push_back(piece);
-  }
-  return wanted;
-}
-
-void Placement::decide(const std::vector<StagedPiece>& pieces) {
-  if (feed_ != Delivery::pulled) look_for_manifest();
-  for (const auto& [piece, digest] : pieces) digests_.emplace(piece, digest);
-  for (const auto piece : undecided_.members()) {
-    if (digests_.contains(piece) && !being_decided_.contains(piece)) decide_one(piece);
+void Placement::decide() {
+  if (delivery_ != Delivery::pulled) look_for_manifest();
+  for (const auto piece : pieces_.in(PieceState::candidate)) {
+    if (pieces_.digest(piece)) decide_one(piece);
   }
 }
 
@@ -115,35 +92,44 @@ std::string Placement::undelivered() const {
                               pieces.size(), pieces.front());
 }
 
-void Placement::recheck(const std::vector<StagedPiece>& pieces) {
-  for (const auto& [piece, digest] : pieces) {
-    if (!servable_.contains(piece)) continue;
-    ++rechecking_;
+void Placement::reverify() {
+  for (const auto piece : pieces_.servable().members()) {
+    ++reverifying_;
     verifier_->submit(
-        [path = spool_.piece_path(piece), known = digest, bytes = run_.cut.bytes_of(piece)](
-            const std::stop_token& stop) { return Spool::inspect(path, bytes, known, stop); },
-        [this, number = piece](Verdict verdict) {
-          --rechecking_;
-          if (verdict != Verdict::good) lose(number, verdict);
+        [path = spool_.piece_path(piece), known = *pieces_.digest(piece),
+         bytes = run_.cut.bytes_of(piece)](const std::stop_token& stop) {
+          return Spool::inspect(path, bytes, known, stop);
+        },
+        [this, piece](Verdict verdict) {
+          --reverifying_;
+          if (verdict != Verdict::good) lose(piece, verdict);
         });
   }
 }
 
 void Placement::lose(PieceNumber piece, Verdict verdict) {
-  servable_.erase(piece);
-  if (feed_ != Delivery::pulled) undecided_.insert(piece);
+  const auto state = pieces_.state(piece);
   // Nobody hashes what is in the tree, and it may share its blocks with this piece.
-  if (verdict == Verdict::bad && (in_place_.contains(piece) || being_spliced_.contains(piece))) {
+  if (verdict == Verdict::bad && (state == PieceState::in_place || state == PieceState::placing)) {
     throw Failure(ExitStatus::local, Remedy::try_again,
-                  fmt::format("piece {} of the spool was good and is not any more: beginning anew "
-                              "with what can be proven; look at this host's memory and disk",
+                  fmt::format("piece {} of the spool was good and is not any more: starting over "
+                              "with what can be proven; check this host's memory and disk",
                               piece));
   }
   std::filesystem::remove(spool_.piece_path(piece));
+  if (state == PieceState::in_place) {
+    pieces_.move(piece, PieceState::adopted);
+  } else if (state == PieceState::comparing || state == PieceState::placing) {
+    pieces_.move(piece, PieceState::adopting);
+  } else {
+    pieces_.move(piece, delivery_ == Delivery::pulled ? PieceState::wanted : PieceState::candidate);
+  }
 }
 
-bool Placement::is_gathered() const {
-  return step_ == Step::gathering && old_ == Old::copied && assembly_ && in_place_.is_complete();
+DiskState::Step Placement::step() const {
+  const bool is_gathered = step_ == Step::gathering && old_ == Old::copied && assembly_ &&
+                           pieces_.in_place().is_complete();
+  return is_gathered ? Step::gathered : step_;
 }
 
 void Placement::complete() {
@@ -184,8 +170,8 @@ void Placement::look_for_manifest() {
   for (const auto& path : {spool_.manifest_path(), spool_.incoming_folder() / "manifest",
                            spool_.pushed_folder() / "manifest"}) {
     if (assembly_) return;
-    auto manifest = feed_ == Delivery::shared ? Spool::read_manifest(path, run_.manifest)
-                                              : spool_.accept_manifest(path, run_.manifest);
+    auto manifest = delivery_ == Delivery::shared ? Spool::read_manifest(path, run_.manifest)
+                                                  : spool_.accept_manifest(path, run_.manifest);
     if (manifest) accept_manifest(*std::move(manifest));
   }
 }
@@ -223,16 +209,18 @@ void Placement::survey() {
       [this](Survey survey) {
         published_ = std::move(survey.published);
         // It may have changed between the two looks.
-        if (survey.looks_published && published_.is_complete()) {
+        const bool is_equal = survey.looks_published && published_.is_complete();
+        for (const auto piece : pieces_.in(PieceState::unknown)) {
+          pieces_.move(piece,
+                       published_.contains(piece) ? PieceState::candidate : PieceState::wanted);
+        }
+        if (is_equal) {
           old_ = Old::compared;
-          undecided_ |= published_;
+          for (const auto piece : pieces_.in(PieceState::verified)) place(piece);
         } else {
           begin_tree();
-          for (const auto piece : published_.members()) {
-            if (!servable_.contains(piece)) undecided_.insert(piece);
-          }
         }
-        decide({});
+        decide();
       });
 }
 
@@ -244,113 +232,125 @@ void Placement::begin_tree() {
         return true;
       },
       [](bool) {});
-  for (const auto piece : servable_.members()) splice(piece);
+  for (const auto piece : pieces_.in(PieceState::verified)) place(piece);
 }
 
 // A piece file first: it can be served on. What is published comes after it.
 void Placement::decide_one(PieceNumber piece) {
   const auto path = found_at(piece);
   if (!path) {
-    if (feed_ != Delivery::pulled) undelivered_.insert(piece);
+    if (delivery_ != Delivery::pulled) undelivered_.insert(piece);
     decide_published(piece);
     return;
   }
-  being_decided_.insert(piece);
+  pieces_.move(piece, PieceState::checking);
   verifier_->submit(
-      [spool = spool_, feed = feed_, piece, from = *path, bytes = run_.cut.bytes_of(piece),
-       digest = digests_.at(piece)](const std::stop_token& stop) {
-        return feed == Delivery::shared ? Spool::inspect(from, bytes, digest, stop)
-                                        : spool.accept(from, piece, bytes, digest, stop);
+      [spool = spool_, delivery = delivery_, piece, from = *path, bytes = run_.cut.bytes_of(piece),
+       digest = *pieces_.digest(piece)](const std::stop_token& stop) {
+        return delivery == Delivery::shared ? Spool::inspect(from, bytes, digest, stop)
+                                            : spool.accept(from, piece, bytes, digest, stop);
       },
       [this, piece](Verdict verdict) { on_found(piece, verdict); });
 }
 
 void Placement::on_found(PieceNumber piece, Verdict verdict) {
-  being_decided_.erase(piece);
   if (verdict == Verdict::good) {
     undelivered_.erase(piece);
-    servable_.insert(piece);
-    if (old_ != Old::compared || in_place_.contains(piece)) undecided_.erase(piece);
-    splice(piece);
-  }
-  if (verdict != Verdict::good && feed_ != Delivery::pulled) undelivered_.insert(piece);
-  if (undecided_.contains(piece)) decide_published(piece);
-}
-
-void Placement::decide_published(PieceNumber piece) {
-  if (old_ == Old::unknown || old_ == Old::surveyed) return;  // The survey comes back to it.
-  if (in_place_.contains(piece)) return;
-  if (!published_.contains(piece)) {
-    // Delivered pieces appear some time; others have to be pulled.
-    if (feed_ == Delivery::pulled) undecided_.erase(piece);
+    pieces_.move(piece, PieceState::verified);
+    place(piece);
     return;
   }
-  being_decided_.insert(piece);
+  pieces_.move(piece, PieceState::candidate);
+  if (delivery_ != Delivery::pulled) undelivered_.insert(piece);
+  decide_published(piece);
+}
+
+// No file of the spool has the piece. The others live on what is pushed here: a pushed piece has to
+// come even where this host could do without.
+void Placement::decide_published(PieceNumber piece) {
+  if (old_ == Old::unknown || old_ == Old::surveyed) return;  // The survey comes back to it.
+  if (!published_.contains(piece) || delivery_ == Delivery::pushed) {
+    if (delivery_ == Delivery::pulled) pieces_.move(piece, PieceState::wanted);
+    return;
+  }
+  pieces_.move(piece, PieceState::adopting);
+  const auto digest = *pieces_.digest(piece);
   if (old_ == Old::compared) {
     assembler_->submit(
-        [assembly = assembly_, piece, digest = digests_.at(piece)](const std::stop_token& stop) {
+        [assembly = assembly_, piece, digest](const std::stop_token& stop) {
           return assembly->is_published(piece, digest, stop);
         },
         [this, piece](bool equal) { on_compared(piece, equal); });
   } else {
     assembler_->submit(
-        [assembly = assembly_, piece, digest = digests_.at(piece)](const std::stop_token& stop) {
+        [assembly = assembly_, piece, digest](const std::stop_token& stop) {
           return assembly->adopt(piece, digest, stop);
         },
         [this, piece](bool equal) { on_adopted(piece, equal); });
   }
 }
 
+// A range of what is published was compared where it stands.
 void Placement::on_compared(PieceNumber piece, bool equal) {
-  being_decided_.erase(piece);
+  const bool has_file = pieces_.state(piece) == PieceState::comparing;
   if (old_ != Old::compared) {
     // Another piece differed meanwhile: this one has to be copied after all.
-    if (undecided_.contains(piece)) decide_one(piece);
+    pieces_.move(piece, has_file ? PieceState::verified : PieceState::candidate);
+    if (has_file) {
+      place(piece);
+    } else {
+      decide_one(piece);
+    }
     return;
   }
   if (equal) {
-    in_place_.insert(piece);
-    settle(piece);
-    if (in_place_.is_complete()) step_ = Step::published;
+    pieces_.move(piece, has_file ? PieceState::in_place : PieceState::adopted);
+    if (pieces_.in_place().is_complete()) step_ = Step::published;
     return;
   }
   published_.erase(piece);
-  in_place_ = PieceSet(run_.cut.pieces());
-  undecided_ |= published_;
+  pieces_.move(piece, has_file ? PieceState::verified : PieceState::candidate);
+  // The payload differs: it is built anew, from all that is equal.
+  for (const auto other : pieces_.in(PieceState::adopted)) {
+    pieces_.move(other, PieceState::candidate);
+  }
+  for (const auto other : pieces_.in(PieceState::in_place)) {
+    pieces_.move(other, PieceState::verified);
+  }
   begin_tree();
-  settle(piece);
-  decide({});
+  decide();
 }
 
 void Placement::on_adopted(PieceNumber piece, bool equal) {
-  being_decided_.erase(piece);
-  if (equal) in_place_.insert(piece);
   published_.erase(piece);
-  settle(piece);
-}
-
-// What is published has been asked for the piece. All others live on what was pushed here: that has
-// to come even if this host can do without.
-void Placement::settle(PieceNumber piece) {
-  const bool is_enough = feed_ != Delivery::pushed && in_place_.contains(piece);
-  if (is_enough || servable_.contains(piece) || feed_ == Delivery::pulled) undecided_.erase(piece);
-}
-
-void Placement::splice(PieceNumber piece) {
-  if (!assembly_ || old_ != Old::copied || in_place_.contains(piece) ||
-      being_spliced_.contains(piece)) {
-    return;
+  if (equal) {
+    pieces_.move(piece, PieceState::adopted);
+  } else {
+    pieces_.move(piece, delivery_ == Delivery::pulled ? PieceState::wanted : PieceState::candidate);
   }
-  being_spliced_.insert(piece);
-  assembler_->submit(
-      [assembly = assembly_, piece](const std::stop_token&) {
-        assembly->splice(piece);
-        return true;
-      },
-      [this, piece](bool) {
-        being_spliced_.erase(piece);
-        in_place_.insert(piece);
-      });
+}
+
+// A verified piece goes to where it belongs, as soon as that is known.
+void Placement::place(PieceNumber piece) {
+  if (!assembly_ || pieces_.state(piece) != PieceState::verified) return;
+  if (old_ == Old::compared) {
+    pieces_.move(piece, PieceState::comparing);
+    assembler_->submit(
+        [assembly = assembly_, piece, digest = *pieces_.digest(piece)](
+            const std::stop_token& stop) { return assembly->is_published(piece, digest, stop); },
+        [this, piece](bool equal) { on_compared(piece, equal); });
+  } else if (old_ == Old::copied) {
+    pieces_.move(piece, PieceState::placing);
+    assembler_->submit(
+        [assembly = assembly_, piece](const std::stop_token&) {
+          assembly->splice(piece);
+          return true;
+        },
+        [this, piece](bool) {
+          const bool has_file = pieces_.state(piece) == PieceState::placing;
+          pieces_.move(piece, has_file ? PieceState::in_place : PieceState::adopted);
+        });
+  }
 }
 
 std::optional<std::filesystem::path> Placement::found_at(PieceNumber piece) const {

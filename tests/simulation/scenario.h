@@ -23,6 +23,7 @@ struct Scenario {
   double bytes = 1.747e9;
   double rate = 125e6;                       ///< Bytes a second, each way, each host.
   double start_cost = 0.030;                 ///< Seconds that an rsync takes before its first byte.
+  double end_cost = 0.025;                   ///< Seconds from its last file to its exit.
   double latency = 0.0001;                   ///< Seconds to Redis, one way.
   double staging_rate = 800e6;               ///< Bytes a second that the origin cuts and hashes.
   double hash_rate = 0;                      ///< Bytes a second that a receiver hashes; 0: free.

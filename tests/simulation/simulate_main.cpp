@@ -46,6 +46,7 @@ struct Options {
   Scenario scenario;
   double rate_gbit = 1;
   double start_cost_ms = 30;
+  double end_cost_ms = 25;
   double latency_ms = 0.1;
   std::string piece_size = "auto";
   unsigned slots = 0;
@@ -67,6 +68,9 @@ void declare(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--start-cost", options.start_cost_ms,
                  "ms from an rsync's start to its first byte")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--end-cost", options.end_cost_ms, "ms from an rsync's last file to its exit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--latency", options.latency_ms, "ms to Redis, one way")
@@ -95,6 +99,7 @@ Scenario scenario_of(Options options) {
   auto& scenario = options.scenario;
   scenario.rate = options.rate_gbit * 1e9 / 8;
   scenario.start_cost = options.start_cost_ms / 1000;
+  scenario.end_cost = options.end_cost_ms / 1000;
   scenario.latency = options.latency_ms / 1000;
   const auto piece_size = parse_piece_size(options.piece_size);
   if (!piece_size) {

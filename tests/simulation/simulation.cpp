@@ -8,7 +8,6 @@
 #include <stdexcept>
 
 #include "libsync/core/grain.h"
-#include "minion/pull_plan.h"
 #include "os/random.h"
 
 namespace libsync::simulation {
@@ -62,7 +61,7 @@ Simulation::Simulation(const Scenario& scenario)
   is_disturbed_.assign(all, false);
   lingers_.assign(all, false);
   for (HostNumber i = 0; i < all; ++i) {
-    hosts_.push_back(std::make_unique<VirtualHost>(*this, i, address_of(i), run_, slots_));
+    hosts_.push_back(std::make_unique<VirtualHost>(*this, i, address_of(i), run_, scenario.slots));
     numbers_.emplace(address_of(i).text(), i);
   }
   std::vector<HostNumber> order(scenario.hosts);
@@ -107,7 +106,7 @@ Outcome Simulation::run() {
                                            TaskKey::leave, scenario_.spread);
     if (!std::holds_alternative<Begun>(outcome)) broken("the run does not begin");
   });
-  if (*redis_.ask({"HGET", "sync:run", "trees"}).text() != "0") {
+  if (!scenario_.slots && *redis_.ask({"HGET", "sync:run", "trees"}).text() != "0") {
     slots_ = std::min(slots_, kSlotsBesideTrees);
     origin_uploads_ = std::min(origin_uploads_, kSlotsBesideTrees);
   }
@@ -178,13 +177,15 @@ void Simulation::handle(const Event& event) {
     case Kind::wake:
       return hosts_[event.subject]->woken();
     case Kind::served:
-      hosts_[event.subject]->served();
-      return hosts_[event.subject]->step();
+      return hosts_[event.subject]->served();
     case Kind::connected:
       if (pulls_[event.subject].stamp == event.stamp) connect(event.subject);
       return;
     case Kind::moved:
       if (pulls_[event.subject].stamp == event.stamp) move(event.subject);
+      return;
+    case Kind::exited:
+      if (pulls_[event.subject].stamp == event.stamp) settle_pull(event.subject, PullEnd::good);
       return;
     case Kind::judged:
       return hosts_[event.subject]->piece_judged(static_cast<PieceNumber>(event.stamp));
@@ -232,7 +233,7 @@ void Simulation::deliver_wakes() {
 }
 
 bool Simulation::has(HostNumber host, PieceNumber piece) const {
-  return host == 0 ? piece < staged_ : hosts_[host]->have().contains(piece);
+  return host == 0 ? piece < staged_ : hosts_[host]->pieces().servable().contains(piece);
 }
 
 HostNumber Simulation::number_of(const Address& address) const {
@@ -241,6 +242,7 @@ HostNumber Simulation::number_of(const Address& address) const {
 
 void Simulation::claim_granted(const Claim& claim) {
   const auto from = number_of(claim.source);
+  sources_of_claims_.emplace(claim.token.text(), from);
   if (++uploads_[from] > (from == 0 ? origin_uploads_ : slots_))
     broken(claim.source.text() + " has more claims than slots");
   for (const auto& [piece, digest] : claim.pieces) {
@@ -248,9 +250,14 @@ void Simulation::claim_granted(const Claim& claim) {
   }
 }
 
-void Simulation::claim_ended(const Claim& claim) { --uploads_[number_of(claim.source)]; }
+void Simulation::claim_ended(const Token& token) {
+  const auto found = sources_of_claims_.find(token.text());
+  if (found == sources_of_claims_.end()) broken("a claim is completed twice");
+  --uploads_[found->second];
+  sources_of_claims_.erase(found);
+}
 
-void Simulation::start_pull(HostNumber host, TransferId id, const Claim& claim, Promise promise) {
+TransferId Simulation::start_pull(HostNumber host, const Assignment& assignment) {
   if (unused_pulls_.empty()) {
     unused_pulls_.push_back(pulls_.size());
     pulls_.emplace_back();
@@ -259,28 +266,29 @@ void Simulation::start_pull(HostNumber host, TransferId id, const Claim& claim, 
   unused_pulls_.pop_back();
   Pull& pull = pulls_[index];
   pull.to = host;
-  pull.from = number_of(claim.source);
-  pull.id = id;
+  pull.from = number_of(assignment.source);
+  pull.id = next_id_++;
   pull.pieces.clear();
-  for (const auto& [piece, digest] : claim.pieces) pull.pieces.push_back(piece);
+  for (const auto& [piece, digest] : assignment.pieces) pull.pieces.push_back(piece);
   pull.next = 0;
   pull.boundary = 0;
   pull.flow.reset();
-  pull.promise = promise;
+  pull.is_claimed = assignment.token.has_value();
   pull.is_over = false;
   push(now_ + scenario_.start_cost, Kind::connected, index, ++pull.stamp);
+  return pull.id;
 }
 
 void Simulation::connect(std::size_t index) {
   Pull& pull = pulls_[index];
-  if (hosts_[pull.from]->is_dead()) return end_pull(index, PullEnd::unreachable);
+  if (hosts_[pull.from]->is_dead()) return settle_pull(index, PullEnd::unreachable);
   // The host acts on the manifest at once, and may begin other pulls: no reference lives on.
-  hosts_[pull.to]->manifest_arrived(pull.id);
-  if (pulls_[index].promise == Promise::none) {
+  hosts_[pull.to]->file_arrived(pull.id, "manifest");
+  if (!pulls_[index].is_claimed) {
     const auto from = pulls_[index].from;
     std::erase_if(pulls_[index].pieces, [&](PieceNumber piece) { return !has(from, piece); });
   }
-  if (pulls_[index].pieces.empty()) return end_pull(index, PullEnd::good);
+  if (pulls_[index].pieces.empty()) return exit_soon(index);
   Pull& connected = pulls_[index];
   connected.boundary = static_cast<double>(run_.cut.bytes_of(connected.pieces[0]));
   const auto flow = network_->open(connected.from, connected.to, now_);
@@ -316,27 +324,36 @@ void Simulation::move(std::size_t index) {
     close_flow(pull);
   }
   const bool is_last = !pull.flow;
-  hosts_[to]->piece_arrived(id, piece);
+  hosts_[to]->file_arrived(id, piece_name(piece));
   if (!has_left_origin_[piece]) last_first_copy_ = now_;
   has_left_origin_[piece] = true;
   const auto part = static_cast<std::size_t>(now_ / scenario_.file_time() * kParts);
   if (arrived_.size() <= part) arrived_.resize(part + 1);
   arrived_[part] += static_cast<double>(run_.cut.bytes_of(piece));
-  // One piece after the other, on one core.
+  if (is_last) exit_soon(index);
+}
+
+// One piece after the other, on one core.
+void Simulation::judge(HostNumber host, PieceNumber piece) {
   const double hashing = scenario_.hash_rate > 0
                              ? static_cast<double>(run_.cut.bytes_of(piece)) / scenario_.hash_rate
                              : 0;
-  hashes_until_[to] = std::max(hashes_until_[to], now_) + hashing;
-  push(hashes_until_[to], Kind::judged, to, piece);
-  if (is_last) end_pull(index, PullEnd::good);
+  hashes_until_[host] = std::max(hashes_until_[host], now_) + hashing;
+  push(hashes_until_[host], Kind::judged, host, piece);
 }
 
-void Simulation::give_up(HostNumber host, TransferId id) { push(now_, Kind::ends, host, id); }
+void Simulation::exit_soon(std::size_t index) {
+  if (scenario_.end_cost <= 0) return settle_pull(index, PullEnd::good);
+  push(now_ + scenario_.end_cost, Kind::exited, index, ++pulls_[index].stamp);
+}
+
+void Simulation::end_pull(HostNumber host, TransferId id) { push(now_, Kind::ends, host, id); }
 
 void Simulation::end_pull_of(HostNumber host, TransferId id) {
   for (std::size_t i = 0; i < pulls_.size(); ++i) {
     const Pull& pull = pulls_[i];
-    if (!pull.is_over && pull.to == host && pull.id == id) return end_pull(i, PullEnd::unreachable);
+    if (!pull.is_over && pull.to == host && pull.id == id)
+      return settle_pull(i, PullEnd::unreachable);
   }
 }
 
@@ -347,7 +364,7 @@ void Simulation::close_flow(Pull& pull) {
   ++pull.stamp;
 }
 
-void Simulation::end_pull(std::size_t index, PullEnd end) {
+void Simulation::settle_pull(std::size_t index, PullEnd end) {
   Pull& pull = pulls_[index];
   const auto to = pull.to;
   const auto id = pull.id;
@@ -371,22 +388,22 @@ void Simulation::die(HostNumber host) {
       ++pull.stamp;
       pull.is_over = true;
       unused_pulls_.push_back(i);
-      if (pull.promise == Promise::given) --uploads_[pull.from];  // Its claim will lapse.
+      if (pull.is_claimed) --uploads_[pull.from];  // Its claim will lapse.
     } else if (pull.from == host && pull.flow) {
       broken_off.push_back(i);
     }
   }
-  for (const auto i : broken_off) end_pull(i, PullEnd::unreachable);
+  for (const auto i : broken_off) settle_pull(i, PullEnd::unreachable);
 }
 
 void Simulation::check() {
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     const auto& host = *hosts_[i];
     if (host.is_dead()) continue;
-    if (!host.finished_at() || !host.have().is_complete()) {
+    if (!host.finished_at() || !host.pieces().in_place().is_complete()) {
       broken(host.address().text() + " is not complete");
     }
-    if (host.ledger().size() > 0) broken(host.address().text() + " still holds claims");
+    if (host.pulls_in_hand() > 0) broken(host.address().text() + " still holds claims");
   }
   const auto claims = redis_.ask({"HVALS", "sync:claims"});
   for (const auto& claim : *claims.array()) {

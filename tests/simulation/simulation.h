@@ -43,11 +43,12 @@ class Simulation final : public World {
   [[nodiscard]] double now() const override { return now_; }
   [[nodiscard]] MeteredRedis& redis() override { return redis_; }
   void schedule(HostNumber host, Due kind, double time) override;
-  void start_pull(HostNumber host, TransferId id, const Claim& claim, Promise promise) override;
-  void give_up(HostNumber host, TransferId id) override;
+  TransferId start_pull(HostNumber host, const Assignment& assignment) override;
+  void end_pull(HostNumber host, TransferId id) override;
+  void judge(HostNumber host, PieceNumber piece) override;
   void deliver_wakes() override;
   void claim_granted(const Claim& claim) override;
-  void claim_ended(const Claim& claim) override;
+  void claim_ended(const Token& token) override;
 
  private:
   enum class Kind {
@@ -57,6 +58,7 @@ class Simulation final : public World {
     served,
     connected,
     moved,
+    exited,
     judged,
     staged,
     joins,
@@ -82,7 +84,7 @@ class Simulation final : public World {
     double boundary = 0;   // Bytes of the flow at which the next one is complete.
     std::optional<FlowId> flow;
     std::uint64_t stamp = 0;  // Events of an older one are void.
-    Promise promise = Promise::given;
+    bool is_claimed = false;
     bool is_over = true;
   };
 
@@ -92,7 +94,9 @@ class Simulation final : public World {
   void move(std::size_t pull);
   void predict(std::size_t pull);
   void predict_faster();
-  void end_pull(std::size_t pull, PullEnd end);
+  /// rsync has done its work, and exits a little later.
+  void exit_soon(std::size_t pull);
+  void settle_pull(std::size_t pull, PullEnd end);
   void end_pull_of(HostNumber host, TransferId id);
   void close_flow(Pull& pull);
   void stage();
@@ -117,6 +121,8 @@ class Simulation final : public World {
   std::vector<bool> lingers_;  // Waits for the run, and has not been woken yet.
   std::unordered_map<std::string, HostNumber> numbers_;
   std::vector<unsigned> uploads_;
+  std::unordered_map<std::string, HostNumber> sources_of_claims_;  // By token.
+  TransferId next_id_ = 1;
   std::vector<double> hashes_until_;
   std::vector<Pull> pulls_;
   std::vector<std::size_t> unused_pulls_;

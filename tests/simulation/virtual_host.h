@@ -2,26 +2,19 @@
 
 // One host of the simulation, as the coordinator and its peers see it.
 //
-// It follows Download (minion_download.h): the same order of calls, the same pauses, the same
-// decisions by the same functions (pull_plan.h), the same book of claims (pull_ledger.h). Only the
-// disk and rsync are left out: what is pulled arrives when the World says, and is always good.
+// It decides nothing: the product's Puller (minion/puller.h) does, with virtual calls of Redis and
+// virtual pulls. Only the disk and rsync are left out: a pulled piece arrives when the World says,
+// is always good, and is in place as soon as it is judged.
 //
 // A host asks Redis one thing at a time and does nothing else until the answer is there, as the
 // real one does.
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 
-#include "libsync/master_coordinator.h"
-#include "libsync/minion_coordinator.h"
-#include "libsync/observer.h"
 #include "metered_redis.h"
-#include "minion/ledger.h"
-#include "minion/pull_plan.h"
-#include "minion/streams.h"
-#include "os/random.h"
+#include "minion/puller.h"
 
 namespace libsync::simulation {
 
@@ -36,96 +29,100 @@ class World {
   [[nodiscard]] virtual MeteredRedis& redis() = 0;
   enum class Due { step, answer, wake, served };
   virtual void schedule(HostNumber host, Due kind, double time) = 0;
-  /// Begins to move what was claimed. Ends with piece_arrived() for each, then pull_ended().
-  virtual void start_pull(HostNumber host, TransferId id, const Claim& claim, Promise promise) = 0;
-  /// Ends one before it has brought everything, in a moment.
-  virtual void give_up(HostNumber host, TransferId id) = 0;
+  /// Begins a pull. Ends with file_arrived() for each piece, then pull_ended().
+  virtual TransferId start_pull(HostNumber host, const Assignment& assignment) = 0;
+  /// Ends a pull before it has brought everything, in a moment.
+  virtual void end_pull(HostNumber host, TransferId id) = 0;
+  /// Hashes a piece. Ends with piece_judged().
+  virtual void judge(HostNumber host, PieceNumber piece) = 0;
   /// A call of the coordinator may have woken others.
   virtual void deliver_wakes() = 0;
   /// A claim was granted, or is over: for the count of uploads.
   virtual void claim_granted(const Claim& claim) = 0;
-  virtual void claim_ended(const Claim& claim) = 0;
+  virtual void claim_ended(const Token& token) = 0;
 };
 
 class VirtualHost {
  public:
-  VirtualHost(World& world, HostNumber number, Address address, RunInfo run, unsigned slots);
+  /// `slots`: as configured; nothing: the product's default.
+  VirtualHost(World& world, HostNumber number, Address address, RunInfo run,
+              std::optional<unsigned> slots);
 
   void join();
   void die() { is_dead_ = true; }
 
-  void answer();  ///< What it asked is answered.
+  void answer();  ///< The call that is under way is answered.
   void step();
   void woken();
-  void served() { is_served_ = true; }
-  void manifest_arrived(TransferId id);
-  void piece_arrived(TransferId id, PieceNumber piece);
+  void served();
+  void file_arrived(TransferId id, const std::string& name);
   void piece_judged(PieceNumber piece);
   void pull_ended(TransferId id, PullEnd end);
 
   [[nodiscard]] const Address& address() const { return address_; }
-  [[nodiscard]] const PieceSet& have() const { return have_; }
-  [[nodiscard]] const PullLedger& ledger() const { return ledger_; }
+  [[nodiscard]] const PieceTable& pieces() const { return pieces_; }
+  [[nodiscard]] std::size_t pulls_in_hand() const { return puller_ ? puller_->ledger().size() : 0; }
   [[nodiscard]] bool is_listening() const { return is_listening_; }
   [[nodiscard]] bool is_dead() const { return is_dead_; }
   [[nodiscard]] std::optional<double> finished_at() const { return finished_at_; }
-  [[nodiscard]] std::size_t pulls_started() const { return next_id_; }
+  [[nodiscard]] std::size_t pulls_started() const { return pulls_started_; }
 
  private:
-  /// Asks now; the answer is to be acted on only in `then_`, which the caller sets.
+  /// Asks now; the answer is delivered when Redis has it.
+  template <typename Call, typename Deliver>
+  void ask(const std::string& verb, Call call, Deliver deliver);
   template <typename Call>
-  auto ask(const std::string& verb, Call call);
-  void note_grant(const ClaimOutcome& outcome);
-  bool complete();
-  bool report();
-  bool renew();
-  bool claim();
-  bool advance();
-  bool follow();
-  [[nodiscard]] double follow_due() const;
-  void stream();
+  void ask_puller(const std::string& verb, Call call);
+
+  // One for each act: minion/act.h.
+  void perform(const AskClaim& act);
+  void perform(const CompleteClaim& act);
+  void perform(const Report& act);
+  void perform(const ReportFromSeat& act);
+  void perform(const Renew& act);
+  void perform(const AskDigests& act);
+  void perform(const CheckRun& act);
+  void perform(const Finish& act);
+  void perform(const Doubt& act);
+  void perform(const StartPull& act);
+  void perform(const EndPull& act);
+  void perform(const JudgePiece& act);
+  void perform(const JudgeManifest& act);
+  void perform(const CheckCandidates&) {}
+  void perform(const Reverify& act);
+  void perform(const CompleteTree&) { is_completed_ = true; }
+  void perform(const Publish&) { is_published_ = true; }
+  void perform(const StartProbe& act);
+  void perform(const Warn&) {}
+  void perform(const GiveUp& act);
+  void perform(const Conclude& act);
+
+  [[nodiscard]] Holdings holdings() const {
+    return {pieces_.servable(), pieces_.in_place().size()};
+  }
+  [[nodiscard]] Instant now() const;
+  [[nodiscard]] DiskState disk() const;
   void listen();
   void schedule_next();
-  void take(const ClaimOutcome& outcome, double asked);
-  [[nodiscard]] std::optional<Want> want(const std::optional<TransferId>& without);
-  [[nodiscard]] bool has_news() const;
-  [[nodiscard]] unsigned slots_to_offer() const { return is_served_ && has_manifest_ ? slots_ : 0; }
 
   World& world_;
   HostNumber number_;
   Address address_;
   RunInfo run_;
-  unsigned slots_;
+  std::optional<unsigned> slots_;
 
+  PieceTable pieces_;
+  std::optional<Puller> puller_;  // Once it has joined.
+  std::function<void()> then_;    // While a call is on its way.
   bool is_dead_ = false;
-  bool has_joined_ = false;
-  bool is_served_ = false;
   bool has_manifest_ = false;
-  PieceSet have_;
-  PullLedger ledger_;
-  Pace pace_;
-  Streams streams_;
-  std::vector<ParentFeedback> parent_reports_;
-  bool is_called_ = false;
-  TransferId next_id_ = 0;
-  std::function<void()> then_;  // While a call is on its way.
-  Token next_token_ = random_name<Token>();
-  double claim_again_ = 0;
-  double claim_in_peace_ = 0;
-  std::size_t failures_ = 0;
-  std::string reported_;
-  unsigned reported_slots_ = 0;
-  double reported_at_ = -1;
-  std::optional<double> report_due_;
-  double renewal_due_ = 0;
-  double check_due_ = 0;
+  bool is_completed_ = false;
   bool is_published_ = false;
-  RunState state_ = RunState::staging;
   bool is_listening_ = false;
-  double listens_until_ = 0;
-  double patience_ = 1;
   bool was_woken_ = false;
+  double listens_until_ = 0;
   double scheduled_ = -1;
+  std::size_t pulls_started_ = 0;
   std::optional<double> finished_at_;
 };
 

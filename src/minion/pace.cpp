@@ -1,4 +1,4 @@
-#include "minion/pull_plan.h"
+#include "minion/pace.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "minion/streams.h"
+#include "minion/trees.h"
 
 #include <algorithm>
 #include <utility>
@@ -64,7 +64,7 @@ constexpr Duration kStillAnyway{15'000};
 constexpr PieceNumber kMostToHelp = 4;
 
 // How often whether a tree is adrift is looked at, if nothing happens.
-constexpr Duration kLook{500};
+constexpr Duration kPoll{500};
 
 // Of a parent that failed; doubles.
 constexpr Duration kBackOff{5'000};
@@ -74,72 +74,89 @@ Duration overdue_after(Duration usual) { return std::max(kLeastOverdue, kOverdue
 
 }  // namespace
 
-Streams::Streams(PieceNumber pieces, Instant now)
-    : pieces_(pieces), came_(now), arrived_(now), known_(pieces) {}
+Trees::Trees(PieceNumber pieces, Instant now) : pieces_(pieces), came_(now), arrived_(now) {}
 
-void Streams::follow(const Seat& place) {
-  has_place_ = true;
-  pause_ = place.poll_short;
-  report_every_ = place.poll_long;
-  streams_.resize(place.parents.size(), Stream{.not_before = came_, .moved = came_});
+void Trees::seated(const Seat& seat) {
+  has_seat_ = true;
+  poll_short_ = seat.poll_short;
+  poll_long_ = seat.poll_long;
+  streams_.resize(seat.parents.size(), Stream{.not_before = came_, .moved = came_});
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     auto& stream = streams_[tree];
-    if (stream.parent == place.parents[tree]) continue;
-    stream.parent = place.parents[tree];
+    if (stream.parent == seat.parents[tree]) continue;
+    stream.parent = seat.parents[tree];
     if (stream.pull) left_.push_back(*std::exchange(stream.pull, std::nullopt));
     stream.failures = 0;
     stream.not_before = came_;
     stream.piece = Duration{0};
   }
-  for (const auto& [piece, digest] : place.digests) {
-    if (piece >= pieces_) continue;
-    known_.insert(piece);
-    digests_.insert_or_assign(piece, digest);
-  }
 }
 
-bool Streams::is_urgent(const PieceSet& unwanted) const {
-  if (!has_place_) return true;
-  std::vector<bool> has_work(streams_.size(), known_.is_complete());
+void Trees::reported() {
+  feedback_.clear();
+  is_woken_ = false;
+}
+
+std::optional<Act> Trees::report(const Situation& situation) {
+  const bool is_due =
+      situation.clearance == Clearance::cleared || situation.now >= report_due(situation);
+  if (!is_due) return std::nullopt;
+  return ReportFromSeat{situation.offered, situation.clearance, feedback_};
+}
+
+Instant Trees::report_due(const Situation& situation) const {
+  if (!situation.is_served) return Instant::max();
+  if (is_woken_) return situation.reported_at;
+  const bool is_soon = !feedback_.empty() || is_urgent(situation.pieces);
+  return situation.reported_at + (is_soon ? poll_short_ : std::max(poll_short_, poll_long_));
+}
+
+bool Trees::is_urgent(const PieceTable& pieces) const {
+  if (!has_seat_) return true;
+  const auto& known = pieces.announced();
+  const auto& unwanted = pieces.unwanted();
+  std::vector<bool> has_work(streams_.size(), known.is_complete());
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     const auto& stream = streams_[tree];
     if (!stream.parent || stream.failures > 0) return true;
     for (auto piece = tree; piece < pieces_ && !has_work[tree]; piece += streams_.size()) {
       const auto number = static_cast<PieceNumber>(piece);
-      has_work[tree] = known_.contains(number) && !unwanted.contains(number);
+      has_work[tree] = known.contains(number) && !unwanted.contains(number);
     }
   }
   return std::find(has_work.begin(), has_work.end(), false) != has_work.end();
 }
 
-Duration Streams::pause(const PieceSet& unwanted, const std::vector<ParentFeedback>& untold) const {
-  if (is_urgent(unwanted) || !untold.empty()) return pause_;
-  return std::max(pause_, report_every_);
-}
-
-PieceNumber Streams::most_pieces(const Stream& stream) const {
+PieceNumber Trees::most_pieces(const Stream& stream) const {
   if (stream.piece.count() == 0) return 1;
   return static_cast<PieceNumber>(
       std::clamp<Duration::rep>(kPullLasts / stream.piece, 1, kMostPieces));
 }
 
-std::vector<StagedPiece> Streams::next_of(PieceNumber tree, PieceNumber most,
-                                          const PieceSet& unwanted) const {
+std::vector<StagedPiece> Trees::next_of(PieceNumber tree, PieceNumber most,
+                                        const PieceTable& pieces) const {
   std::vector<StagedPiece> next;
   const auto trees = static_cast<PieceNumber>(streams_.size());
   for (PieceNumber piece = tree; piece < pieces_ && next.size() < most; piece += trees) {
-    if (unwanted.contains(piece)) continue;
-    if (!known_.contains(piece)) break;
-    next.push_back({piece, digests_.at(piece)});
+    if (pieces.unwanted().contains(piece)) continue;
+    const auto digest = pieces.digest(piece);
+    if (!digest) break;
+    next.push_back({piece, *digest});
   }
   return next;
 }
 
-std::optional<StreamPull> Streams::next(const PieceSet& unwanted, Instant now) const {
-  const auto left = missing(unwanted);
+std::optional<Act> Trees::pull(const Situation& situation) {
+  note_overdue(situation.pieces.in_place(), situation.now);
+  if (auto act = give_up(situation.now)) return act;
+  return next_pull(situation);
+}
+
+std::optional<Act> Trees::next_pull(const Situation& situation) {
+  const auto left = missing(situation.pieces.unwanted());
   for (PieceNumber tree = 0; tree < left.size(); ++tree) {
     const auto& stream = streams_[tree];
-    if (!stream.parent || stream.pull || now < stream.not_before) continue;
+    if (!stream.parent || stream.pull || situation.now < stream.not_before) continue;
     auto most = most_pieces(stream);
     auto helped = tree;
     if (left[tree] == 0) {
@@ -147,17 +164,21 @@ std::optional<StreamPull> Streams::next(const PieceSet& unwanted, Instant now) c
       const auto furthest = std::max_element(left.begin(), left.end());
       helped = static_cast<PieceNumber>(furthest - left.begin());
     }
-    StreamPull pull{tree, *stream.parent, next_of(helped, most, unwanted)};
-    if (!pull.pieces.empty()) return pull;
+    auto pieces = next_of(helped, most, situation.pieces);
+    if (pieces.empty()) continue;
+    starting_ = tree;
+    return StartPull{{*stream.parent, std::move(pieces), std::nullopt, Manifests::none}};
   }
   return std::nullopt;
 }
 
-void Streams::started(const StreamPull& pull, TransferId id, Instant now) {
-  streams_.at(pull.tree).pull = Pull{id, pull.parent, 0, now, now};
+void Trees::started(TransferId id, Instant now) {
+  auto& stream = streams_.at(starting_.value());
+  stream.pull = Pull{id, *stream.parent, 0, now, now};
+  starting_.reset();
 }
 
-void Streams::arrived(TransferId id, Instant now) {
+void Trees::arrived(TransferId id, Instant now) {
   arrived_ = now;
   for (auto& pull : left_) {
     if (pull.id == id) pull.moved = now;
@@ -169,42 +190,39 @@ void Streams::arrived(TransferId id, Instant now) {
   }
 }
 
-std::vector<ParentFeedback> Streams::overdue(const PieceSet& in_place, Instant now) {
-  std::vector<ParentFeedback> reports;
+void Trees::note_overdue(const PieceSet& in_place, Instant now) {
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     auto& pull = streams_[tree].pull;
     if (!pull || pull->is_overdue || now < overdue_at(*pull)) continue;
     if (lags(in_place)[tree] <= 1) continue;
     pull->is_overdue = true;
-    reports.push_back({pull->parent, ParentFeedback::Kind::slow, PullEnd::good, ""});
+    feedback_.push_back({pull->parent, ParentFeedback::Kind::slow, PullEnd::good, ""});
   }
-  return reports;
 }
 
-std::vector<TransferId> Streams::give_up(Instant now) {
+std::optional<Act> Trees::give_up(Instant now) {
   for (auto& stream : streams_) {
     if (!stream.pull || !is_hopeless(*stream.pull, now)) continue;
     left_.push_back(*std::exchange(stream.pull, std::nullopt));
     stream.not_before = now + kRest;
   }
-  std::vector<TransferId> ids;
   for (auto& pull : left_) {
     if (pull.is_given_up || (!pull.is_overdue && !is_hopeless(pull, now))) continue;
     pull.is_given_up = true;
-    ids.push_back(pull.id);
+    return EndPull{pull.id, "brought nothing while others did"};
   }
-  return ids;
+  return std::nullopt;
 }
 
-Instant Streams::judges_from() const { return came_ + kGrace + 2 * pause_; }
+Instant Trees::judges_from() const { return came_ + kGrace + 2 * poll_short_; }
 
-Instant Streams::overdue_at(const Pull& pull) const {
+Instant Trees::overdue_at(const Pull& pull) const {
   const auto usual = usual_piece();
   if (usual.count() == 0) return Instant::max();
   return std::max<Instant>(judges_from(), pull.moved + overdue_after(usual));
 }
 
-bool Streams::is_hopeless(const Pull& pull, Instant now) const {
+bool Trees::is_hopeless(const Pull& pull, Instant now) const {
   const auto usual = usual_piece();
   if (now < overdue_at(pull)) return false;
   if (now < pull.moved + std::max(kLeastGivenUp, kGivenUp * usual)) return false;
@@ -214,52 +232,51 @@ bool Streams::is_hopeless(const Pull& pull, Instant now) const {
          });
 }
 
-bool Streams::owns(TransferId id) const {
-  return std::any_of(left_.begin(), left_.end(), [&](const Pull& pull) { return pull.id == id; }) ||
-         std::any_of(streams_.begin(), streams_.end(),
-                     [&](const Stream& stream) { return stream.pull && stream.pull->id == id; });
-}
-
-std::optional<ParentFeedback> Streams::ended(TransferId id, PullEnd end, const std::string& detail,
-                                             const PieceSet& in_place, Instant now) {
-  using Kind = ParentFeedback::Kind;
-  std::erase_if(left_, [&](const Pull& pull) { return pull.id == id; });
+void Trees::over(const OverPull& over, const Situation& situation) {
+  std::erase_if(left_, [&](const Pull& pull) { return pull.id == over.id; });
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
     auto& stream = streams_[tree];
-    if (!stream.pull || stream.pull->id != id) continue;
-    const auto pull = *stream.pull;
-    stream.pull.reset();
-    if (pull.brought > 0) stream.moved = now;
-    if (end == PullEnd::busy) {
-      stream.not_before = now + kMostWait;
-      return std::nullopt;
-    }
-    if (end != PullEnd::good) {
-      stream.not_before = now + kBackOff * (1U << std::min(stream.failures, kBackOffDoublings));
-      ++stream.failures;
-      return ParentFeedback{pull.parent, Kind::failing, end, detail};
-    }
-    if (pull.brought == 0) {
-      const auto wait = std::chrono::duration_cast<Duration>(now - stream.moved) / kWaitPart;
-      const auto most = std::max<Duration>(kMostWait, usual_piece() / kMostWaitPart);
-      stream.not_before = now + std::clamp(wait, kLeastWait, most);
-      return std::nullopt;
-    }
-    const auto piece = std::chrono::duration_cast<Duration>(now - pull.began) / pull.brought;
-    const bool is_first = stream.piece.count() == 0;
-    stream.piece =
-        is_first ? piece : (piece * kWeightPercent + stream.piece * (100 - kWeightPercent)) / 100;
-    const bool had_failed = std::exchange(stream.failures, 0) > 0;
-    if (now >= judges_from() && is_slow(stream, lags(in_place)[tree])) {
-      stream.not_before = now + kRest;
-      return ParentFeedback{pull.parent, Kind::slow, end, ""};
-    }
-    if (had_failed) return ParentFeedback{pull.parent, Kind::good, end, ""};
+    if (!stream.pull || stream.pull->id != over.id) continue;
+    return note_end(stream, lags(situation.pieces.in_place())[tree], over, situation.now);
   }
-  return std::nullopt;
 }
 
-std::vector<PieceNumber> Streams::missing(const PieceSet& there) const {
+void Trees::note_end(Stream& stream, PieceNumber lag, const OverPull& over, Instant now) {
+  using Kind = ParentFeedback::Kind;
+  const auto pull = *std::exchange(stream.pull, std::nullopt);
+  if (pull.brought > 0) stream.moved = now;
+  if (over.end == PullEnd::busy) {
+    stream.not_before = now + kMostWait;
+    return;
+  }
+  if (over.end != PullEnd::good) {
+    stream.not_before = now + kBackOff * (1U << std::min(stream.failures, kBackOffDoublings));
+    ++stream.failures;
+    if (over.end != PullEnd::local) {
+      feedback_.push_back({pull.parent, Kind::failing, over.end, over.detail});
+    }
+    return;
+  }
+  if (pull.brought == 0) {
+    const auto wait = std::chrono::duration_cast<Duration>(now - stream.moved) / kWaitPart;
+    const auto most = std::max<Duration>(kMostWait, usual_piece() / kMostWaitPart);
+    stream.not_before = now + std::clamp(wait, kLeastWait, most);
+    return;
+  }
+  const auto piece = std::chrono::duration_cast<Duration>(now - pull.began) / pull.brought;
+  const bool is_first = stream.piece.count() == 0;
+  stream.piece =
+      is_first ? piece : (piece * kWeightPercent + stream.piece * (100 - kWeightPercent)) / 100;
+  const bool had_failed = std::exchange(stream.failures, 0) > 0;
+  if (now >= judges_from() && is_slow(stream, lag)) {
+    stream.not_before = now + kRest;
+    feedback_.push_back({pull.parent, Kind::slow, PullEnd::good, ""});
+  } else if (had_failed) {
+    feedback_.push_back({pull.parent, Kind::good, PullEnd::good, ""});
+  }
+}
+
+std::vector<PieceNumber> Trees::missing(const PieceSet& there) const {
   std::vector<PieceNumber> missing(streams_.size(), 0);
   if (missing.empty()) return missing;
   for (PieceNumber piece = 0; piece < pieces_; ++piece) {
@@ -268,7 +285,7 @@ std::vector<PieceNumber> Streams::missing(const PieceSet& there) const {
   return missing;
 }
 
-std::vector<PieceNumber> Streams::lags(const PieceSet& in_place) const {
+std::vector<PieceNumber> Trees::lags(const PieceSet& in_place) const {
   auto lags = missing(in_place);
   if (lags.empty()) return lags;
   const auto least = *std::min_element(lags.begin(), lags.end());
@@ -276,7 +293,7 @@ std::vector<PieceNumber> Streams::lags(const PieceSet& in_place) const {
   return lags;
 }
 
-Duration Streams::usual_piece() const {
+Duration Trees::usual_piece() const {
   std::vector<Duration> all;
   for (const auto& stream : streams_) {
     if (stream.piece.count() > 0) all.push_back(stream.piece);
@@ -287,19 +304,20 @@ Duration Streams::usual_piece() const {
   return *middle;
 }
 
-bool Streams::is_slow(const Stream& stream, PieceNumber lag) const {
+bool Trees::is_slow(const Stream& stream, PieceNumber lag) const {
   return lag > 1 && stream.piece > kSlower * usual_piece();
 }
 
-bool Streams::is_adrift(const Stream& stream, PieceNumber lag, Instant now) const {
+bool Trees::is_adrift(const Stream& stream, PieceNumber lag, Instant now) const {
   const auto still = now - stream.moved;
   if (stream.failures == 0 && !is_slow(stream, lag)) return still > kStillAnyway;
-  return lag >= kLag || still > std::max(kStill, kStillInPieces * usual_piece()) + 2 * pause_;
+  return lag >= kLag || still > std::max(kStill, kStillInPieces * usual_piece()) + 2 * poll_short_;
 }
 
-PieceSet Streams::carried(const PieceSet& in_place, Instant now) const {
+PieceSet Trees::carried(const Situation& situation) const {
   PieceSet carried(pieces_);
-  const auto lag = lags(in_place);
+  const auto now = situation.now;
+  const auto lag = lags(situation.pieces.in_place());
   // No tree is furthest where nothing comes at all.
   const bool is_stranded =
       now - arrived_ > kStillAnyway ||
@@ -310,22 +328,25 @@ PieceSet Streams::carried(const PieceSet& in_place, Instant now) const {
     is_carried[tree] = is_furthest || !is_adrift(streams_[tree], lag[tree], now);
   }
   for (PieceNumber piece = 0; piece < pieces_; ++piece) {
-    if (!has_place_ || (!is_carried.empty() && is_carried[piece % is_carried.size()]))
+    if (!has_seat_ || (!is_carried.empty() && is_carried[piece % is_carried.size()])) {
       carried.insert(piece);
+    }
   }
   return carried;
 }
 
-Instant Streams::next_due(Instant now) const {
-  auto due = left_.empty() ? Instant::max() : now + kLook;
+Instant Trees::due(const Situation& situation) const {
+  const auto now = situation.now;
+  auto due = left_.empty() ? Instant::max() : now + kPoll;
   for (const auto& stream : streams_) {
     if (!stream.pull && stream.not_before > now) due = std::min(due, stream.not_before);
-    if (stream.pull) due = std::min<Instant>(due, now + kLook);
+    if (stream.pull) due = std::min<Instant>(due, now + kPoll);
     if (stream.pull && !stream.pull->is_overdue) {
       if (const auto at = overdue_at(*stream.pull); at > now) due = std::min(due, at);
     }
   }
-  return due;
+  const auto report = report_due(situation);
+  return report > now ? std::min(due, report) : due;
 }
 
 }  // namespace libsync

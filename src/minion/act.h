@@ -1,0 +1,129 @@
+#pragma once
+
+// What a puller asks its owner to do, one act at a time.
+//
+// Calls of the coordinator are answered by an event, or by CallFailed if the answer was lost; the
+// puller asks for nothing else until then. The other acts are carried out at once.
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libsync/core/failure.h"
+#include "libsync/minion_coordinator.h"
+#include "libsync/transfer.h"
+#include "minion/assignment.h"
+
+namespace libsync {
+
+// --- Calls of the coordinator ---
+
+/// Answered by a ClaimOutcome.
+struct AskClaim {
+  Want want;
+};
+
+/// A claim is over. Answered by a ClaimOutcome.
+struct CompleteClaim {
+  std::optional<TransferId> pull;  ///< Nothing: none was started for it.
+  Token token;
+  PullEnd end;
+  std::string detail;
+  std::optional<Want> next;
+};
+
+/// Answered by a ViewOutcome.
+struct Report {
+  unsigned slots;
+  Clearance clearance;
+};
+
+/// Answered by a SeatOutcome.
+struct ReportFromSeat {
+  unsigned slots;
+  Clearance clearance;
+  std::vector<ParentFeedback> feedback;
+};
+
+/// Answered by a RenewOutcome.
+struct Renew {
+  std::vector<Token> tokens;
+};
+
+/// Answered by Digests.
+struct AskDigests {
+  std::vector<PieceNumber> pieces;
+};
+
+/// Answered by RunChecked.
+struct CheckRun {};
+
+/// Answered by a FinishOutcome.
+struct Finish {
+  unsigned slots;
+};
+
+/// Answered by Doubted.
+struct Doubt {
+  std::string reason;
+};
+
+// --- Pulls ---
+
+/// Answered by PullStarted, before anything else.
+struct StartPull {
+  Assignment assignment;
+};
+
+struct EndPull {
+  TransferId id;
+  std::string reason;
+};
+
+// --- The disk ---
+
+struct JudgePiece {
+  StagedPiece piece;
+};
+struct JudgeManifest {};
+
+/// Candidates whose digests are known may be checked; delivered files may have come.
+struct CheckCandidates {};
+
+/// Reverify the spool: every servable piece is announced.
+struct Reverify {};
+
+/// All pieces are in place: give the tree its modes and times and put it on the disk.
+struct CompleteTree {};
+
+/// Swap it with the destination.
+struct Publish {};
+
+// --- The rest ---
+
+/// Pull a small file from this host's own daemon. Answered by Probed.
+struct StartProbe {};
+
+/// A line for the log: a pull failed, and the puller goes on.
+struct Warn {
+  std::string line;
+};
+
+/// The download ends with this Failure.
+struct GiveUp {
+  Failure failure;
+};
+
+/// The download ends: this host has finished, or the run is over.
+struct Conclude {
+  enum class How { finished, run_over };
+  How how;
+};
+
+using Act =
+    std::variant<AskClaim, CompleteClaim, Report, ReportFromSeat, Renew, AskDigests, CheckRun,
+                 Finish, Doubt, StartPull, EndPull, JudgePiece, JudgeManifest, CheckCandidates,
+                 Reverify, CompleteTree, Publish, StartProbe, Warn, GiveUp, Conclude>;
+
+}  // namespace libsync

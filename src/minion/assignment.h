@@ -1,0 +1,26 @@
+#pragma once
+
+// A source, and the pieces to pull from it.
+
+#include <optional>
+#include <vector>
+
+#include "libsync/core/address.h"
+#include "libsync/core/pieces.h"
+#include "libsync/core/run_ids.h"
+
+namespace libsync {
+
+/// Whether the manifest comes along.
+enum class Manifests { none, one };
+
+struct Assignment {
+  Address source;
+  std::vector<StagedPiece> pieces;
+  /// The claim that grants it: the source has the pieces and keeps a slot free. Nothing: it comes
+  /// from the host's seat, and the parent may not have the pieces yet.
+  std::optional<Token> token;
+  Manifests manifests = Manifests::none;
+};
+
+}  // namespace libsync

@@ -1,0 +1,87 @@
+#include "minion/claims.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace libsync {
+namespace {
+
+// News is reported at most this often: later, and the next host waits for a source that exists;
+// more often, and Redis is asked more than anybody gains.
+constexpr Duration kReportEvery{100};
+
+// Failures in a row after which this host gives up for this tick: Redis keeps a host away from a
+// source that failed it, so four in a row are no accident. A refusal comes at once, and from
+// everybody alike.
+constexpr std::size_t kFailuresAtMost = 4;
+constexpr std::size_t kRefusalsAtMost = 3;
+constexpr Duration kFirstBackOff{200};
+
+// A source outside --peers costs a call each time that Redis names it.
+constexpr std::chrono::seconds kPauseAfterUnusable{1};
+
+}  // namespace
+
+Claims::Claims(Grain grain, std::optional<unsigned> slots, Timers& timers, MakeToken make_token)
+    : grain_(grain),
+      slots_(slots.value_or(default_slots(grain))),
+      timers_(timers),
+      make_token_(std::move(make_token)),
+      next_token_(make_token_()) {}
+
+void Claims::started(TransferId id, Instant) { pace_.started(id, asked_at_); }
+
+std::optional<Act> Claims::report(const Situation& situation) {
+  const auto now = situation.now;
+  if (situation.clearance == Clearance::cleared) timers_.set(Timer::report, now);
+  if (!timers_.is_set(Timer::report) && situation.has_news) {
+    timers_.set(Timer::report, std::max<Instant>(now, situation.reported_at + kReportEvery));
+  }
+  if (!timers_.is_due(Timer::report, now)) return std::nullopt;
+  return Report{situation.offered, situation.clearance};
+}
+
+PieceSet Claims::carried(const Situation& situation) const {
+  return PieceSet(situation.pieces.size());
+}
+
+std::optional<Want> Claims::want(const Situation& situation, std::size_t held, unsigned slots,
+                                 const PieceSet& carried, Manifests manifests) const {
+  auto unwanted = situation.pieces.unwanted();
+  unwanted |= carried;
+  const auto most = pieces_to_claim({.verified = situation.pieces.verified(),
+                                     .claimable = situation.pieces.size() - unwanted.size(),
+                                     .claims = held,
+                                     .slots = slots,
+                                     .start_in_pieces = pace_.start_in_pieces(),
+                                     .grain = grain_});
+  if (most == 0 && manifests == Manifests::none) return std::nullopt;
+  return Want{next_token_, most, std::move(unwanted)};
+}
+
+bool Claims::may_ask(Instant now) const {
+  return timers_.is_due(Timer::ask, now) && timers_.is_due(Timer::back_off, now);
+}
+
+void Claims::unusable(Instant now) {
+  granted();
+  timers_.set(Timer::back_off, now + kPauseAfterUnusable);
+}
+
+std::optional<Failure> Claims::failed(PullEnd end, const std::string& detail,
+                                      std::size_t pulls_left, Instant now) {
+  if (end != PullEnd::busy) ++failures_;
+  const auto doublings = end == PullEnd::busy ? 0 : std::min(failures_, kFailuresAtMost);
+  timers_.set(Timer::back_off, now + kFirstBackOff * (1U << doublings));
+  if (end == PullEnd::local) return Failure(ExitStatus::local, Remedy::try_again, detail);
+  const bool is_refused = end == PullEnd::refused;
+  const auto most = is_refused ? kRefusalsAtMost : kFailuresAtMost;
+  if (end == PullEnd::busy || failures_ < most || pulls_left > 0) return std::nullopt;
+  return Failure(
+      ExitStatus::no_source, is_refused ? Remedy::operator_acts : Remedy::try_again,
+      fmt::format("no usable source, after {} failures in a row; the last: {}", failures_, detail));
+}
+
+}  // namespace libsync

@@ -1,0 +1,113 @@
+#pragma once
+
+// Where every piece of a run stands on this host: one state a piece, and the digests that are
+// known.
+//
+//                        survey ends, no candidate
+//        +---------+ ------------------------------------> +--------+   assigned   +-----------+
+//        | unknown |                                       | wanted | -----------> | in flight |
+//        +---------+                          +----------> +--------+ <----------- +-----------+
+//             | survey ends                   |   none equal    ^      pull ended    |  ^
+//             v                 no file,      |                 |           arrived  |  | bad or
+//       +-----------+          equal range?   |                 |                    v  | cut short
+//   +-> | candidate | ------------------> +----------+          |              +---------+
+//   |   +-----------+ <------------------ | adopting |          |              | judging |
+//   |      |     ^       not delivered    +----------+          |              +---------+
+//   | file |     | bad or                      |                |                    |
+//   |      v     | absent                      | equal          | lost               | good
+//   |   +----------+            good           |                |                    v
+//   |   | checking | ------------------------- | -------------- | ------------> +----------+
+//   |   +----------+                           |                +-------------- | verified |
+//   |                                          v                                +----------+
+//   |                                     +---------+                              |    ^
+//   +------------------------------------ | adopted |                   comparing, |    | differs,
+//              published payload differs  +---------+                   placing    v    | or is not
+//                                              ^                              +----------+
+//                                              published |          file lost           | in place
+//                                              |
+//                                              +----------------------------- +----------+
+//
+// A piece is servable while its verified file is in the spool: verified, comparing, placing, in
+// place. It needs nobody's help any more when it is in place or adopted. `move` refuses every
+// change that is not in the list of piece_table.cpp, so that an order of events that nobody thought
+// of is found where it happens and not where it hurts.
+//
+// Placement moves pieces as threads tell it what is on the disk; the ledger moves them as pulls
+// begin and end. Pure; belongs to one thread. A death loses the table; the next tick makes it from
+// the disk.
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "libsync/core/digest.h"
+#include "libsync/core/pieces.h"
+
+namespace libsync {
+
+enum class PieceState : unsigned char {
+  unknown,    ///< What is published under the payload's name may hold it; nobody has looked yet.
+  candidate,  ///< A file, or a range of what is published, may hold it. Its digest will tell.
+  checking,   ///< A thread compares the candidate's file with the digest.
+  adopting,   ///< A thread compares the published range with the digest, and may copy it.
+  wanted,     ///< Has to be pulled.
+  in_flight,  ///< An assignment names it, and its pull has not delivered it.
+  judging,    ///< Delivered: a thread compares it with the digest.
+  verified,   ///< Its file is in the spool, proven.
+  comparing,  ///< Verified, and a thread compares the published range with the digest.
+  placing,    ///< Verified, and a thread copies it into the tree.
+  in_place,   ///< Verified, and part of the payload.
+  adopted,    ///< Part of the payload, and no file: this host cannot serve it.
+};
+
+[[nodiscard]] std::string_view name_of(PieceState state);
+
+class PieceTable {
+ public:
+  /// All pieces begin in this state.
+  explicit PieceTable(PieceNumber pieces, PieceState initial = PieceState::wanted);
+
+  [[nodiscard]] PieceNumber size() const { return static_cast<PieceNumber>(states_.size()); }
+  [[nodiscard]] PieceState state(PieceNumber piece) const { return states_.at(piece); }
+
+  /// Throws std::logic_error, and changes nothing, unless the transition is in the list.
+  void move(PieceNumber piece, PieceState to);
+
+  /// Verified piece files: what this host may offer.
+  [[nodiscard]] const PieceSet& servable() const { return servable_; }
+  /// In place or adopted.
+  [[nodiscard]] const PieceSet& in_place() const { return in_place_; }
+  /// All but the wanted ones: nobody has to be asked for them now.
+  [[nodiscard]] const PieceSet& unwanted() const { return unwanted_; }
+  /// Servable, in place, or both.
+  [[nodiscard]] PieceNumber verified() const { return verified_; }
+  [[nodiscard]] PieceNumber wanted() const { return wanted_; }
+  [[nodiscard]] PieceNumber candidates() const { return candidates_; }
+
+  [[nodiscard]] std::vector<PieceNumber> in(PieceState state) const;
+
+  /// The master has announced this piece.
+  void announce(const StagedPiece& piece);
+  [[nodiscard]] const PieceSet& announced() const { return announced_; }
+  /// Nothing if the piece has not been announced, as far as this host knows.
+  [[nodiscard]] std::optional<Digest> digest(PieceNumber piece) const;
+
+  /// Candidates that wait for their digest.
+  [[nodiscard]] std::vector<PieceNumber> without_digest() const;
+
+ private:
+  void count(PieceNumber piece, PieceState state, int by);
+
+  std::vector<PieceState> states_;
+  std::vector<Digest> digests_;
+  PieceSet announced_;
+  PieceSet servable_;
+  PieceSet in_place_;
+  PieceSet unwanted_;
+  PieceNumber verified_ = 0;
+  PieceNumber wanted_ = 0;
+  PieceNumber candidates_ = 0;
+};
+
+}  // namespace libsync

@@ -1,0 +1,189 @@
+#pragma once
+
+// The decisions of one download: a state machine without I/O, clock or thread.
+//
+// A Puller learns what happened by events, and says what to do by acts, one at a time: ask for a
+// claim, report, renew, complete, start a pull, end a pull, check the run, publish, give up. Its
+// owner carries them out (download.h), and so does the simulation, which knows no disk and no
+// rsync:
+//
+//   deliver events;
+//   while (auto act = puller.next(now)) carry it out, and deliver its answer;
+//   wait for an event or until puller.due(now)
+//
+// Redis: at most one call is under way. Its answer is an event. CallFailed says that the answer was
+// lost: the effect is unknown, and next() gives an act of the same meaning again, with the same
+// token.
+//
+// The pieces: piece_table.h has their states. The puller moves them from wanted to judging and
+// back; the owner does the rest, as its disk tells it.
+//
+// Two policies: by claims (claims.h) and along trees (trees.h). policy() is the one place that
+// chooses.
+//
+// Pure. Belongs to one thread. Nothing is left when the process dies but the leases, which lapse.
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libsync/run.h"
+#include "minion/act.h"
+#include "minion/claims.h"
+#include "minion/delivery.h"
+#include "minion/disk_state.h"
+#include "minion/ledger.h"
+#include "minion/piece_table.h"
+#include "minion/timers.h"
+#include "minion/trees.h"
+
+namespace libsync {
+
+// --- Events, beside those of the transfer and the answers of the coordinator ---
+
+/// The answer to StartPull.
+struct PullStarted {
+  TransferId id;
+};
+
+/// The answer to StartProbe: why the own daemon does not serve this host; nothing if it does.
+struct Probed {
+  std::optional<std::string> fault;
+};
+
+/// The answer to AskDigests: of the pieces that were asked for, those that are announced.
+struct Digests {
+  std::vector<StagedPiece> pieces;
+};
+
+/// The answer to CheckRun: nothing if the run is over.
+struct RunChecked {
+  std::optional<RunState> state;
+};
+
+/// The answer to Doubt.
+struct Doubted {};
+
+/// The answer of the last call was lost.
+struct CallFailed {};
+
+class Puller {
+ public:
+  struct Terms {
+    Cut cut;
+    bool has_trees = false;  ///< The run has some.
+    Delivery delivery = Delivery::pulled;
+    /// As configured. A host with a number of its own claims every piece: trees need as many pulls
+    /// as there are trees.
+    std::optional<unsigned> slots;
+    Claims::MakeToken make_token;
+  };
+
+  /// `pieces` must outlive the Puller. `seat`: as join() answered it.
+  Puller(PieceTable& pieces, Terms terms, const std::optional<Seat>& seat, Instant now);
+
+  void on(const FileArrived& file, Instant now);
+  /// The source that delivered a good file.
+  std::optional<Address> on(const Judgement& judgement);
+  void on(const TransferEnded& ended);
+  void on(const PullStarted& started, Instant now);
+  void on(const Probed& probed);
+  void on(DiskState disk) { disk_ = std::move(disk); }
+  void on(Listening heard, Instant now);
+
+  void on(const ClaimOutcome& outcome, Instant now);
+  void on(const ViewOutcome& outcome, Instant now);
+  void on(const SeatOutcome& outcome, Instant now);
+  void on(const RenewOutcome& outcome, Instant now);
+  void on(const Digests& digests, Instant now);
+  void on(const RunChecked& checked, Instant now);
+  void on(FinishOutcome outcome, Instant now);
+  void on(Doubted doubted, Instant now);
+  void on(CallFailed) { call_.reset(); }
+
+  /// The next act; nothing until another event, or until due().
+  [[nodiscard]] std::optional<Act> next(Instant now);
+
+  /// When next() has to be asked again although nothing has happened.
+  [[nodiscard]] Instant due(Instant now) const;
+
+  /// How long to listen for a wake-up.
+  [[nodiscard]] std::chrono::seconds patience() const { return patience_; }
+
+  [[nodiscard]] const View& view() const { return view_; }
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+  [[nodiscard]] bool is_finished() const { return is_finished_; }
+
+ private:
+  /// A call under way, and what was true when it went out.
+  struct Call {
+    Act act;
+    std::string servable;  // As a bitmap.
+    Instant asked;
+  };
+  /// What Redis knows of this host.
+  struct Reported {
+    std::string servable;
+    unsigned slots = 0;
+    Instant at;
+  };
+  enum class Served { unknown, no, yes };
+  enum class Suspect { no, yes, reverifying };
+
+  // Decisions, in the order in which next() asks them.
+  [[nodiscard]] std::optional<Act> pull(Instant now);
+  [[nodiscard]] std::optional<Act> complete(Instant now);
+  [[nodiscard]] std::optional<Act> reverify(Instant now);
+  [[nodiscard]] std::optional<Act> seek_digests(Instant now);
+  [[nodiscard]] std::optional<Act> doubt(Instant now);
+  [[nodiscard]] std::optional<Act> report(Instant now);
+  [[nodiscard]] std::optional<Act> renew(Instant now);
+  [[nodiscard]] std::optional<Act> ask(Instant now);
+  [[nodiscard]] std::optional<Act> advance(Instant now);
+  [[nodiscard]] std::optional<Act> conclude(Instant now);
+
+  [[nodiscard]] Act issue(Act act, Instant now);
+  [[nodiscard]] Call answered();
+
+  [[nodiscard]] bool is_seated() const;
+  [[nodiscard]] const PullPolicy& policy() const;
+  [[nodiscard]] PullPolicy& policy();
+  [[nodiscard]] Situation situation(Instant now) const;
+  [[nodiscard]] std::optional<Want> want(std::size_t held, Instant now) const;
+  [[nodiscard]] Manifests manifests_now() const;
+  [[nodiscard]] unsigned offered() const;
+  [[nodiscard]] bool is_delivered() const;
+
+  void settle_seat_pulls(Instant now);
+  void granted(const Claim& claim);
+  void failed(PullEnd end, const std::string& detail, Instant now);
+  void unusable(const Unusable& claim, Instant now);
+  void note(const View& view);
+  void note_reported(const Call& call, unsigned slots);
+  void start_probe();
+
+  PieceTable& pieces_;
+  Terms terms_;
+  Timers timers_;
+  Ledger ledger_;
+  Claims claims_;
+  Trees trees_;
+  DiskState disk_;
+  View view_;
+  Reported reported_;
+  Served served_ = Served::unknown;
+  bool is_probing_ = false;
+  Suspect suspect_ = Suspect::no;
+  std::deque<Act> ready_;  // To be given before anything is decided.
+  std::optional<Call> call_;
+  std::optional<Assignment> starting_;
+  std::chrono::seconds patience_{1};
+  Duration digests_pause_;
+  bool is_over_ = false;
+  bool is_finished_ = false;
+};
+
+}  // namespace libsync
