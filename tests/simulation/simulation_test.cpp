@@ -1,0 +1,69 @@
+// The product's functions and puller in virtual time, small: whatever the hosts do, what
+// simulation.h promises must hold. How fast it is, ./tests/simulate tells.
+
+#include "simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <tuple>
+
+namespace libsync::simulation {
+namespace {
+
+enum class Trouble { none, deaths, slow_hosts, late_hosts };
+
+std::string name_of(Trouble trouble) {
+  constexpr std::array kNames = {"Clean", "Deaths", "SlowHosts", "LateHosts"};
+  return kNames.at(static_cast<std::size_t>(trouble));
+}
+
+using Case = std::tuple<Spread, Trouble, std::uint64_t>;
+
+constexpr std::size_t kHosts = 16;
+constexpr std::uint64_t kPieces = 128;
+constexpr std::uint64_t kPieceBytes = std::uint64_t{4} << 20U;
+
+Scenario scenario_of(const Case& which) {
+  const auto& [spread, trouble, seed] = which;
+  Scenario scenario;
+  scenario.hosts = kHosts;
+  scenario.bytes = static_cast<double>(kPieces * kPieceBytes);
+  scenario.piece_bytes = kPieceBytes;
+  scenario.spread = spread;
+  scenario.seed = seed;
+  if (trouble == Trouble::deaths) scenario.die = {20, 0.5};
+  if (trouble == Trouble::slow_hosts) scenario.slow = {20, 10};
+  if (trouble == Trouble::late_hosts) scenario.late = {20, 0.6};
+  return scenario;
+}
+
+std::string title_of(const testing::TestParamInfo<Case>& info) {
+  const auto spread = std::get<Spread>(info.param);
+  return (spread == Spread::claims ? "Claims" : "Trees") + name_of(std::get<Trouble>(info.param)) +
+         std::to_string(std::get<std::uint64_t>(info.param));
+}
+
+class SimulationTest : public testing::TestWithParam<Case> {};
+
+TEST_P(SimulationTest, EveryHostThatLivesHasAllOfIt) {
+  const auto scenario = scenario_of(GetParam());
+  Simulation simulation(scenario);
+  const auto outcome = simulation.run();
+  const std::size_t dead = std::get<Trouble>(GetParam()) == Trouble::deaths ? 3 : 0;
+  EXPECT_EQ(outcome.pieces, kPieces);
+  EXPECT_EQ(outcome.finished, kHosts - dead);
+  // The origin alone would have to send it as often as there are hosts.
+  EXPECT_LT(outcome.origin_bytes, 8 * scenario.bytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SimulationTest,
+                         testing::Combine(testing::Values(Spread::claims, Spread::trees),
+                                          testing::Values(Trouble::none, Trouble::deaths,
+                                                          Trouble::slow_hosts, Trouble::late_hosts),
+                                          testing::Values(1U, 2U, 3U)),
+                         title_of);
+
+}  // namespace
+}  // namespace libsync::simulation
