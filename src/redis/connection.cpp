@@ -68,7 +68,7 @@ constexpr std::array kServerErrors = {
     ServerError{"ERR AUTH", Remedy::operator_acts, "correct --redis-password-file"},
     ServerError{"ERR Client sent AUTH", Remedy::operator_acts, "drop --redis-password-file"},
     ServerError{"NOPERM", Remedy::operator_acts,
-                "allow this user the command in the server's ACL (README, Redis)"},
+                "allow this user the command in the server's ACL (sync-master(8), Users)"},
     ServerError{"ERR DB index", Remedy::operator_acts, "correct the db in --redis"},
     ServerError{"ERR unknown command", Remedy::operator_acts,
                 "use Redis 7 or newer, or Valkey: older ones have no functions"},

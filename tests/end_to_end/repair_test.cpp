@@ -5,8 +5,6 @@
 #include <signal.h>
 
 #include <fstream>
-#include <iterator>
-#include <sstream>
 
 #include "fleet.h"
 
@@ -305,46 +303,6 @@ TEST_F(Repair, RedisIsReachedByItsUnixSocketAsWell) {
   const Words options{"--redis", "unix://" + socket.string() + "?db=3", "--linger", "1s"};
   const auto ran = host.run("sync-minion", options);
   EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
-}
-
-TEST_F(Repair, TheUsersThatReadmeGivesToRedisAreEnoughAndNotMore) {
-  auto& host = add_host();
-  std::istringstream readme(content_of(SOURCE_FOLDER "/README.md"));
-  int users = 0;
-  for (std::string line; std::getline(readme, line);) {
-    if (!line.starts_with("ACL SETUSER ")) continue;
-    std::istringstream split(line);
-    const Words words{std::istream_iterator<std::string>(split), {}};
-    EXPECT_EQ(redis.cli(words), "OK");
-    ++users;
-  }
-  EXPECT_EQ(users, 2);
-  const auto options = [&](const Host& of, const std::string& user) {
-    const auto file = of.folder() / "redis.password";
-    write_file(file, user + "-password\n");
-    std::filesystem::permissions(file, std::filesystem::perms(0600));
-    return Words{"--redis", redis.url(user), "--redis-password-file", file.string()};
-  };
-  auto of_master = options(master(), "master");
-  of_master.insert(of_master.end(), {"--minions", "1", "--piece-size", "1M"});
-  auto of_minion = options(host, "minion");
-  of_minion.insert(of_minion.end(), {"--linger", "60s"});
-  start_master(of_master);
-  host.start("sync-minion", of_minion);
-  write_file(sources() / "guarded", random_bytes(5'000'000, 1));
-  set_task(sources() / "guarded");
-  wait_for_end();
-  expect_published(host, sources() / "guarded");
-  EXPECT_THAT(master().log() + host.log(), Not(HasSubstr("NOPERM")));
-  // With what a minion may write to the keys of a run it could set a task, or end one.
-  redis.cli({"set", "task", "/x"});
-  for (const Words& words : {Words{"setrange", "task", "0", "/y"}, Words{"expire", "task", "0"},
-                             Words{"setrange", "other", "0", "/y"}}) {
-    Words command{"acl", "dryrun", "minion"};
-    command.insert(command.end(), words.begin(), words.end());
-    EXPECT_THAT(redis.cli(command), HasSubstr("no permissions to access")) << words[0];
-  }
-  EXPECT_THAT(master().log() + host.log(), Not(HasSubstr("-password")));
 }
 
 TEST_F(Repair, AWakeUpThatIsNoListIsSaidAndMakesNoHotLoop) {
