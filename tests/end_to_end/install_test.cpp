@@ -30,9 +30,13 @@ const std::set<std::string> kPrograms = {
     "usr/bin/sync-minion",
     "usr/share/doc/sync-fanout/LICENSE",
     "usr/share/doc/sync-fanout/README.md",
+    "usr/share/doc/sync-fanout/examples/redis-users.conf",
     "usr/share/doc/sync-fanout/examples/rsyncd.conf",
     "usr/share/doc/sync-fanout/examples/rsyncd.secrets.example",
     "usr/share/doc/sync-fanout/examples/sync.toml",
+    "usr/share/man/man5/sync.toml.5",
+    "usr/share/man/man8/sync-master.8",
+    "usr/share/man/man8/sync-minion.8",
 };
 
 TEST(Install, PutsEverythingInItsPlace) {
