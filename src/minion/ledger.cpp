@@ -74,6 +74,7 @@ void Ledger::settle(TransferId id, Pull& pull) {
   }
   for (const auto piece : pull.awaited) pieces_.move(piece, PieceState::wanted);
   pull.awaited.clear();
+  pull.awaits_manifest = false;
   pull.over = std::move(over);
 }
 

@@ -65,8 +65,8 @@ class Ledger {
 
   void ended(const TransferEnded& end);
 
-  /// A pull by a claim that is over, if there is one; the same one until forget(). Pieces that it
-  /// did not bring are wanted again.
+  /// A pull by a claim that is over, if there is one; the same one until forget(). It awaits
+  /// nothing any more: pieces that it did not bring are wanted again.
   [[nodiscard]] std::optional<OverPull> over_claim();
   /// The same of a pull by the seat.
   [[nodiscard]] std::optional<OverPull> over_seat();

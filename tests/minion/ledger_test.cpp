@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -18,19 +20,33 @@ using Pieces = std::vector<PieceNumber>;
 const Address kNear = Address::parse("10.0.0.2").value();
 const Address kFar = Address::parse("10.0.0.3").value();
 
-class PullLedgerTest : public testing::Test {
+class LedgerTest : public testing::Test {
  protected:
-  Token add(TransferId id, const Pieces& pieces, PullsManifest manifest = PullsManifest::no,
-            const Address& source = kNear) {
-    Claim claim{random_name<Token>(), source, {}};
-    for (const auto piece : pieces) claim.pieces.push_back({piece, digest_of_piece(piece)});
-    ledger_.add(id, claim, manifest);
-    return claim.token;
-  }
-
   static Digest digest_of_piece(PieceNumber piece) { return digest_of(std::to_string(piece)); }
 
-  // The piece that is said to have arrived; nothing if it is none.
+  static Assignment assignment(const Pieces& pieces, std::optional<Token> token,
+                               Manifests manifests, const Address& source) {
+    Assignment assignment{source, {}, std::move(token), manifests};
+    for (const auto piece : pieces) {
+      assignment.pieces.push_back({piece, digest_of_piece(piece)});
+    }
+    return assignment;
+  }
+
+  /// A pull by a claim.
+  Token add(TransferId id, const Pieces& pieces, Manifests manifests = Manifests::none,
+            const Address& source = kNear) {
+    auto token = random_name<Token>();
+    ledger_.add(id, assignment(pieces, token, manifests, source));
+    return token;
+  }
+
+  /// A pull by the seat.
+  void add_seat_pull(TransferId id, const Pieces& pieces, Manifests manifests = Manifests::none) {
+    ledger_.add(id, assignment(pieces, std::nullopt, manifests, kFar));
+  }
+
+  /// The piece that has arrived; nothing if no pull awaits one.
   std::optional<PieceNumber> arrive(TransferId id, const std::string& name) {
     const auto arrived = ledger_.arrived({id, name, 0});
     const auto* const piece = std::get_if<PieceArrived>(&arrived);
@@ -39,18 +55,27 @@ class PullLedgerTest : public testing::Test {
     return piece->piece.piece;
   }
 
+  /// As Placement does it: a good piece is verified before the ledger learns of it.
+  std::optional<Address> judge(PieceNumber piece, Verdict verdict) {
+    if (verdict == Verdict::good) pieces_.move(piece, PieceState::verified);
+    return ledger_.judged({piece, verdict});
+  }
+
   void arrive_good(TransferId id, PieceNumber piece) {
     ASSERT_EQ(arrive(id, "p0000" + std::to_string(piece)), piece);
-    ASSERT_TRUE(ledger_.judged({piece, Verdict::good}));
+    ASSERT_TRUE(judge(piece, Verdict::good));
   }
 
   void end(TransferId id, PullEnd how = PullEnd::good) {
     ledger_.ended({id, how, how == PullEnd::good ? "" : "because"});
   }
 
-  // How the claim that is over ended, as its id, class and detail; forgotten then.
+  /// The pull by a claim that is over, by its id, class and detail; forgotten then.
   void expect_over(TransferId id, PullEnd how, const std::string& detail) {
-    const auto over = ledger_.completed();
+    expect_over(ledger_.over_claim(), id, how, detail);
+  }
+  void expect_over(const std::optional<OverPull>& over, TransferId id, PullEnd how,
+                   const std::string& detail) {
     ASSERT_TRUE(over);
     EXPECT_EQ(over->id, id);
     EXPECT_EQ(over->end, how);
@@ -59,121 +84,143 @@ class PullLedgerTest : public testing::Test {
     ledger_.forget(id);
   }
 
-  PullLedger ledger_{10};
+  /// Assigned, and not good yet.
+  [[nodiscard]] Pieces on_the_way() const {
+    auto all = pieces_.in(PieceState::in_flight);
+    for (const auto piece : pieces_.in(PieceState::judging)) all.push_back(piece);
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+
+  PieceTable pieces_{10};
+  Ledger ledger_{pieces_};
 };
 
-TEST_F(PullLedgerTest, HoldsNothingAtFirst) {
+TEST_F(LedgerTest, HoldsNothingAtFirst) {
   EXPECT_EQ(ledger_.size(), 0U);
-  EXPECT_FALSE(ledger_.completed());
+  EXPECT_FALSE(ledger_.over_claim());
+  EXPECT_FALSE(ledger_.over_seat());
   EXPECT_FALSE(ledger_.is_any_running());
-  EXPECT_FALSE(ledger_.is_manifest_on_the_way());
+  EXPECT_FALSE(ledger_.awaits_manifest());
   EXPECT_TRUE(ledger_.tokens().empty());
-  EXPECT_EQ(ledger_.in_flight(), PieceSet(10));
+  EXPECT_EQ(pieces_.wanted(), 10U);
 }
 
-TEST_F(PullLedgerTest, AFileThatIsNamedTwiceIsJudgedOnceAtATime) {
-  add(1, {3}, PullsManifest::yes);
+TEST_F(LedgerTest, AFileThatIsNamedTwiceIsJudgedOnceAtATime) {
+  add(1, {3}, Manifests::one);
   EXPECT_EQ(arrive(1, "p00003"), 3U);
   EXPECT_FALSE(arrive(1, "p00003"));
   EXPECT_TRUE(std::holds_alternative<ManifestArrived>(ledger_.arrived({1, "manifest", 0})));
   EXPECT_TRUE(std::holds_alternative<NotAwaited>(ledger_.arrived({1, "manifest", 0})));
-  ledger_.judged({3, Verdict::absent});
+  judge(3, Verdict::absent);
   EXPECT_EQ(arrive(1, "p00003"), 3U) << "rsync has another go at what it finds wrong";
-  ledger_.judged({3, Verdict::good});
+  judge(3, Verdict::good);
   ledger_.judged({std::nullopt, Verdict::good});
   end(1);
   expect_over(1, PullEnd::good, "");
 }
 
-TEST_F(PullLedgerTest, CompletesAClaimOnceEndedAndJudged) {
+TEST_F(LedgerTest, CompletesAClaimOnceEndedAndJudged) {
   add(1, {3, 5});
   arrive_good(1, 3);
   EXPECT_EQ(arrive(1, "p00005"), 5U);
-  EXPECT_FALSE(ledger_.completed());
+  EXPECT_FALSE(ledger_.over_claim());
   end(1);
-  EXPECT_FALSE(ledger_.completed()) << "one piece is still being judged";
-  EXPECT_EQ(ledger_.judged({5, Verdict::good}), kNear);
-  ASSERT_TRUE(ledger_.completed());
-  ASSERT_TRUE(ledger_.completed()) << "it stays until it is forgotten";
+  EXPECT_FALSE(ledger_.over_claim()) << "one piece is still being judged";
+  EXPECT_EQ(judge(5, Verdict::good), kNear);
+  ASSERT_TRUE(ledger_.over_claim());
+  ASSERT_TRUE(ledger_.over_claim()) << "it stays until it is forgotten";
   expect_over(1, PullEnd::good, "");
   EXPECT_EQ(ledger_.size(), 0U);
 }
 
-TEST_F(PullLedgerTest, DoesNotCompleteBeforeRsyncHasEnded) {
+TEST_F(LedgerTest, DoesNotCompleteBeforeRsyncHasEnded) {
   add(1, {3});
   arrive_good(1, 3);
-  EXPECT_FALSE(ledger_.completed());
+  EXPECT_FALSE(ledger_.over_claim());
   EXPECT_TRUE(ledger_.is_any_running());
   end(1);
   EXPECT_FALSE(ledger_.is_any_running());
   expect_over(1, PullEnd::good, "");
 }
 
-TEST_F(PullLedgerTest, TakesDigestsBeforeExitStatuses) {
+TEST_F(LedgerTest, DigestsDecideBeforeExitStatuses) {
   for (const auto how : {PullEnd::unreachable, PullEnd::local, PullEnd::missing, PullEnd::busy}) {
     add(1, {3});
     arrive_good(1, 3);
     end(1, how);
     expect_over(1, PullEnd::good, "");
+    pieces_.move(3, PieceState::wanted);
   }
 }
 
-TEST_F(PullLedgerTest, SaysHowAPullBrokeOff) {
+TEST_F(LedgerTest, SaysHowAPullBrokeOff) {
   for (const auto how :
        {PullEnd::busy, PullEnd::unreachable, PullEnd::refused, PullEnd::missing, PullEnd::local}) {
     add(1, {3, 5});
     arrive_good(1, 3);
     end(1, how);
     expect_over(1, how, "because");
+    pieces_.move(3, PieceState::wanted);
   }
 }
 
-TEST_F(PullLedgerTest, MissesWhatEndedWellWithoutComing) {
+TEST_F(LedgerTest, MissesWhatEndedWellWithoutComing) {
   add(1, {3, 5});
   arrive_good(1, 5);
   end(1);
   expect_over(1, PullEnd::missing, "10.0.0.2");
   add(2, {3});
   EXPECT_EQ(arrive(2, "p00003"), 3U);
-  EXPECT_FALSE(ledger_.judged({3, Verdict::absent})) << "came and went";
+  EXPECT_FALSE(judge(3, Verdict::absent)) << "came and went";
   end(2);
   expect_over(2, PullEnd::missing, "10.0.0.2");
 }
 
-TEST_F(PullLedgerTest, CallsWrongBytesCorruptHoweverThePullEnded) {
+TEST_F(LedgerTest, CallsWrongBytesCorruptHoweverThePullEnded) {
   for (const auto how : {PullEnd::good, PullEnd::unreachable, PullEnd::local}) {
-    add(1, {3, 5}, PullsManifest::no, kFar);
+    add(1, {3, 5}, Manifests::none, kFar);
     EXPECT_EQ(arrive(1, "p00003"), 3U);
-    EXPECT_FALSE(ledger_.judged({3, Verdict::bad}));
-    EXPECT_TRUE(ledger_.in_flight().contains(3));
+    EXPECT_FALSE(judge(3, Verdict::bad));
+    EXPECT_EQ(pieces_.state(3), PieceState::in_flight);
     arrive_good(1, 5);
     end(1, how);
     expect_over(1, PullEnd::corrupt, "10.0.0.3");
+    pieces_.move(5, PieceState::wanted);
   }
 }
 
-TEST_F(PullLedgerTest, CallsAWrongManifestCorrupt) {
-  add(1, {}, PullsManifest::yes);
+TEST_F(LedgerTest, CallsAWrongManifestCorrupt) {
+  add(1, {}, Manifests::one);
   EXPECT_TRUE(std::holds_alternative<ManifestArrived>(ledger_.arrived({1, "manifest", 0})));
   EXPECT_FALSE(ledger_.judged({std::nullopt, Verdict::bad}));
   end(1);
   expect_over(1, PullEnd::corrupt, "10.0.0.2");
 }
 
-TEST_F(PullLedgerTest, AwaitsAManifestBesidePieces) {
-  add(1, {3}, PullsManifest::yes);
-  EXPECT_TRUE(ledger_.is_manifest_on_the_way());
+TEST_F(LedgerTest, AwaitsAManifestBesidePieces) {
+  add(1, {3}, Manifests::one);
+  EXPECT_TRUE(ledger_.awaits_manifest());
   arrive_good(1, 3);
-  end(1);
-  EXPECT_EQ(ledger_.completed().value().end, PullEnd::missing);
   EXPECT_TRUE(std::holds_alternative<ManifestArrived>(ledger_.arrived({1, "manifest", 0})));
-  EXPECT_FALSE(ledger_.completed());
+  end(1);
+  EXPECT_FALSE(ledger_.over_claim());
   EXPECT_EQ(ledger_.judged({std::nullopt, Verdict::good}), kNear);
-  EXPECT_FALSE(ledger_.is_manifest_on_the_way());
+  EXPECT_FALSE(ledger_.awaits_manifest());
   expect_over(1, PullEnd::good, "");
 }
 
-TEST_F(PullLedgerTest, AwaitsNothingThatWasNotClaimed) {
+TEST_F(LedgerTest, APullWithoutItsManifestIsMissingItAndAwaitsItNoLonger) {
+  add(1, {3}, Manifests::one);
+  arrive_good(1, 3);
+  end(1);
+  EXPECT_EQ(ledger_.over_claim().value().end, PullEnd::missing);
+  EXPECT_FALSE(ledger_.awaits_manifest()) << "another pull may bring it";
+  EXPECT_TRUE(std::holds_alternative<NotAwaited>(ledger_.arrived({1, "manifest", 0})));
+  expect_over(1, PullEnd::missing, "10.0.0.2");
+}
+
+TEST_F(LedgerTest, AwaitsNothingThatWasNotClaimed) {
   add(1, {3});
   add(2, {4});
   for (const auto& [id, name] : std::vector<std::pair<TransferId, std::string>>{{1, "manifest"},
@@ -197,41 +244,57 @@ TEST_F(PullLedgerTest, AwaitsNothingThatWasNotClaimed) {
   expect_over(2, PullEnd::missing, "10.0.0.2");
 }
 
-TEST_F(PullLedgerTest, CountsAJudgementOnlyForWhatArrived) {
-  add(1, {3}, PullsManifest::yes);
+TEST_F(LedgerTest, AwaitsNothingOfAPullThatIsOver) {
+  add(1, {3, 5}, Manifests::one);
+  end(1, PullEnd::unreachable);
+  EXPECT_TRUE(ledger_.over_claim());
+  EXPECT_EQ(pieces_.wanted(), 10U) << "another pull may name them";
+  EXPECT_FALSE(arrive(1, "p00003"));
+  EXPECT_EQ(pieces_.state(3), PieceState::wanted);
+  expect_over(1, PullEnd::unreachable, "because");
+}
+
+TEST_F(LedgerTest, CountsAJudgementOnlyForWhatArrived) {
+  add(1, {3}, Manifests::one);
   EXPECT_FALSE(ledger_.judged({3, Verdict::good}));
   EXPECT_FALSE(ledger_.judged({std::nullopt, Verdict::good}));
   EXPECT_FALSE(ledger_.judged({9, Verdict::good}));
-  EXPECT_TRUE(ledger_.in_flight().contains(3));
-  EXPECT_TRUE(ledger_.is_manifest_on_the_way());
+  EXPECT_EQ(pieces_.state(3), PieceState::in_flight);
+  EXPECT_TRUE(ledger_.awaits_manifest());
   EXPECT_EQ(arrive(1, "p00003"), 3U);
   ledger_.forget(1);
-  EXPECT_FALSE(ledger_.judged({3, Verdict::good})) << "its claim is gone";
+  EXPECT_FALSE(judge(3, Verdict::good)) << "no pull waits for it any more";
 }
 
-TEST_F(PullLedgerTest, KeepsPiecesInFlightUntilTheyAreGood) {
+TEST_F(LedgerTest, KeepsPiecesOnTheWayUntilTheyAreGoodOrTheirPullIsOver) {
   add(1, {3, 5});
-  add(2, {0, 9}, PullsManifest::no, kFar);
-  EXPECT_EQ(ledger_.in_flight().members(), (Pieces{0, 3, 5, 9}));
+  add(2, {0, 9}, Manifests::none, kFar);
+  EXPECT_EQ(on_the_way(), (Pieces{0, 3, 5, 9}));
   EXPECT_EQ(arrive(1, "p00003"), 3U);
-  EXPECT_EQ(ledger_.in_flight().members(), (Pieces{0, 3, 5, 9}));
-  EXPECT_EQ(ledger_.judged({3, Verdict::good}), kNear);
-  EXPECT_EQ(ledger_.in_flight().members(), (Pieces{0, 5, 9}));
-  EXPECT_EQ(ledger_.in_flight(TransferId{1}).members(), (Pieces{0, 9}));
-  EXPECT_EQ(ledger_.in_flight(TransferId{2}).members(), (Pieces{5}));
-  EXPECT_EQ(ledger_.in_flight(TransferId{7}).members(), (Pieces{0, 5, 9}));
-  ledger_.forget(2);
-  EXPECT_EQ(ledger_.in_flight().members(), (Pieces{5}));
+  EXPECT_EQ(pieces_.state(3), PieceState::judging);
+  EXPECT_EQ(on_the_way(), (Pieces{0, 3, 5, 9}));
+  EXPECT_EQ(judge(3, Verdict::good), kNear);
+  EXPECT_EQ(on_the_way(), (Pieces{0, 5, 9}));
+  end(7);
+  EXPECT_EQ(on_the_way(), (Pieces{0, 5, 9}));
+  end(2, PullEnd::unreachable);
+  expect_over(2, PullEnd::unreachable, "because");
+  EXPECT_EQ(on_the_way(), (Pieces{5}));
   ledger_.forget(2);
   add(3, {0});
-  ledger_.forget_all();
-  EXPECT_EQ(ledger_.in_flight(), PieceSet(10));
+  EXPECT_EQ(on_the_way(), (Pieces{0, 5}));
+  for (const TransferId id : {1U, 3U}) {
+    end(id, PullEnd::busy);
+    expect_over(id, PullEnd::busy, "because");
+  }
+  EXPECT_EQ(on_the_way(), Pieces{});
+  EXPECT_EQ(pieces_.wanted(), 9U);
   EXPECT_EQ(ledger_.size(), 0U);
 }
 
-TEST_F(PullLedgerTest, NamesTheTokensOfAllItsClaims) {
+TEST_F(LedgerTest, NamesTheTokensOfAllItsClaims) {
   const auto first = add(1, {3});
-  const auto second = add(2, {}, PullsManifest::yes);
+  const auto second = add(2, {}, Manifests::one);
   EXPECT_EQ(ledger_.tokens(), (std::vector{first, second}));
   end(2, PullEnd::busy);
   EXPECT_EQ(ledger_.tokens().size(), 2U);
@@ -240,31 +303,31 @@ TEST_F(PullLedgerTest, NamesTheTokensOfAllItsClaims) {
   EXPECT_EQ(ledger_.tokens(), (std::vector{first}));
 }
 
-TEST_F(PullLedgerTest, IgnoresTheEndOfWhatItDoesNotHold) {
+TEST_F(LedgerTest, IgnoresTheEndOfWhatItDoesNotHold) {
   add(1, {3});
   end(7);
-  EXPECT_FALSE(ledger_.completed());
+  EXPECT_FALSE(ledger_.over_claim());
   EXPECT_EQ(ledger_.size(), 1U);
 }
 
-TEST_F(PullLedgerTest, WhatNobodyPromisedIsNotMissed) {
+TEST_F(LedgerTest, APullByTheSeatMayBringLess) {
   const auto claimed = add(1, {0});
-  ledger_.add(2, {random_name<Token>(), kFar, {{1, digest_of_piece(1)}, {2, digest_of_piece(2)}}},
-              PullsManifest::yes, Promise::none);
+  add_seat_pull(2, {1, 2}, Manifests::one);
   EXPECT_EQ(ledger_.claims(), 1U);
   EXPECT_EQ(ledger_.size(), 2U);
   EXPECT_EQ(ledger_.tokens(), std::vector{claimed}) << "the coordinator knows of no other";
   arrive_good(2, 1);
   end(2);
-  expect_over(2, PullEnd::good, "");
-  EXPECT_EQ(ledger_.in_flight().members(), Pieces{0});
+  EXPECT_FALSE(ledger_.over_claim());
+  expect_over(ledger_.over_seat(), 2, PullEnd::good, "");
+  EXPECT_EQ(on_the_way(), Pieces{0});
+  EXPECT_EQ(pieces_.state(2), PieceState::wanted);
 }
 
-TEST_F(PullLedgerTest, APullThatWasNotPromisedCanStillFail) {
-  ledger_.add(1, {random_name<Token>(), kFar, {{1, digest_of_piece(1)}}}, PullsManifest::no,
-              Promise::none);
+TEST_F(LedgerTest, APullByTheSeatCanStillFail) {
+  add_seat_pull(1, {1});
   end(1, PullEnd::unreachable);
-  expect_over(1, PullEnd::unreachable, "because");
+  expect_over(ledger_.over_seat(), 1, PullEnd::unreachable, "because");
 }
 
 }  // namespace

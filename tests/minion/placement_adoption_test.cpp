@@ -15,6 +15,7 @@ namespace libsync {
 namespace {
 
 using std::filesystem::exists;
+using Step = DiskState::Step;
 using test::kPieceBytes;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -30,20 +31,20 @@ TEST_F(AdoptionTest, PiecesOfAnEarlierAttemptCountOnceTheyAreHashed) {
   test::write_file(spool_->piece_path(3), "torn");
   auto& placement = start(Delivery::pulled);
   EXPECT_TRUE(placement.has_manifest());
-  EXPECT_THAT(placement.wanted_digests(), ElementsAre(0, 1, 2));
+  EXPECT_THAT(pieces_->without_digest(), ElementsAre(0, 1, 2));
   EXPECT_THAT(claimable(), ElementsAre(3, 4));
-  placement.decide({announced(0), announced(2)});
-  EXPECT_THAT(placement.wanted_digests(), ElementsAre(1));
-  placement.decide({announced(1)});
+  decide({announced(0), announced(2)});
+  EXPECT_THAT(pieces_->without_digest(), ElementsAre(1));
+  decide({announced(1)});
   EXPECT_TRUE(pump([&] {
-    return placement.servable().members() == std::vector<PieceNumber>{0, 1} &&
+    return pieces_->servable().members() == std::vector<PieceNumber>{0, 1} &&
            claimable() == std::vector<PieceNumber>{2, 3, 4};
   }));
   for (const PieceNumber piece : {2U, 3U, 4U}) EXPECT_EQ(pull(piece), Verdict::good);
   complete_and_publish();
 }
 
-TEST_F(AdoptionTest, AManifestThatAKilledTickPulledIsTaken) {
+TEST_F(AdoptionTest, AManifestThatAKilledTickPulledIsUsed) {
   test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
   EXPECT_TRUE(start(Delivery::pulled).has_manifest());
   EXPECT_TRUE(exists(spool_->manifest_path()));
@@ -55,7 +56,7 @@ TEST_F(AdoptionTest, AManifestThatAKilledTickHalfPulledIsPulledAnew) {
   EXPECT_FALSE(exists(spool_->incoming_folder() / "manifest"));
 }
 
-TEST_F(AdoptionTest, NothingIsClaimedBeforeWhatIsPublishedHasBeenLookedAt) {
+TEST_F(AdoptionTest, NothingIsClaimedBeforeWhatIsPublishedHasBeenSurveyed) {
   publish_copy();
   start(Delivery::pulled);
   EXPECT_THAT(claimable(), IsEmpty());
@@ -64,14 +65,14 @@ TEST_F(AdoptionTest, NothingIsClaimedBeforeWhatIsPublishedHasBeenLookedAt) {
 TEST_F(AdoptionTest, EqualPayloadIsPublishedWithoutWriting) {
   publish_copy();
   const auto before = status_of(destination() / "a");
-  auto& placement = start(Delivery::pulled);
+  start(Delivery::pulled);
   EXPECT_EQ(pull_manifest(), Verdict::good);
-  ASSERT_TRUE(pump([&] { return placement.wanted_digests().size() == 5; }));
-  EXPECT_FALSE(placement.is_published());
-  placement.decide(all_announced());
-  EXPECT_TRUE(pump([&] { return placement.is_published(); }));
-  EXPECT_TRUE(placement.in_place().is_complete());
-  EXPECT_FALSE(placement.is_gathered());
+  ASSERT_TRUE(pump([&] { return pieces_->without_digest().size() == 5; }));
+  EXPECT_FALSE(is_at(Step::published));
+  decide(all_announced());
+  EXPECT_TRUE(pump([&] { return is_at(Step::published); }));
+  EXPECT_TRUE(pieces_->in_place().is_complete());
+  EXPECT_FALSE(is_at(Step::gathered));
   EXPECT_FALSE(exists(spool_->tree_folder()));
   const auto after = status_of(destination() / "a");
   EXPECT_EQ(after->st_ino, before->st_ino);
@@ -109,17 +110,17 @@ TEST_F(AdoptionTest, OfEveryMixtureExactlyTheRestIsClaimed) {
     if (old == Old::other_entries) {
       std::filesystem::permissions(destination() / "b", std::filesystem::perms(0600));
     }
-    auto& placement = start(Delivery::pulled);
-    placement.decide(all_announced());  // Before the manifest, which comes after it.
+    start(Delivery::pulled);
+    decide(all_announced());  // Before the manifest, which comes after it.
     EXPECT_EQ(pull_manifest(), Verdict::good);
     ASSERT_TRUE(pump([&] {
-      placement.decide(all_announced());
-      return claimable() == missing && placement.in_place().size() + missing.size() == 5;
-    })) << placement.in_place().size();
-    EXPECT_EQ(placement.servable().members(), files);
+      decide(all_announced());
+      return claimable() == missing && pieces_->in_place().size() + missing.size() == 5;
+    })) << pieces_->in_place().size();
+    EXPECT_EQ(pieces_->servable().members(), files);
     for (const auto piece : missing) EXPECT_EQ(pull(piece), Verdict::good);
     if (old == Old::same_entries && changed.empty()) {
-      EXPECT_TRUE(placement.is_published());
+      EXPECT_TRUE(is_at(Step::published));
       EXPECT_FALSE(exists(spool_->tree_folder()));
       expect_published();
     } else {
@@ -129,25 +130,46 @@ TEST_F(AdoptionTest, OfEveryMixtureExactlyTheRestIsClaimed) {
   }
 }
 
-TEST_F(AdoptionTest, PushedPiecesAreTakenInAsTheyAreAnnounced) {
+TEST_F(AdoptionTest, PushedPiecesCountAsTheyAreAnnounced) {
   auto& placement = start(Delivery::pushed);
   EXPECT_THAT(claimable(), IsEmpty());
-  EXPECT_THAT(placement.wanted_digests(), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(pieces_->without_digest(), ElementsAre(0, 1, 2, 3, 4));
   test::write_file(spool_->pushed_folder() / "p00000", cut_->piece(0));
   test::write_file(spool_->pushed_folder() / "p00001", std::string(kPieceBytes, '#'));
   EXPECT_EQ(placement.undelivered(), "");
-  placement.decide({announced(0), announced(1), announced(2)});
-  EXPECT_TRUE(pump([&] { return placement.servable().contains(0); }));
+  decide({announced(0), announced(1), announced(2)});
+  EXPECT_TRUE(pump([&] { return pieces_->servable().contains(0); }));
   EXPECT_TRUE(pump([&] { return placement.undelivered().starts_with("2 pieces"); }));
   EXPECT_THAT(placement.undelivered(), HasSubstr("piece 1 first"));
   for (PieceNumber piece = 1; piece < 5; ++piece) {
     test::write_file(spool_->pushed_folder() / piece_name(piece), cut_->piece(piece));
   }
   test::write_file(spool_->pushed_folder() / "manifest", cut_->manifest().encode());
-  placement.decide({announced(3), announced(4)});
-  EXPECT_TRUE(pump([&] { return placement.servable().is_complete(); }));
+  decide({announced(3), announced(4)});
+  EXPECT_TRUE(pump([&] { return pieces_->servable().is_complete(); }));
   EXPECT_EQ(placement.undelivered(), "");
   complete_and_publish();
+}
+
+TEST_F(AdoptionTest, PushedPiecesHaveToComeEvenIfTheyArePublishedAlready) {
+  publish_copy();
+  start(Delivery::pushed);
+  test::write_file(spool_->pushed_folder() / "manifest", cut_->manifest().encode());
+  decide(all_announced());
+  EXPECT_TRUE(pump([&] { return placement_->undelivered().starts_with("5 pieces"); }));
+  decide({});
+  EXPECT_THAT(claimable(), IsEmpty());
+  EXPECT_EQ(pieces_->in_place().size(), 0U) << "the others live on what is pushed here";
+  for (PieceNumber piece = 0; piece < 5; ++piece) {
+    test::write_file(spool_->pushed_folder() / piece_name(piece), cut_->piece(piece));
+  }
+  EXPECT_TRUE(pump([&] {
+    decide({});
+    return is_at(Step::published);
+  }));
+  EXPECT_TRUE(pieces_->servable().is_complete());
+  EXPECT_EQ(placement_->undelivered(), "");
+  EXPECT_FALSE(exists(spool_->tree_folder())) << "it was equal, and nothing was written";
 }
 
 TEST_F(AdoptionTest, SharedSpoolIsOnlyRead) {
@@ -159,12 +181,12 @@ TEST_F(AdoptionTest, SharedSpoolIsOnlyRead) {
   const std::string wrong(kPieceBytes, '#');
   test::write_file(spool_->piece_path(2), wrong);
   auto& placement = start(Delivery::shared);
-  placement.decide(all_announced());
+  decide(all_announced());
   EXPECT_TRUE(pump([&] { return !placement.undelivered().empty(); }));
   EXPECT_THAT(placement.undelivered(), HasSubstr("1 pieces are missing or damaged, piece 2"));
   EXPECT_EQ(test::content_of(spool_->piece_path(2)), wrong);
-  test::write_file(spool_->piece_path(2), cut_->piece(2));  // As the master mends it.
-  placement.decide({});
+  test::write_file(spool_->piece_path(2), cut_->piece(2));  // As the master repairs it.
+  decide({});
   complete_and_publish();
   EXPECT_EQ(placement.undelivered(), "");
   for (PieceNumber piece = 0; piece < 5; ++piece) {

@@ -52,7 +52,7 @@ class PlacementFixture : public testing::Test {
   [[nodiscard]] std::filesystem::path repo() const { return folder_.path() / "repo"; }
   [[nodiscard]] std::filesystem::path destination() const { return repo() / "name"; }
 
-  Placement& start(Delivery feed) {
+  Placement& start(Delivery delivery) {
     RunInfo run{.id = random_name<RunId>(),
                 .path = "/srv/name",
                 .name = "name",
@@ -61,7 +61,9 @@ class PlacementFixture : public testing::Test {
                 .manifest = digest_of(cut_->manifest().encode()),
                 .origin = Address::parse("10.0.0.1").value(),
                 .master = random_name<MasterId>()};
-    return placement_.emplace(*spool_, run, repo(), Ownership::own, feed);
+    placement_.reset();
+    pieces_.emplace(run.cut.pieces(), PieceState::unknown);
+    return placement_.emplace(*pieces_, *spool_, run, repo(), Ownership::own, delivery);
   }
 
   // The event loop: until it holds. All the time that a busy disk may take.
@@ -88,11 +90,31 @@ class PlacementFixture : public testing::Test {
     return all;
   }
 
-  // As a pull leaves it, then judged.
-  [[nodiscard]] std::optional<Verdict> pull(PieceNumber piece, const std::string& content) {
+  // Announces pieces, and has the candidates among them checked.
+  void decide(const std::vector<StagedPiece>& announced) {
+    for (const auto& piece : announced) pieces_->announce(piece);
+    placement_->decide();
+  }
+
+  [[nodiscard]] bool is_at(DiskState::Step step) const { return placement_->step() == step; }
+
+  // A pull has delivered the piece.
+  void deliver(PieceNumber piece, const std::string& content) {
     write_file(spool_->incoming_path(piece), content);
+    pieces_->move(piece, PieceState::in_flight);
+    pieces_->move(piece, PieceState::judging);
     placement_->judge(announced(piece));
-    return verdict();
+  }
+
+  // As a pull leaves it, then judged; the pull is over then.
+  [[nodiscard]] std::optional<Verdict> pull(PieceNumber piece, const std::string& content) {
+    deliver(piece, content);
+    const auto verdict = this->verdict();
+    if (verdict && *verdict != Verdict::good) {
+      pieces_->move(piece, PieceState::in_flight);
+      pieces_->move(piece, PieceState::wanted);
+    }
+    return verdict;
   }
   [[nodiscard]] std::optional<Verdict> pull(PieceNumber piece) {
     return pull(piece, cut_->piece(piece));
@@ -114,18 +136,18 @@ class PlacementFixture : public testing::Test {
   [[nodiscard]] std::vector<PieceNumber> claimable() const {
     std::vector<PieceNumber> all;
     for (PieceNumber piece = 0; piece < 5; ++piece) {
-      if (!placement_->not_to_claim().contains(piece)) all.push_back(piece);
+      if (!pieces_->unwanted().contains(piece)) all.push_back(piece);
     }
     return all;
   }
 
   void complete_and_publish() {
-    ASSERT_TRUE(pump([this] { return placement_->is_gathered(); }));
+    ASSERT_TRUE(pump([this] { return is_at(DiskState::Step::gathered); }));
     placement_->complete();
-    ASSERT_TRUE(pump([this] { return placement_->is_completed(); }));
+    ASSERT_TRUE(pump([this] { return is_at(DiskState::Step::completed); }));
     bool was_there = false;
     placement_->publish([&] { was_there = std::filesystem::exists(destination()); });
-    ASSERT_TRUE(pump([this] { return placement_->is_published(); }));
+    ASSERT_TRUE(pump([this] { return is_at(DiskState::Step::published); }));
     EXPECT_TRUE(was_there);
     expect_published();
   }
@@ -161,6 +183,7 @@ class PlacementFixture : public testing::Test {
   std::optional<StateFolder> state_;
   std::optional<Spool> spool_;
   std::optional<std::uint64_t> stream_bytes_;  // What the run announces, if not the truth.
+  std::optional<PieceTable> pieces_;
   std::optional<Placement> placement_;
   std::vector<Judgement> judgements_;
 };

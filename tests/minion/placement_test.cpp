@@ -13,6 +13,7 @@ namespace libsync {
 namespace {
 
 using std::filesystem::exists;
+using Step = DiskState::Step;
 using test::kPieceBytes;
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -26,32 +27,32 @@ TEST_F(PlacementTest, WhatIsPulledIsServedAssembledAndPublished) {
   EXPECT_FALSE(judgements_.front().piece);
   EXPECT_TRUE(placement.has_manifest());
   for (const PieceNumber piece : {4U, 0U, 2U, 1U, 3U}) {
-    EXPECT_FALSE(placement.is_gathered());
+    EXPECT_FALSE(is_at(Step::gathered));
     EXPECT_EQ(pull(piece), Verdict::good);
     EXPECT_EQ(judgements_.front().piece, piece);
-    EXPECT_TRUE(placement.servable().contains(piece));
-    EXPECT_TRUE(pump([&] { return placement.in_place().contains(piece); }));
+    EXPECT_TRUE(pieces_->servable().contains(piece));
+    EXPECT_TRUE(pump([&] { return pieces_->in_place().contains(piece); }));
   }
   EXPECT_THAT(claimable(), IsEmpty());
   EXPECT_FALSE(exists(destination()));
   complete_and_publish();
-  EXPECT_TRUE(placement.servable().is_complete());  // And is served on.
+  EXPECT_TRUE(pieces_->servable().is_complete());  // And is served on.
 }
 
 TEST_F(PlacementTest, PiecesThatComeBeforeTheManifestAreServedAtOnceAndPlacedLater) {
-  const auto& placement = start(Delivery::pulled);
+  start(Delivery::pulled);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
-  EXPECT_TRUE(placement.servable().is_complete());
-  EXPECT_EQ(placement.in_place().size(), 0U);
+  EXPECT_TRUE(pieces_->servable().is_complete());
+  EXPECT_EQ(pieces_->in_place().size(), 0U);
   EXPECT_EQ(pull_manifest(), Verdict::good);
   complete_and_publish();
 }
 
 TEST_F(PlacementTest, CorruptPieceIsDeletedAndStillWanted) {
-  const auto& placement = start(Delivery::pulled);
+  start(Delivery::pulled);
   EXPECT_EQ(pull(2, std::string(kPieceBytes, '#')), Verdict::bad);
   EXPECT_FALSE(exists(spool_->incoming_path(2)));
-  EXPECT_FALSE(placement.servable().contains(2));
+  EXPECT_FALSE(pieces_->servable().contains(2));
   EXPECT_EQ(pull(3, "cut short"), Verdict::absent);
   EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
   EXPECT_EQ(pull(2), Verdict::good);
@@ -72,14 +73,14 @@ TEST_F(PlacementTest, ManifestThatContradictsTheRunIsAFailure) {
   EXPECT_THROW(static_cast<void>(pull_manifest()), Failure);
 }
 
-TEST_F(PlacementTest, RecheckFindsWhatHasBeenSpoiltSince) {
+TEST_F(PlacementTest, ReverifyingFindsWhatHasBeenSpoiltSince) {
   auto& placement = start(Delivery::pulled);
   for (PieceNumber piece = 0; piece < 3; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
   test::write_file(spool_->piece_path(1), std::string(kPieceBytes, '#'));
-  placement.recheck(all_announced());
-  EXPECT_TRUE(placement.is_rechecking());
-  EXPECT_TRUE(pump([&] { return !placement.is_rechecking(); }));
-  EXPECT_THAT(placement.servable().members(), ElementsAre(0, 2));
+  placement.reverify();
+  EXPECT_TRUE(placement.is_reverifying());
+  EXPECT_TRUE(pump([&] { return !placement.is_reverifying(); }));
+  EXPECT_THAT(pieces_->servable().members(), ElementsAre(0, 2));
   EXPECT_FALSE(exists(spool_->piece_path(1)));
   EXPECT_THAT(claimable(), ElementsAre(1, 3, 4));
 }
@@ -88,24 +89,23 @@ TEST_F(PlacementTest, WhatWasPutInPlaceFromAPieceThatWentBadIsNotPublished) {
   auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull_manifest(), Verdict::good);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
-  ASSERT_TRUE(pump([&] { return placement.is_gathered(); }));
+  ASSERT_TRUE(pump([&] { return is_at(Step::gathered); }));
   test::write_file(spool_->piece_path(1), std::string(kPieceBytes, '#'));
-  placement.recheck(all_announced());
-  EXPECT_THROW(static_cast<void>(pump([&] { return !placement.is_rechecking(); })), Failure);
+  placement.reverify();
+  EXPECT_THROW(static_cast<void>(pump([&] { return !placement.is_reverifying(); })), Failure);
 }
 
-TEST_F(PlacementTest, WhatWasCutOffIsTakenUpAgain) {
+TEST_F(PlacementTest, WhatWasCutOffIsResumed) {
   start(Delivery::pulled);
   test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
   placement_->judge_manifest();
   for (PieceNumber piece = 0; piece < 5; ++piece) {
-    test::write_file(spool_->incoming_path(piece), cut_->piece(piece));
-    placement_->judge(announced(piece));
+    deliver(piece, cut_->piece(piece));
   }
   placement_.reset();  // Whatever has been done of it by now.
   auto& placement = start(Delivery::pulled);
-  placement.decide(all_announced());
-  ASSERT_TRUE(pump([&] { return placement.servable().is_complete(); }));
+  decide(all_announced());
+  ASSERT_TRUE(pump([&] { return pieces_->servable().is_complete(); }));
   if (!placement.has_manifest()) {
     EXPECT_EQ(pull_manifest(), Verdict::good);
   }
@@ -116,9 +116,9 @@ TEST_F(PlacementTest, DestinationThatBecameASymlinkIsNotReplaced) {
   auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull_manifest(), Verdict::good);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
-  ASSERT_TRUE(pump([&] { return placement.is_gathered(); }));
+  ASSERT_TRUE(pump([&] { return is_at(Step::gathered); }));
   placement.complete();
-  ASSERT_TRUE(pump([&] { return placement.is_completed(); }));
+  ASSERT_TRUE(pump([&] { return is_at(Step::completed); }));
   std::filesystem::create_directory_symlink(source(), destination());
   EXPECT_THROW(placement.publish([] {}), Failure);
   EXPECT_TRUE(std::filesystem::is_symlink(destination()));

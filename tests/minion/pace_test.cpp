@@ -1,4 +1,4 @@
-#include "minion/pull_plan.h"
+#include "minion/pace.h"
 
 #include <gtest/gtest.h>
 
@@ -35,7 +35,7 @@ void for_every_state(const Check& check) {
 
 // Only what must hold whatever the figures are.
 
-TEST(PullPlan, HoldsNoMoreClaimsThanSlots) {
+TEST(PiecesToClaim, HoldsNoMoreClaimsThanSlots) {
   for_every_state([](const PullState& state) {
     if (state.claims >= state.slots) {
       ASSERT_EQ(pieces_to_claim(state), 0U) << shown(state);
@@ -43,14 +43,14 @@ TEST(PullPlan, HoldsNoMoreClaimsThanSlots) {
   });
 }
 
-TEST(PullPlan, NeverAsksForMoreThanIsClaimable) {
+TEST(PiecesToClaim, NeverAsksForMoreThanIsClaimable) {
   for_every_state([](const PullState& state) {
     ASSERT_LE(pieces_to_claim(state), state.claimable) << shown(state);
   });
 }
 
 // Otherwise a host that has nothing on its way would wait for ever.
-TEST(PullPlan, AsksWheneverSomethingIsClaimableAndNothingIsPulled) {
+TEST(PiecesToClaim, AsksWheneverSomethingIsClaimableAndNothingIsPulled) {
   for_every_state([](const PullState& state) {
     if (state.claimable > 0 && state.claims == 0) {
       ASSERT_GE(pieces_to_claim(state), 1U) << shown(state);
@@ -59,7 +59,7 @@ TEST(PullPlan, AsksWheneverSomethingIsClaimableAndNothingIsPulled) {
 }
 
 // So that it becomes a source as soon as it can.
-TEST(PullPlan, BeginsWithOnePiece) {
+TEST(PiecesToClaim, BeginsWithOnePiece) {
   for_every_state([](const PullState& state) {
     if (state.verified == 0) {
       ASSERT_LE(pieces_to_claim(state), 1U) << shown(state);
@@ -67,7 +67,7 @@ TEST(PullPlan, BeginsWithOnePiece) {
   });
 }
 
-TEST(PullPlan, LeavesPiecesForItsOtherSlots) {
+TEST(PiecesToClaim, LeavesPiecesForItsOtherSlots) {
   PullState state{1, 6, 0, 3};
   for (; state.claims < state.slots; ++state.claims) {
     const auto claimed = pieces_to_claim(state);
@@ -76,14 +76,14 @@ TEST(PullPlan, LeavesPiecesForItsOtherSlots) {
   }
 }
 
-TEST(PullPlan, TheOriginOffersOneUploadMoreThanAnyHostPullsAndOfOnePieceOne) {
+TEST(Grain, TheOriginOffersOneUploadMoreThanAnyHostPullsAndOfOnePieceOne) {
   EXPECT_EQ(default_origin_uploads(Grain::whole), 1U);
   for (const auto grain : {Grain::coarse, Grain::fine}) {
     EXPECT_EQ(default_origin_uploads(grain), default_slots(grain) + 1);
   }
 }
 
-TEST(PullPlan, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
+TEST(PiecesToClaim, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
   for_every_state([](PullState state) {
     state.start_in_pieces = 0;
     ASSERT_LE(pieces_to_claim(state), 2U) << shown(state);
@@ -91,7 +91,7 @@ TEST(PullPlan, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 0.5}), 2U);
 }
 
-TEST(PullPlan, AClaimIsOfMoreWhereStartsTakeLonger) {
+TEST(PiecesToClaim, AClaimIsOfMoreWhereStartsTakeLonger) {
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 2}), 6U);
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 1e9}), 16U);
   EXPECT_EQ(pieces_to_claim({0, 1000, 0, 5, 1e9}), 1U) << "the first is to be served";
@@ -134,26 +134,26 @@ TEST_F(PaceTest, PiecesThatAreReadAtOnceTookAMillisecond) {
   EXPECT_DOUBLE_EQ(pace_.start_in_pieces(), 40);
 }
 
-TEST_F(PaceTest, ItFollowsWhatChanges) {
+TEST_F(PaceTest, ItAdaptsToWhatChanges) {
   pull({60, 70});
   for (int i = 0; i < 30; ++i) pull({250, 450});
   EXPECT_NEAR(pace_.start_in_pieces(), 0.25, 0.01);
 }
 
-TEST(PullPlan, AClaimIsOfFourCoarsePiecesAtTheMostWhereStartsTakeLong) {
+TEST(PiecesToClaim, AClaimIsOfFourCoarsePiecesAtTheMostWhereStartsTakeLong) {
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 0.04, Grain::coarse}), 2U) << "as at 1 Gbit/s";
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 0.3, Grain::coarse}), 3U);
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 1e9, Grain::coarse}), 4U);
   EXPECT_EQ(pieces_to_claim({0, 1000, 0, 5, 1e9, Grain::coarse}), 1U) << "the first is served on";
 }
 
-TEST(PullPlan, OnePieceHasOneSlotAndFewLargeOnesFewerThanMany) {
+TEST(Grain, OnePieceHasOneSlotAndFewLargeOnesFewerThanMany) {
   EXPECT_EQ(default_slots(Grain::whole), 1U);
   EXPECT_GT(default_slots(Grain::coarse), 1U);
   EXPECT_GT(default_slots(Grain::fine), default_slots(Grain::coarse));
 }
 
-TEST(PullPlan, CoarseIsWhatHasFewPiecesThatAreLarge) {
+TEST(Grain, CoarseIsWhatHasFewPiecesThatAreLarge) {
   const auto grain = [](std::uint64_t pieces, std::uint64_t piece_bytes) {
     return grain_of({pieces * piece_bytes, piece_bytes});
   };
@@ -165,7 +165,7 @@ TEST(PullPlan, CoarseIsWhatHasFewPiecesThatAreLarge) {
   EXPECT_EQ(grain(100, kLargePiece / 2), Grain::fine);
 }
 
-TEST(PullPlan, WhatIsCutForAHandfulOfHostsIsCoarseAndForMoreFine) {
+TEST(Grain, WhatIsCutForAHandfulOfHostsIsCoarseAndForMoreFine) {
   for (const std::uint64_t size : {2'000'000'000ULL, 4ULL << 30U, 100'000'000'000ULL}) {
     EXPECT_EQ(grain_of({size, choose_piece_bytes(size, 8)}), Grain::coarse) << size;
     EXPECT_EQ(grain_of({size, choose_piece_bytes(size, 9)}), Grain::fine) << size;

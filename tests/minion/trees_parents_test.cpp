@@ -1,0 +1,227 @@
+// Parents that fail, are slow or bring nothing: what a host reports, gives up and claims.
+
+#include <gmock/gmock.h>
+
+#include "trees_fixture.h"
+
+namespace libsync {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test::kFilled;
+using test::kPieces;
+using test::kTrees;
+using test::parent;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using Kind = ParentFeedback::Kind;
+
+class TreesParentsTest : public test::TreesFixture {};
+
+TEST_F(TreesParentsTest, AFailureIsReportedAndWhatDoesNotComeIsClaimed) {
+  seat();
+  start_all();
+  const auto report = end(0, 0, PullEnd::unreachable);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->parent, parent(0));
+  EXPECT_EQ(report->kind, Kind::failing);
+  EXPECT_EQ(report->end, PullEnd::unreachable);
+  EXPECT_EQ(report->detail, "because");
+  trees_.reported();
+  EXPECT_TRUE(is_urgent()) << "it may have another parent";
+  EXPECT_TRUE(is_carried(0)) << "others report it, too";
+  others_go_on(0, 9, milliseconds(1000));
+  EXPECT_FALSE(is_carried(0));
+  EXPECT_TRUE(is_carried(1));
+}
+
+TEST_F(TreesParentsTest, AFaultOfThisHostIsNotReported) {
+  seat();
+  start_all();
+  EXPECT_FALSE(end(0, 0, PullEnd::local));
+}
+
+TEST_F(TreesParentsTest, AParentThatHadFailedIsPraised) {
+  seat();
+  start_all();
+  ASSERT_TRUE(end(0, 0, PullEnd::refused));
+  now_ += seconds(5);
+  ASSERT_EQ(start_all(), 1U);
+  const auto report = end(0, 1);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->kind, Kind::good);
+  start_all();
+  EXPECT_FALSE(end(0, 1)) << "once";
+}
+
+TEST_F(TreesParentsTest, ANewParentIsAskedAtOnceAndIsNotTheOldOne) {
+  seat();
+  start_all();
+  ASSERT_TRUE(end(0, 0, PullEnd::unreachable));
+  ASSERT_FALSE(next());
+  seat(kPieces, 1);
+  const auto pull = next();
+  ASSERT_TRUE(pull);
+  EXPECT_EQ(pull->source, parent(0, 1));
+  EXPECT_FALSE(end(1, 0, PullEnd::unreachable)) << "that pull was from the old one";
+  EXPECT_TRUE(next());
+}
+
+TEST_F(TreesParentsTest, NobodyIsCalledSlowWhileTheTreeFills) {
+  seat();
+  others_go_on(0, 5);
+  EXPECT_THAT(feedback(), IsEmpty());
+  EXPECT_FALSE(end(0, 1));
+}
+
+TEST_F(TreesParentsTest, AParentThatIsSlowerThanOthersIsReportedAndLeftAlone) {
+  seat();
+  now_ += kFilled;
+  others_go_on(0, 5);
+  ASSERT_TRUE(pulls(0));
+  const auto report = end(0, 1);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->kind, Kind::slow);
+  EXPECT_EQ(report->parent, parent(0));
+  start_all();
+  EXPECT_FALSE(pulls(0));
+  now_ += seconds(5);
+  start_all();
+  EXPECT_TRUE(pulls(0));
+}
+
+TEST_F(TreesParentsTest, AParentThatBringsNothingIsReportedBeforeItsPullEnds) {
+  seat();
+  now_ += kFilled;
+  others_go_on(0, 4);
+  EXPECT_THAT(feedback(), IsEmpty()) << "four pieces' time is not much";
+  now_ += milliseconds(100);
+  ASSERT_THAT(feedback(), SizeIs(1));
+  EXPECT_EQ(feedback().front().parent, parent(0));
+  EXPECT_EQ(feedback().front().kind, Kind::slow);
+  EXPECT_THAT(feedback(), SizeIs(1)) << "once a pull";
+  EXPECT_THAT(ended(), IsEmpty()) << "it may be slow, and bring something yet";
+  seat(kPieces, 1);
+  EXPECT_THAT(ended(), ElementsAre(0U)) << "others find so, too";
+  const auto pull = next();
+  ASSERT_TRUE(pull) << "the stream does not wait for the old parent";
+  EXPECT_EQ(pull->pieces.front().piece, 4U) << "but for the piece that may still come";
+  EXPECT_FALSE(end(0, 0, PullEnd::unreachable));
+}
+
+TEST_F(TreesParentsTest, APullThatBringsNothingForLongIsGivenUp) {
+  seat();
+  now_ += kFilled;
+  others_go_on(0, 9, milliseconds(300));
+  EXPECT_THAT(feedback(), SizeIs(1));
+  EXPECT_THAT(ended(), IsEmpty());
+  others_go_on(0, 1, milliseconds(300));
+  EXPECT_THAT(ended(), ElementsAre(0U));
+  EXPECT_THAT(feedback(), SizeIs(1));
+  EXPECT_THAT(ended(), IsEmpty()) << "once";
+
+  EXPECT_TRUE(pulls(0)) << "it has not ended yet";
+  EXPECT_FALSE(end(0, 0, PullEnd::unreachable)) << "that it was ended says nothing of its parent";
+  start_all();
+  EXPECT_FALSE(pulls(0)) << "the parent is left alone";
+  now_ += seconds(5);
+  start_all();
+  EXPECT_TRUE(pulls(0));
+}
+
+TEST_F(TreesParentsTest, AStreamThatHelpsIsGivenUpWithoutAWord) {
+  seat();
+  now_ += kFilled;
+  lack({0, 4, 8, 12, 16, 20, 24});
+  start_all();
+  now_ += milliseconds(100);
+  end(0, 1);
+  start_all();
+  now_ += milliseconds(1'000);
+  end(0, 3);
+  now_ += milliseconds(1'800);
+  EXPECT_THAT(ended(), IsEmpty());
+  now_ += milliseconds(100);
+  EXPECT_THAT(ended(), ElementsAre(1U, 2U, 3U));
+  EXPECT_THAT(feedback(), IsEmpty());
+}
+
+TEST_F(TreesParentsTest, NothingIsGivenUpWhenNothingComesAtAll) {
+  seat();
+  now_ += kFilled;
+  for (int i = 0; i < 2; ++i) {
+    start_all();
+    now_ += milliseconds(100);
+    for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 1);
+  }
+  start_all();
+  now_ += seconds(50);
+  EXPECT_THAT(ended(), IsEmpty()) << "it is the network, and not four parents";
+}
+
+TEST_F(TreesParentsTest, ThePullThatIsLeftIsGivenUp) {
+  seat();
+  now_ += kFilled;
+  lack({0, 4});
+  start_all();
+  now_ += milliseconds(100);
+  end(1, 1);
+  now_ += milliseconds(2'800);
+  EXPECT_THAT(ended(), IsEmpty());
+  now_ += milliseconds(200);
+  EXPECT_THAT(ended(), ElementsAre(0U));
+}
+
+TEST_F(TreesParentsTest, AHostThatIsSlowInEveryTreeAccusesNobody) {
+  seat();
+  for (int i = 0; i < 5; ++i) {
+    start_all();
+    now_ += seconds(10);
+    for (std::size_t tree = 0; tree < kTrees; ++tree) EXPECT_FALSE(end(tree, 1));
+  }
+}
+
+TEST_F(TreesParentsTest, AParentThatWaitsItselfIsGivenTime) {
+  seat();
+  start_all();
+  now_ += milliseconds(100);
+  for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 1);
+  for (int i = 0; i < 10; ++i) {
+    start_all();
+    now_ += seconds(1);
+    for (std::size_t tree = 0; tree < kTrees; ++tree) {
+      if (pulls(tree)) end(tree, tree == 0 ? 0 : 1);
+    }
+    EXPECT_TRUE(is_carried(0)) << i;
+  }
+  now_ += seconds(6);
+  EXPECT_FALSE(is_carried(0));
+}
+
+TEST_F(TreesParentsTest, WhereNoParentHasAnythingAllIsClaimedInTheEnd) {
+  seat();
+  for (int second = 0; second < 15; ++second) {
+    start_all();
+    now_ += seconds(1);
+    for (std::size_t tree = 0; tree < kTrees; ++tree) {
+      if (pulls(tree)) end(tree, 0);
+    }
+    EXPECT_TRUE(is_carried(0)) << second;
+  }
+  now_ += seconds(1);
+  for (PieceNumber tree = 0; tree < kTrees; ++tree) EXPECT_FALSE(is_carried(tree)) << tree;
+}
+
+TEST_F(TreesParentsTest, WhereAllParentsFailAllIsClaimedSoon) {
+  seat();
+  start_all();
+  for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 0, PullEnd::unreachable);
+  EXPECT_TRUE(is_carried(0)) << "there may be other parents";
+  now_ += seconds(4);
+  for (PieceNumber tree = 0; tree < kTrees; ++tree) EXPECT_FALSE(is_carried(tree)) << tree;
+}
+
+}  // namespace
+}  // namespace libsync
