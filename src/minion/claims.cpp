@@ -49,6 +49,7 @@ PieceSet Claims::carried(const Situation& situation) const {
 
 std::optional<Want> Claims::want(const Situation& situation, std::size_t held, unsigned slots,
                                  const PieceSet& carried, Manifests manifests) const {
+  if (held >= slots) return std::nullopt;
   auto unwanted = situation.pieces.unwanted();
   unwanted |= carried;
   const auto most = pieces_to_claim({.verified = situation.pieces.verified(),

@@ -109,8 +109,11 @@ void Placement::reverify() {
 
 void Placement::lose(PieceNumber piece, Verdict verdict) {
   const auto state = pieces_.state(piece);
-  // Nobody hashes what is in the tree, and it may share its blocks with this piece.
-  if (verdict == Verdict::bad && (state == PieceState::in_place || state == PieceState::placing)) {
+  // Nobody hashes what is in the tree, and it may share its blocks with this piece. The master
+  // pushes a piece again that the others live on, and only another Placement looks for its file.
+  const bool is_placed = state == PieceState::in_place || state == PieceState::placing;
+  const bool is_pushed = delivery_ == Delivery::pushed && state != PieceState::verified;
+  if ((verdict == Verdict::bad && is_placed) || is_pushed) {
     throw Failure(ExitStatus::local, Remedy::try_again,
                   fmt::format("piece {} of the spool was good and is not any more: starting over "
                               "with what can be proven; check this host's memory and disk",

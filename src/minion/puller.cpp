@@ -27,6 +27,12 @@ bool is_call(const Act& act) {
                    Finish, Doubt>(act);
 }
 
+/// The completion of a claim for which no pull was started.
+bool is_without_pull(const Act& act) {
+  const auto* const completed = std::get_if<CompleteClaim>(&act);
+  return completed != nullptr && !completed->pull;
+}
+
 }  // namespace
 
 Puller::Puller(PieceTable& pieces, Terms terms, const std::optional<Seat>& seat, Instant now)
@@ -112,7 +118,7 @@ std::optional<Address> Puller::on(const Judgement& judgement) {
 void Puller::on(const TransferEnded& ended) { ledger_.ended(ended); }
 
 void Puller::on(const PullStarted& started, Instant now) {
-  auto assignment = *std::exchange(starting_, std::nullopt);
+  auto assignment = std::exchange(starting_, std::nullopt).value();
   const bool is_claim = assignment.token.has_value();
   ledger_.add(started.id, std::move(assignment));
   if (is_claim) {
@@ -136,7 +142,13 @@ void Puller::on(Listening heard, Instant now) {
 
 // --- What Redis answered ---
 
-Puller::Call Puller::answered() { return *std::exchange(call_, std::nullopt); }
+Puller::Call Puller::answered() { return std::exchange(call_, std::nullopt).value(); }
+
+// A claim that has no pull is in no ledger: its completion is repeated from here.
+void Puller::on(CallFailed) {
+  const auto call = std::exchange(call_, std::nullopt);
+  if (call && is_without_pull(call->act)) ready_.push_front(call->act);
+}
 
 void Puller::note_reported(const Call& call, unsigned slots) {
   reported_ = {call.servable, slots, call.asked};
@@ -159,6 +171,7 @@ void Puller::on(const ClaimOutcome& outcome, Instant now) {
     granted(claimed->claim);
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     note(wait->view);
+    if (is_without_pull(call.act)) return;
     patience_ = wait->patience;
     claims_.wait(now + 2 * patience_);  // A wake-up, or the end of listening, comes before this.
   } else if (const auto* const refused = std::get_if<Unusable>(&outcome)) {
@@ -176,6 +189,7 @@ void Puller::on(const ClaimOutcome& outcome, Instant now) {
 void Puller::granted(const Claim& claim) {
   claims_.granted();
   Assignment assignment{claim.source, {}, claim.token, manifests_now()};
+  PieceSet named(pieces_.size());
   for (const auto& staged : claim.pieces) {
     if (staged.piece >= pieces_.size()) {
       ready_.emplace_back(GiveUp{
@@ -186,7 +200,10 @@ void Puller::granted(const Claim& claim) {
       return;
     }
     pieces_.announce(staged);
-    if (pieces_.state(staged.piece) == PieceState::wanted) assignment.pieces.push_back(staged);
+    const bool is_named = named.contains(staged.piece);
+    if (is_named || pieces_.state(staged.piece) != PieceState::wanted) continue;
+    named.insert(staged.piece);
+    assignment.pieces.push_back(staged);
   }
   if (assignment.pieces.empty() && !claim.pieces.empty()) {
     ready_.emplace_back(CompleteClaim{std::nullopt, claim.token, PullEnd::good, "", std::nullopt});
@@ -401,17 +418,18 @@ bool Puller::is_delivered() const {
 
 std::optional<Act> Puller::seek_digests(Instant now) {
   if (is_finished_) return std::nullopt;
-  const bool is_due = timers_.is_due(Timer::digests, now);
-  if (!is_due && timers_.is_set(Timer::digests)) return std::nullopt;
+  const bool is_set = timers_.is_set(Timer::digests);
+  if (is_set && !timers_.is_due(Timer::digests, now)) return std::nullopt;
   if (auto pieces = pieces_.without_digest(); !pieces.empty()) return AskDigests{std::move(pieces)};
-  if (!is_due) return std::nullopt;
   // A master may still deliver; else nothing is awaited until a wake-up, or another candidate.
-  if (terms_.delivery == Delivery::pulled || is_delivered()) {
-    timers_.clear(Timer::digests);
-  } else {
+  const bool awaits_files = terms_.delivery != Delivery::pulled && !is_delivered();
+  if (awaits_files) {
     timers_.set(Timer::digests, now + digests_pause_);
     digests_pause_ = std::min(digests_pause_ * 2, kLongestDigestsPause);
+  } else {
+    timers_.clear(Timer::digests);
   }
+  if (!is_set && !awaits_files) return std::nullopt;
   return CheckCandidates{};
 }
 

@@ -102,7 +102,7 @@ class Puller {
   void on(const RunChecked& checked, Instant now);
   void on(FinishOutcome outcome, Instant now);
   void on(Doubted doubted, Instant now);
-  void on(CallFailed) { call_.reset(); }
+  void on(CallFailed failed);
 
   /// The next act; nothing until another event, or until due().
   [[nodiscard]] std::optional<Act> next(Instant now);

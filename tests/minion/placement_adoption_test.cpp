@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 
+#include "libsync/core/failure.h"
 #include "libsync/core/pieces.h"
 #include "libsync/core/verdict.h"
 #include "placement_fixture.h"
@@ -170,6 +171,22 @@ TEST_F(AdoptionTest, PushedPiecesHaveToComeEvenIfTheyArePublishedAlready) {
   EXPECT_TRUE(pieces_->servable().is_complete());
   EXPECT_EQ(placement_->undelivered(), "");
   EXPECT_FALSE(exists(spool_->tree_folder())) << "it was equal, and nothing was written";
+}
+
+TEST_F(AdoptionTest, APushedPieceWhoseFileIsLostHasToComeAgain) {
+  for (PieceNumber piece = 0; piece < 5; ++piece) {
+    test::write_file(spool_->pushed_folder() / piece_name(piece), cut_->piece(piece));
+  }
+  test::write_file(spool_->pushed_folder() / "manifest", cut_->manifest().encode());
+  auto& placement = start(Delivery::pushed);
+  decide(all_announced());
+  ASSERT_TRUE(pump([&] { return is_at(Step::gathered); }));
+  std::filesystem::remove(spool_->piece_path(1));
+  placement.reverify();
+  EXPECT_THROW(static_cast<void>(pump([&] { return !placement.is_reverifying(); })), Failure);
+  start(Delivery::pushed);
+  decide(all_announced());
+  EXPECT_TRUE(pump([&] { return placement_->undelivered().starts_with("1 pieces"); }));
 }
 
 TEST_F(AdoptionTest, SharedSpoolIsOnlyRead) {

@@ -95,6 +95,18 @@ TEST_F(PlacementTest, WhatWasPutInPlaceFromAPieceThatWentBadIsNotPublished) {
   EXPECT_THROW(static_cast<void>(pump([&] { return !placement.is_reverifying(); })), Failure);
 }
 
+TEST_F(PlacementTest, APieceWhoseFileIsLostIsNotServedAndStaysInPlace) {
+  auto& placement = start(Delivery::pulled);
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
+  ASSERT_TRUE(pump([&] { return is_at(Step::gathered); }));
+  std::filesystem::remove(spool_->piece_path(1));
+  placement.reverify();
+  ASSERT_TRUE(pump([&] { return !placement.is_reverifying(); }));
+  EXPECT_EQ(pieces_->state(1), PieceState::adopted);
+  complete_and_publish();
+}
+
 TEST_F(PlacementTest, WhatWasCutOffIsResumed) {
   start(Delivery::pulled);
   test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
