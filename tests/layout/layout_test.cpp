@@ -1,5 +1,7 @@
-// The layering rules of the project, read from its sources: who may include whom, who alone touches
-// the outside world, and what is not written at all.
+// The layering rules of the project, read from its sources.
+//
+// A folder is a rule: it decides what its files may include. One file alone touches each part of
+// the outside world. Some words are not written at all.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -60,7 +62,7 @@ const std::vector<Source>& product() {
 
 std::string without_comment(const std::string& line) { return line.substr(0, line.find("//")); }
 
-// Where the code, comments apart, matches.
+// Files whose code, comments apart, matches.
 Names files_that_match(const std::string& pattern) {
   const std::regex regex(pattern);
   Names found;
@@ -72,7 +74,7 @@ Names files_that_match(const std::string& pattern) {
   return found;
 }
 
-// What a file includes, with its brackets or quotes.
+// The includes of a file, with their brackets or quotes.
 Names includes_of(const Source& source) {
   static const std::regex directive(R"re(^\s*#\s*include\s*(["<][^">]+[">]))re");
   Names all;
@@ -122,7 +124,7 @@ TEST(Layout, OnlyMasterAndMinionLogAboveDebug) {
 
 // --- Wings: a folder is a rule ---
 
-// A wing, and what its files may include beside themselves: other wings, seams by name, libraries.
+// A wing, and what its files may include: other wings, seams by name, libraries.
 struct Wing {
   std::string folder;
   Names wings;
@@ -154,7 +156,8 @@ const std::vector<Wing>& wings() {
   return all;
 }
 
-// Files that decide: core, the values of the seams, and each other, without disk, Redis or log.
+// Files that decide. They include core, the values of the seams, and each other: no disk, no Redis,
+// no log.
 const std::map<std::string, Names> kPure = {
     {"src/master/", {"plan"}},
     {"src/minion/", {"pull_plan", "streams"}},
@@ -273,7 +276,7 @@ TEST(Layout, NoArrowRunsInACircle) {
   }
 }
 
-// Headers of one folder that include each other in a circle would compile, and mean nothing.
+// Headers of one folder may include each other in a circle, and the compiler would accept it.
 TEST(Layout, NoHeadersIncludeEachOther) {
   std::map<std::string, Names> reached;
   for (const auto& source : product()) {
@@ -352,7 +355,7 @@ TEST(Layout, TopLevelIsAsPrescribed) {
   Names found;
   for (const auto& entry : std::filesystem::directory_iterator(kTop)) {
     const std::string name = entry.path().filename();
-    // What .gitignore names is no part of the project.
+    // Names in .gitignore are no part of the project.
     if (name.front() != '.' && name != "build" && name != "compile_commands.json") {
       found.insert(name);
     }
