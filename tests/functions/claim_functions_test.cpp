@@ -143,6 +143,14 @@ TEST_F(ClaimFunctions, WhatNobodyGotFromTheOriginIsFreshAgain) {
   EXPECT_EQ(f.one({"GET", "sync:coming"}), std::string(8, '\0'));
 }
 
+// The bitmap of these two is the text "0".
+TEST_F(ClaimFunctions, PiecesFourAndFiveAreFreshLikeOthers) {
+  f.stage(run, {4, 5});
+  const auto answer = f.claim(run, "10.0.0.8", token(1), none, bits(8, {5}));
+  EXPECT_THAT(pieces_of(answer), ElementsAre("4"));
+  EXPECT_EQ(f.one({"HGET", "sync:run", "fresh"}), bits(8, {5}));
+}
+
 TEST_F(ClaimFunctions, AHostThatHasNothingGoesBeforeOneThatHasSomething) {
   f.stage(run, {0, 1});
   claim("10.0.0.8", 1, none);
@@ -369,6 +377,53 @@ TEST_F(ClaimFunctions, NobodyIsWokenForASlotThatIsTakenAgainAtOnce) {
   claim("10.0.0.10", 3, none);
   f.complete(run, "10.0.0.8", token(1), "good", none, token(4), none);
   EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.10"}), "0");
+}
+
+class StoppingHost : public ClaimFunctions {
+ protected:
+  // Both slots of the origin are in use, one by the host that will stop. It and another host wait.
+  StoppingHost() {
+    stage_all();
+    claim("10.0.0.8", 1, none);
+    claim("10.0.0.7", 2, none);
+    claim("10.0.0.8", 3, none);
+    claim("10.0.0.9", 4, none);
+  }
+
+  bool is_woken(const std::string& host) { return f.one({"EXISTS", "sync:wake:" + host}) == "1"; }
+};
+
+TEST_F(StoppingHost, DoesNotWakeItselfWhenItLeaves) {
+  f("leave", {run, "10.0.0.8", "claims", "disk full"});
+  EXPECT_FALSE(is_woken("10.0.0.8"));
+  EXPECT_TRUE(is_woken("10.0.0.9"));
+}
+
+TEST_F(StoppingHost, DoesNotWakeItselfWhenItsPullFails) {
+  f.complete(run, "10.0.0.8", token(1), "local", none);
+  EXPECT_FALSE(is_woken("10.0.0.8"));
+  EXPECT_TRUE(is_woken("10.0.0.9"));
+  f.complete(run, "10.0.0.7", token(2), "good", none);
+  EXPECT_TRUE(is_woken("10.0.0.8")) << "it still waits for its other slot";
+}
+
+TEST_F(StoppingHost, WithPiecesDoesNotWakeItselfEither) {
+  const auto have = bits(8, {0});
+  f.hold(run, "10.0.0.8", have, 0);
+  f.ask({"DEL", "sync:hungry"});
+  f.ask({"HDEL", "sync:waiting", "10.0.0.9"});
+  f.complete(run, "10.0.0.8", token(1), "refused", have);
+  EXPECT_FALSE(is_woken("10.0.0.8"));
+}
+
+TEST_F(StoppingHost, PassesItsWakeUpOn) {
+  f.complete(run, "10.0.0.8", token(1), "good", none);
+  ASSERT_TRUE(is_woken("10.0.0.8"));
+  ASSERT_FALSE(is_woken("10.0.0.9"));
+  f("leave", {run, "10.0.0.8", "claims", "disk full"});
+  EXPECT_FALSE(is_woken("10.0.0.8"));
+  EXPECT_TRUE(is_woken("10.0.0.9"));
+  EXPECT_EQ(f.one({"HEXISTS", "sync:woken", "10.0.0.8"}), "0");
 }
 
 TEST_F(ClaimFunctions, AWaitingHostIsWokenWhenAPieceIsStagedThatItLacks) {

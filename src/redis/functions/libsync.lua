@@ -159,7 +159,6 @@ local function run_of(k, fields)
   local values, run = redis.call('HMGET', k.run, unpack(fields)), {}
   if not values[1] then return nil end
   for i = 1, #fields do run[fields[i]] = values[i] or '0' end
-  if run.fresh == '0' then run.fresh = blank(run.pieces) end  -- Begun by an older version.
   return run
 end
 

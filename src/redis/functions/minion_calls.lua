@@ -154,8 +154,10 @@ local function complete(_, a)
   else
     answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', {left = source, more = SAMPLE_MORE}, now)
   end
-  -- Only now, so that nobody is woken for a slot that this host has just taken again.
-  if source then wake_waiting(k, source, now) end
+  -- Only now, because the next claim may occupy the slot again. After a failure the slot is for
+  -- other hosts: this one keeps away from the source, or stops because the fault is its own.
+  local has_failed = a[6] ~= 'good' and a[6] ~= 'busy'
+  if source then wake_waiting(k, source, now, has_failed and host or nil) end
   wake_waiting(k, host, now)
   return answer
 end
@@ -201,11 +203,17 @@ local function leave(_, a)
   local k, now = call_of(a)
   local host = a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
+  -- Its wake-ups end before its claims do, because the slots are for other hosts. A source that has
+  -- called it calls another one.
+  wait_no_more(k, host)
+  local caller = redis.call('HGET', k.woken, host)
+  redis.call('HDEL', k.woken, host)
+  redis.call('EXPIRE', k.wake .. host, 0)  -- Minions have no right to DEL.
   release_all(k, host, now)
+  if caller then wake_waiting(k, caller, now) end
   -- Who has it all feeds others on, whatever its tick does.
   if has_trees(k) and (a[5] == 'all' or redis.call('HEXISTS', k.done, host) == 0) then vacate(k, host) end
   redis.call('SREM', k.running, host)
-  wait_no_more(k, host)
   if a[6] ~= '' then redis.call('HSET', k.errors, host, string.sub(a[6], 1, ERROR_BYTES)) end
   if a[5] == 'all' then
     hold(k, host, blank(tonumber(k.of.pieces)))

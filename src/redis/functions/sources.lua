@@ -108,23 +108,26 @@ local function call_to(k, host, source)
   wake(k, host)
 end
 
--- A source has free slots: wakes as many of those who wait as can use them.
-local function wake_for(k, host, free, have)
+-- A source has free slots: wakes as many waiting hosts as can use them. `except` is a host that
+-- cannot use a slot now, or nil.
+local function wake_for(k, host, free, have, except)
   if free == 0 or waiting_count(k) == 0 then return end
   local hungry = redis.call('ZRANGE', k.hungry, 0, free - 1)
   local used = #hungry > 0 and tonumber(redis.call('HGET', k.uploads, host) or 0)
   for _, one in ipairs(hungry) do
     if used >= HUNGRY_UPLOADS then return end
-    redis.call('ZREM', k.hungry, one)
-    if wait_no_more(k, one) then
-      call_to(k, one, host)
-      free, used = free - 1, used + 1
+    if one ~= except then
+      redis.call('ZREM', k.hungry, one)
+      if wait_no_more(k, one) then
+        call_to(k, one, host)
+        free, used = free - 1, used + 1
+      end
     end
   end
   if free == 0 then return end
   local waiting = redis.call('HRANDFIELD', k.waiting, WAITERS_LOOKED_AT, 'WITHVALUES')
   for i = 1, #waiting, 2 do
-    if waiting[i] ~= host and offers_something(have, waiting[i + 1]) then
+    if waiting[i] ~= host and waiting[i] ~= except and offers_something(have, waiting[i + 1]) then
       wait_no_more(k, waiting[i])
       call_to(k, waiting[i], host)
       free = free - 1
@@ -133,14 +136,14 @@ local function wake_for(k, host, free, have)
   end
 end
 
-local function offer_and_wake(k, host, now)
+local function offer_and_wake(k, host, now, except)
   local free, have = offer(k, host, now)
-  wake_for(k, host, free, have)
+  wake_for(k, host, free, have, except)
 end
 
 -- The same where the host is in synchronize_queue, or is not, as it should be.
-local function wake_waiting(k, host, now)
-  if waiting_count(k) > 0 then offer_and_wake(k, host, now) end
+local function wake_waiting(k, host, now, except)
+  if waiting_count(k) > 0 then offer_and_wake(k, host, now, except) end
 end
 
 -- Packed counts, two bytes a piece, with what this call has changed of them.
