@@ -30,6 +30,7 @@ constexpr std::size_t kMostWords = 25;
 // Folders whose comments obey the rules already. The list grows until it holds every folder of
 // kRead, and then goes.
 const std::set<std::string> kClean = {
+    "src/redis/functions",
     "tests/layout",
 };
 
@@ -44,7 +45,9 @@ struct Exception {
 
 const std::vector<Exception> kSentences = {};
 
-const std::vector<Exception> kIdentifiers = {};
+const std::vector<Exception> kIdentifiers = {
+    {"src/redis/functions/", "follow", "the name of a Redis function"},
+};
 
 struct Source {
   std::string path;  // Below the top level.
@@ -100,6 +103,13 @@ bool is_excepted(const std::vector<Exception>& exceptions, const std::string& pa
   });
 }
 
+// An identifier is excepted as a whole.
+bool is_excepted(const std::string& path, const std::string& identifier) {
+  return std::any_of(kIdentifiers.begin(), kIdentifiers.end(), [&](const Exception& exception) {
+    return path.starts_with(exception.path) && identifier == exception.start;
+  });
+}
+
 // Why the rules refuse a sentence; empty if they do not.
 std::string fault_of(const test::Sentence& sentence) {
   static const std::regex opener("^[^A-Za-z`]*(who|whoever|what|whatever|whose|of)\\b",
@@ -147,7 +157,7 @@ TEST(Prose, IdentifiersHoldNoBannedWord) {
     for (std::size_t i = 0; i < source.lines.size(); ++i) {
       for (const auto& identifier : test::identifiers_of(source.lines[i].code)) {
         ++identifiers;
-        if (is_excepted(kIdentifiers, source.path, identifier)) continue;
+        if (is_excepted(source.path, identifier)) continue;
         EXPECT_EQ(fault_of(identifier), "") << source.path << ":" << i + 1 << ": " << identifier;
       }
     }

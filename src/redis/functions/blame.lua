@@ -1,21 +1,25 @@
 
--- One host accuses another. Fields of sync:blame:
+-- Blame: one host accuses another. Fields of sync:blame:
 --
 --   avoid ACCUSER SOURCE   "UNTIL TIMES": this accuser gets nothing from this source until then
 --   strike SOURCE          "KIND:ACCUSER …": distinct accusers since the last quarantine
---   accused ACCUSER        "SOURCE …": whom it accused, as long as it had no success there
+--   accused ACCUSER        "SOURCE …": the sources that it accused and had no success with since
 --   rounds SOURCE          quarantines so far
---   verify SOURCE          its spool is suspect: it offers nothing before it has hashed it again; the
---                          origin does as long as it is being staged, since the master hashes it then
---   verified SOURCE        when it did so last
---   slow SOURCE            " PULLER  PULLER …": whose parent it is and who found it slow (trees.lua)
---   undelivered SOURCE     the host that is pushed to lacks pieces: the master has to push again
+--   verify SOURCE          its spool is suspect: it offers nothing until it is reverified. During
+--                          staging the master's spool goes on serving, and is reverified after it
+--   verified SOURCE        when the spool was reverified last
+--   slow SOURCE            " PULLER  PULLER …": hosts below this parent that found it slow
+--   undelivered SOURCE     the target of a push lacks pieces: the master must push again
 --
--- A failure first keeps only the accuser away. Distinct accusers make a quarantine. Whoever accuses
--- two sources or more accuses itself: its strikes are withdrawn, and new ones do not count. A quarantine
--- proves its accusers right: it is taken off their lists. A piece that is missing at a source, or wrong
--- at the origin, where every copy comes from, makes that spool suspect at once: hashing it costs little.
+-- A failure first keeps only the accuser away from the source. Several distinct accusers cause a
+-- quarantine. A host that accuses two sources accuses itself: its strikes are withdrawn, and new
+-- ones do not count. A quarantine proves its accusers right, so it leaves their lists.
+--
+-- A piece that is missing at a source makes that spool suspect at once. So does a wrong piece at
+-- the origin, because every copy comes from there. Reverifying a spool costs little.
 
+-- Keeps an accuser away from a source. `base` is the time in ms, which doubles each time up to
+-- `most`.
 local function keep_away(k, accuser, source, base, most, now)
   k.has_blame = true
   local field = 'avoid ' .. accuser .. ' ' .. source
@@ -36,7 +40,7 @@ local function withdraw_strike(k, accuser, source)
   end
 end
 
--- Adds or takes away one source of those that a host accuses; returns all of them.
+-- Adds or removes one of the sources that a host accuses. Returns all of them.
 local function accused_by(k, accuser, added, removed)
   local field, all = 'accused ' .. accuser, {}
   for source in string.gmatch(redis.call('HGET', k.blame, field) or '', '%S+') do
@@ -51,6 +55,7 @@ local function accused_by(k, accuser, added, removed)
   return all
 end
 
+-- Makes the spool of a source suspect, and wakes its host to reverify it.
 local function suspect(k, source, kind, now)
   k.has_blame = true
   redis.call('HSET', k.blame, 'verify ' .. source, kind)
@@ -58,14 +63,16 @@ local function suspect(k, source, kind, now)
   wake(k, source)
 end
 
--- Its spool has been hashed anew.
+-- The spool of the source has been reverified.
 local function trust(k, source, now)
   redis.call('HDEL', k.blame, 'verify ' .. source)
   redis.call('HSET', k.blame, 'verified ' .. source, now)
 end
 
-local set_aside  -- In trees.lua.
+local set_aside  -- Defined in trees.lua.
 
+-- Excludes a source for a time that doubles each time. The origin returns soon: it may be the only
+-- source of a piece.
 local function quarantine(k, source, kind, is_origin, now)
   redis.call('HDEL', k.blame, 'strike ' .. source)
   for _, field in ipairs(redis.call('HKEYS', k.blame)) do
@@ -82,6 +89,7 @@ local function quarantine(k, source, kind, is_origin, now)
   note(k, 'event', 'quarantined', 'host', source, 'kind', kind, 'ms', out)
 end
 
+-- A pull by `accuser` has failed, and `kind` says how (PullEnd in pull_end.h).
 local function accuse(k, accuser, source, kind, detail, now)
   local is_origin = k.of.origin == source
   local most = is_origin and AVOID_MAX_ORIGIN_MS or AVOID_MAX_MS
@@ -108,7 +116,7 @@ local function accuse(k, accuser, source, kind, detail, now)
   if of_kind >= (STRIKES[kind] or math.huge) then quarantine(k, source, kind, is_origin, now) end
 end
 
--- The accuser has pulled from the source after all.
+-- The accuser has pulled from the source, which ends its accusation.
 local function absolve(k, accuser, source)
   if not is_blame(k) then return end
   redis.call('HDEL', k.blame, 'avoid ' .. accuser .. ' ' .. source)

@@ -1,8 +1,7 @@
 
--- Who pulls what from whom.
+-- Claims: which host pulls which pieces from which source.
 
--- Sources out of `hosts` that this puller may use now: names, what they can serve, and how many upload
--- slots of theirs are in use.
+-- The sources among `hosts` that this puller may use now: names, bitmaps, uploads in use.
 local function usable(k, puller, hosts, slots, now)
   local n = #hosts
   if n == 0 then return {}, {}, {} end
@@ -25,7 +24,7 @@ local function usable(k, puller, hosts, slots, now)
   return names, bitmaps, uploads
 end
 
--- What has been announced and is not unwanted, as words; nothing if there is nothing.
+-- The announced pieces that are not unwanted, as words; false if there are none.
 local function wanted_of(announced, unwanted)
   local wanted, not_wanted, any = words_of(announced), words_of(unwanted), false
   for i = 1, #wanted do
@@ -35,7 +34,7 @@ local function wanted_of(announced, unwanted)
   return any and wanted
 end
 
--- What a host has of the wanted pieces; `enough` of them, from a random place on, if it has more.
+-- The wanted pieces of a host. If it has more than `enough`, about that many from a random word on.
 local function pieces_in(have, wanted, enough)
   local pieces, words, n = {}, words_of(have), #wanted
   local first = math.random(n)
@@ -50,7 +49,7 @@ local function pieces_in(have, wanted, enough)
   return pieces
 end
 
--- How rare the pieces of a host are: how many have each, or are about to.
+-- The rarity of each piece, and the lowest: the number of hosts that have it or claim it.
 local function rarities(pieces, copies, coming)
   local rarity, lowest = {}, math.huge
   for i = 1, #pieces do
@@ -61,8 +60,8 @@ local function rarities(pieces, copies, coming)
   return rarity, lowest
 end
 
--- The best source: see find_source. Returns its index, its useful pieces and how rare
--- each is. `known` keeps what a bitmap is worth: at the beginning many hosts have the same.
+-- The best source by the rules of find_source: its index, its useful pieces and their rarities.
+-- `known` caches the worth of a bitmap, because early in a run many hosts have the same one.
 local function best_source(known, copies, coming, bitmaps, uploads, wanted, most)
   local best, best_score, ties = nil, math.huge, 0
   for s = 1, #bitmaps do
@@ -92,7 +91,8 @@ local function best_source(known, copies, coming, bitmaps, uploads, wanted, most
   end
 end
 
--- Up to `most` of the useful pieces, rarest first, ties at random. Without `rarity` all are as rare.
+-- Up to `most` of the useful pieces, the rarest first, ties at random. Without `rarity` the choice
+-- is random.
 local function choose(useful, rarity, most)
   if #useful > most then
     local key = {}
@@ -104,14 +104,14 @@ local function choose(useful, rarity, most)
   return useful
 end
 
--- Up to `most` of the wanted pieces that only the origin has and nobody pulls.
+-- Up to `most` of the wanted pieces that only the origin has and no host pulls.
 local function choose_fresh(fresh, have, wanted, most)
   local words = words_of(fresh)
   for i = 1, #wanted do words[i] = bit.band(words[i] or 0, wanted[i]) end
   return choose(pieces_in(have, words, most), nil, most)
 end
 
--- Up to `most` of the wanted pieces of a host that nobody pulls now.
+-- Up to `most` of the wanted pieces of a source that no host pulls now.
 local function choose_idle(k, have, wanted, most)
   local idle, coming = {}, counts_of(k, 'coming')
   for _, piece in ipairs(pieces_in(have, wanted, math.huge)) do
@@ -120,14 +120,14 @@ local function choose_idle(k, have, wanted, most)
   return choose(idle, nil, most)
 end
 
--- How the run stands, for every answer to a minion: state, sources free, hosts finished, and whether
+-- The view that every answer to a minion holds: state, free sources, finished hosts, and whether
 -- this host's spool is suspect.
 local function view(k, host)
   return k.of.state, redis.call('SCARD', k.queue),
          redis.call('HLEN', k.done), is_suspect(k, host)
 end
 
--- piece digest …
+-- Appends each piece and its digest.
 local function append_digests(k, answer, pieces)
   local n = #answer
   for i = 1, #pieces do
@@ -148,18 +148,26 @@ local function leave_out(list, one)
   end
 end
 
--- A source for `host`, and the pieces to pull from it; nothing if there is none. The origin first, as
--- long as it has what nobody else has or pulls: its link is the one that every byte has to pass, so it
--- carries nothing twice before everything has left once. Then, of a sample of the others, the one with
--- the fewest uploads in use (a link that is shared by few is fast), more useful pieces making up for
--- some, and of equals the one with the rarest piece, ties at random. Then many more of them. Then the
--- origin for anything; while it still stages, not for what is on the way to somebody: it will have better
--- to carry. Who has just pulled from the origin looks at the others before it: a host with all its slots at the
--- origin would take its own place again each time, and one that holds 3 of its 4 uploads gets 3/4 of a link and
--- nothing from anybody else to the end. (4 GiB to 8 hosts: 1.23 x the bound in 5 of 190 runs; so 1.08 in the worst
--- of 150.)
--- `search`: the source that the host was told of, if any (told), the one that it has just pulled from (left), and
--- how many to look at where a small sample has nothing (more).
+-- A source for `host`, and the pieces to pull from it; nil if there is none. In this order:
+--
+-- 1. The origin, as long as it has pieces that no other host has or pulls. Every byte must pass its
+--    link, so nothing leaves it twice before everything has left it once.
+-- 2. The best of a small sample of the others. A source with few uploads is fast, because uploads
+--    share its link; useful pieces outweigh some uploads (FULLNESS). Among equals, the source with
+--    the rarest piece wins, ties at random.
+-- 3. The best of a larger sample.
+-- 4. The origin for anything. While it stages, pieces on the way to another host are excluded: the
+--    origin will soon have pieces that are needed more.
+--
+-- A host that has just pulled from the origin skips step 1. Otherwise one host could hold most of
+-- the origin's uploads to the end, and get nothing from others:
+-- ./tests/simulate --hosts 8 --bytes 4294967296
+--
+-- Fields of `search`:
+--
+--   called_by  the source that woke the host, or nil
+--   left       the source of the claim that has just ended, or nil
+--   more       size of the larger sample
 local function find_source(k, host, most, slots, unwanted, search, now)
   local wanted = most > 0 and wanted_of(k.of.announced, unwanted)
   if most > 0 and not wanted then return nil end
@@ -174,7 +182,7 @@ local function find_source(k, host, most, slots, unwanted, search, now)
     if #pieces > 0 then return origin, pieces end
   end
   local known = {}
-  local function look(hosts)
+  local function best_of(hosts)
     local names, bitmaps, uploads = usable(k, host, hosts, slots, now)
     if most == 0 then return names[1], {} end
     if #names == 0 then return nil end
@@ -185,36 +193,37 @@ local function find_source(k, host, most, slots, unwanted, search, now)
   local sample = redis.call('SRANDMEMBER', k.queue, SAMPLE)
   local are_all = #sample < SAMPLE
   leave_out(sample, k.of.origin)
-  if search.told and search.told ~= k.of.origin and redis.call('SISMEMBER', k.queue, search.told) == 1 then
-    leave_out(sample, search.told)
-    sample[#sample + 1] = search.told
+  local caller = search.called_by
+  if caller and caller ~= k.of.origin and redis.call('SISMEMBER', k.queue, caller) == 1 then
+    leave_out(sample, caller)
+    sample[#sample + 1] = caller
   end
-  local source, pieces = look(sample)
+  local source, pieces = best_of(sample)
   if source then return source, pieces end
   if not are_all and tonumber(redis.call('HGET', k.pulls, host) or 0) < BUSY_PULLS then
     local more = redis.call('SRANDMEMBER', k.queue, search.more)
     leave_out(more, k.of.origin)
-    source, pieces = look(more)
+    source, pieces = best_of(more)
     if source then return source, pieces end
   end
   if origin and most > 0 and k.of.state == 'staging' then
     pieces = choose_idle(k, origins, wanted, most)
     if #pieces > 0 then return origin, pieces end
   elseif origin then
-    return look({origin})
+    return best_of({origin})
   end
 end
 
--- A host that has nothing yet serves nobody: it goes first, or a few hosts would keep all slots to
--- themselves and the number of sources would grow by one a round rather than double.
+-- Whether a host that has something must let hungry hosts go first. A host without pieces serves
+-- none. If a few hosts kept all slots, the sources would not double each round.
 local function yields(k, have, now)
   if waiting_count(k) == 0 or not has_any(have) then return false end
   local hungry = redis.call('ZCOUNT', k.hungry, now, '+inf')
   return hungry > 0 and hungry >= redis.call('SCARD', k.queue)
 end
 
--- Has the host wait until it is woken, or, in case that is lost, asks again after the seconds told: the
--- longer, the more wait.
+-- Makes the host wait for a wake-up. In case that is lost, it asks again after the patience in the
+-- answer, which grows with the number of waiting hosts.
 local function put_off(k, host, have, unwanted, now)
   wait(k, host, unwanted)
   local patience = math.ceil(waiting_count(k) / ASKS_A_SECOND)
@@ -223,8 +232,9 @@ local function put_off(k, host, have, unwanted, now)
   return {'WAIT', state, sources, finished, suspect, patience}
 end
 
--- Takes a source for `host`. With `most` of 0 it is for the manifest alone: any source will do. `turn`: first,
--- or next, where the host has just completed a claim. `search`: as find_source has it.
+-- Claims a source for `host`. With `most` 0 the claim is for the manifest alone, which every source
+-- has. `turn` is 'next' if the host has just completed a claim, else 'first'. `search` is that of
+-- find_source.
 local function claim(k, host, token, most, have, unwanted, turn, search, now)
   local known = redis.call('HGET', k.claims, token)
   if known then
@@ -238,10 +248,10 @@ local function claim(k, host, token, most, have, unwanted, turn, search, now)
     source, pieces = find_source(k, host, most, is_hungry and HUNGRY_UPLOADS or math.huge, unwanted, search, now)
   end
   if not source then
-    -- For the manifest any source will do.
+    -- Every source has the manifest, so no piece is unwanted.
     return put_off(k, host, have, most == 0 and string.rep('\0', #unwanted) or unwanted, now)
   end
-  -- With the next of a claim that is over another slot of this host may still wait.
+  -- After a completed claim, another slot of this host may still wait.
   if turn == 'first' then
     wait_no_more(k, host)
   elseif waiting_count(k) > 0 then

@@ -1,127 +1,167 @@
 #!lua name=libsync1
 
--- The shared state of sync-fanout: every change of it is one of the functions below, so it happens
--- whole or not at all, and survives in the append-only file. Load it by hand with
+-- The shared state of sync-fanout.
+--
+-- Every change of it is one of the functions below. So it happens whole or not at all, and Redis
+-- keeps it in its append-only file. To load the functions by hand:
 --
 --   sync-master functions | redis-cli -x function load replace
 --
--- Two processes agree on nothing but this. It decides who pulls what from whom; it does not move
--- bytes, and it trusts no caller further than that caller's own entries.
+-- Two processes agree on nothing but this state. It decides which host pulls which pieces from
+-- which source. It moves no bytes, and it trusts a caller only about the caller itself.
 --
--- The source has seven parts, which make one text in this order: this one (what is kept, constants, and
--- what a call works with), sources.lua, blame.lua, claims.lua, trees.lua, and master_calls.lua and
--- minion_calls.lua, the functions themselves.
+-- Seven files make one text, in this order:
 --
--- Keys (P is the prefix; the first five are those of the Python pair, with their old meaning):
+--   libsync.lua       keys, constants, the context of a call
+--   sources.lua       what each host can serve, upload slots, waiting hosts, the end of a claim
+--   blame.lua         accusations and quarantine
+--   claims.lua        the choice of source and pieces
+--   trees.lua         seats and parents
+--   master_calls.lua  the functions that the master calls
+--   minion_calls.lua  the functions that minions call
+--
+-- Keys (P is the prefix). The first five are those of the Python pair, with their old meaning:
 --
 --   P task                string  the path that the operator set
---   P lookup              counter how often the master looked at this task
+--   P lookup              counter how often the master read this task
 --   P synchronize_queue   set     addresses that have something to give and a free upload slot
 --   P running_queue       set     addresses that pull now
 --   P finished_queue      set     addresses that have published
 --
 --   P sync:run            hash    the run: id, state, path, name, fingerprint, bytes, piece_bytes,
 --                                 pieces, manifest, origin, origin_kind, master, expected, started,
---                                 announced (bitmap of the pieces in sync:digests), fresh (bitmap of
---                                 those that nobody but the origin has or pulls), left (how often
---                                 some ceased to be fresh), trees (how many; 0: claims alone) …
---   P sync:digests        string  32 bytes a piece: its BLAKE3; zeros where it has not been announced
+--                                 announced (bitmap of pieces in sync:digests), fresh (bitmap of
+--                                 pieces that no host but the origin has or pulls), left (how often
+--                                 pieces ceased to be fresh), trees (how many; 0: claims alone) …
+--   P sync:digests        string  32 bytes a piece: its BLAKE3; zeros where it is not announced
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
---   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it; none in
---                                 a run with trees, where this would be most of the work
---   P sync:coming         string  the same: how many claims there are for it
---   P sync:hungry         zset    address -> until when it counts as waiting and having nothing yet
+--   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it;
+--                                 empty in a run with trees, where it would be most of the work
+--   P sync:coming         string  the same: how many claims name it
+--   P sync:hungry         zset    address -> until when it counts as waiting with nothing yet
 --   P sync:slots          hash    address -> upload slots that it offers
 --   P sync:uploads        hash    address -> upload slots in use
 --   P sync:pulls          hash    address -> claims that it holds
 --   P sync:claims         hash    token -> "PULLER SOURCE PIECE,PIECE,…"
 --   P sync:leases         zset    token -> when the claim lapses
 --   P sync:waiting        hash    address -> bitmap of what it does not want
---   P sync:woken          hash    address -> the source that has something for it, and a free slot
+--   P sync:woken          hash    address -> the source that has something for it and a free slot
 --   P sync:wake:ADDRESS   list    one element wakes that host; expires
 --   P sync:seats          hash    seat in the trees -> address (trees.lua)
 --   P sync:seat_of        hash    address -> seat
---   P sync:expected       set     who is expected to finish
---   P sync:done           hash    address -> when it finished; what counts, where finished_queue shows
+--   P sync:expected       set     hosts that are expected to finish
+--   P sync:done           hash    address -> when it finished; finished_queue only shows it
 --   P sync:progress       hash    address -> pieces that are in place there
---   P sync:blame          hash    see accuse()
+--   P sync:blame          hash    see blame.lua
 --   P sync:quarantine     zset    address -> until when it is no source
---   P sync:errors         hash    address -> what went wrong there last
+--   P sync:errors         hash    address -> the last error there
 --   P sync:minions        zset    address -> last seen; outlives runs
---   P sync:lingering      zset    address -> until when it waits for a run, to pull along trees; outlives runs
+--   P sync:lingering      zset    address -> until when it waits for a run, to pull along trees;
+--                                 outlives runs
 --   P sync:events         stream  what happened; capped; outlives runs
 --   P sync:last           hash    how the last run or refusal ended; outlives runs
 --
--- Bitmaps: piece n is bit n%8, from the lowest, of byte n/8 (PieceSet in pieces.h).
+-- In a bitmap, piece n is bit n%8, from the lowest, of byte n/8 (PieceSet in pieces.h).
 --
--- Arguments: the prefix; the time in ms since 1970, or '' for the clock of Redis; then those named
--- with each function. Key names are built here and not passed as KEYS, because FCALL takes a
--- declared key for writable, which defeats read-only access rules. Every call names the run that it
--- means; if that is not the current run it changes nothing and the answer is {'STALE'}. Every call
--- may be repeated.
+-- Every function expects two arguments before its own: the prefix, and the time in ms since 1970.
+-- An empty time means the clock of Redis. Key names are built here and not passed as KEYS, because
+-- FCALL treats a declared key as writable, which defeats read-only access rules.
 --
--- Answers are arrays; the first element is a word.
+-- Every call of a run names that run. If another one is current, the call changes nothing and
+-- answers {'STALE'}. Every call is safe to repeat. An answer is an array that begins with a word.
 
--- What has no figure or reason beside it is a guard, housekeeping or a format, and was not tuned.
-local LEASE_MS = 45000          -- one renewal may be lost; a host that died costs its source this
-local WAKE_TTL_S = 5            -- a wake-up that nobody took in this time is old news
-local SAMPLE = 4                -- sources looked at for a claim: 3, 5 and 8 take 1.11, 1.10 and 1.10 x the bound
-                                -- (195 hosts), and Redis 130, 144 and 170 us a call
-local SAMPLE_MORE = 32          -- where that had nothing; with 250 they take 1,000 hosts 1.38 x the bound rather than 1.30
-local SAMPLE_MOST = 250         -- for a host that asks without having been told of a source: all of them in most fleets.
-                                -- In larger ones a source that has what nobody else has wakes who waits for it
-local BUSY_PULLS = 2            -- a host that pulls so much at once has its link full without such a search
-local FULLNESS = 0.5            -- uploads in use that one more useful piece makes good for; 0.25 and 1: no better
-local ENOUGH = 6                -- useful pieces of a source, among which the rarest is looked for, or as many as
-                                -- the claim may name; 16 took as long, and an eighth more of Redis
-local ASKS_A_SECOND = 500       -- of all who wait together, in case a wake-up is lost: as much as Redis does not feel
-local HUNGRY_FACTOR = 1.5       -- who has not asked again after so many times what it was told is gone
-local HUNGRY_UPLOADS = 2        -- pulls from a source at once while hosts wait that have nothing: sources double
-                                -- fastest with 1 or 2 (slots share a link), and 1 leaves it idle between two
-local PIECES_PER_UPLOAD = 4     -- that have left the origin, for each upload of it beyond HUNGRY_UPLOADS: all at
-                                -- once they would arrive all at once, late, and go on in step
-local TREES = 8                 -- 3, 4, 5, 6 and 8 take 1,000 hosts 1.15, 1.13, 1.13, 1.10 and 1.09 x the bound, if
-                                -- Redis costs nothing; at least 2
-local TREES_FROM = 100          -- hosts: 195 take 1.08, and 1.18 by claims where one takes Redis 0.3 ms; 63 take 1.09 by
-                                -- claims, with half the runs of rsync
-local TREES_PIECES = 64         -- with fewer in all, a tree is little more than its own beginning and end
-local TREES_UPLOADS = 2         -- that the origin offers beside its trees, for claims
-local GATHERING_MS = 5000       -- after the last wake-up, in which those who linger have joined; who has not loses its seat
-local WAKES_UNANSWERED = 100    -- of those who wait for a run with trees, woken in the order of their seats, so many may
-                                -- not have come yet: all at once they would keep Redis from those near the origin
-local WAKES_A_SECOND = 1000     -- are woken whoever has come: some who waited are gone
-local WAKES_AT_ONCE = 100       -- by one call, at most, and
-local WAKES_AT_LEAST = 10       -- at least: where each join wakes one, those of 10,000 hosts take 290 us rather than 235
-local FOLLOW_MS = 100           -- how often a host asks that lacks a parent or digests, and
-local FOLLOWS_A_SECOND = 2000   -- how many of them do together, at most
-local REPORT_MS = 4000          -- how often a host in the trees says what it has, and
-local REPORTS_A_SECOND = 1000   -- how many of them do together, at most: it is for people, and for claims
-local ARGUMENTS_AT_ONCE = 4000  -- of a command: Lua has room for twice as many
+-- A constant without a reason is a guard, housekeeping or a format; its value is not tuned.
+
+-- A host renews its leases every 15 s, so one renewal may be lost. A dead host keeps a slot of its
+-- source for this long.
+local LEASE_MS = 45000
+local WAKE_TTL_S = 5  -- An unread wake-up expires: by then it is old news.
+
+-- Sources that one search for a claim compares. With fewer a run is slower; more cost Redis time
+-- and gain nothing: ./tests/simulate --hosts 195 --spread claims
+local SAMPLE = 4
+-- The second, wider search: for a host that a source has called, and in a run with trees.
+-- ./tests/simulate --hosts 1000 --spread claims
+local SAMPLE_MORE = 32
+-- The second search of a host that no source has called: all sources of most fleets. In a larger
+-- fleet, a source that holds a rare piece wakes the hosts that wait for it.
+local SAMPLE_MOST = 250
+-- A host with this many pulls has a full link, and gets no second search.
+local BUSY_PULLS = 2
+-- One more useful piece outweighs this many busy uploads of a source.
+-- ./tests/simulate --hosts 195 --spread claims
+local FULLNESS = 0.5
+-- The rarest piece of a source is sought among this many useful ones, or among as many as the claim
+-- may name. More of them save no time and cost Redis an eighth more a call:
+-- ./tests/simulate --hosts 195 --spread claims
+local ENOUGH = 6
+-- All waiting hosts together ask no more often than this, in case a wake-up was lost. Redis does
+-- not notice that rate.
+local ASKS_A_SECOND = 500
+-- A waiting host is presumed dead after this multiple of its patience.
+local HUNGRY_FACTOR = 1.5
+-- Uploads of one source while hosts wait that have nothing. Slots share a link, so few of them
+-- double the sources fastest; with one, the link idles between two pulls.
+local HUNGRY_UPLOADS = 2
+-- The origin offers one upload beyond HUNGRY_UPLOADS for this many pieces that have left it.
+-- Otherwise the first pieces would all arrive together and late.
+local PIECES_PER_UPLOAD = 4
+
+-- Number of trees. Fewer are slower, and at least 2 are needed:
+-- ./tests/simulate --hosts 1000 --spread trees
+local TREES = 8
+-- A run with this many expected hosts gets trees. Below, claims are as fast and start half as many
+-- rsyncs. Above, Redis has no time for a claim a piece: ./tests/simulate --hosts 195
+local TREES_FROM = 100
+-- With fewer pieces, a tree is little more than its own beginning and end.
+local TREES_PIECES = 64
+local TREES_UPLOADS = 2  -- Uploads that the origin offers beside its trees, for claims.
+-- Time after the last wake-up in which a lingering host must join, or it loses its seat.
+local GATHERING_MS = 5000
+-- Seated hosts are woken in the order of their seats. At most this many woken ones may not have
+-- joined yet. All at once they would keep Redis from the hosts near the origin.
+local WAKES_UNANSWERED = 100
+-- The least rate of these wake-ups, however few have joined: some of the waiting hosts have died.
+local WAKES_A_SECOND = 1000
+local WAKES_AT_ONCE = 100  -- At most, by one call.
+-- At least, by one call. If each join woke one host, a call would cost a fifth more:
+-- ./tests/simulate --hosts 10000
+local WAKES_AT_LEAST = 10
+-- Poll interval of a host that lacks a parent or a digest, and the limit for all such hosts.
+local POLL_MS = 100
+local POLLS_A_SECOND = 2000
+-- Interval at which a seated host reports, and the limit for all of them. People and claims read
+-- these reports; pulls along trees do not wait for them.
+local REPORT_MS = 4000
+local REPORTS_A_SECOND = 1000
+
+local ARGUMENTS_AT_ONCE = 4000  -- Arguments of one command. Lua has room for twice as many.
 local DIGEST_BYTES = 32
-local WAITERS_LOOKED_AT = 8     -- for one free slot
-local REAPED_AT_ONCE = 32       -- lapsed claims taken back by one call
-local REAP_MS = 100             -- how often that is looked for
-local MEND_MS = 10000           -- how often synchronize_queue is derived anew
-local SEEN_MS = 600000          -- a minion seen in this time is expected, unless hosts are named
-local FORGOTTEN_MS = 604800000 -- a minion that was not seen for a week is no minion any more
-local AVOID_MS = 5000           -- an accuser keeps away from the accused; doubles each time
-local AVOID_ORIGIN_MS = 1000    -- the origin may be the only source there is
-local AVOID_BUSY_MS = 300       -- a source with all connections taken: somebody there has to finish
+local WAITERS_TRIED = 8         -- Waiting hosts that are compared with one free slot.
+local REAPED_AT_ONCE = 32       -- Lapsed claims that one call ends.
+local REAP_MS = 100             -- Interval at which lapsed claims are sought.
+local MEND_MS = 10000           -- Interval at which synchronize_queue is derived again.
+local SEEN_MS = 600000          -- A minion seen within this time is expected if none is named.
+local FORGOTTEN_MS = 604800000  -- A minion that was not seen for a week is no minion any more.
+local AVOID_MS = 5000           -- An accuser avoids the accused for this long; doubles each time.
+local AVOID_ORIGIN_MS = 1000    -- The origin may be the only source.
+local AVOID_BUSY_MS = 300       -- At a busy source another pull has to end first.
 local AVOID_MAX_MS = 60000
 local AVOID_MAX_ORIGIN_MS = 5000
-local QUARANTINE_MS = 60000     -- doubles each time
+local QUARANTINE_MS = 60000     -- Doubles each time.
 local QUARANTINE_MAX_MS = 1800000
 local QUARANTINE_ORIGIN_MS = 5000
 local STRIKES = {corrupt = 2, unreachable = 3, refused = 3, slow = 2}
-local TRUSTED_MS = 60000       -- a spool that was hashed anew is not suspected by one host alone so soon again
+local TRUSTED_MS = 60000        -- After a reverification, one accuser alone causes no other one.
 local EVENTS_KEPT = 10000
 local ERROR_BYTES = 500
 
--- Of sync:*, what a run leaves nothing of but its last line; sync:run itself goes last.
-local OF_A_RUN = {'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls', 'claims', 'leases',
-                  'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done', 'progress', 'blame', 'quarantine', 'errors'}
+-- The keys of sync:* that the end of a run deletes. sync:run itself goes last.
+local OF_A_RUN = {'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls',
+                  'claims', 'leases', 'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done',
+                  'progress', 'blame', 'quarantine', 'errors'}
 
-local KEYS_OF = {}  -- prefix -> table of key names
+local KEYS_OF = {}  -- Prefix -> table of key names.
 
 local function keys_of(prefix)
   local k = KEYS_OF[prefix]
@@ -137,24 +177,23 @@ local function keys_of(prefix)
   return k
 end
 
+-- The time that a caller passed, or that of Redis, in ms since 1970.
 local function time_of(text)
   if text ~= '' then return tonumber(text) end
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
-local function run_fields(k, ...)
-  return redis.call('HMGET', k.run, ...)
-end
-
+-- A bitmap without any piece.
 local function blank(pieces)
   return string.rep('\0', math.ceil(pieces / 8))
 end
 
-local RUN_FIELDS = {'id', 'state', 'manifest', 'pieces', 'origin', 'origin_kind', 'announced', 'fresh', 'left',
-                    'reaped', 'mended', 'trees', 'known', 'started', 'seated', 'woken', 'woken_at', 'gathered'}
+local RUN_FIELDS = {'id', 'state', 'manifest', 'pieces', 'origin', 'origin_kind', 'announced',
+                    'fresh', 'left', 'reaped', 'mended', 'trees', 'known', 'started', 'seated',
+                    'woken', 'woken_at', 'gathered'}
 
--- The run as it is now, or nothing.
+-- The run as it is now, or nil.
 local function run_of(k, fields)
   local values, run = redis.call('HMGET', k.run, unpack(fields)), {}
   if not values[1] then return nil end
@@ -162,9 +201,10 @@ local function run_of(k, fields)
   return run
 end
 
--- What one call of a function works with: the names of the keys, the time, and, as `of`, the run as it
--- was when the call began. All of it is read once: a call is most of what Redis does for a fleet.
--- `fields`: those of sync:run that are needed, `id` first; nothing: RUN_FIELDS.
+-- The context of one call: the key names, the time as `now`, and the run as `of`.
+--
+-- The run is read once, when the call begins, because calls are most of the work of Redis. `fields`
+-- lists the fields of sync:run that the call needs, `id` first; nil means RUN_FIELDS.
 local function call_of(a, fields)
   local call = setmetatable({now = time_of(a[2])}, {__index = keys_of(a[1])})
   call.of = run_of(call, fields or RUN_FIELDS)
@@ -179,23 +219,24 @@ local function is_current(k, run)
   return k.of ~= nil and k.of.id == run
 end
 
--- Whether anybody is accused of anything: seldom, and then there is more to look at.
+-- Whether any host is accused of anything. Few runs have blame, and the others skip its checks.
 local function is_blame(k)
   if k.has_blame == nil then k.has_blame = redis.call('HLEN', k.blame) > 0 end
   return k.has_blame
 end
 
--- How many hosts wait.
+-- Number of waiting hosts.
 local function waiting_count(k)
   if not k.waiting_now then k.waiting_now = redis.call('HLEN', k.waiting) end
   return k.waiting_now
 end
 
+-- Adds a host to those that wait for a source of what it wants.
 local function wait(k, host, unwanted)
   k.waiting_now = waiting_count(k) + redis.call('HSET', k.waiting, host, unwanted)
 end
 
--- False if it did not wait.
+-- Ends the waiting of a host. False if it did not wait.
 local function wait_no_more(k, host)
   if waiting_count(k) == 0 or redis.call('HDEL', k.waiting, host) == 0 then return false end
   k.waiting_now = k.waiting_now - 1
@@ -203,6 +244,7 @@ local function wait_no_more(k, host)
   return true
 end
 
+-- Writes an event, as fields and values.
 local function note(k, ...)
   redis.call('XADD', k.events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...)
 end

@@ -1,14 +1,14 @@
 
--- The functions that the master calls, one by one, for itself or for people. How arguments and answers look:
--- libsync.lua.
+-- The functions that the master calls, for itself or for people. libsync.lua explains the form of
+-- arguments and answers.
 
--- Everything of a run but sync:run and `lookup`.
+-- Deletes all keys of a run except sync:run and `lookup`.
 local function clear(k)
   redis.call('DEL', k.queue, k.running, k.finished)
   for _, name in ipairs(OF_A_RUN) do redis.call('DEL', k[name]) end
 end
 
--- The hosts that wait for a run, to pull along trees; the origin is in none.
+-- The hosts that wait for a run, to pull along trees. The origin has no seat.
 local function lingering(k, origin, now)
   redis.call('ZREMRANGEBYSCORE', k.lingering, '-inf', now)
   local hosts = redis.call('ZRANGE', k.lingering, 0, -1)
@@ -16,7 +16,7 @@ local function lingering(k, origin, now)
   return hosts
 end
 
--- Wakes all minions but those who have a seat: their turn comes (wake_seated).
+-- Wakes all minions except the seated ones, which wake_seated() wakes in turn.
 local function wake_all(k, seated, now)
   local has_seat = {}
   for _, host in ipairs(seated) do has_seat[host] = true end
@@ -25,12 +25,19 @@ local function wake_all(k, seated, now)
   end
 end
 
--- Begins a run. Args: run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest digest,
--- sparse (0/1), origin, origin kind (master: its spool is filled by the master; minion: by a push), the
--- master's id, origin's slots, restore (1: write `task` too, after Redis lost its data), spread (auto, claims, trees),
--- expected count (0: those named, or else those seen lately), bytes of the manifest, then the expected hosts.
--- BEGUN host … (who is expected by name) · SAME (it is the current run already) · BUSY run path
--- (another one is, or this one from another origin or with another manifest)
+-- Begins a run.
+--
+--   Args:    run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest digest,
+--            sparse (0/1), origin,
+--            origin kind (master: the master fills its spool; minion: a push does),
+--            the master's id, origin's slots,
+--            restore (1: write `task` again, after Redis lost its data),
+--            spread (auto, claims, trees),
+--            expected count (0: the named hosts, or those seen lately),
+--            bytes of the manifest, expected host …
+--   Answers: BEGUN host …    hosts that are expected by name
+--            SAME            it is the current run already
+--            BUSY run path   another run is current, or this one has another origin or manifest
 local function begin(_, a)
   local k, now = call_of(a)
   local origin, slots = a[12], tonumber(a[15])
@@ -56,10 +63,10 @@ local function begin(_, a)
   end
   redis.call('HSET', k.run, 'id', a[3], 'state', 'staging', 'path', a[4], 'name', a[5],
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
-             'manifest', a[10], 'manifest_bytes', a[19], 'sparse', a[11], 'origin', origin, 'origin_kind', a[13], 'master', a[14],
-             'announced', blank(tonumber(a[9])), 'fresh', blank(tonumber(a[9])), 'left', 0,
-             'expected', expected, 'known', known, 'trees', trees, 'started', now, 'joined', now, 'reaped', now,
-             'mended', now)
+             'manifest', a[10], 'manifest_bytes', a[19], 'sparse', a[11], 'origin', origin,
+             'origin_kind', a[13], 'master', a[14], 'announced', blank(tonumber(a[9])),
+             'fresh', blank(tonumber(a[9])), 'left', 0, 'expected', expected, 'known', known,
+             'trees', trees, 'started', now, 'joined', now, 'reaped', now, 'mended', now)
   redis.call('HSET', k.slots, origin, slots)
   if a[16] == '1' then redis.call('SET', k.task, a[4], 'NX') end
   redis.call('ZREMRANGEBYSCORE', k.minions, '-inf', now - FORGOTTEN_MS)
@@ -74,10 +81,14 @@ local function begin(_, a)
   return hosts
 end
 
--- Announces pieces. Args: run, final (1: these were the last, and the source has not changed), then
--- piece, digest, piece, digest, …   STAGED
--- A Redis that came back from an older snapshot may have lost pieces: then the run is not staged yet, and the
--- master, which sees that, announces them all again.
+-- Announces pieces.
+--
+--   Args:    run, final (1: these were the last, and the payload has not changed),
+--            piece, digest, piece, digest, …
+--   Answers: STAGED
+--
+-- A Redis that restarts from an older snapshot may have lost pieces. Then the run stays in staging;
+-- the master sees that and announces all of them again.
 local function stage(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
@@ -106,7 +117,8 @@ local function stage(_, a)
   return {'STAGED'}
 end
 
-local function laggards_of(k)
+-- The missing hosts, sorted: expected and not finished.
+local function missing_of(k)
   local late = {}
   for _, host in ipairs(redis.call('SMEMBERS', k.expected)) do
     if redis.call('HEXISTS', k.done, host) == 0 then late[#late + 1] = host end
@@ -115,20 +127,22 @@ local function laggards_of(k)
   return late
 end
 
--- How many hosts are expected: those named, seen or joined, or the number from the configuration if
--- that is more.
+-- Number of expected hosts: those named, seen or joined, or the configured number if it is higher.
 local function expected_count(k)
   return math.max(redis.call('SCARD', k.expected), tonumber(redis.call('HGET', k.run, 'expected') or 0))
 end
 
--- Ends the run: all keys of it go in this one step. Args: run, outcome, reason, forget (1: `task` goes
--- too, unless the operator has set another path).   ENDED laggard …
+-- Ends the run and deletes all its keys.
+--
+--   Args:    run, outcome, reason,
+--            forget (1: delete `task` too, unless the operator has set another path)
+--   Answers: ENDED missing host …
 local function end_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
   local answer = {'ENDED'}
-  for _, host in ipairs(laggards_of(k)) do answer[#answer + 1] = host end
-  local run = run_fields(k, 'path', 'started', 'bytes')
+  for _, host in ipairs(missing_of(k)) do answer[#answer + 1] = host end
+  local run = redis.call('HMGET', k.run, 'path', 'started', 'bytes')
   redis.call('DEL', k.last)
   redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5],
              'finished', redis.call('HLEN', k.done), 'expected', expected_count(k), 'bytes', run[3],
@@ -141,8 +155,12 @@ local function end_function(_, a)
   return answer
 end
 
--- Takes a task out that cannot be distributed. If it waited for a run, `task` is the path of that again:
--- without one the run would be cancelled. Args: path, reason.   REFUSED · CHANGED (it is another now)
+-- Removes a task that cannot be distributed. If it waited for a run, `task` becomes the path of
+-- that run again, because a missing `task` cancels the run.
+--
+--   Args:    path, reason
+--   Answers: REFUSED
+--            CHANGED   `task` is another path by now
 local function refuse(_, a)
   local k, now = call_of(a)
   if redis.call('GET', k.task) ~= a[3] then return {'CHANGED'} end
@@ -159,7 +177,10 @@ local function refuse(_, a)
   return {'REFUSED'}
 end
 
--- Another task waits for this run to end, or none does any more. Args: run, task or ''.   VIEW
+-- Another task waits for this run to end, or none waits any more.
+--
+--   Args:    run, task or ''
+--   Answers: VIEW
 local function overtake(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
@@ -172,13 +193,15 @@ local function overtake(_, a)
   return {'VIEW'}
 end
 
--- What the lingering master asks five times a second. No args.
--- LOOK task-or-'' now finished expected suspect-origin(0/1), then known joined started overtaken id state
--- path waiting master of the run, or nothing
+-- The state of the run, which a lingering master asks for five times a second.
+--
+--   Args:    none
+--   Answers: LOOK task-or-'' now finished expected suspect-origin(0/1),
+--            and if there is a run: known joined started overtaken id state path waiting master
 local function watch(_, a)
   local k, now = call_of(a)
-  local run = run_fields(k, 'known', 'joined', 'started', 'overtaken', 'id', 'state', 'path', 'waiting',
-                         'master')
+  local run = redis.call('HMGET', k.run, 'known', 'joined', 'started', 'overtaken', 'id', 'state',
+                         'path', 'waiting', 'master')
   local answer = {'LOOK', redis.call('GET', k.task) or '', now, redis.call('HLEN', k.done), 0, 0}
   if not run[5] then return answer end
   answer[5] = expected_count(k)
@@ -188,8 +211,10 @@ local function watch(_, a)
   return answer
 end
 
--- The master has hashed the origin's spool anew, or has pushed to it again: all of it is good. Args: run.
--- VIEW state sources finished suspect
+-- The master has reverified the origin's spool, or has pushed to it again: all of it is good.
+--
+--   Args:    run
+--   Answers: VIEW state sources finished suspect
 local function vouch(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
@@ -207,9 +232,13 @@ local function vouch(_, a)
   return {'VIEW', view(k, origin)}
 end
 
--- Everything that a person wants to see. No args. Two arrays of fields and values (sync:run,
--- sync:last), now, sources free, hosts expected, pieces announced, task-or-'', then a host an array:
--- address pieces-in-place claims uploads finished-at-or-'' error-or-'' last-seen-or-'' expected(0/1) running(0/1)
+-- A snapshot for people. It names every host that the run knows.
+--
+--   Args:    none
+--   Answers: fields and values of sync:run, the same of sync:last, now, free sources,
+--            expected hosts, announced pieces, task-or-'',
+--            and for each host: address pieces-in-place claims uploads finished-at-or-''
+--            error-or-'' last-seen-or-'' expected(0/1) running(0/1)
 local function status(_, a)
   local k, now = call_of(a)
   local hosts, names = {}, {}

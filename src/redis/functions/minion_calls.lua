@@ -1,19 +1,22 @@
 
--- The functions that minions call, one by one. How arguments and answers look: libsync.lua.
+-- The functions that minions call. libsync.lua explains the form of arguments and answers.
 
--- Of sync:run, what a minion is told.
-local TOLD_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'pieces', 'manifest',
-                     'manifest_bytes', 'sparse', 'origin', 'origin_kind', 'master', 'trees', 'started'}
--- With these, all that a join needs. (Redis has no unpack() while this is loaded.)
-local ONLY_TOLD = {'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'manifest_bytes', 'sparse', 'master'}
-local JOIN_FIELDS = {}
+-- The fields of sync:run in the answer to join.
+local ANSWER_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes',
+                       'pieces', 'manifest', 'manifest_bytes', 'sparse', 'origin', 'origin_kind',
+                       'master', 'trees', 'started'}
+local JOIN_FIELDS = {}  -- By plain loops: Redis has neither unpack() nor ipairs() at load time.
 for i = 1, #RUN_FIELDS do JOIN_FIELDS[i] = RUN_FIELDS[i] end
-for i = 1, #ONLY_TOLD do JOIN_FIELDS[#RUN_FIELDS + i] = ONLY_TOLD[i] end
+for i = 1, #ANSWER_FIELDS do JOIN_FIELDS[#RUN_FIELDS + i] = ANSWER_FIELDS[i] end
 
--- A minion's tick is there. Args: host, fresh (1: the tick has just begun, so whatever an earlier
--- one of this address still claims is given back), place (1: it wants one in the trees, if the run has any), for how
--- many ms it waits for a run if there is none (0: it does not, or wants no place).
--- NONE run-ended-last, or '', when-it-had-begun · RUN finished(0/1) suspect(0/1) place(0/1), if 1 the place (trees.lua), field value …
+-- A minion joins the run, or waits for one.
+--
+--   Args:    host,
+--            fresh (1: its tick has just begun, so the claims of an earlier tick end),
+--            seat (1: it wants one, if the run has trees),
+--            ms for which it waits for a run (0: it does not, or wants no seat)
+--   Answers: NONE id-of-the-last-run-or-'' when-that-began
+--            RUN finished(0/1) suspect(0/1) seat(0/1), its seat if 1 (append_seat), field value …
 local function join(_, a)
   local k, now = call_of(a, JOIN_FIELDS)
   local host = a[3]
@@ -34,16 +37,21 @@ local function join(_, a)
   local answer = {'RUN', is_done, is_suspect(k, host), 0}
   if a[5] == '1' and has_trees(k) and is_done == 0 and host ~= k.of.origin then
     answer[4] = 1
-    append_place(k, answer, seat_of(k, host), blank(tonumber(k.of.pieces)))
+    append_seat(k, answer, seat_of(k, host), blank(tonumber(k.of.pieces)))
     redis.call('SADD', k.running, host)
-    redis.call('HSETNX', k.slots, host, 0)  -- It is there (gather).
+    redis.call('HSETNX', k.slots, host, 0)  -- For gather(): the host has joined.
   end
   local n = #answer
-  for i = 1, #TOLD_FIELDS do answer[n + 2 * i - 1], answer[n + 2 * i] = TOLD_FIELDS[i], k.of[TOLD_FIELDS[i]] end
+  for i, field in ipairs(ANSWER_FIELDS) do
+    answer[n + 2 * i - 1], answer[n + 2 * i] = field, k.of[field]
+  end
   return answer
 end
 
--- Args: run, piece …   DIGESTS piece digest … (of those that have been announced)
+-- The digests of those of the pieces that are announced.
+--
+--   Args:    run, piece …
+--   Answers: DIGESTS piece digest …
 local function digests(_, a)
   local k = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
@@ -60,14 +68,15 @@ local function digests(_, a)
   return answer
 end
 
--- The upload slots that a host offers, if it says so many: nobody pulls from one that has been set aside.
-local function slots_of(k, host, said)
-  return has_trees(k) and tonumber(redis.call('HGET', k.seat_of, host) or 0) < 0 and 0 or said
+-- The upload slots of a host that reports `reported`. A host that is set aside has none.
+local function slots_of(k, host, reported)
+  return has_trees(k) and tonumber(redis.call('HGET', k.seat_of, host) or 0) < 0 and 0 or reported
 end
 
-local function take_report(k, host, have, slots, in_place, is_verified, now)
+-- Stores the report of a host.
+local function store_report(k, host, have, slots, in_place, is_verified, now)
   hold(k, host, have)
-  -- On the master's own host the master answers for the spool.
+  -- The master answers for the spool on its own host.
   if not is_masters_spool(k, host) then
     redis.call('HSET', k.slots, host, slots)
     if is_verified == '1' then trust(k, host, now) end
@@ -78,21 +87,26 @@ local function take_report(k, host, have, slots, in_place, is_verified, now)
   offer_and_wake(k, host, now)
 end
 
--- What a host can serve, and how far it is. Args: run, host, bitmap, upload slots, pieces in place,
--- verified (1: it has hashed its spool anew, so suspicion is over).   VIEW state sources finished suspect
+-- A host reports the pieces that it can serve, and its progress.
+--
+--   Args:    run, host, bitmap, upload slots, pieces in place,
+--            verified (1: it has reverified its spool, which ends suspicion)
+--   Answers: VIEW state sources finished suspect
 local function hold_function(_, a)
   local k, now = call_of(a)
   local host = a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
-  -- Who is in the trees follows; one that waited for the run and offers nothing cannot serve, as it turns out.
+  -- A seated host calls follow. A host with a seat that calls this and offers no slot cannot serve.
   if has_trees(k) and tonumber(a[6]) == 0 then vacate(k, host) end
-  take_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
+  store_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
   return {'VIEW', view(k, host)}
 end
 
--- As hold, for a host that pulls along the trees: it also says how its pulls from parents ended, where that is worth
--- saying, and whose digests it knows. Args: those of hold, bitmap of these pieces, then source, outcome, detail, …
--- FOLLOWED state sources finished suspect, then its place (trees.lua)
+-- The report of a seated host. It also holds feedback about parents, and the digests that the host
+-- knows.
+--
+--   Args:    those of hold, bitmap of pieces whose digests it knows, source, outcome, detail, …
+--   Answers: FOLLOWED state sources finished suspect, its seat (append_seat)
 local function follow(_, a)
   local k, now = call_of(a)
   local host = a[4]
@@ -103,32 +117,40 @@ local function follow(_, a)
     local parents = parents_of(k, seat_of(k, host))
     for i = 10, #a, 3 do judge_parent(k, host, parents, a[i], a[i + 1], a[i + 2], now) end
   end
-  -- If it waited for a source of what it claims, it waits no more; if it still wants that, it will ask again.
+  -- The host claims again if it still wants more than its parents bring.
   wait_no_more(k, host)
-  take_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
+  store_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
   redis.call('ZADD', k.minions, now, host)
   if redis.call('HEXISTS', k.done, host) == 0 then redis.call('SADD', k.running, host) end
-  return append_place(k, {'FOLLOWED', view(k, host)}, seat_of(k, host), a[9])
+  return append_seat(k, {'FOLLOWED', view(k, host)}, seat_of(k, host), a[9])
 end
 
--- Args: run, host, token, most pieces (0: the manifest alone), bitmap of what it can serve, bitmap of
--- what it does not want.
--- CLAIMED token source state sources finished suspect piece digest … · WAIT state sources finished suspect patience-in-s
+-- A host asks for a claim.
+--
+--   Args:    run, host, token, most pieces (0: the manifest alone), bitmap that it can serve,
+--            bitmap that it does not want
+--   Answers: CLAIMED token source state sources finished suspect piece digest …
+--            WAIT state sources finished suspect patience-in-s
 local function claim_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
   reap(k, now)
   if hold(k, a[4], a[7]) then offer(k, a[4], now) end
-  local woken_by = redis.call('HGET', k.woken, a[4])
-  if woken_by then redis.call('HDEL', k.woken, a[4]) end
-  -- In the trees most hosts have most pieces, and what is claimed is the exception.
-  local search = {told = woken_by, more = (woken_by or has_trees(k)) and SAMPLE_MORE or SAMPLE_MOST}
+  local caller = redis.call('HGET', k.woken, a[4])
+  if caller then redis.call('HDEL', k.woken, a[4]) end
+  -- In a run with trees most hosts have most pieces, so a small search finds a source.
+  local more = (caller or has_trees(k)) and SAMPLE_MORE or SAMPLE_MOST
+  local search = {called_by = caller, more = more}
   return claim(k, a[4], a[5], tonumber(a[6]), a[7], a[8], 'first', search, now)
 end
 
--- A claim is over. Args: run, host, token, outcome (good, busy, unreachable, refused, missing, corrupt, local),
--- detail, bitmap of what it can serve, pieces in place, next token ('' for none), most pieces, bitmap
--- of what it does not want. Answers as claim, or as hold without a next token.
+-- A claim ends, and the host may ask for the next one.
+--
+--   Args:    run, host, token,
+--            outcome (good, busy, unreachable, refused, missing, corrupt, local), detail,
+--            bitmap that it can serve, pieces in place,
+--            next token ('' for none), most pieces, bitmap that it does not want
+--   Answers: those of claim; without a next token that of hold
 local function complete(_, a)
   local k, now = call_of(a)
   local host = a[4]
@@ -162,7 +184,10 @@ local function complete(_, a)
   return answer
 end
 
--- Args: run, host, token …   VIEW state sources finished suspect lost-token …
+-- A host renews its leases.
+--
+--   Args:    run, host, token …
+--   Answers: VIEW state sources finished suspect lost-token …
 local function renew(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
@@ -178,8 +203,12 @@ local function renew(_, a)
   return answer
 end
 
--- The host has published. Needs no lease. Args: run, host, manifest digest, bitmap, upload slots (as hold has them).
--- FINISHED · EARLY (the run is not staged) · OTHER (it published something else)
+-- A host has published. It needs no lease.
+--
+--   Args:    run, host, manifest digest, bitmap and upload slots as in hold
+--   Answers: FINISHED
+--            EARLY     the run is not staged
+--            OTHER     the host published something else
 local function finish(_, a)
   local k, now = call_of(a)
   local host = a[4]
@@ -188,17 +217,20 @@ local function finish(_, a)
   if k.of.manifest ~= a[5] then return {'OTHER'} end
   if redis.call('HSETNX', k.done, host, now) == 1 then note(k, 'event', 'finished', 'host', host) end
   redis.call('SADD', k.finished, host)
-  -- Who had most of it before cannot feed others with that: its seat goes to somebody who can.
+  -- A host that adopted most pieces cannot serve them: its seat goes to a host that can.
   if has_trees(k) and offers_something(k.of.announced, a[6]) then vacate(k, host) end
-  take_report(k, host, a[6], slots_of(k, host, a[7]), k.of.pieces, '0', now)
+  store_report(k, host, a[6], slots_of(k, host, a[7]), k.of.pieces, '0', now)
   wait_no_more(k, host)
   if redis.call('HEXISTS', k.pulls, host) == 0 then redis.call('SREM', k.running, host) end
   redis.call('HDEL', k.errors, host)
   return {'FINISHED'}
 end
 
--- The host stops. Args: run, host, how (claims: give back what it claims; all: it also has nothing to
--- serve and has not finished), reason ('' for none).   LEFT
+-- A host stops its part in the run. It pauses after a failure, so nothing here may wake it.
+--
+--   Args:    run, host, how (claims: its claims end; all: it also has nothing to serve and has not
+--            finished), reason ('' for none)
+--   Answers: LEFT
 local function leave(_, a)
   local k, now = call_of(a)
   local host = a[4]
@@ -211,8 +243,10 @@ local function leave(_, a)
   redis.call('EXPIRE', k.wake .. host, 0)  -- Minions have no right to DEL.
   release_all(k, host, now)
   if caller then wake_waiting(k, caller, now) end
-  -- Who has it all feeds others on, whatever its tick does.
-  if has_trees(k) and (a[5] == 'all' or redis.call('HEXISTS', k.done, host) == 0) then vacate(k, host) end
+  -- A finished host goes on feeding others, whatever its tick does.
+  if has_trees(k) and (a[5] == 'all' or redis.call('HEXISTS', k.done, host) == 0) then
+    vacate(k, host)
+  end
   redis.call('SREM', k.running, host)
   if a[6] ~= '' then redis.call('HSET', k.errors, host, string.sub(a[6], 1, ERROR_BYTES)) end
   if a[5] == 'all' then
@@ -225,8 +259,10 @@ local function leave(_, a)
   return {'LEFT'}
 end
 
--- Pieces are not, or not rightly, where the origin's own minion was to find them. Args: run, host, reason.
--- VIEW
+-- The origin's own minion finds announced pieces missing or wrong in the spool.
+--
+--   Args:    run, host, reason
+--   Answers: VIEW
 local function doubt(_, a)
   local k, now = call_of(a)
   local host = a[4]

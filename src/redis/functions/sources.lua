@@ -1,13 +1,14 @@
 
--- What each host can serve, its upload slots, who waits for one, and the end of a claim.
+-- Sources: the pieces that each host can serve, its upload slots, the hosts that wait for a slot,
+-- and the end of a claim.
 
--- Bitmaps are looked at 32 pieces at a time.
-local FORMATS = {}   -- bytes of a bitmap -> how it is unpacked
-local BIT_OF = {}    -- 2^n -> n
+-- Bitmaps are processed in words of 32 pieces.
+local FORMATS = {}    -- Bytes of a bitmap -> format that unpacks it.
+local BIT_OF = {}     -- 2^n -> n.
 for n = 0, 30 do BIT_OF[2 ^ n] = n end
-BIT_OF[-2 ^ 31] = 31  -- As bit.band() has it.
+BIT_OF[-2 ^ 31] = 31  -- bit.band() returns the highest bit as a negative number.
 
--- A bitmap as words; those past its end are missing.
+-- A bitmap as words. Words past its end are nil.
 local function words_of(bitmap)
   local format = FORMATS[#bitmap]
   if not format then
@@ -24,7 +25,7 @@ local function words_of(bitmap)
   return words
 end
 
--- Adds the pieces of a word, the first of which is `base`, to a list.
+-- Appends the pieces of a word to a list. `base` is the piece of the lowest bit.
 local function append_pieces(list, base, word)
   local n = #list
   while word ~= 0 do
@@ -41,7 +42,7 @@ local function count_pieces(bitmap)
   return #pieces
 end
 
--- True if `have` holds a piece that `unwanted` does not.
+-- True if `have` holds a piece that `unwanted` lacks.
 local function offers_something(have, unwanted)
   local words, not_wanted = words_of(have), words_of(unwanted)
   for i = 1, #words do
@@ -54,7 +55,7 @@ local function has_any(bitmap)
   return string.find(bitmap, '[^%z]') ~= nil
 end
 
--- A bitmap with those pieces set, or cleared.
+-- A copy of the bitmap with these pieces set or cleared.
 local function with_pieces(bitmap, pieces, is_set)
   for i = 1, #pieces do
     local at, mask = math.floor(pieces[i] / 8) + 1, bit.lshift(1, pieces[i] % 8)
@@ -70,19 +71,20 @@ local function is_quarantined(k, host, now)
   return till and tonumber(till) > now
 end
 
+-- Whether the master fills the spool of this host: it is the origin, and no push goes to it.
 local function is_masters_spool(k, host)
   return host == k.of.origin and k.of.origin_kind == 'master'
 end
 
--- Whether the host offers nothing before its spool has been hashed anew. The master does that once all is
--- staged; until then nobody else may have what it has.
+-- Whether a suspect host must offer nothing until its spool is reverified. The master reverifies
+-- its own spool once the run is staged. Before that it may be the only source, and goes on serving.
 local function is_held_back(k, host)
   return redis.call('HEXISTS', k.blame, 'verify ' .. host) == 1
          and not (is_masters_spool(k, host) and k.of.state == 'staging')
 end
 
--- Puts the host into synchronize_queue, or takes it out, as it should be now. Returns the number of
--- its free upload slots that others may use.
+-- Adds the host to synchronize_queue, or removes it, as its state demands now. Returns the number
+-- of upload slots that others may use, and with it the bitmap of what they can get there.
 local function offer(k, host, now)
   local slots = tonumber(redis.call('HGET', k.slots, host) or 0)
   local free = slots - tonumber(redis.call('HGET', k.uploads, host) or 0)
@@ -96,20 +98,21 @@ local function offer(k, host, now)
   return 0
 end
 
+-- Wakes a host. The element ends its listening at once, or as soon as it listens.
 local function wake(k, host)
   local list = k.wake .. host
   if redis.call('EXISTS', list) == 0 then redis.call('LPUSH', list, '1') end
   redis.call('EXPIRE', list, WAKE_TTL_S)
 end
 
--- Wakes a host that waits, and leaves word which source it is to try.
+-- Wakes a waiting host, and names the source that it shall try.
 local function call_to(k, host, source)
   redis.call('HSET', k.woken, host, source)
   wake(k, host)
 end
 
--- A source has free slots: wakes as many waiting hosts as can use them. `except` is a host that
--- cannot use a slot now, or nil.
+-- Wakes as many waiting hosts as can use the free slots of a source. Hosts without any piece come
+-- first. `except` is a host that cannot use a slot now, or nil.
 local function wake_for(k, host, free, have, except)
   if free == 0 or waiting_count(k) == 0 then return end
   local hungry = redis.call('ZRANGE', k.hungry, 0, free - 1)
@@ -125,7 +128,7 @@ local function wake_for(k, host, free, have, except)
     end
   end
   if free == 0 then return end
-  local waiting = redis.call('HRANDFIELD', k.waiting, WAITERS_LOOKED_AT, 'WITHVALUES')
+  local waiting = redis.call('HRANDFIELD', k.waiting, WAITERS_TRIED, 'WITHVALUES')
   for i = 1, #waiting, 2 do
     if waiting[i] ~= host and waiting[i] ~= except and offers_something(have, waiting[i + 1]) then
       wait_no_more(k, waiting[i])
@@ -141,12 +144,12 @@ local function offer_and_wake(k, host, now, except)
   wake_for(k, host, free, have, except)
 end
 
--- The same where the host is in synchronize_queue, or is not, as it should be.
+-- The same for a host whose membership in synchronize_queue is right already.
 local function wake_waiting(k, host, now, except)
   if waiting_count(k) > 0 then offer_and_wake(k, host, now, except) end
 end
 
--- Packed counts, two bytes a piece, with what this call has changed of them.
+-- Packed counts, two bytes a piece: the text at the beginning of this call, and its changes.
 local function counts_of(k, name)
   local counts = k[name .. '_now']
   if not counts then
@@ -163,6 +166,7 @@ local function count_of(counts, piece)
   return (high or 0) * 256 + (low or 0)
 end
 
+-- Adds `change` to the count of each piece. Neighbouring pieces are written by one command.
 local function add_to(k, name, pieces, change)
   if #pieces == 0 then return end
   local counts = counts_of(k, name)
@@ -179,13 +183,14 @@ local function add_to(k, name, pieces, change)
   end
 end
 
+-- The pieces of a claim's list.
 local function pieces_of(list)
   local pieces = {}
   for piece in string.gmatch(list, '%d+') do pieces[#pieces + 1] = tonumber(piece) end
   return pieces
 end
 
--- Sets or clears pieces in sync:run fresh: those that only the origin has and nobody pulls.
+-- Sets or clears pieces in sync:run fresh: no host but the origin has or pulls a fresh piece.
 local function mark_fresh(k, pieces, is_fresh)
   if has_trees(k) then return end
   local fresh = with_pieces(k.of.fresh, pieces, is_fresh)
@@ -195,8 +200,8 @@ local function mark_fresh(k, pieces, is_fresh)
   if not is_fresh then k.of.left = redis.call('HINCRBY', k.run, 'left', 1) end
 end
 
--- Writes what a host can serve, and counts the copies of every piece that changed. True if it may have
--- had nothing before, or has nothing now.
+-- Writes the bitmap of a host, and counts the copies of each piece that it gained or lost. True if
+-- the host may have changed between having nothing and having something.
 local function set_have(k, host, have)
   if has_trees(k) then
     redis.call('HSET', k.have, host, have)
@@ -219,20 +224,21 @@ local function set_have(k, host, have)
   return not (has_any(before) and has_any(have))
 end
 
--- The word of a host about itself is the truth, but for the origin's spool, which the master fills.
+-- Writes what a host reports about itself. Its report is the truth, except about the spool that the
+-- master fills.
 local function hold(k, host, have)
   if is_masters_spool(k, host) or #have ~= math.ceil(k.of.pieces / 8) then return false end
   return set_have(k, host, have)
 end
 
--- Whether the host is to hash its spool anew.
+-- Whether the host itself must reverify its spool.
 local function is_suspect(k, host)
   if not is_blame(k) or redis.call('HEXISTS', k.blame, 'verify ' .. host) == 0 then return 0 end
   return is_masters_spool(k, host) and 0 or 1
 end
 
--- One upload slot of a source is taken (1) or given back (-1). Only the last one changes whether it is
--- in synchronize_queue.
+-- Occupies an upload slot of a source (`change` 1) or frees it (-1). Only the last slot changes its
+-- membership in synchronize_queue.
 local function use_upload(k, source, change, now)
   local used = redis.call('HINCRBY', k.uploads, source, change)
   if used <= 0 then redis.call('HDEL', k.uploads, source) end
@@ -240,9 +246,8 @@ local function use_upload(k, source, change, now)
   if math.max(used, used - change) >= slots then offer(k, source, now) end
 end
 
--- Ends a claim: its source has the slot back, and whoever calls this tells those who wait. Returns
--- puller and source, or nothing if the token is unknown. What nobody got from the origin after all is
--- fresh again.
+-- Ends a claim and frees the slot of its source. The caller must wake waiting hosts. Returns puller
+-- and source, or nil if the token is unknown. Pieces that no host got are fresh again.
 local function release(k, token, now)
   local claim = redis.call('HGET', k.claims, token)
   redis.call('ZREM', k.leases, token)
@@ -277,8 +282,8 @@ local function release_all(k, host, now)
   end
 end
 
--- What nobody else would clear up: lapsed claims, quarantines that are over, and members of
--- synchronize_queue that somebody else took out or put in.
+-- Ends lapsed claims and quarantines that are over, and derives synchronize_queue again, because
+-- people and other programs can write to it. No other function does any of this.
 local function reap(k, now)
   if now - tonumber(k.of.reaped) < REAP_MS then return end
   redis.call('HSET', k.run, 'reaped', now)

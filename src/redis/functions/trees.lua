@@ -1,39 +1,45 @@
 
--- Trees: who pulls from whom in a large run, without a claim.
+-- Trees: the source of each host in a large run, without a claim.
 --
--- With hundreds of hosts a call a piece is more than Redis has time for. So pieces are dealt out, piece n to
--- tree n % T, and every host has a parent in each tree, from which it pulls the pieces of that tree one after
--- the other, as fast as they come, asking nobody. What it cannot get that way it claims, as in a small run.
+-- With hundreds of hosts, a call for each piece is more than Redis has time for. So piece n belongs
+-- to tree n % T, and each host has a parent in each tree. The host pulls the pieces of a tree from
+-- that parent as they come, and asks Redis nothing. Pieces that do not come this way it claims.
 --
--- Hosts have seats: first those that wait for the run when it begins, in the order in which they are woken, so that
--- whoever sits near the origin asks first; then others as they come. Seat s is an inner one in tree s % T, number
--- s / T there, and a leaf in the others: all links carry the same. (SplitStream, Castro and others, SOSP 2003.) The
--- places of a tree form a heap: below place r are T*r+1 to T*r+T, and place 0 is below the origin. Inner number r is
--- at place r. The leaves that came with it, one from each other tree, are at T*r+2 to T*r+T; T*r+1 is for the leaf
--- that was at place r before. So each host feeds T others, and a host that comes moves one leaf a tree.
+-- Hosts have seats. Hosts that wait for the run when it begins get the first seats. They are woken
+-- in this order, so hosts near the origin wake first. Other hosts get seats as they join.
+--
+-- Seat s is an inner node of tree s % T, with rank s / T there, and a leaf of all other trees. So
+-- all links carry the same load. (SplitStream, Castro and others, SOSP 2003.)
+--
+-- The positions of a tree form a heap. Position 0 is below the origin, and positions T*r+1 to T*r+T
+-- are below position r. The inner node of rank r has position r. It came with T-1 leaves, one from
+-- each other tree, which have positions T*r+2 to T*r+T. The leaf that had position r before moves
+-- to T*r+1. So each host feeds T others, and a new host moves one leaf of each tree.
 
--- The seat that `seat` pulls from in `tree`, with so many seats taken; -1: the origin.
+-- The seat that `seat` pulls from in `tree`, when `seats` are occupied. -1 is the origin.
 local function parent_of(seat, tree, trees, seats)
   local rank = math.floor(seat / trees)
   local inner = math.floor((seats - tree + trees - 1) / trees)
-  local place = rank
+  local position = rank
   if seat % trees ~= tree then
     if rank < inner then
-      place = trees * rank + 2 + (seat - tree - 1) % trees
+      position = trees * rank + 2 + (seat - tree - 1) % trees
     elseif seat % trees > 0 then
-      return seat - 1  -- The inner one of its own rank is not there yet, but one who came just before is.
+      return seat - 1  -- The inner node of this rank is free, but the seat before this one is not.
     elseif inner == 0 then
       return -1
     else
-      place = 1  -- Nobody was moved there when place 0 was taken: of all places below the free one.
+      -- The first leaf of an incomplete rank. No leaf had position 0 before, so position 1 is free.
+      -- The leaf is there, or below it at the first position without an inner node.
+      position = 1
     end
-    while place < inner do place = trees * place + 1 end
+    while position < inner do position = trees * position + 1 end
   end
-  if place == 0 then return -1 end
-  return math.floor((place - 1) / trees) * trees + tree
+  if position == 0 then return -1 end
+  return math.floor((position - 1) / trees) * trees + tree
 end
 
--- Gives all seats, from the first on, to these hosts.
+-- Gives the seats from 0 on to these hosts, in their order.
 local function give_seats(k, hosts)
   for first = 1, #hosts, ARGUMENTS_AT_ONCE / 2 do
     local seats, seat_of = {}, {}
@@ -47,14 +53,14 @@ local function give_seats(k, hosts)
   end
 end
 
--- Wakes those who waited for the run, as many as are due: whoever calls does that on the way. As many as have come,
--- so that their pace is the one at which Redis answers.
+-- Wakes the next hosts that waited for the run. Calls of other hosts do this on their way. A host
+-- that joins makes room for another wake-up, so the pace is the one at which Redis answers.
 local function wake_seated(k, now)
   local woken, seated = tonumber(k.of.woken), tonumber(k.of.seated)
   if woken >= seated then return end
   local surely = math.floor((now - tonumber(k.of.started)) * WAKES_A_SECOND / 1000)
-  local come = redis.call('HLEN', k.slots) - 1  -- All but the origin.
-  local due = math.max(surely, come + WAKES_UNANSWERED)
+  local joined = redis.call('HLEN', k.slots) - 1  -- The origin has slots, too.
+  local due = math.max(surely, joined + WAKES_UNANSWERED)
   due = math.min(due, seated, woken + WAKES_AT_ONCE)
   if due < math.min(seated, woken + WAKES_AT_LEAST) then return end
   redis.call('HSET', k.run, 'woken', due, 'woken_at', now)
@@ -65,7 +71,7 @@ local function wake_seated(k, now)
   end
 end
 
--- The seat of a host, which it is given if it has none. Negative: it has been set aside.
+-- The seat of a host, which gets the next one if it has none. Negative: the host is set aside.
 local function seat_of(k, host)
   local seat = redis.call('HGET', k.seat_of, host)
   if seat then return tonumber(seat) end
@@ -75,14 +81,19 @@ local function seat_of(k, host)
   return seat
 end
 
--- The seats of the hosts that pull from a seat in its own tree, in two lists: inner ones, at the places below, and leaves.
--- Of leaves, those of its own rank are at such places first; the one at the first place was at the place of the seat
--- itself before. Some of what is returned may be nobody's seat, or be fed from further down by now. What is missing is
--- the first seat of a last rank that is not full, where it hangs somewhere below place 1.
+-- The seats that pull from a seat in its own tree, as two lists: inner nodes and leaves.
+--
+-- The inner nodes have the positions below this one. The leaves are those of the seat's own rank,
+-- and the leaf that had the seat's position before.
+--
+-- The lists may hold free seats, and seats that have another parent by now. They lack one seat: the
+-- first seat of an incomplete last rank, which may be anywhere below position 1.
 local function seats_below(seat, trees)
   local rank, tree = math.floor(seat / trees), seat % trees
   local inner, leaves = {}, {}
-  for place = trees * rank + 1, trees * rank + trees do inner[#inner + 1] = place * trees + tree end
+  for position = trees * rank + 1, trees * rank + trees do
+    inner[#inner + 1] = position * trees + tree
+  end
   for mate = rank * trees, rank * trees + trees - 1 do
     if mate ~= seat then leaves[#leaves + 1] = mate end
   end
@@ -94,7 +105,7 @@ local function seats_below(seat, trees)
   return inner, leaves
 end
 
--- Has those who pull from a seat ask who is there now.
+-- Wakes the hosts that pull from a seat: its occupant has changed.
 local function wake_below(k, seat)
   for _, seats in ipairs({seats_below(seat, tonumber(k.of.trees))}) do
     for _, host in ipairs(redis.call('HMGET', k.seats, unpack(seats))) do
@@ -103,7 +114,7 @@ local function wake_below(k, seat)
   end
 end
 
--- Gives a seat to a host, and tells it and those below.
+-- Gives a seat to a host, and wakes that host and the hosts below.
 local function move_to(k, seat, host)
   redis.call('HSET', k.seats, seat, host)
   redis.call('HSET', k.seat_of, host, seat)
@@ -111,43 +122,44 @@ local function move_to(k, seat, host)
   wake_below(k, seat)
 end
 
--- Of those below a seat in its own tree, and before seat `last`, the one that has most, as far as they have said: its
--- seat, and who it is; nothing if there is none.
+-- The inner node below a seat whose host has reported the most pieces: seat and host; nil if there
+-- is none. Only seats before `last` count.
 local function furthest_below(k, seat, last)
-  local seats, found, who, most = (seats_below(seat, tonumber(k.of.trees))), nil, nil, -1
+  local seats, found, occupant, most = (seats_below(seat, tonumber(k.of.trees))), nil, nil, -1
   local hosts = redis.call('HMGET', k.seats, unpack(seats))
   for i = 1, #seats do
     if seats[i] < last and hosts[i] then
       local there = tonumber(redis.call('HGET', k.progress, hosts[i]) or 0) + math.random()
-      if there > most then found, who, most = seats[i], hosts[i], there end
+      if there > most then found, occupant, most = seats[i], hosts[i], there end
     end
   end
-  return found, who
+  return found, occupant
 end
 
--- Takes a host out of its seat. Of those below it in its own tree, who are but a step behind, the one that has most
--- moves up, and so on; the last seat of all becomes free. Returns the seat, or nothing if it had none. (Where 50 of
--- 1,000 hosts are ten times slower the others take 1.05 to 1.11 times as long as without them, seven runs. With any one
--- of those below, and leaves that learned of it when they asked the next time, it was 1.09 to 1.17.)
+-- Removes a host from its seat. Returns the seat, or nil if it had none.
+--
+-- The inner node below that has the most pieces moves up, since it is only a step behind, and so on
+-- down the tree. The host of the last seat gets the seat that is free then. All hosts whose parent
+-- has changed are woken: ./tests/simulate --hosts 1000 --slow 5:10
 local function vacate(k, host)
   local seat = tonumber(redis.call('HGET', k.seat_of, host) or -1)
   if seat < 0 then return nil end
   local free, last = seat, redis.call('HLEN', k.seats) - 1
   while true do
-    local below, who = furthest_below(k, free, last)
+    local below, occupant = furthest_below(k, free, last)
     if not below then break end
-    move_to(k, free, who)
+    move_to(k, free, occupant)
     free = below
   end
   if free ~= last then move_to(k, free, redis.call('HGET', k.seats, last)) end
-  wake_below(k, last)  -- Among them is the one that seats_below() misses.
+  wake_below(k, last)  -- Its leaves include the seat that seats_below() lacks.
   redis.call('HDEL', k.seats, last)
   redis.call('HDEL', k.seat_of, host)
   return seat
 end
 
--- Once, when those who waited for the run have had the time to come: whoever has not loses its seat, and is given
--- another if it comes after all.
+-- Removes the hosts that waited for the run and did not join, once in a run, after GATHERING_MS. A
+-- host that joins later gets another seat.
 local function gather(k, now)
   if k.of.gathered ~= '0' or tonumber(k.of.woken) < tonumber(k.of.seated) then return end
   if now - tonumber(k.of.woken_at) < GATHERING_MS then return end
@@ -163,8 +175,8 @@ local function gather(k, now)
   end
 end
 
--- Has a host that does not serve well leave its seat. It pulls on, from hosts here and there, and offers nothing:
--- nobody pulls from it.
+-- Removes a host that serves badly from its seat. It offers nothing from now on, and pulls from
+-- parents in different parts of the trees.
 set_aside = function(k, host, kind)
   local seat = vacate(k, host)
   if not seat then return end
@@ -174,8 +186,11 @@ set_aside = function(k, host, kind)
   note(k, 'event', 'set aside', 'host', host, 'kind', kind)
 end
 
--- The hosts that are pulled from on a seat, one for each tree; '' where that one's seat is still free. At first seats
--- are counted as if all who are expected had come, or each who comes would move others. Also the number of seats.
+-- The parents of a seat, one for each tree, and the number of seats. A parent is '' while its seat
+-- is free.
+--
+-- Until the hosts have gathered, all known hosts count as seated. Otherwise each one that joins
+-- would move others.
 local function parents_of(k, seat)
   local trees = tonumber(k.of.trees)
   local seats, parents = redis.call('HLEN', k.seats), {}
@@ -193,8 +208,9 @@ local function parents_of(k, seat)
   return names, seats
 end
 
--- What a host says about a pull from one of its parents: good after it had not been, slow, or what was wrong. Who is
--- slow to several is set aside, as is who is quarantined.
+-- A host reports about a pull from one of its parents. The pull was slow, or good after earlier
+-- ones were not, or it failed as `outcome` says. A parent that is slow for several hosts is set
+-- aside. Reports about other hosts count for nothing.
 local function judge_parent(k, host, parents, source, outcome, detail, now)
   local is_parent = false
   for i = 1, #parents do is_parent = is_parent or parents[i] == source end
@@ -210,8 +226,8 @@ local function judge_parent(k, host, parents, source, outcome, detail, now)
   if complaints >= STRIKES.slow then set_aside(k, source, 'slow') end
 end
 
--- Digests that have been announced and that the host does not know: the piece that they begin with, and all from
--- there to the last such one.
+-- The announced digests that the host does not know, as a range: its first piece, and all digests
+-- from there to the last unknown one. Pieces that are not announced have zeros.
 local function unknown_digests(k, known)
   local words = wanted_of(k.of.announced, known)
   if not words then return 0, '' end
@@ -222,17 +238,20 @@ local function unknown_digests(k, known)
   return piece, redis.call('GETRANGE', k.digests, piece * DIGEST_BYTES, 32 * last * DIGEST_BYTES - 1)
 end
 
--- How long a host waits before it asks again, in ms: if it lacks something, those near the origin first; if not.
-local function pauses_of(seat, seats)
-  return math.floor(math.max(FOLLOW_MS, math.abs(seat) * 1000 / FOLLOWS_A_SECOND)),
+-- The poll intervals of a seated host, in ms: while it lacks a parent or a digest, and otherwise.
+-- The first one is shorter near the origin.
+local function intervals_of(seat, seats)
+  return math.floor(math.max(POLL_MS, math.abs(seat) * 1000 / POLLS_A_SECOND)),
          math.floor(math.max(REPORT_MS, seats * 1000 / REPORTS_A_SECOND))
 end
 
--- The place of a host: pause, report-every (pauses_of), how many parents, a parent for each tree, piece, digests from
--- that piece on (zeros: not announced).
-local function append_place(k, answer, seat, known)
+-- Appends the seat of a host, for its answer:
+--
+--   both poll intervals, number of parents, one parent for each tree,
+--   first piece, digests from that piece on (zeros where none is announced)
+local function append_seat(k, answer, seat, known)
   local n, parents, seats = #answer, parents_of(k, seat)
-  answer[n + 1], answer[n + 2] = pauses_of(seat, seats)
+  answer[n + 1], answer[n + 2] = intervals_of(seat, seats)
   answer[n + 3] = #parents
   for i = 1, #parents do answer[n + 3 + i] = parents[i] end
   answer[#answer + 1], answer[#answer + 2] = unknown_digests(k, known)
