@@ -13,7 +13,7 @@ namespace libsync {
 
 void throw_not_understood(std::string_view what) {
   throw Failure(ExitStatus::redis, Remedy::operator_acts,
-                fmt::format("Redis holds or answers what this version does not understand ({}): "
+                fmt::format("Redis holds or answers something unknown to this version ({}): "
                             "run the same version of sync-fanout everywhere",
                             what));
 }
@@ -35,7 +35,7 @@ const RedisValue& AnswerReader::value() {
 
 const std::string& AnswerReader::text() {
   const auto* const text = value().text();
-  if (text == nullptr) throw_not_understood("something other than a text");
+  if (text == nullptr) throw_not_understood("a value that is no text");
   return *text;
 }
 
@@ -155,8 +155,8 @@ RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manife
   if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
   if (!manifest) {
     throw_not_understood(
-        "the digest of a manifest; where all run this version, `del task` ends a "
-        "run that an older one began");
+        "the digest of a manifest; once every host runs this version, `del task` ends a "
+        "run of an older one");
   }
   const auto listed = fields.number_or_zero("manifest_bytes");
   return RunInfo{

@@ -1,10 +1,12 @@
 #pragma once
 
-// What the functions answer, read as what it has to be.
+// Reads the answers of the Redis functions into checked values.
 //
-// Whatever comes from Redis is hostile until checked: each element is taken for exactly one type
-// and range, and anything else is a Failure (redis) that says so, before it can act as a size, an
+// Every value from Redis is hostile until it is checked. Each element must have one type and lie in
+// one range. Anything else is a Failure (redis), thrown before the value can act as a size, an
 // index, a path or an address.
+//
+// The functions here have no state and no I/O, so any thread may call them.
 
 #include <chrono>
 #include <cstdint>
@@ -21,32 +23,40 @@
 
 namespace libsync {
 
-/// Throws the Failure for an answer that cannot be understood. `what` is escaped already.
+/// Throws the Failure for an answer that this version does not understand. `what` names the part,
+/// escaped.
 [[noreturn]] void throw_not_understood(std::string_view what);
 
-/// Time between two moments in ms since 1970; zero if they are the other way round.
+/// Time between two moments in ms since 1970; zero if the second one is earlier.
 [[nodiscard]] std::chrono::milliseconds between(std::uint64_t from_ms, std::uint64_t to_ms);
 
-/// Reads the elements of an array one after the other. Keeps a pointer to the value.
+/// Reads the elements of an array one after the other.
+///
+/// Each call consumes the elements that it returns. It throws if they are missing, or have another
+/// type or range. The reader keeps a pointer to the value, which must outlive it.
 class AnswerReader {
  public:
+  /// Throws if the value is no array.
   explicit AnswerReader(const RedisValue& value);
 
   [[nodiscard]] bool at_end() const { return next_ == array_->size(); }
 
   const RedisValue& value();
   const std::string& text();
+  /// A number: 0 is false.
   bool flag() { return number<unsigned>() != 0; }
   Suspicion suspicion() { return flag() ? Suspicion::verify : Suspicion::none; }
   RunState state();
+  /// State, free sources, finished hosts, suspicion.
   View view();
 
-  /// All that is left: piece, digest, piece, digest …
+  /// Consumes all remaining elements: piece, digest, piece, digest …
   std::vector<StagedPiece> staged_pieces();
-  /// The first piece, and digests from there on; zeros where a piece has not been announced.
+  /// Consumes two elements: the first piece, and the digests from there on in one text. A digest of
+  /// zeros means that its piece is not announced.
   std::vector<StagedPiece> staged_range();
 
-  /// As an integer or as its digits.
+  /// A number that came as an integer or as digits.
   template <typename Number = std::uint64_t>
   Number number() {
     const RedisValue& element = value();
@@ -56,7 +66,7 @@ class AnswerReader {
     } else if (const auto* const digits = element.text()) {
       read = parse_number<Number>(*digits);
     }
-    if (!read) throw_not_understood("a number that is none, or out of range");
+    if (!read) throw_not_understood("an invalid number");
     return *read;
   }
 
@@ -68,16 +78,21 @@ class AnswerReader {
 /// The fields of a hash that came as field, value, field, value …
 class AnswerFields {
  public:
-  /// Takes all that is left in `reader`.
+  /// Consumes all remaining elements of `reader`.
   explicit AnswerFields(AnswerReader& reader);
 
   [[nodiscard]] bool empty() const { return all_.empty(); }
+
+  /// Throws if the field is missing.
   [[nodiscard]] const std::string& text(std::string_view name) const;
   [[nodiscard]] std::string text_or_empty(std::string_view name) const;
+
+  /// Throws if the field is missing or no number.
   [[nodiscard]] std::uint64_t number(std::string_view name) const;
+  /// Zero if the field is missing or no number.
   [[nodiscard]] std::uint64_t number_or_zero(std::string_view name) const;
 
-  /// Through the parse() of an id, a fingerprint or an address.
+  /// A field as an id, a fingerprint or an address. Throws if its parse() refuses the text.
   template <typename Name>
   [[nodiscard]] Name parsed(std::string_view name) const {
     auto value = Name::parse(text(name));
@@ -91,17 +106,25 @@ class AnswerFields {
   std::vector<std::pair<std::string, std::string>> all_;
 };
 
-/// False if the answer says STALE; throws unless its first word is `word`.
+/// False if the answer says STALE. Throws if its first word is another one than `word`.
 [[nodiscard]] bool is_for_us(const RedisValue& answer, std::string_view word);
 
-/// Of an id and a state; nothing if that is not this run's.
+/// The state of `run`, from an array of id and state; nothing if the id is another one.
 [[nodiscard]] std::optional<RunState> read_state(const RedisValue& answer, const RunId& run);
-/// Of a run that another version may have begun: nothing if its manifest has a digest of a hash
-/// that this one does not know.
+
+/// The digest of the manifest; nothing if it has a hash that this version does not know. Then
+/// another version has begun the run.
 [[nodiscard]] std::optional<Digest> read_manifest_digest(const AnswerFields& fields);
-/// `manifest`: what read_manifest_digest said, or throws if that is nothing.
+
+/// The run as sync:run holds it. `manifest` is the result of read_manifest_digest(). Throws if that
+/// is nothing, or if a field breaks its rules.
 [[nodiscard]] RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manifest);
+
+/// The end of the last run. Missing and bad numbers count as zero, because status only shows them.
+/// `now` is the time of Redis in ms since 1970.
 [[nodiscard]] LastStatus read_last(const AnswerFields& fields, std::uint64_t now);
+
+/// One host of a status answer. Its address is escaped.
 [[nodiscard]] HostStatus read_host(const RedisValue& value, std::uint64_t now,
                                    std::uint64_t run_started);
 

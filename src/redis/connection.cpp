@@ -16,12 +16,12 @@
 namespace libsync {
 namespace {
 
-// A Redis that is well answers in less than a millisecond; one that takes this long is as good as
-// gone, and the caller has other things to do meanwhile.
+// A healthy Redis answers in less than a millisecond. One that needs two seconds counts as
+// unreachable, because the caller has other work meanwhile. A guard, not tuned.
 constexpr timeval kConnectLimit{2, 0};
 constexpr timeval kCommandLimit{2, 0};
 
-// Deeper than any answer of ours; hiredis itself stops at 7.
+// Nesting of an answer. Ours are flatter, and hiredis itself stops at 7.
 constexpr int kDepth = 8;
 
 struct ReplyDeleter {
@@ -52,8 +52,7 @@ RedisValue to_value(const redisReply& reply, int depth) {
   }
 }
 
-// Errors that are about the server, not about the command: the caller cannot go on with any other
-// command either. Each with what helps.
+// An error about the server and not about the command: every other command would fail, too.
 struct ServerError {
   std::string_view prefix;
   Remedy remedy;
@@ -72,10 +71,10 @@ constexpr std::array kServerErrors = {
     ServerError{"ERR DB index", Remedy::operator_acts, "correct the db in --redis"},
     ServerError{"ERR unknown command", Remedy::operator_acts,
                 "use Redis 7 or newer, or Valkey: older ones have no functions"},
-    ServerError{"LOADING", Remedy::try_again, "it is starting: this goes by itself"},
+    ServerError{"LOADING", Remedy::try_again, "it is starting: this passes by itself"},
     ServerError{"BUSY", Remedy::try_again, "a script holds it up: see SLOWLOG, SCRIPT KILL"},
     ServerError{"MASTERDOWN", Remedy::try_again, "name the server that is the master"},
-    ServerError{"UNBLOCKED", Remedy::try_again, "it has become a replica: this goes by itself"},
+    ServerError{"UNBLOCKED", Remedy::try_again, "it has become a replica: this passes by itself"},
     ServerError{"READONLY", Remedy::try_again, "name the server that is the master with --redis"},
     ServerError{"OOM", Remedy::try_again, "raise its maxmemory; its policy must be noeviction"},
     ServerError{"MISCONF", Remedy::try_again, "its disk is full or failing: free space there"},
@@ -116,7 +115,7 @@ void RedisConnection::connect() {
         fmt::format("Redis at {} is out of reach: {}: start it, or correct --redis",
                     server_.shown(), raw == nullptr ? "no memory" : escaped(raw->errstr)));
   }
-  // A unix socket has no keep-alive: its other end is on this host.
+  // A unix socket has no keep-alive, because its other end is on this host.
   if (redisSetTimeout(raw, kCommandLimit) != REDIS_OK ||
       (server_.socket.empty() && redisEnableKeepAlive(raw) != REDIS_OK)) {
     throw Failure(ExitStatus::redis, Remedy::try_again, "cannot set up the connection to Redis");
@@ -135,7 +134,7 @@ void RedisConnection::connect() {
     close();
     if (answer) throw_if_about_server(*answer, server_);
     throw Failure(ExitStatus::redis, Remedy::try_again,
-                  fmt::format("Redis at {} does not let us in: {}", server_.shown(),
+                  fmt::format("Redis at {} rejects the log-in: {}", server_.shown(),
                               answer ? escaped(answer->error()->text) : last_fault_));
   }
 }
@@ -157,7 +156,7 @@ std::optional<RedisValue> RedisConnection::try_ask(const RedisCommand& command) 
   append(command);
   void* raw = nullptr;
   if (redisGetReply(context_->redis.get(), &raw) != REDIS_OK || raw == nullptr) {
-    // hiredis reports a command that took too long as EAGAIN of the socket.
+    // hiredis reports an expired time limit as EAGAIN of the socket.
     last_fault_ = errno == EAGAIN ? "no answer within 2 s" : escaped(context_->redis->errstr);
     close();
     return std::nullopt;

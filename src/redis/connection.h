@@ -1,15 +1,16 @@
 #pragma once
 
-// One connection to Redis, and what it answers, as values.
+// One connection to Redis, with its answers as values.
 //
-// redis_connection.cpp is the only file that sees hiredis. It connects when it is first needed,
-// with bounded times for connecting and for every command; it authenticates, selects the database,
-// and connects again after any break: hiredis cannot use a context that has failed, and its own
-// redisReconnect forgets the command's time limit. Arguments go out by length, never through a
-// format string.
+// connection.cpp is the only file that sees hiredis. The first use connects, authenticates and
+// selects the database. Connecting and every command are limited to two seconds each.
 //
-// Not thread-safe. Failure (redis) for everything that is wrong with the connection or with the
-// server as a whole; an error that a command or a function answers is a value.
+// After any break the next use makes a new connection. hiredis cannot use a context that has
+// failed, and its own redisReconnect forgets the time limit of commands. Arguments go out by length
+// and never pass through a format string.
+//
+// Errors: Failure (redis) means that the connection or the server as a whole is unusable. An error
+// that a command or a function answers is a value. A connection belongs to one thread.
 
 #include <chrono>
 #include <cstdint>
@@ -23,11 +24,12 @@
 
 namespace libsync {
 
+/// An error answer, as Redis worded it.
 struct RedisError {
   std::string text;
 };
 
-/// What Redis answered: nil, a number, a text (bulk or status), an error, or an array of these.
+/// An answer of Redis: nil, a number, a text (bulk or status), an error, or an array of these.
 struct RedisValue {
   using Array = std::vector<RedisValue>;
   std::variant<std::monostate, std::int64_t, std::string, RedisError, Array> value;
@@ -38,30 +40,33 @@ struct RedisValue {
   [[nodiscard]] const RedisError* error() const { return std::get_if<RedisError>(&value); }
 };
 
+/// The command and its arguments.
 using RedisCommand = std::vector<std::string>;
 
 class RedisConnection {
  public:
+  /// Does not connect yet.
   explicit RedisConnection(RedisServer server);
   ~RedisConnection();
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;
 
-  /// Sends a command and waits for its answer. If the connection broke, it is made anew and the
-  /// command sent once more: so only commands that may be repeated go through here.
+  /// Sends a command and waits for its answer. After a break it connects again and sends the
+  /// command once more, so the command must be safe to repeat.
   [[nodiscard]] RedisValue ask(const RedisCommand& command);
 
-  /// Sends a command whose answer will come some time later; descriptor() is then readable.
+  /// Sends a command without waiting. descriptor() becomes readable when the answer arrives. After
+  /// a break the command is lost, and descriptor() is -1.
   void send(const RedisCommand& command);
 
-  /// The answer to what was sent, if it is here; never blocks. After a break: nothing, and
-  /// descriptor() is -1.
+  /// The answer to send(), if it has arrived. Never blocks. Nothing after a break, and descriptor()
+  /// is -1.
   [[nodiscard]] std::optional<RedisValue> received();
 
   /// -1 when not connected.
   [[nodiscard]] int descriptor() const;
 
-  /// The local address of the connection, as text; nothing for a unix socket.
+  /// The local address of the connection as text; nothing for a unix socket. Connects if needed.
   [[nodiscard]] std::optional<std::string> local_address();
 
   /// Closes the connection; the next use opens it again.
@@ -71,6 +76,7 @@ class RedisConnection {
   struct Context;
 
   void connect();
+  // Nothing after a break, with its reason in last_fault_.
   [[nodiscard]] std::optional<RedisValue> try_ask(const RedisCommand& command);
   void append(const RedisCommand& command);
 

@@ -1,9 +1,12 @@
+// Loading the functions, and the verbs of MasterCoordinator and Observer.
+
 #include "redis/coordinator.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <iterator>
+#include <string>
 #include <utility>
 
 #include "libsync/core/escaped_text.h"
@@ -14,28 +17,6 @@ namespace libsync {
 namespace {
 
 constexpr std::string_view kLibrary = "libsync1";
-// 300,000 hosts that wait would be told it (ASKS_A_SECOND in functions/libsync.lua).
-constexpr std::chrono::seconds kLongestPatience{600};
-
-std::string word_of(PullEnd end) {
-  switch (end) {
-    case PullEnd::good:
-      return "good";
-    case PullEnd::busy:
-      return "busy";
-    case PullEnd::unreachable:
-      return "unreachable";
-    case PullEnd::refused:
-      return "refused";
-    case PullEnd::missing:
-      return "missing";
-    case PullEnd::corrupt:
-      return "corrupt";
-    case PullEnd::local:
-      break;
-  }
-  return "local";
-}
 
 std::string word_of(Spread spread) {
   switch (spread) {
@@ -47,17 +28,6 @@ std::string word_of(Spread spread) {
       break;
   }
   return "trees";
-}
-
-// What hold and follow begin with.
-RedisCommand report_of(const RunId& run, const Address& host, const Holdings& holdings,
-                       unsigned slots, Clearance clearance) {
-  return {run.text(),
-          host.text(),
-          holdings.servable.bitmap(),
-          std::to_string(slots),
-          std::to_string(holdings.in_place),
-          clearance == Clearance::cleared ? "1" : "0"};
 }
 
 StageOutcome done_or_stale(const RedisValue& answer, std::string_view word) {
@@ -86,7 +56,7 @@ RedisValue RedisCoordinator::call(std::string_view verb, const RedisCommand& arg
   if (auto answer = try_call(verb, arguments)) return *std::move(answer);
   load_functions();
   if (auto answer = try_call(verb, arguments)) return *std::move(answer);
-  throw_not_understood("the functions vanish as soon as they are loaded");
+  throw_not_understood("functions that are missing as soon as they are loaded");
 }
 
 RedisValue RedisCoordinator::call_or_stale(std::string_view verb, const RedisCommand& arguments) {
@@ -120,15 +90,15 @@ std::optional<std::string> RedisCoordinator::task_or_nothing() {
 }
 
 Discovery RedisCoordinator::discover() {
-  Discovery look{.task = task_or_nothing()};
-  if (!look.task) return look;
+  Discovery discovery{.task = task_or_nothing()};
+  if (!discovery.task) return discovery;
   const auto lookups = verbs_.ask({"INCR", options_.prefix + "lookup"});
   const auto finished = verbs_.ask({"SCARD", options_.prefix + "finished_queue"});
   for (const auto* const answer : {&lookups, &finished}) {
     if (const auto* const error = answer->error()) throw_not_understood(escaped(error->text));
   }
-  look.finished = static_cast<std::size_t>(finished.number() ? *finished.number() : 0);
-  return look;
+  discovery.finished = static_cast<std::size_t>(finished.number() ? *finished.number() : 0);
+  return discovery;
 }
 
 BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
@@ -157,7 +127,7 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
   if (word == "BEGUN") {
     Begun begun;
     while (!reader.at_end()) {
-      // Whoever may write to Redis may have added anything, and the master puts it on record.
+      // Other programs may have written anything into sync:expected, and the run record keeps this.
       const auto& host = reader.text();
       if (Address::parse(host)) begun.expected.push_back(host);
     }
@@ -236,188 +206,9 @@ bool RedisCoordinator::refuse(const std::string& task, const std::string& reason
   return AnswerReader(answer).text() == "REFUSED";
 }
 
-JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, SeatWish in_trees,
-                                   Duration stays) {
-  const bool waits = in_trees == SeatWish::wanted && stays > Duration::zero();
-  const auto answer = try_call("join", {host.text(), arrival == Arrival::first_of_tick ? "1" : "0",
-                                        in_trees == SeatWish::wanted ? "1" : "0",
-                                        std::to_string(waits ? stays.count() : 0)});
-  if (!answer) return NoLibrary{};
-  AnswerReader reader(*answer);
-  const auto& word = reader.text();
-  if (word == "NONE") {
-    const auto ended = RunId::parse(reader.text());
-    return NoRun{ended, reader.at_end() ? 0 : reader.number()};  // Older functions end here.
-  }
-  if (word != "RUN") throw_not_understood(escaped(word));
-  const bool is_finished = reader.flag();
-  const auto suspicion = reader.suspicion();
-  auto place = reader.flag() ? std::optional(read_seat(reader)) : std::nullopt;
-  const AnswerFields fields(reader);
-  return Joined{read_run(fields, read_manifest_digest(fields)), is_finished, suspicion,
-                std::move(place)};
-}
-
-Seat RedisCoordinator::read_seat(AnswerReader& reader) const {
-  Seat seat;
-  for (auto* const pause : {&seat.poll_short, &seat.poll_long}) {
-    *pause = std::chrono::milliseconds(reader.number<unsigned>());
-    if (pause->count() == 0 || *pause > kLongestPatience) throw_not_understood("a pause");
-  }
-  for (auto left = reader.number<unsigned>(); left > 0; --left) {
-    auto parent = Address::parse(reader.text());
-    if (parent && !is_within(*parent, options_.peers)) parent.reset();
-    seat.parents.push_back(std::move(parent));
-  }
-  seat.digests = reader.staged_range();
-  return seat;
-}
-
-std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,
-                                                   const std::vector<PieceNumber>& pieces) {
-  RedisCommand arguments{run.text()};
-  for (const auto piece : pieces) arguments.push_back(std::to_string(piece));
-  const auto answer = call_or_stale("digests", arguments);
-  if (!is_for_us(answer, "DIGESTS")) return {};
-  AnswerReader reader(answer);
-  static_cast<void>(reader.text());
-  return reader.staged_pieces();
-}
-
-ViewOutcome RedisCoordinator::report(const RunId& run, const Address& host,
-                                     const Holdings& holdings, unsigned slots,
-                                     Clearance clearance) {
-  const auto answer = call_or_stale("hold", report_of(run, host, holdings, slots, clearance));
-  if (!is_for_us(answer, "VIEW")) return Stale{};
-  AnswerReader reader(answer);
-  static_cast<void>(reader.text());
-  return reader.view();
-}
-
-SeatOutcome RedisCoordinator::report_from_seat(const RunId& run, const Address& host,
-                                               const Holdings& holdings, unsigned slots,
-                                               Clearance clearance, const PieceSet& known,
-                                               const std::vector<ParentFeedback>& reports) {
-  auto arguments = report_of(run, host, holdings, slots, clearance);
-  arguments.push_back(known.bitmap());
-  for (const auto& report : reports) {
-    const bool is_slow = report.kind == ParentFeedback::Kind::slow;
-    arguments.insert(arguments.end(),
-                     {report.parent.text(), is_slow ? "slow" : word_of(report.end), report.detail});
-  }
-  const auto answer = call_or_stale("follow", arguments);
-  if (!is_for_us(answer, "FOLLOWED")) return Stale{};
-  AnswerReader reader(answer);
-  static_cast<void>(reader.text());
-  const auto view = reader.view();
-  return Seated{view, read_seat(reader)};
-}
-
-ClaimOutcome RedisCoordinator::read_claim(const RedisValue& answer) const {
-  AnswerReader reader(answer);
-  const auto& word = reader.text();
-  if (word == "STALE") return Stale{};
-  if (word == "VIEW") return Wait{reader.view()};
-  if (word == "WAIT") {
-    const auto view = reader.view();
-    const std::chrono::seconds patience(reader.number<unsigned>());
-    // With 0 Redis would never end a listening by itself.
-    if (patience.count() == 0 || patience > kLongestPatience) throw_not_understood("a patience");
-    return Wait{view, patience};
-  }
-  if (word != "CLAIMED") throw_not_understood(escaped(word));
-  const auto token = Token::parse(reader.text());
-  if (!token) throw_not_understood("a token");
-  const auto& source_text = reader.text();
-  const auto source = Address::parse(source_text);
-  const auto view = reader.view();
-  auto pieces = reader.staged_pieces();
-  if (!source || !is_within(*source, options_.peers)) return Unusable{*token, escaped(source_text)};
-  return Claimed{{*token, *source, std::move(pieces)}, view};
-}
-
-ClaimOutcome RedisCoordinator::claim(const RunId& run, const Address& host,
-                                     const Holdings& holdings, const Want& want) {
-  return read_claim(call_or_stale(
-      "claim", {run.text(), host.text(), want.token.text(), std::to_string(want.most_pieces),
-                holdings.servable.bitmap(), want.unwanted.bitmap()}));
-}
-
-ClaimOutcome RedisCoordinator::complete(const RunId& run, const Address& host, const Token& token,
-                                        PullEnd end, const std::string& detail,
-                                        const Holdings& holdings, const std::optional<Want>& next) {
-  return read_claim(call_or_stale(
-      "complete",
-      {run.text(), host.text(), token.text(), word_of(end), detail, holdings.servable.bitmap(),
-       std::to_string(holdings.in_place), next ? next->token.text() : "",
-       std::to_string(next ? next->most_pieces : 0), next ? next->unwanted.bitmap() : ""}));
-}
-
-std::optional<RunState> RedisCoordinator::state_of(const RunId& run) {
-  return read_state(verbs_.ask({"HMGET", options_.prefix + "sync:run", "id", "state"}), run);
-}
-
-RenewOutcome RedisCoordinator::renew(const RunId& run, const Address& host,
-                                     const std::vector<Token>& tokens) {
-  RedisCommand arguments{run.text(), host.text()};
-  for (const auto& token : tokens) arguments.push_back(token.text());
-  const auto answer = call_or_stale("renew", arguments);
-  if (!is_for_us(answer, "VIEW")) return Stale{};
-  AnswerReader reader(answer);
-  static_cast<void>(reader.text());
-  return Renewed{reader.view()};
-}
-
-FinishOutcome RedisCoordinator::finish(const RunId& run, const Address& host,
-                                       const Digest& manifest, const Holdings& holdings,
-                                       unsigned slots) {
-  const auto answer = call_or_stale("finish", {run.text(), host.text(), manifest.named(),
-                                               holdings.servable.bitmap(), std::to_string(slots)});
-  AnswerReader reader(answer);
-  const auto& word = reader.text();
-  if (word == "FINISHED") return FinishOutcome::finished;
-  if (word == "EARLY") return FinishOutcome::early;
-  if (word == "OTHER") return FinishOutcome::other;
-  if (word == "STALE") return FinishOutcome::stale;
-  throw_not_understood(escaped(word));
-}
-
-void RedisCoordinator::doubt(const RunId& run, const Address& host, const std::string& reason) {
-  static_cast<void>(is_for_us(call_or_stale("doubt", {run.text(), host.text(), reason}), "VIEW"));
-}
-
-void RedisCoordinator::leave(const RunId& run, const Address& host, Retreat retreat,
-                             const std::string& reason) {
-  const auto answer = call_or_stale(
-      "leave",
-      {run.text(), host.text(), retreat == Retreat::altogether ? "all" : "claims", reason});
-  static_cast<void>(is_for_us(answer, "LEFT"));
-}
-
-void RedisCoordinator::listen(const Address& host, std::chrono::seconds patience) {
-  if (listening_) return;
-  wakes_.send(
-      {"BLPOP", options_.prefix + "sync:wake:" + host.text(), std::to_string(patience.count())});
-  listening_ = true;
-}
-
-int RedisCoordinator::wake_descriptor() const { return listening_ ? wakes_.descriptor() : -1; }
-
-Listening RedisCoordinator::heard() {
-  if (!listening_) return Listening::on;
-  listening_ = false;  // Also if what comes is an error, which is thrown.
-  const auto answer = wakes_.received();
-  if (!answer) {
-    listening_ = wakes_.descriptor() >= 0;
-    return listening_ ? Listening::on : Listening::lapsed;
-  }
-  if (const auto* const error = answer->error()) throw_not_understood(escaped(error->text));
-  return answer->array() != nullptr ? Listening::woken : Listening::lapsed;
-}
-
 Status RedisCoordinator::status() {
   const auto answer = try_call("status", {});
-  // No master has ever run here, and who only looks changes nothing.
+  // No master has ever run here. status() changes nothing, so it loads no functions.
   if (!answer) return {.task = task_or_nothing().value_or("")};
   AnswerReader reader(*answer);
   AnswerReader run_reader(reader.value());
@@ -432,7 +223,7 @@ Status RedisCoordinator::status() {
   status.task = reader.text();
   const auto started = run_fields.number_or_zero("started");
   if (!run_fields.empty()) {
-    // No report shows the digest, and a run of another version is to be seen, too.
+    // Status does not show the digest. A run of another version must be shown, too.
     const auto manifest = read_manifest_digest(run_fields).value_or(Digest(Digest::Bytes{}));
     status.run = RunStatus{read_run(run_fields, manifest), between(started, now), announced,
                            free_sources, expected};

@@ -1,12 +1,15 @@
 #pragma once
 
-// The coordinators on Redis: every verb that changes a run is one call of a function
-// (functions/master_calls.lua, minion_calls.lua); look(), state_of() and listen() are plain
-// commands.
+// The coordinators on Redis.
 //
-// Arguments and answers are translated here and nowhere else, and whatever comes back is checked
-// here before anything acts on it: types, ranges, digests, ids, and that a source is an address
-// within `--peers`.
+// Every verb that changes a run is one call of a function in functions/master_calls.lua or
+// functions/minion_calls.lua. discover(), state_of() and listen() are plain commands.
+//
+// Arguments and answers are translated here and nowhere else. Each answer is checked before
+// anything acts on it: types, ranges, digests, ids. A source must be an address within `--peers`.
+//
+// There are two connections: one for verbs, and one that blocks while it listens for a wake-up. The
+// verbs, their errors and what a death leaves behind are documented with the seams.
 
 #include <functional>
 #include <optional>
@@ -22,23 +25,26 @@
 
 namespace libsync {
 
-/// The source of the functions, as it is loaded into Redis.
+/// The source text of the functions, as Redis loads it.
 [[nodiscard]] std::string_view functions_source();
 
 class AnswerReader;
 
 struct RedisCoordinatorOptions {
   RedisServer server;
-  std::string prefix;
-  std::vector<Network> peers = private_networks();
-  /// The time that the functions are to take for now, in ms since 1970; empty: that of Redis. The
-  /// simulation runs in a time of its own.
+  std::string prefix;                               ///< Put in front of every key.
+  std::vector<Network> peers = private_networks();  ///< A source outside of these is refused.
+  /// The current time for the functions, in ms since 1970; empty for the clock of Redis. The
+  /// simulation passes its virtual time.
   std::function<std::string()> time = [] { return std::string(); };
 };
 
+/// One object for all three seams; a program uses the one of its role. Belongs to one thread.
 class RedisCoordinator final : public MasterCoordinator, public MinionCoordinator, public Observer {
  public:
   explicit RedisCoordinator(RedisCoordinatorOptions options);
+
+  // MasterCoordinator
 
   void load_functions() override;
   [[nodiscard]] Discovery discover() override;
@@ -53,7 +59,9 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
                                const std::string& reason, TaskAfter task) override;
   [[nodiscard]] bool refuse(const std::string& task, const std::string& reason) override;
 
-  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival, SeatWish in_trees,
+  // MinionCoordinator
+
+  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival, SeatWish seat,
                                  Duration stays) override;
   [[nodiscard]] std::vector<StagedPiece> digests(const RunId& run,
                                                  const std::vector<PieceNumber>& pieces) override;
@@ -62,7 +70,7 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   [[nodiscard]] SeatOutcome report_from_seat(const RunId& run, const Address& host,
                                              const Holdings& holdings, unsigned slots,
                                              Clearance clearance, const PieceSet& known,
-                                             const std::vector<ParentFeedback>& reports) override;
+                                             const std::vector<ParentFeedback>& feedback) override;
   [[nodiscard]] ClaimOutcome claim(const RunId& run, const Address& host, const Holdings& holdings,
                                    const Want& want) override;
   [[nodiscard]] ClaimOutcome complete(const RunId& run, const Address& host, const Token& token,
@@ -82,20 +90,22 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   [[nodiscard]] int wake_descriptor() const override;
   [[nodiscard]] Listening heard() override;
 
+  // Observer
+
   [[nodiscard]] Status status() override;
   [[nodiscard]] std::optional<Address> own_address() override;
 
  private:
-  /// Nothing if Redis knows no such function.
+  /// Calls a function; nothing if Redis has no such function.
   [[nodiscard]] std::optional<RedisValue> try_call(std::string_view verb, RedisCommand arguments);
 
-  /// What `task` holds.
+  /// The content of `task`; nothing if it is missing or empty.
   [[nodiscard]] std::optional<std::string> task_or_nothing();
 
-  /// Loads the functions first, if they are missing: for the master.
+  /// For the master: loads missing functions and calls again.
   [[nodiscard]] RedisValue call(std::string_view verb, const RedisCommand& arguments);
 
-  /// For a minion: without functions there is no run.
+  /// For a minion: answers STALE if functions are missing, because then there is no run.
   [[nodiscard]] RedisValue call_or_stale(std::string_view verb, const RedisCommand& arguments);
 
   [[nodiscard]] Seat read_seat(AnswerReader& reader) const;
@@ -103,8 +113,8 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
 
   RedisCoordinatorOptions options_;
   RedisConnection verbs_;
-  RedisConnection wakes_;
-  bool listening_ = false;
+  RedisConnection wakes_;   // Blocks in BLPOP while listening.
+  bool listening_ = false;  // A BLPOP was sent, and its answer was not read.
 };
 
 }  // namespace libsync

@@ -22,7 +22,7 @@ RedisValue nil() { return {}; }
 RedisValue array(Array values) { return {std::move(values)}; }
 RedisValue error(std::string words) { return {RedisError{std::move(words)}}; }
 
-// It throws the one Failure for what cannot be understood, as one line.
+// Expects the Failure for an answer that is not understood, as one line of text.
 template <typename Read>
 void expect_not_understood(const std::string& what, const Read& read) {
   try {
@@ -48,7 +48,7 @@ TEST(AnswerReader, ReadsOneElementAfterTheOther) {
   expect_not_understood("after the end", [&] { static_cast<void>(reader.value()); });
 }
 
-TEST(AnswerReader, TakesOnlyArrays) {
+TEST(AnswerReader, ReadsOnlyArrays) {
   for (const auto& answer :
        {nil(), number(1), text("OK"), error("ERR \x1b[31m\n"), error(""), text("")}) {
     expect_not_understood("no array", [&] { AnswerReader reader(answer); });
@@ -56,7 +56,7 @@ TEST(AnswerReader, TakesOnlyArrays) {
   }
 }
 
-TEST(AnswerReader, TakesNumbersInTheirRangeOnly) {
+TEST(AnswerReader, ReadsNumbersInTheirRangeOnly) {
   for (const auto& value :
        {nil(), text(""), text("-1"), text("+1"), text(" 1"), text("1 "), text("1.0"), text("1e3"),
         text("0x1"), text("x"), text("4294967296"), text("99999999999999999999"), number(-1),
@@ -71,7 +71,7 @@ TEST(AnswerReader, TakesNumbersInTheirRangeOnly) {
   EXPECT_EQ(reader.number<PieceNumber>(), std::numeric_limits<PieceNumber>::max());
 }
 
-TEST(AnswerReader, TakesTextsAndStatesStrictly) {
+TEST(AnswerReader, ReadsTextsAndStatesStrictly) {
   for (const auto& value : {nil(), number(1), array({}), error("ERR")}) {
     const auto answer = array({value});
     expect_not_understood("no text", [&] { AnswerReader(answer).text(); });
@@ -188,7 +188,7 @@ Fields right_run() {
       {"master", kId}};
 }
 
-TEST(ReadState, TellsItOfThatRunAlone) {
+TEST(ReadState, ReadsThatRunAlone) {
   const auto run = RunId::parse(kId).value();
   EXPECT_EQ(read_state(array({text(kId), text("staged")}), run), RunState::staged);
   EXPECT_EQ(read_state(array({text(kId), text("staging")}), run), RunState::staging);
@@ -261,7 +261,7 @@ TEST(ReadRun, RefusesHostileFields) {
                            {{"manifest", ""}},
                            {{"manifest", "blake3:" + std::string(64, 'B')}},
                            {{"manifest", kId}},
-                           // Of an older version, which announced SHA-256.
+                           // An older version announced SHA-256.
                            {{"manifest", std::string(64, 'b')}},
                            {{"origin", ""}},
                            {{"origin", "0.0.0.0"}},
@@ -274,7 +274,7 @@ TEST(ReadRun, RefusesHostileFields) {
                            {{"sparse", "2"}},
                            {{"sparse", "yes"}},
                            {{"sparse", "01"}},
-                           // How it is cut.
+                           // The cut.
                            {{"pieces", "2"}},
                            {{"pieces", "4"}},
                            {{"pieces", "-3"}},

@@ -49,8 +49,8 @@ TEST(ReadLast, ReadsEveryField) {
   EXPECT_EQ(last.ended_ago, 5500ms);
 }
 
-// It is only shown, and a record of an older version must not hide the run in progress.
-TEST(ReadLast, TakesWhatIsMissingOrNoNumberForNothing) {
+// Status only shows it. A record of an older version must not hide the run in progress.
+TEST(ReadLast, CountsMissingFieldsAndBadNumbersAsNothing) {
   const auto none = read_last_of({}, 10'000);
   EXPECT_EQ(none.path, "");
   EXPECT_EQ(none.finished, 0U);
@@ -83,7 +83,7 @@ TEST(ReadHost, ReadsEveryElement) {
   EXPECT_TRUE(host.is_running);
 }
 
-TEST(ReadHost, TakesAnEmptyTimeForNever) {
+TEST(ReadHost, ReadsAnEmptyTimeAsNever) {
   auto elements = right_host();
   elements[4] = elements[6] = text("");
   elements[7] = elements[8] = number(0);
