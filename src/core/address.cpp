@@ -16,7 +16,7 @@ struct Parsed {
   bool is_ipv6 = false;
 };
 
-// Nothing unless the text is what inet_ntop would print for the address.
+// Nothing, unless inet_ntop would print this very text for the address.
 std::optional<Parsed> parse_canonical(std::string_view text) {
   if (text.empty() || text.size() >= INET6_ADDRSTRLEN) return std::nullopt;
   const std::string terminated(text);
@@ -37,7 +37,7 @@ bool is_unicast(const Parsed& parsed) {
   const Bytes& b = parsed.bytes;
   if (parsed.is_ipv6) {
     const bool unspecified = std::all_of(b.begin(), b.end(), [](auto byte) { return byte == 0; });
-    // ::ffff:1.2.3.4 is a second name of 1.2.3.4, which may be anything that is refused below.
+    // ::ffff:1.2.3.4 is a second name of 1.2.3.4, and would bypass the rules for IPv4 below.
     constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     const bool is_ipv4 = std::equal(kMapped.begin(), kMapped.end(), b.begin());
     return !unspecified && !is_ipv4 && b[0] != 0xff;

@@ -17,7 +17,7 @@ struct Unit {
   std::uint64_t factor;
 };
 
-// Nothing unless `text` is digits, then one of the units, and the product fits.
+// Nothing, unless `text` is digits and one of the units, and the product fits.
 template <std::size_t N>
 std::optional<std::uint64_t> parse_quantity(std::string_view text,
                                             const std::array<Unit, N>& units) {
@@ -34,6 +34,7 @@ std::optional<std::uint64_t> parse_quantity(std::string_view text,
   return std::nullopt;
 }
 
+// The line without its comment and the blanks around it.
 std::string_view trimmed(std::string_view line) {
   line = line.substr(0, line.find('#'));
   constexpr std::string_view kBlank = " \t\r";
@@ -88,12 +89,12 @@ std::variant<std::vector<Address>, Refusal> parse_inventory(std::string_view tex
     if (!address) {
       return Refusal{
           fmt::format("line {} of the inventory, '{}', is no address: write one plain IPv4 "
-                      "or IPv6 address a line, comments after '#'",
+                      "or IPv6 address on each line, comments after '#'",
                       number, escaped(line))};
     }
     all.push_back(*address);
   }
-  if (all.empty()) return Refusal{"the inventory names no host: write one address a line"};
+  if (all.empty()) return Refusal{"the inventory names no host: write one address on each line"};
   return all;
 }
 

@@ -5,8 +5,8 @@
 namespace libsync {
 namespace {
 
-// The length of the UTF-8 sequence at the start of `text`; 0 if there is none (RFC 3629, table 3-7
-// of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF).
+// The length of the UTF-8 sequence at the start of `text`; 0 if there is none. Overlong forms,
+// surrogates and values above U+10FFFF are no UTF-8 (RFC 3629, table 3-7 of the Unicode standard).
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned first = byte(0);
@@ -28,7 +28,7 @@ std::size_t utf8_length(std::string_view text) {
   for (std::size_t i = 2; i < length; ++i) {
     if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
   }
-  // U+0080 to U+009F are control characters that terminals obey.
+  // Terminals obey the control characters U+0080 to U+009F.
   if (first == 0xc2 && byte(1) < 0xa0) return 0;
   return length;
 }

@@ -3,14 +3,13 @@
 namespace libsync {
 namespace {
 
-// Pieces as large as kLargePiece are fewer than this only for a handful of hosts, or where the
-// operator named their size. They are pulled with fewer slots:
-// ./tests/simulate --hosts 8 --bytes 4294967296
+// A cut into large pieces is coarse below this number of them. `auto` makes such a cut only for a
+// handful of hosts. Large pieces need fewer slots: ./tests/simulate --hosts 8 --bytes 4294967296
 constexpr PieceNumber kManyPieces = 256;
 constexpr unsigned kSlotsForCoarse = 3;
 
-// While one pull shakes hands, the others use its part of the link, at both ends. More slots cost
-// memory and processor time and are no faster: ./tests/simulate --hosts 195 --slots 4
+// While one pull starts, the others use its share of the link, at both ends. More slots cost memory
+// and processor time and are no faster: ./tests/simulate --hosts 195 --slots 5
 constexpr unsigned kSlots = 5;
 
 }  // namespace
@@ -33,7 +32,7 @@ unsigned default_slots(Grain grain) {
   return kSlots;
 }
 
-// The origin, whose link must never be idle, has one upload more than a host has pulls.
+// The origin has one upload more than a host has pulls, so that its link is never idle.
 unsigned default_origin_uploads(Grain grain) {
   return grain == Grain::whole ? 1 : default_slots(grain) + 1;
 }

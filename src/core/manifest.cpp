@@ -12,10 +12,10 @@ namespace libsync {
 namespace {
 
 constexpr std::string_view kHeader = "libsync-manifest 1\n";
-// Of "f 0644 0.000000000 0 0 0 d ", an empty name and target, and what ends these two.
+// The shortest entry: "f 0644 0.000000000 0 0 0 d ", an empty name and target, two NULs.
 constexpr std::size_t kLeastEntryBytes = 29;
 constexpr std::uint32_t kModeBits = 07777;
-// A stream longer than this cannot be addressed by off_t.
+// A guard: off_t addresses streams of this length, and sums of two lengths do not overflow.
 constexpr std::uint64_t kMaxStreamBytes = std::uint64_t{1} << 62U;
 
 char letter(EntryKind kind) {
@@ -50,9 +50,9 @@ bool is_plain_relative(std::string_view name) {
   return true;
 }
 
-// Takes the text before the next `separator` off the front of `rest`. If there is none, it takes
-// all, so that every later field is missing too.
-std::optional<std::string_view> take(std::string_view& rest, char separator) {
+// Removes the text before the next `separator` from the front of `rest`, and returns it. Without a
+// separator `rest` becomes empty, so all later fields are missing, too.
+std::optional<std::string_view> next_field(std::string_view& rest, char separator) {
   const auto end = rest.find(separator);
   if (end == std::string_view::npos) {
     rest = {};
@@ -82,20 +82,20 @@ std::optional<FileTime> decode_time(std::string_view text) {
   return FileTime{*seconds, *nanoseconds};
 }
 
-// chown() takes it for "leave it as it is".
+// chown() leaves an id as it is if it gets this one.
 constexpr std::uint32_t kNobody = 0xffffffffU;
 
 std::optional<Entry> decode_entry(std::string_view& rest) {
-  const auto kind_text = take(rest, ' ');
-  const auto mode_text = take(rest, ' ');
-  const auto time_text = take(rest, ' ');
-  const auto size_text = take(rest, ' ');
-  const auto uid_text = take(rest, ' ');
-  const auto gid_text = take(rest, ' ');
-  const auto density_text = take(rest, ' ');
-  const auto name = take(rest, '\0');
-  const auto target = take(rest, '\0');
-  if (!target) return std::nullopt;  // The last field is missing whenever any is.
+  const auto kind_text = next_field(rest, ' ');
+  const auto mode_text = next_field(rest, ' ');
+  const auto time_text = next_field(rest, ' ');
+  const auto size_text = next_field(rest, ' ');
+  const auto uid_text = next_field(rest, ' ');
+  const auto gid_text = next_field(rest, ' ');
+  const auto density_text = next_field(rest, ' ');
+  const auto name = next_field(rest, '\0');
+  const auto target = next_field(rest, '\0');
+  if (!target) return std::nullopt;  // The last field is missing if any is.
   const auto kind = kind_of(*kind_text);
   const auto mode = parse_number<std::uint32_t>(*mode_text, 8);
   const auto mtime = decode_time(*time_text);
@@ -119,9 +119,9 @@ std::optional<Entry> decode_entry(std::string_view& rest) {
 
 std::optional<std::string> flaw_of(const Entry& entry) {
   if (entry.mode > kModeBits) return "a mode beyond 07777";
-  if (entry.kind != EntryKind::file && entry.size != 0) return "a size on what is no file";
+  if (entry.kind != EntryKind::file && entry.size != 0) return "a folder or link with a size";
   if (entry.kind != EntryKind::file && entry.density != Density::dense) {
-    return "holes in what is no file";
+    return "a folder or link with holes";
   }
   if ((entry.kind == EntryKind::link) == entry.target.empty()) return "a target that does not fit";
   if (entry.target.size() >= PATH_MAX) return "a link target of 4096 bytes or more";
@@ -138,8 +138,8 @@ std::optional<std::string> flaw_of(const std::vector<Entry>& entries) {
     if (entries[i - 1].name >= entry.name) return "names out of order";
     const auto slash = entry.name.rfind('/');
     const auto parent = slash == std::string::npos ? std::string() : entry.name.substr(0, slash);
-    // Only what stands before it is known to be sorted. A name that is not there is less than this
-    // entry's, so the search ends at this entry at the latest.
+    // Only the entries before this one are known to be sorted. The name of a parent is less than
+    // that of its child, so the search ends at this entry at the latest.
     const auto found = std::lower_bound(
         entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(i), parent,
         [](const Entry& left, const std::string& right) { return left.name < right; });
@@ -170,8 +170,8 @@ std::variant<Manifest, Malformed> Manifest::decode(std::string_view bytes) {
   if (!rest.starts_with(kHeader)) return Malformed{"its first line is not 'libsync-manifest 1'"};
   rest.remove_prefix(kHeader.size());
   std::vector<Entry> entries;
-  // As many as there are: growing into it would take up to twice their memory for a moment.
-  // Malformed bytes make us reserve no more than well-formed ones.
+  // A vector that grows would need up to twice the memory for a moment, so reserve for all entries.
+  // Malformed bytes reserve no more than well-formed ones do.
   const auto ends = static_cast<std::size_t>(std::count(rest.begin(), rest.end(), '\0'));
   entries.reserve(std::min(ends / 2, rest.size() / kLeastEntryBytes));
   while (!rest.empty()) {

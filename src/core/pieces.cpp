@@ -23,36 +23,27 @@ std::uint64_t Cut::bytes_of(PieceNumber piece) const {
   return std::min(piece_bytes, stream_bytes - offset_of(piece));
 }
 
-// Figures of ./tests/simulate, as multiples of the bound; they differ by 0.01 from run to run.
-// Pieces cost the receiver an rsync each, and Redis a call where they are claimed; large ones take
-// long to reach the last of many hosts.
+// Each piece costs the receiver an rsync, and Redis a call if it is claimed. A large piece needs
+// long to reach the last of many hosts. The command for all constants: ./tests/simulate
 std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts) {
-  // Small payloads. 67 MB in pieces of 1/4, 1/2 and 1 MiB: along trees, to 195 hosts, at 15 Mbit/s
-  // 1.10, 1.23 and 1.52, at 1 Gbit/s 1.96, 2.01 and 2.15; by claims, to 60 hosts, 1.08, 1.17 and
-  // 1.37, and 2.23, 2.08 and 2.32. With 1/8 Redis has no more time for those, 3.23; 31 hosts at 15
-  // Mbit/s would take 33 MB in 1.09 rather than 1.19, with nearly twice as many rsyncs.
+  // The smallest piece. With smaller ones Redis has no time for the claims of 60 hosts:
+  // --hosts 60 --bytes 67108864
   constexpr std::uint64_t kSmallest = std::uint64_t{256} << 10U;
-  // 1.747 GB at 1 Gbit/s in pieces of 2, 4 and 8 MiB: 15 hosts 1.10, 1.07 and 1.10, 195 hosts 1.14,
-  // 1.10 and 1.17; along trees 1,000 hosts 1.08, 1.10 and 1.22, with half as many rsyncs again
-  // for the first as for the second.
+  // 257 to 512 pieces for 9 to 1,000 hosts. More of them start half as many rsyncs again and gain
+  // little: --hosts 195 --bytes 1747000000
   const auto fine = std::max(kSmallest, std::bit_ceil(stream_bytes / 512));
-  // 0 hosts: nobody said how many come. (10 hosts, 3.3 GB: coarser ones take 1.07 to 1.10,
-  // not 1.04.)
+  // For a handful of hosts fewer pieces suffice. 0 hosts means an unknown number.
   constexpr std::size_t kHandful = 8;
   if (hosts == 0 || hosts > kHandful) return fine;
-  // 4 GiB to 8 hosts in pieces of 8, 16 and 32 MiB take 1.02, 1.045 and 1.065 with 344, 185 and 128
-  // rsyncs a host, each more than 10 ms of processor time: over loopback the last took 4.7 s a GB,
-  // the second 5.1, when all was dearer. There it is worth it, with 113 to 224 pieces; fewer take
-  // longer.
+  // Large pieces: 113 to 224 of them. Fewer rsyncs save each host processor time, of which each
+  // start needs more than 10 ms: --hosts 8 --bytes 4294967296, ./tests/bench/loopback
   const auto coarse = std::bit_ceil(stream_bytes / 224);
   if (coarse >= kLargePiece) return coarse;
-  // Of smaller ones so few would idle the links while rsyncs start: 1.5 GB in pieces of 8 MiB take
-  // 1.09, of 4 MiB 1.04. With twice as many as that, 8 MiB for 1.9 GB, it is 1.05.
+  // With as few pieces of a smaller size the links would idle while rsyncs start, so there are more
+  // of them: --hosts 8 --bytes 1500000000
   const auto medium = std::max(kSmallest, std::bit_ceil(stream_bytes / 384));
-  // 80 MB to 8 hosts in pieces of 1/4, 1/2 and 1 MiB: at 1 Gbit/s 1.62, 1.61 and 1.62 with 72, 61
-  // and 47 rsyncs a host; at 0.1 Gbit/s 1.08, 1.11 and 1.175. As a tree of 20,000 files over
-  // loopback, where starts take half of the time, 9.0 s in pieces of 1/4 MiB, 8.1 in those of 1 MiB
-  // (means of three in turn). 2 MiB: 1.62, 1.40 and 7.5 s.
+  // A small payload gets 64 to 128 pieces, unless they would be larger than this. Fewer starts cost
+  // less, above all for a tree of many files: --hosts 8 --bytes 80000000, ./tests/bench/small
   constexpr std::uint64_t kWorthAStart = std::uint64_t{1} << 20U;
   const auto enough = std::bit_floor(stream_bytes / 64);
   return std::max(medium, std::min(enough, kWorthAStart));

@@ -14,7 +14,7 @@ bool is_graphic(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c < 127; });
 }
 
-// Without the parameters: one that we do not know may be a password.
+// The message shows no parameters: an unknown one may be a password.
 Refusal refuse(std::string_view url, std::string_view rule) {
   return Refusal{
       fmt::format("'{}' {}: write redis://[user@]host[:port][/db] or "
@@ -22,7 +22,7 @@ Refusal refuse(std::string_view url, std::string_view rule) {
                   escaped(url.substr(0, url.find('?'))), rule)};
 }
 
-// Whether it looks like user:password@host, under any scheme or none.
+// Whether the URL has the form user:password@host, with any scheme or none.
 bool holds_password(std::string_view url) {
   const auto scheme = url.find("://");
   const auto rest = scheme == std::string_view::npos ? url : url.substr(scheme + 3);
@@ -80,7 +80,7 @@ std::variant<RedisServer, Refusal> parse_tcp(std::string_view url, std::string_v
 std::variant<RedisServer, Refusal> RedisServer::parse(std::string_view url) {
   constexpr std::string_view kTcp = "redis://";
   constexpr std::string_view kUnix = "unix://";
-  // Before anything else, since every other refusal shows what was given.
+  // This check comes first, because every other refusal shows the URL.
   if (holds_password(url)) {
     return Refusal{
         "--redis holds a password: put it into a file of mode 0600 and name that with "

@@ -31,35 +31,35 @@ std::optional<Standing> standing_of(std::string_view text) {
   return std::nullopt;
 }
 
-// False if the line is not one that encode() writes.
-bool read_line(RunRecord& owner, const std::string& line) {
+// False if encode() writes no such line.
+bool read_line(RunRecord& record, const std::string& line) {
   const auto space = line.find(' ');
   if (space == std::string::npos) return false;
   const auto key = line.substr(0, space);
   const auto value = line.substr(space + 1);
   if (key == "prefix") {
-    owner.prefix = value;
+    record.prefix = value;
   } else if (key == "task") {
-    owner.task = value;
+    record.task = value;
   } else if (key == "host") {
-    owner.expected_hosts.push_back(value);
+    record.expected_hosts.push_back(value);
   } else if (key == "piece-bytes") {
-    return read_number(value, owner.piece_bytes);
+    return read_number(value, record.piece_bytes);
   } else if (key == "begun") {
-    return read_number(value, owner.begun_ms);
+    return read_number(value, record.begun_ms);
   } else if (key == "expected") {
-    return read_number(value, owner.expected_count);
+    return read_number(value, record.expected_count);
   } else if (key == "run") {
     const auto run = RunId::parse(value);
-    if (run) owner.run = *run;
+    if (run) record.run = *run;
     return run.has_value();
   } else if (key == "content") {
     const auto content = Fingerprint::parse(value);
-    if (content) owner.content = *content;
+    if (content) record.content = *content;
     return content.has_value();
   } else if (key == "standing") {
     const auto standing = standing_of(value);
-    if (standing) owner.standing = *standing;
+    if (standing) record.standing = *standing;
     return standing.has_value();
   } else {
     return false;
@@ -69,26 +69,26 @@ bool read_line(RunRecord& owner, const std::string& line) {
 
 }  // namespace
 
-std::string encode(const RunRecord& owner) {
+std::string encode(const RunRecord& record) {
   std::string text = fmt::format(
       "prefix {}\nrun {}\ntask {}\npiece-bytes {}\nbegun {}\nstanding {}\nexpected {}\n",
-      owner.prefix, owner.run.text(), owner.task, owner.piece_bytes, owner.begun_ms,
-      name_of(owner.standing), owner.expected_count);
-  for (const auto& host : owner.expected_hosts) text += fmt::format("host {}\n", host);
-  // Last: what was cut short has none.
-  return text + fmt::format("content {}\n", owner.content.text());
+      record.prefix, record.run.text(), record.task, record.piece_bytes, record.begun_ms,
+      name_of(record.standing), record.expected_count);
+  for (const auto& host : record.expected_hosts) text += fmt::format("host {}\n", host);
+  // The last line: a truncated text lacks it.
+  return text + fmt::format("content {}\n", record.content.text());
 }
 
 std::optional<RunRecord> decode_run_record(Role role, std::string_view text) {
-  RunRecord owner;
-  owner.role = role;
+  RunRecord record;
+  record.role = role;
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
-    if (!read_line(owner, line)) return std::nullopt;
+    if (!read_line(record, line)) return std::nullopt;
   }
-  // Both are always written; without one the file was cut short.
-  if (owner.run.text().empty() || owner.content.text().empty()) return std::nullopt;
-  return owner;
+  // encode() always writes both; without one the text is truncated.
+  if (record.run.text().empty() || record.content.text().empty()) return std::nullopt;
+  return record;
 }
 
 }  // namespace libsync

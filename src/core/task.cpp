@@ -16,7 +16,7 @@ bool is_control(char c) {
 }
 
 Refusal refuse(std::string_view text, std::string_view rule) {
-  constexpr std::size_t kShown = 300;  // A log line stays readable, whatever was set.
+  constexpr std::size_t kShown = 300;  // Keeps the log line readable.
   return Refusal{
       fmt::format("task '{}' {}: set an absolute path without '.', '..', '//' or "
                   "control characters, as in: redis-cli set task /data1/release/model.7",

@@ -45,12 +45,12 @@ TEST(Address, AcceptsCanonicalUnicastText) {
 
 TEST(Address, RefusesEverythingElse) {
   for (const auto text :
-       {// Other spellings that something would connect to.
+       {// Other spellings that a program would connect to.
         "127.2"sv, "127.0.2"sv, "127"sv, "2130706434"sv, "0x7f000002"sv, "0x7f.0.0.2"sv,
         "0177.0.0.2"sv, "127.0.0.02"sv, "127.00.0.2"sv, "010.0.0.1"sv, "+127.0.0.2"sv,
         "127.0.0.2."sv, ".127.0.0.2"sv, "127..0.2"sv, "127.0.0.2.3"sv, "256.0.0.1"sv, "1.2.3.256"sv,
         "-1.2.3.4"sv, "1,2,3,4"sv, "localhost"sv, "host.example"sv, ""sv,
-        // With what does not belong to an address.
+        // Additions to an address.
         "127.0.0.2:8731"sv, "127.0.0.2/repo/x#"sv, "127.0.0.2/32"sv, "127.0.0.2/"sv,
         "user@127.0.0.2"sv, "127.0.0.2#"sv, "127.0.0.2%lo"sv, "rsync://127.0.0.2"sv, "--daemon"sv,
         "*"sv, " 127.0.0.2"sv, "127.0.0.2 "sv, "127.0.0.2\n"sv, "\t127.0.0.2"sv, "127.0.0.2\r"sv,
@@ -65,7 +65,7 @@ TEST(Address, RefusesEverythingElse) {
         // Not unicast.
         "0.0.0.0"sv, "0.0.0.1"sv, "0.255.255.255"sv, "224.0.0.1"sv, "239.255.255.250"sv,
         "240.0.0.1"sv, "255.255.255.255"sv, "::"sv, "ff02::1"sv, "ff00::"sv, "ff0e::1:2"sv,
-        // IPv4 in the clothes of IPv6: a second name of a host, and a way round the rules above.
+        // IPv4 mapped into IPv6: a second name of a host, and a way round the rules above.
         "::ffff:1.2.3.4"sv, "::ffff:0.0.0.0"sv, "::ffff:224.0.0.1"sv, "::ffff:127.0.0.2"sv,
         "::ffff:7f00:2"sv, "::FFFF:1.2.3.4"sv}) {
     EXPECT_FALSE(Address::parse(text)) << "'" << text << "'";
@@ -80,7 +80,7 @@ TEST(Address, RefusesTextOfAnyLength) {
   }
 }
 
-TEST(Address, StandsInBracketsInUrlsIfIpv6) {
+TEST(Address, HasBracketsInUrlsIfIpv6) {
   EXPECT_EQ(Address::parse("10.0.0.7").value().in_url(), "10.0.0.7");
   EXPECT_EQ(Address::parse("fd00::7").value().in_url(), "[fd00::7]");
 }
@@ -105,7 +105,7 @@ struct NetworkRow {
   std::vector<std::string_view> outside;
 };
 
-TEST(Network, ContainsWhatSharesItsPrefix) {
+TEST(Network, ContainsAddressesWithItsPrefix) {
   const std::vector<NetworkRow> rows = {
       {"10.0.0.0/8", {"10.0.0.0", "10.255.255.255"}, {"9.255.255.255", "11.0.0.0", "a00::"}},
       {"172.16.0.0/12", {"172.16.0.1", "172.31.255.255"}, {"172.15.255.255", "172.32.0.0"}},
@@ -180,7 +180,7 @@ TEST(PrivateNetworks, HoldTheRangesOfTheRfcsToTheBit) {
 }
 
 TEST(Address, AcceptedBytesAreTheTextItself) {
-  // Texts near an address: whatever is accepted parses to the very same text again.
+  // Texts near an address. An accepted one must parse to the very same text again.
   std::mt19937 random(1);  // NOLINT(cert-msc*): the same texts every time.
   const std::string alphabet = "0123456789abcdef.:/x ";
   int accepted = 0;
@@ -208,7 +208,7 @@ TEST(Network, AgreesWithBitwiseComparison) {
              std::to_string(value >> 8U & 255U) + "." + std::to_string(value & 255U);
     };
     const auto base = static_cast<std::uint32_t>(random()) & mask;
-    // Mostly a neighbour that differs in one bit.
+    // Most times a neighbour that differs in one bit.
     const auto other = (base | (static_cast<std::uint32_t>(random()) & ~mask)) ^
                        (random() % 2 == 0 ? 1U << random() % 32 : 0U);
     const auto host = Address::parse(text(other));

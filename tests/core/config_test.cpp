@@ -178,12 +178,12 @@ TEST(Inventory, OfNobodyIsRefused) {
 class PasswordFile : public testing::Test {
  protected:
   void write(const std::string& content, mode_t mode = 0600) {
-    std::filesystem::remove(path_);  // One of mode 0400 cannot be written again.
+    std::filesystem::remove(path_);  // A file of mode 0400 cannot be written again.
     test::write_file(path_, content);
     ASSERT_EQ(chmod(path_.c_str(), mode), 0);
   }
 
-  // Refused, and the reason does not show the password.
+  // Expects a refusal whose reason does not show the password.
   void expect_refused(const std::string& why) {
     const auto read = read_password_file(path_);
     ASSERT_TRUE(std::holds_alternative<Refusal>(read)) << why;

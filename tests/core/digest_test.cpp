@@ -16,14 +16,15 @@ struct Vector {
   std::string_view digest;
 };
 
-// What BLAKE3's own test vectors hash: 0, 1, …, 250, 0, …
+// The bytes of BLAKE3's own test vectors: 0, 1, …, 250, 0, …
 std::string counted(std::size_t bytes) {
   std::string text;
   for (std::size_t i = 0; i < bytes; ++i) text.push_back(static_cast<char>(i % 251));
   return text;
 }
 
-// Lengths around the block of 64 bytes, the chunk of 1024, and what is hashed side by side (b3sum).
+// Lengths around a block of 64 bytes, a chunk of 1024, and the chunks that are hashed side by side.
+// b3sum printed the digests.
 std::vector<Vector> vectors() {
   return {
       {"", "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"},
@@ -70,7 +71,7 @@ TEST(Hasher, GoesOnAfterAMove) {
   EXPECT_EQ(second.finish(), digest_of("abc"));
 }
 
-TEST(Digest, ParsesWhatHexWrites) {
+TEST(Digest, ParsesTheTextOfHex) {
   const auto digest = digest_of("abc");
   EXPECT_EQ(Digest::parse(digest.hex()), digest);
   EXPECT_EQ(Digest::from_raw(digest.raw()), digest);

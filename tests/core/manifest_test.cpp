@@ -26,7 +26,7 @@ Entry entry(EntryKind kind, std::string name, std::uint64_t size = 0, std::strin
           std::move(target)};
 }
 
-// A payload with everything that an entry can hold.
+// A payload with all that an entry can hold.
 Manifest rich_manifest() {
   auto sparse = entry(EntryKind::file, "big", std::uint64_t{1} << 40U);
   sparse.density = Density::sparse;
@@ -43,7 +43,7 @@ Manifest rich_manifest() {
                    entry(EntryKind::folder, "\xff")});
 }
 
-// An entry as text; the default is what is right for a file.
+// An entry as text. The defaults are right for a file.
 std::string line(std::string_view name, std::string_view front = "f 0644 1.000000000 0 0 0 d",
                  std::string_view target = "") {
   return std::string(front) + ' ' + std::string(name) + '\0' + std::string(target) + '\0';
@@ -94,13 +94,14 @@ TEST(Manifest, AcceptsEdges) {
            folder("") + link("l", std::string(4095, 't')), folder("") + link("l", "/"),
            folder("") + link("l", "../../x"), line("", "f 0000 0.000000000 0 0 0 s"),
            line("", "f 7777 -9223372036854775808.999999999 4611686018427387904 4294967294 0 d"),
-           folder("") + line("\x7f") + line("\x80"),  // By bytes, not by signed characters.
+           folder("") + line("\x7f") +
+               line("\x80"),  // The order of bytes, not of signed characters.
        }) {
     EXPECT_TRUE(is_accepted(kHeader + body)) << body;
   }
 }
 
-TEST(Manifest, RefusesWhatEncodeNeverWrites) {
+TEST(Manifest, RefusesTextThatEncodeNeverWrites) {
   const std::string deep = folder("") + folder("a") + line("a/b");
   for (const auto& bytes : std::vector<std::string>{
            // Its first line.
@@ -177,7 +178,7 @@ TEST(Manifest, RefusesHostileNamesAndTrees) {
            line("a"), line("") + line("a"), top + line("a/b"), top + line("a") + line("a/b"),
            top + link("a", "/etc") + line("a/b"), top + folder("a") + line("a/b/c"),
            top + folder("a/b") + folder("a"),
-           // A parent is looked for among names that come out of order later.
+           // The search for a parent meets names that are out of order later.
            top + line("a/x") + line("0") + line("0"), top + line("b/x") + line("a") + line("b"),
            // Links.
            link("", "/etc"), top + link("l", ""), top + link("l", std::string(4096, 't')),
@@ -185,7 +186,7 @@ TEST(Manifest, RefusesHostileNamesAndTrees) {
            top + line("a", "d 0755 1.000000000 0 0 0 d", "t"),
            top + line("l", "l 0777 1.000000000 5 0 0 d", "t"),
            top + line("l", "l 0777 1.000000000 0 0 0 s", "t"),
-           // More bytes than any file system holds; the sum must not wrap around either.
+           // More bytes than any file system holds. The sum must not wrap around either.
            top + line("a", huge) + line("b", "f 0644 1.000000000 1 0 0 d"),
            top + line("a", huge) + line("b", huge) + line("c", huge) + line("d", huge)}) {
     EXPECT_FALSE(is_accepted(kHeader + body)) << body;
@@ -237,7 +238,7 @@ TEST(Manifest, DamagedIsRefusedOrStillCanonical) {
     }
     if (is_accepted(bytes)) ++accepted;
   }
-  EXPECT_GT(accepted, 0U);  // A digit for a digit is no damage to the form.
+  EXPECT_GT(accepted, 0U);  // One digit for another does not damage the form.
   EXPECT_LT(accepted, 20'000U);
 }
 

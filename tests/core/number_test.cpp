@@ -24,7 +24,7 @@ TEST(Number, RefusesAnythingElse) {
   }
 }
 
-TEST(Number, LeavesWhatWasThereIfItIsNone) {
+TEST(Number, LeavesTheValueIfTheTextIsNoNumber) {
   std::uint16_t value = 7;
   EXPECT_FALSE(read_number("65536", value));
   EXPECT_EQ(value, 7);

@@ -42,7 +42,7 @@ TEST(Cut, HasEqualPiecesAndAShorterLastOne) {
   }
 }
 
-// Only what must hold whatever the figures are.
+// Only rules that hold for all tuned figures.
 TEST(ChoosePieceBytes, IsAPowerOfTwoThatKeepsToTheMostPieces) {
   std::vector<std::uint64_t> sizes = {0};
   for (unsigned bit = 0; bit <= 40; ++bit) {
@@ -61,7 +61,7 @@ TEST(ChoosePieceBytes, IsAPowerOfTwoThatKeepsToTheMostPieces) {
   }
 }
 
-TEST(ChoosePieceBytes, IsCoarserForAHandfulOfHostsAndNotWhereNobodySaidHowManyCome) {
+TEST(ChoosePieceBytes, IsCoarserForAHandfulOfHostsAndNotForAnUnknownNumber) {
   const auto size = std::uint64_t{4} << 30U;
   for (const std::size_t hosts : {1U, 8U}) {
     EXPECT_EQ((Cut{size, choose_piece_bytes(size, hosts)}.pieces()), 128U) << hosts;
@@ -170,7 +170,7 @@ TEST(PieceSet, UnitesWithAnother) {
   }
 }
 
-// Every byte of the stream, as the entry that it is of and its offset there.
+// Every byte of the stream, as its entry and its offset there.
 using ByteMap = std::vector<std::pair<std::size_t, std::uint64_t>>;
 
 ByteMap bytes_of(const Manifest& manifest) {

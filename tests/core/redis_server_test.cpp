@@ -53,7 +53,7 @@ TEST(RedisServer, IsReadFromItsUrl) {
     EXPECT_EQ(server.user, row.user) << row.url;
     EXPECT_EQ(server.password, "") << row.url;
     EXPECT_EQ(server.shown(), row.shown);
-    // What is shown can be given again and means the same.
+    // The shown text parses to the same server.
     const auto again = RedisServer::parse(server.shown());
     ASSERT_TRUE(std::holds_alternative<RedisServer>(again)) << std::get<Refusal>(again).reason;
     EXPECT_EQ(std::get<RedisServer>(again).host, row.host);
@@ -63,7 +63,7 @@ TEST(RedisServer, IsReadFromItsUrl) {
 
 TEST(RedisServer, IsNotReadFromAnythingElse) {
   for (const auto url :
-       {// Not a URL of ours.
+       {// No URL of ours.
         ""sv, "h"sv, "h:6379"sv, "127.0.0.1"sv, "http://h"sv, "rediss://h"sv, "REDIS://h"sv,
         "redis:/h"sv, "redis:h"sv, " redis://h"sv, "/run/redis.sock"sv, "redis"sv,
         // No host, or a broken one.
@@ -91,7 +91,7 @@ TEST(RedisServer, NeverShowsAPasswordOfItsUrl) {
   for (const auto url :
        {"redis://me:s3cret@h"sv, "redis://:s3cret@h"sv, "redis://me:s3cret@h:6379/0"sv,
         "redis://me:s3cret@[::1]"sv, "redis://me:a@s3cret@h"sv, "redis://me@a:s3cret@h"sv,
-        // Together with something else that is wrong.
+        // A password beside another mistake.
         "redis://me:s3cret@"sv, "redis://me:s3cret@h/x"sv, "redis://me:s3cret@h:x"sv,
         "redis://me:s3cret@h:0"sv, "redis://me:s3cret/x@h"sv, "redis://me:x/s3cret@h"sv,
         "redis://me:x/s3cret@h/0"sv, "redis://me:s3cret@[::1"sv, "redis://me:s3 s3cret@h"sv,

@@ -15,7 +15,7 @@ namespace {
 
 const std::string kText = "0123456789abcdef0123456789abcdef";
 
-TEST(Name128, ReadsWhatItWrites) {
+TEST(Name128, ParsesItsOwnText) {
   EXPECT_EQ(RunId::parse(kText).value().text(), kText);
   for (int i = 0; i < 100; ++i) {
     const auto id = random_name<RunId>();
@@ -68,7 +68,7 @@ TEST(FillRandom, FillsMoreThanTheKernelGivesAtOnce) {
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (bytes[i] == 0) ++zeros.at(i / 1'000'000);
   }
-  for (const auto count : zeros) EXPECT_LT(count, 10'000U);  // About 3,906 are to be expected.
+  for (const auto count : zeros) EXPECT_LT(count, 10'000U);  // The expected number is 3,906.
 }
 
 }  // namespace

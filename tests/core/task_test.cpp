@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// A path of `size` bytes: components of at most 200, so that only the whole length is at stake.
+// A path of `size` bytes. Its components have at most 200, so only the whole length matters.
 std::string path_of(std::size_t size) {
   std::string path(size, 'x');
   for (std::size_t i = 0; i < size; i += 200) path[i] = '/';
@@ -27,14 +27,14 @@ std::string component(std::size_t size) { return std::string(size, 'n'); }
 std::vector<std::string> legal_tasks() {
   std::vector<std::string> all;
   for (const auto text :
-       {// What other tools would read as something else.
+       {// Text that has a meaning for other tools.
         "/a"sv, "/1"sv, "/data1/release/model.7"sv, "/data1/release/2018-12-20"sv, "/-"sv, "/-rf"sv,
         "/--daemon"sv, "/data/-e sh"sv, "/-a/-b"sv, "/data/ "sv, "/ /x"sv, "/a b"sv,
         "/data/ leading"sv, "/data/trailing "sv, "/data/two  spaces"sv, "/*"sv, "/data/*.bin"sv,
         "/data/[a-z]?"sv, "/data/{a,b}"sv, "/data/'single'"sv, "/data/\"double\""sv, "/data/`id`"sv,
         "/data/$(id)"sv, "/data/$HOME"sv, "/data/a;b"sv, "/data/a&b|c"sv, "/data/a>b<c"sv,
         "/data/back\\slash"sv, "/\\"sv, "/data/\\n"sv, "/data/#x"sv, "/~"sv, "/~root/x"sv,
-        // Odd, and yet plain.
+        // Odd and plain.
         "/data/a:b"sv, "/data/host::module"sv, "/data/a@b"sv, "/data/100%"sv, "/data/%2e%2e"sv,
         "/data/%s%n"sv, "/data/{}"sv, "/data/!x"sv, "/data/a,b"sv, "/data/a=b"sv, "/..."sv,
         "/.../x"sv, "/..a"sv, "/a.."sv, "/.a"sv, "/a."sv, "/a/.hidden"sv, "/a/..b/c"sv, "/a/. "sv,
@@ -58,11 +58,11 @@ std::vector<std::string> legal_tasks() {
 std::vector<std::string> refused_tasks() {
   std::vector<std::string> all;
   for (const auto text :
-       {// Not absolute, not plain, or nobody may publish it.
+       {// Not absolute, not plain, or no name for a payload.
         ""sv, "/"sv, "//"sv, "///"sv, "a"sv, "a/b"sv, "-"sv, "-/a"sv, " /a"sv, "./a"sv, "../a"sv,
         "."sv, ".."sv, "~/a"sv, "\\/a"sv, "'/a'"sv, "file:///a"sv, "host:/a"sv, "/a/"sv, "/a//"sv,
         "//a"sv, "/a//b"sv, "/a/b//"sv,
-        // With bytes that a log or a tool would stumble over.
+        // Bytes that would break a log or a tool.
         "/."sv, "/.."sv, "/./a"sv, "/../a"sv, "/a/."sv, "/a/.."sv, "/a/./b"sv, "/a/../b"sv,
         "/a/b/../.."sv, "/data/../etc/shadow"sv, "/.libsync"sv, "/data/.libsync"sv, "/data/\0"sv,
         "/\0"sv, "/data\0/x"sv, "/a\n"sv, "/a\r\n"sv, "\n/a"sv, "\0/a"sv, "/a\nb"sv, "/a\tb"sv,
@@ -144,7 +144,7 @@ TEST(PayloadName, IsOneComponentThatIsNotOurs) {
 struct RootRow {
   std::string task;
   std::vector<std::filesystem::path> roots;
-  std::string root;  // Empty: below none.
+  std::string root;  // Empty if the task is below none.
 };
 
 TEST(RootOf, IsTheFolderThatTheTaskLiesBelow) {

@@ -1,11 +1,12 @@
 #pragma once
 
-// Addresses of hosts, as values that can only be made from strictly checked text.
+// Addresses of hosts, as values that only strictly checked text can make.
 //
-// What Redis holds is hostile until checked: `127.2`, `0x7f000002` and `127.0.0.2:8731` all connect
-// somewhere, `127.0.0.2/repo/x#` changes what rsync reads. An Address is therefore the canonical
-// text of one unicast IPv4 or IPv6 address and nothing else: inet_pton accepts it, and inet_ntop
-// gives back the very same text.
+// Text from Redis is hostile until it is checked. `127.2`, `0x7f000002` and `127.0.0.2:8731` all
+// connect somewhere, and `127.0.0.2/repo/x#` changes the URL that rsync reads.
+//
+// So an Address is the canonical text of one unicast IPv4 or IPv6 address: inet_pton accepts it,
+// and inet_ntop returns the very same text.
 
 #include <array>
 #include <compare>
@@ -17,15 +18,16 @@
 
 namespace libsync {
 
+/// The address of a host. Immutable, and ordered by its text.
 class Address {
  public:
-  /// Nothing, unless `text` is canonical and unicast (not 0.0.0.0, multicast, broadcast or `::`; no
-  /// IPv4 address mapped into IPv6; no zone, port, prefix length or space).
+  /// Nothing, unless `text` is canonical and unicast. Refused are 0.0.0.0/8, multicast, broadcast,
+  /// `::`, IPv4 addresses mapped into IPv6, zones, ports, prefix lengths and spaces.
   [[nodiscard]] static std::optional<Address> parse(std::string_view text);
 
   [[nodiscard]] const std::string& text() const { return text_; }
 
-  /// As the host of a URL: IPv6 in brackets.
+  /// The text as the host of a URL: IPv6 in brackets.
   [[nodiscard]] std::string in_url() const;
 
   [[nodiscard]] bool is_loopback() const;
@@ -38,7 +40,7 @@ class Address {
   Address() = default;
 
   std::string text_;
-  // Network byte order; IPv4 occupies the first four.
+  // In network byte order. IPv4 uses the first four bytes.
   std::array<std::uint8_t, 16> bytes_{};
   bool is_ipv6_ = false;
 };
@@ -46,8 +48,8 @@ class Address {
 /// An address range in CIDR notation.
 class Network {
  public:
-  /// `10.0.0.0/8`, `fd00::/8`, or a plain address, which stands for itself alone. Nothing if the
-  /// text is anything else, or if host bits are set.
+  /// Accepts `10.0.0.0/8`, `fd00::/8`, or a plain address, which means itself alone. Nothing for
+  /// any other text, or if host bits are set.
   [[nodiscard]] static std::optional<Network> parse(std::string_view text);
 
   [[nodiscard]] bool contains(const Address& address) const;
@@ -58,10 +60,11 @@ class Network {
   unsigned prefix_bits_ = 0;
 };
 
-/// The private, loopback and link-local ranges (RFC 1918, 4193, 3927, 6598): the default of
-/// `--peers`.
+/// The default of `--peers`: the private, loopback and link-local ranges (RFC 1918, 4193, 3927,
+/// 6598).
 [[nodiscard]] const std::vector<Network>& private_networks();
 
+/// Whether one of the networks contains the address.
 [[nodiscard]] bool is_within(const Address& address, const std::vector<Network>& networks);
 
 }  // namespace libsync

@@ -1,9 +1,11 @@
 #pragma once
 
-// What the command line and the configuration file say, checked and in types.
+// The configuration of the programs, checked and in types.
 //
-// The mains fill these; nothing else reads a flag. Durations and sizes are parsed here, because
-// their spelling is the same everywhere.
+// The programs fill these structs from the command line and the configuration file. No other code
+// reads an option. The man pages explain each one.
+//
+// Durations, sizes and lists are parsed here, because their spelling is the same everywhere.
 
 #include <cstdint>
 #include <filesystem>
@@ -20,39 +22,39 @@
 
 namespace libsync {
 
-/// An integer with ms, s, m or h; bare, it is seconds. At most a year.
+/// Accepts an integer with ms, s, m or h, of at most a year. Without a unit it means seconds.
 [[nodiscard]] std::optional<Duration> parse_duration(std::string_view text);
 
-/// An integer with K, M or G (powers of 1024); bare, it is bytes. At least 1.
+/// Accepts an integer of at least 1 with K, M or G (powers of 1024). Without a unit it means bytes.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
 
-/// What both programs need.
+/// Options that both programs have.
 struct HostConfig {
   RedisServer redis;
-  std::string prefix;
-  std::optional<Address> address;
+  std::string prefix;              ///< Put in front of every Redis key.
+  std::optional<Address> address;  ///< Nothing: the local address of the connection to Redis.
   std::filesystem::path repo = "/data1/repo";
-  std::string module = "repo";
+  std::string module = "repo";  ///< The rsync module that exports the repo, on every host.
   std::uint16_t rsync_port = 873;
-  std::string rsync_user;
-  std::filesystem::path rsync_password_file;
-  std::vector<Network> peers = private_networks();
-  Duration linger{0};
-  std::optional<unsigned> slots;
+  std::string rsync_user;                           ///< Empty: none.
+  std::filesystem::path rsync_password_file;        ///< Empty: none.
+  std::vector<Network> peers = private_networks();  ///< A source outside of these is refused.
+  Duration linger{0};                               ///< 0: one pass.
+  std::optional<unsigned> slots;                    ///< Nothing: see grain.h.
 };
 
 struct MinionConfig {
   HostConfig host;
-  std::string bandwidth_limit;
-  std::string after_publish;
+  std::string bandwidth_limit;  ///< As rsync's --bwlimit; empty: none.
+  std::string after_publish;    ///< Empty: none.
   Ownership ownership = Ownership::own;
 };
 
-/// How a payload is cut: `auto`, `whole`, or bytes.
+/// The piece size: `auto`, `whole`, or a number of bytes.
 struct PieceSize {
   enum class Kind { automatic, whole, fixed };
   Kind kind = Kind::automatic;
-  std::uint64_t bytes = 0;  ///< If fixed.
+  std::uint64_t bytes = 0;  ///< Only if fixed.
 };
 
 /// Nothing, unless `text` is `auto`, `whole` or a SIZE.
@@ -64,18 +66,21 @@ struct PieceSize {
 struct MasterConfig {
   HostConfig host;
   std::vector<std::filesystem::path> source_roots;
-  std::size_t minions = 0;         ///< `--minions`; 0: not given.
-  std::vector<Address> inventory;  ///< `--inventory`; empty: not given.
+  std::size_t minions = 0;         ///< 0: not given.
+  std::vector<Address> inventory;  ///< Empty: not given.
   PieceSize piece_size;
   Spread spread = Spread::automatic;
-  std::optional<Address> push_to;
-  std::string push_module = "libsync-push";
+  std::optional<Address> push_to;            ///< The host that gets a push and is the origin.
+  std::string push_module = "libsync-push";  ///< Its writable rsync module.
+  /// With one of these, the run may end without every host. Each that is given must hold.
   std::optional<unsigned> quorum_percent;
   std::optional<Duration> deadline;
-  Duration grace = std::chrono::minutes(15);
+  Duration grace =
+      std::chrono::minutes(15);  ///< Longest time that a run goes on while a task waits.
 };
 
-/// The addresses of an inventory: one a line, `#` begins a comment. The refusal names the line.
+/// The addresses of an inventory: one on each line, `#` begins a comment. The refusal names the
+/// line that is no address.
 [[nodiscard]] std::variant<std::vector<Address>, Refusal> parse_inventory(std::string_view text);
 
 }  // namespace libsync

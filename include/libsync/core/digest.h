@@ -1,15 +1,14 @@
 #pragma once
 
-// BLAKE3: the only proof in this system that bytes are the right bytes.
+// BLAKE3 digests: the only proof in this system that bytes are the right bytes.
 //
-// The master announces the digest of the manifest and of every piece; a peer may be broken or
-// hostile, so nothing is spliced, counted or served on before its digest has been compared. `b3sum`
+// The master announces the digest of the manifest and of every piece. A source may be broken or
+// hostile, so a host places, counts and serves nothing before it has compared the digest. `b3sum`
 // prints the same digests.
 //
-// Every host hashes every byte, and with SHA-256 that was most of what a byte cost beside rsync.
-// This hash is as strong and faster: 4.7 GB/s a core rather than 1.7 (./tests/bench/micro), or 0.45
-// where the processor has no SHA instructions (the same with OPENSSL_ia32cap=:~0x20000000). The
-// computing is that of BLAKE3's authors, in the copy that LLVM packages.
+// Every host hashes every byte, so speed matters: BLAKE3 is as strong as SHA-256 and hashes several
+// times as fast (./tests/bench/micro). The code is that of BLAKE3's authors, in the copy that LLVM
+// packages.
 
 #include <array>
 #include <compare>
@@ -23,6 +22,7 @@
 
 namespace libsync {
 
+/// The digest of some bytes. Ordered by its own bytes.
 class Digest {
  public:
   static constexpr std::size_t kBytes = 32;
@@ -34,13 +34,15 @@ class Digest {
   [[nodiscard]] static std::optional<Digest> parse(std::string_view hex);
 
   [[nodiscard]] std::string hex() const;
+
   /// Nothing, unless `raw` is exactly 32 bytes.
   [[nodiscard]] static std::optional<Digest> from_raw(std::string_view raw);
   [[nodiscard]] std::string raw() const { return {bytes_.begin(), bytes_.end()}; }
 
-  /// With the name of the hash in front, `blake3:…`: a program that knows another one understands
-  /// that it cannot compare, where it would find all bytes wrong. Nothing of any other text.
+  /// The hexadecimal digits behind the name of the hash: `blake3:…`. A program that knows another
+  /// hash sees that it cannot compare; without the name it would find all bytes wrong.
   [[nodiscard]] std::string named() const;
+  /// Nothing, unless named() could have written the text.
   [[nodiscard]] static std::optional<Digest> parse_named(std::string_view text);
 
   friend auto operator<=>(const Digest&, const Digest&) = default;
@@ -49,7 +51,7 @@ class Digest {
   Bytes bytes_;
 };
 
-/// A digest in the making. Not thread-safe; movable.
+/// Computes the digest of bytes that arrive in parts. Belongs to one thread at a time.
 class Hasher {
  public:
   Hasher();
@@ -60,7 +62,7 @@ class Hasher {
   void update(std::span<const std::byte> bytes);
   void update(std::string_view text);
 
-  /// The digest of all that was given so far.
+  /// The digest of all bytes so far. The caller may add more.
   [[nodiscard]] Digest finish() const;
 
  private:
@@ -68,6 +70,7 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
+/// The digest of all of `bytes`.
 [[nodiscard]] Digest digest_of(std::string_view bytes);
 
 }  // namespace libsync

@@ -1,15 +1,17 @@
 #pragma once
 
-// Text from outside, made safe for a log line or a terminal.
+// Makes text from outside safe for a log line or a terminal.
 
 #include <string>
 #include <string_view>
 
 namespace libsync {
 
-/// `text` on one line that no terminal obeys: control characters, backslashes and bytes that are
-/// not UTF-8 become `\n`, `\\`, `\x1b`. Every path, peer's message and value of Redis passes
-/// through here before it is logged or printed.
+/// A copy of `text` on one line, without anything that a terminal obeys. Control characters,
+/// backslashes and bytes that are not UTF-8 become `\n`, `\\`, `\x1b`.
+///
+/// Every path, message of a peer and value from Redis passes through here before a program logs or
+/// prints it.
 [[nodiscard]] std::string escaped(std::string_view text);
 
 }  // namespace libsync

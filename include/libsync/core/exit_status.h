@@ -1,6 +1,6 @@
 #pragma once
 
-// How a program ends: the only thing that cron, a wrapper script or an alarm reads.
+// The exit status of a program: the only result that cron, a wrapper script or an alarm reads.
 //
 // The numbers are an interface and never change their meaning. README and `--help` print the table
 // of exit_status.cpp; a test checks that the three agree.
@@ -12,12 +12,12 @@
 namespace libsync {
 
 enum class ExitStatus : int {
-  done = 0,
-  ended_short = 1,
-  usage = 2,
-  redis = 3,
-  local = 4,
-  no_source = 5,
+  done = 0,         ///< The work is done, or there was none.
+  ended_short = 1,  ///< The run ended without every host, or the master refused the task.
+  usage = 2,        ///< The command line or the configuration is wrong.
+  redis = 3,        ///< Redis is unreachable or refuses.
+  local = 4,        ///< The local disk or its permissions are at fault.
+  no_source = 5,    ///< There is no usable source, or no rsync.
 };
 
 struct ExitStatusRow {

@@ -1,12 +1,14 @@
 #pragma once
 
-// The one exception of the library: the outside world is broken. (The mains have UsageError beside
-// it, for a command line that is wrong.)
+// The one exception of the library: the outside world is broken. (The programs have UsageError
+// beside it, for a wrong command line.)
 //
-// The rule: what a caller branches on is a value (`std::variant`, `std::optional`); what can only
-// be logged and ends the tick, or is tried again as a whole, is a Failure. A tick outlives one that
-// time may help (Remedy::try_again): the master's an outage of Redis, the minion's any. All others
-// end it in run_program(), where the status becomes the exit status.
+// A result on which a caller branches is a value (`std::variant`, `std::optional`). A Failure is
+// for the rest: the tick logs it and ends, or repeats its work as a whole.
+//
+// A tick survives a Failure that time may help (Remedy::try_again). A master survives only those of
+// Redis, a minion all of them. Any other Failure ends the tick in run_program(), and its status
+// becomes the exit status.
 
 #include <stdexcept>
 #include <string>
@@ -15,16 +17,16 @@
 
 namespace libsync {
 
-/// What helps: time, or a person.
+/// The help that a Failure needs: time, or a person.
 enum class Remedy {
-  try_again,      ///< The same call may work in a moment: Redis restarts, a disk has been freed.
-  operator_acts,  ///< It fails until somebody changes something: wrong password, missing rsync.
+  try_again,      ///< The same call may succeed soon: Redis restarts, a disk gets free space.
+  operator_acts,  ///< The call fails until a person acts: wrong password, missing rsync.
 };
 
 class Failure : public std::runtime_error {
  public:
-  /// `message` is one line for the log: what failed, why, and the way out. Text from outside in it
-  /// is escaped already (see log.h).
+  /// `message` is one line for the log: the failed act, its cause and the way out. The caller has
+  /// escaped text from outside in it (escaped_text.h).
   Failure(ExitStatus status, Remedy remedy, const std::string& message)
       : std::runtime_error(message), status_(status), remedy_(remedy) {}
 

@@ -1,28 +1,29 @@
 #pragma once
 
-// How a payload is cut, as far as the number of parallel transfers goes.
+// The number of parallel transfers, which depends on the cut of the payload.
 
 #include "libsync/core/pieces.h"
 
 namespace libsync {
 
+/// How fine a cut is.
 enum class Grain {
   whole,   ///< One piece.
-  coarse,  ///< Few pieces, and large.
-  fine,    ///< Many, or small.
+  coarse,  ///< Few large pieces.
+  fine,    ///< Many or small pieces.
 };
 
 [[nodiscard]] Grain grain_of(const Cut& cut);
 
-/// Parallel pulls of a host when the configuration names no number, and uploads that it offers. One
-/// for a single piece: the pace of the Python pair.
+/// Default number of parallel pulls of a host, and of uploads that it offers. A single piece gets
+/// one slot, which is the pace of the Python pair.
 [[nodiscard]] unsigned default_slots(Grain grain);
 
-/// The same of a host with a seat in the trees: the links belong to the trees, and one claim that
-/// hangs must not stop the next.
+/// The same for a host with a seat. Its links belong to the trees. With two slots, one hanging
+/// claim does not stop the next.
 inline constexpr unsigned kSlotsBesideTrees = 2;
 
-/// Uploads of the origin when the configuration names no number.
+/// Default number of uploads of the origin.
 [[nodiscard]] unsigned default_origin_uploads(Grain grain);
 
 }  // namespace libsync

@@ -1,6 +1,6 @@
 #pragma once
 
-// Lower-case hexadecimal, the one spelling in which ids and digests leave the process.
+// Lower-case hexadecimal: the one spelling in which ids and digests leave the process.
 
 #include <cstdint>
 #include <optional>
@@ -10,9 +10,11 @@
 
 namespace libsync {
 
+/// Two digits for each byte.
 [[nodiscard]] std::string to_hex(std::span<const std::uint8_t> bytes);
 
-/// False unless `text` is exactly as long as `bytes` needs, in digits and lower-case a to f.
+/// Fills `bytes`. False unless `text` has exactly two digits for each byte, in 0 to 9 and a to f;
+/// then `bytes` are undefined.
 [[nodiscard]] bool from_hex(std::string_view text, std::span<std::uint8_t> bytes);
 
 }  // namespace libsync

@@ -1,10 +1,12 @@
 #pragma once
 
-// How long a tick stays.
+// The time for which a tick stays.
 //
-// `--linger 115s` under a `*/2` cron line keeps a tick alive until just before the next one. A tick
-// that is busy when its time is up goes on until it is done, and then stays to the next boundary: a
-// whole number of lingers after its start. With 0 it is one pass.
+// `--linger 115s` under a `*/2` cron line keeps a tick alive until just before the next one. With 0
+// a tick is one pass.
+//
+// A tick that works beyond its end finishes the work. Then it stays until the next boundary, which
+// is a whole number of lingers after its start.
 
 #include "libsync/core/time.h"
 
@@ -17,7 +19,7 @@ class Linger {
   [[nodiscard]] Instant end() const { return end_; }
   [[nodiscard]] bool is_over(Instant now) const { return now >= end_; }
 
-  /// Work that began in time has ended now.
+  /// The tick calls this after work. Moves an end that has passed to the next boundary.
   void work_ended(Instant now) {
     while (length_ > Duration::zero() && end_ <= now) end_ += length_;
   }

@@ -1,21 +1,25 @@
 #pragma once
 
-// The manifest: what a payload consists of, apart from the bytes of its files.
+// The manifest: the entries of a payload, without the bytes of its files.
 //
-// The master lists the payload once and announces the manifest's digest; every host pulls the
-// manifest, checks it and publishes exactly what it says. Names are data: any byte but NUL and `/`
-// may stand in them, and none of them ever reaches rsync.
+// The master lists the payload once and announces the digest of the manifest. Every host pulls the
+// manifest, checks it, and publishes exactly its entries. Names are data: they may hold any byte
+// but NUL and `/`, and no name ever reaches rsync.
 //
-// Encoded form (DO NOT CHANGE without a new version in the first line; all numbers decimal unless
-// said otherwise; entries in strictly ascending byte order of their names, so that a folder comes
-// before what it holds):
+// Encoded form. DO NOT CHANGE it without a new version in its first line:
 //
 //   libsync-manifest 1\n
-//   KIND MODE SECONDS.NANOSECONDS SIZE UID GID DENSITY NAME\0TARGET\0      (once an entry)
+//   KIND MODE SECONDS.NANOSECONDS SIZE UID GID DENSITY NAME\0TARGET\0      (for each entry)
 //
-// KIND is f, d or l; MODE four octal digits; NANOSECONDS nine digits; DENSITY `s` for a file with
-// holes, else `d`; TARGET is empty unless the entry is a link. The first entry is the payload
-// itself, its NAME empty.
+//   KIND         f, d or l
+//   MODE         four octal digits; all other numbers are decimal
+//   NANOSECONDS  nine digits
+//   DENSITY      s for a file with holes, else d
+//   NAME         relative to the payload; empty for the payload itself, which is the first entry
+//   TARGET       empty unless the entry is a link
+//
+// Entries are in strictly ascending byte order of their names. So a folder comes before its
+// content.
 
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +32,7 @@ namespace libsync {
 
 enum class EntryKind { file, folder, link };
 
-/// Whether a file's runs of zeros are to become holes, because the original has holes.
+/// Whether the original of a file has holes. Runs of zeros in a copy of it become holes, too.
 enum class Density { dense, sparse };
 
 /// A modification time as the file system keeps it.
@@ -41,34 +45,34 @@ struct FileTime {
 
 struct Entry {
   EntryKind kind = EntryKind::file;
-  std::uint32_t mode = 0;  ///< Permission bits with set-id and sticky: 0 to 07777.
+  std::uint32_t mode = 0;  ///< Permission bits with set-id and sticky bits: 0 to 07777.
   FileTime mtime;
   std::uint64_t size = 0;  ///< Bytes of a file; 0 for folders and links.
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   Density density = Density::dense;
   std::string name;    ///< Relative to the payload; empty for the payload itself.
-  std::string target;  ///< Of a link, verbatim.
+  std::string target;  ///< The target of a link, verbatim; empty for files and folders.
 
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
-/// Why bytes are not a manifest.
+/// The reason why bytes are no manifest.
 struct Malformed {
   std::string reason;
 };
 
 class Manifest {
  public:
-  /// Of the encoded form: some ten million entries. The master refuses a payload with a longer one;
-  /// a host takes no more from a peer.
+  /// Length of the encoded form: enough for some ten million entries. The master refuses a payload
+  /// with a longer one, and a host accepts no more from a source. A guard, not tuned.
   static constexpr std::size_t max_bytes = std::size_t{1} << 30U;
 
-  /// REQUIRES: the entries are as the encoded form wants them (list_payload makes them so).
+  /// REQUIRES: the entries obey the rules of the encoded form, as those of list_payload() do.
   explicit Manifest(std::vector<Entry> entries);
 
-  /// Accepts only what encode() could have written: canonical numbers, sorted names without `.`,
-  /// `..` or empty components, every parent a folder listed before its children.
+  /// Accepts only bytes that encode() could have written. Numbers are canonical. Names are sorted
+  /// and have no empty, `.` or `..` component. Every parent is a folder listed before its children.
   [[nodiscard]] static std::variant<Manifest, Malformed> decode(std::string_view bytes);
 
   [[nodiscard]] std::string encode() const;

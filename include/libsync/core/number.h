@@ -1,9 +1,9 @@
 #pragma once
 
-// Numbers from outside, in plain text.
+// Parses numbers from outside.
 //
-// The whole text has to be one: digits alone, no sign but a signed type's `-`, no space, no more
-// than the type can hold.
+// The whole text must be one number: digits alone, without spaces, and in the range of the type. A
+// `-` may begin the number of a signed type; a `+` may not.
 
 #include <charconv>
 #include <optional>
@@ -12,6 +12,7 @@
 
 namespace libsync {
 
+/// Nothing, unless all of `text` is a number in this base.
 template <typename Number>
 [[nodiscard]] std::optional<Number> parse_number(std::string_view text, int base = 10) {
   Number value{};
@@ -21,7 +22,7 @@ template <typename Number>
   return value;
 }
 
-/// The same into `value`, which stays as it is if the text is none.
+/// Stores the number in `value`. If the text is no number, returns false and leaves `value` alone.
 template <typename Number>
 [[nodiscard]] bool read_number(std::string_view text, Number& value) {
   const auto parsed = parse_number<Number>(text);

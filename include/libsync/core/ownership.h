@@ -1,12 +1,12 @@
 #pragma once
 
-// Who owns what is published: `--owner`.
+// The owner of published files: `--owner`.
 
 namespace libsync {
 
 enum class Ownership {
   own,      ///< The user of the minion.
-  carried,  ///< The owner and group of the originals. Only root can.
+  carried,  ///< The owner and group of the originals. Needs root.
 };
 
 }  // namespace libsync

@@ -2,10 +2,12 @@
 
 // Pieces: the stream of a payload, cut into equal parts.
 //
-// The stream is the contents of the regular files, in manifest order, end to end. Piece n is bytes
-// [n*S, (n+1)*S) of it; only the last one may be shorter. An empty stream has one piece, which is
-// empty. With one piece the whole payload moves at once, which is the algorithm of the 2018 pair
-// exactly; with many, it is pipelined. One data path serves both.
+// The stream is the content of the regular files, in manifest order, end to end. With piece size S,
+// piece n is bytes [n*S, (n+1)*S) of it. Only the last piece may be shorter. An empty stream has
+// one empty piece.
+//
+// With one piece the whole payload moves at once, as the Python pair of 2018 did it. With many
+// pieces, a host serves the first ones while it pulls the next. One data path does both.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,52 +23,62 @@ namespace libsync {
 
 using PieceNumber = std::uint32_t;
 
-/// More pieces than this only cost: Redis keeps a bitmap a host and a digest a piece, and every
-/// claim walks over the bitmaps of the sources that it looks at. A bitmap is 512 bytes then, and
-/// all digests 128 KiB; `auto` cuts a payload into 512 at the most.
+/// Most pieces of a payload. Redis keeps a bitmap for each host and a digest for each piece: 512
+/// bytes and 128 KiB with this number. Every claim reads the bitmaps of several sources, so more
+/// pieces only cost time (./tests/bench/micro). `auto` cuts a payload into at most 512.
 inline constexpr PieceNumber kMaxPieces = 4096;
 
-/// From this size on a piece lasts a good deal longer than the start of the rsync that brings it:
-/// 134 ms at 1 Gbit/s, beside 30.
+/// From this size on a piece is large: it moves in 134 ms at 1 Gbit/s. Its rsync starts in a
+/// quarter of that (`--start-cost` of ./tests/simulate).
 inline constexpr std::uint64_t kLargePiece = std::uint64_t{16} << 20U;
 
-/// `p00017`: the name of a piece wherever it is a file.
+/// `p00017`: the file name of a piece, in the spool and for rsync.
 [[nodiscard]] std::string piece_name(PieceNumber piece);
 
 /// How a stream is cut.
 struct Cut {
   std::uint64_t stream_bytes = 0;
-  std::uint64_t piece_bytes = 1;
+  std::uint64_t piece_bytes = 1;  ///< Never zero.
 
+  /// Number of pieces, at least one.
   [[nodiscard]] PieceNumber pieces() const;
+  /// Offset of the piece in the stream.
   [[nodiscard]] std::uint64_t offset_of(PieceNumber piece) const { return piece * piece_bytes; }
+  /// Length of the piece. REQUIRES: `piece` is less than pieces().
   [[nodiscard]] std::uint64_t bytes_of(PieceNumber piece) const;
 
   friend bool operator==(const Cut&, const Cut&) = default;
 };
 
-/// The piece size of `--piece-size auto`: a power of two, in coarse steps of payload and hosts, so
-/// that one host more or some bytes more seldom change it. See pieces.cpp for the figures.
+/// The piece size of `--piece-size auto`, for a stream and the number of expected hosts (0: not
+/// known). A power of two in coarse steps, so that small changes of either seldom change it.
 [[nodiscard]] std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts);
 
-/// A set of pieces. Its bitmap is what Redis keeps: piece n is bit n%8, counted from the lowest, of
-/// byte n/8; unused bits are zero.
+/// A set of pieces of one payload.
+///
+/// Redis keeps its bitmap: piece n is bit n%8, counted from the lowest, of byte n/8. Unused bits
+/// are zero.
 class PieceSet {
  public:
+  /// The empty set. `pieces` is the number of pieces of the payload.
   explicit PieceSet(PieceNumber pieces);
 
-  /// Nothing, unless the bitmap has exactly the bytes that `pieces` need, unused bits zero.
+  /// Nothing, unless the bitmap has exactly the bytes for `pieces`, and its unused bits are zero.
   [[nodiscard]] static std::optional<PieceSet> from_bitmap(PieceNumber pieces,
                                                            std::string_view bitmap);
 
+  /// REQUIRES: `piece` is a piece of the payload.
   void insert(PieceNumber piece);
   void erase(PieceNumber piece);
   [[nodiscard]] bool contains(PieceNumber piece) const;
   [[nodiscard]] PieceNumber size() const;
+  /// Whether every piece of the payload is in the set.
   [[nodiscard]] bool is_complete() const { return size() == pieces_; }
+  /// The pieces in ascending order.
   [[nodiscard]] std::vector<PieceNumber> members() const;
   [[nodiscard]] const std::string& bitmap() const { return bitmap_; }
 
+  /// REQUIRES: both sets belong to the same payload.
   PieceSet& operator|=(const PieceSet& other);
   friend bool operator==(const PieceSet&, const PieceSet&) = default;
 
@@ -75,20 +87,20 @@ class PieceSet {
   std::string bitmap_;
 };
 
-/// A piece, and the digest that the master announced for it.
+/// A piece with the digest that the master announced for it.
 struct StagedPiece {
   PieceNumber piece;
   Digest digest;
 };
 
-/// A run of bytes in one file of the payload.
+/// Adjacent bytes of a piece that lie in one file of the payload.
 struct Segment {
-  std::size_t entry;     ///< Index into the manifest's entries.
-  std::uint64_t offset;  ///< In that file.
+  std::size_t entry;     ///< Index of the file in the manifest.
+  std::uint64_t offset;  ///< Offset in that file.
   std::uint64_t bytes;   ///< Never zero.
 };
 
-/// Where the bytes of each piece lie.
+/// Maps each piece to the files of the payload. Keeps no reference to the manifest.
 class Layout {
  public:
   Layout(const Manifest& manifest, std::uint64_t piece_bytes);
@@ -105,7 +117,7 @@ class Layout {
   };
 
   Cut cut_;
-  std::vector<FileStart> starts_;  // Files that have bytes, in stream order; then the end.
+  std::vector<FileStart> starts_;  // The files with bytes, in stream order, and the end.
 };
 
 }  // namespace libsync

@@ -1,16 +1,18 @@
 #pragma once
 
-// How a pull ended, in the classes that somebody acts on. rsync's exit status and messages are
-// sorted into these by rsync_transfer; a wrong digest makes any of them corrupt.
+// How a pull ended.
+//
+// There is one value for each reaction of the shared state. rsync_transfer derives it from the exit
+// status and messages of rsync. A wrong digest makes any pull corrupt.
 
 namespace libsync {
 
 enum class PullEnd {
-  good,         ///< All that was claimed is there, and verified.
-  busy,         ///< The source had no connection free. Nobody's fault.
-  unreachable,  ///< The source could not be reached, broke off, or stalled.
-  refused,      ///< The source does not serve us: password, module, or options.
-  missing,      ///< The source serves us, but has not what it offers.
+  good,         ///< All pieces have arrived and are verified.
+  busy,         ///< The source had no free connection. No host is at fault.
+  unreachable,  ///< The source did not answer, broke off, or stalled.
+  refused,      ///< The source does not serve this host: password, module or options.
+  missing,      ///< The source lacks pieces that it offers.
   corrupt,      ///< The source served wrong bytes.
   local,        ///< The fault is on this host.
 };

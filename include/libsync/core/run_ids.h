@@ -1,10 +1,10 @@
 #pragma once
 
-// The names that a run goes by.
+// Random names of runs, masters, claims and payloads.
 //
-// A run is one distribution of one task. Its RunId fences everything: a call, a spool or a receipt
-// that carries another id belongs to another run and changes nothing here. Ids are random and are
-// compared by equality, never by order, so that a Redis which lost its data cannot confuse them.
+// The RunId fences a run: a call, spool or receipt with another id belongs to another run, and
+// changes nothing in this one. Ids are random and only compared for equality. So a Redis that lost
+// its data cannot confuse them.
 
 #include <array>
 #include <compare>
@@ -18,18 +18,18 @@
 
 namespace libsync {
 
-/// 128 bits, written as 32 hexadecimal digits. The tag keeps one kind of name from being passed
-/// for another.
+/// 128 bits, written as 32 hexadecimal digits. The tag makes each kind of name a type of its own.
 template <typename Tag>
 class Name128 {
  public:
   using Bytes = std::array<std::uint8_t, 16>;
 
-  /// No name: equal to none that was parsed or drawn.
+  /// No name. It equals no name that was parsed or drawn, and its text is empty.
   Name128() = default;
 
   explicit Name128(const Bytes& bytes) : text_(to_hex(bytes)) {}
 
+  /// Nothing, unless `text` is exactly 32 lower-case hexadecimal digits.
   [[nodiscard]] static std::optional<Name128> parse(std::string_view text) {
     Bytes bytes{};
     if (!from_hex(text, bytes)) return std::nullopt;
@@ -47,14 +47,14 @@ class Name128 {
 /// Names one distribution of one task.
 using RunId = Name128<struct RunIdTag>;
 
-/// Names a master: the state folder that it keeps its spools in.
+/// Names a master by its state folder, which keeps the id and the spools.
 using MasterId = Name128<struct MasterIdTag>;
 
-/// Names one claim. The caller chooses it, so that a call whose reply was lost can be repeated.
+/// Names one claim. The caller chooses it, so it can repeat a call whose reply was lost.
 using Token = Name128<struct TokenTag>;
 
-/// Names a payload's spool folder: derived from path, entries, sizes, mtimes and piece size, so the
-/// same payload set again finds its pieces again. It finds; only digests prove.
+/// Names the spool folder of a payload. It is derived from path, entries, sizes, mtimes and piece
+/// size, so a payload that is set again finds its old pieces. Only digests prove them.
 using Fingerprint = Name128<struct FingerprintTag>;
 
 }  // namespace libsync

@@ -2,7 +2,7 @@
 
 // The run record: the file in a spool that says whose spool it is.
 //
-// It is written durably before anything else is put into the spool. Only its text form is here;
+// A host writes it to the disk before anything else of the spool. Only the text form is here;
 // store/spool.h reads and writes the file.
 
 #include <cstddef>
@@ -18,32 +18,32 @@ namespace libsync {
 
 enum class Role { master, minion };
 
-/// How a run stands, for its spool.
+/// The state of the run that a spool belongs to.
 enum class Standing {
-  prepared,     ///< Not begun yet: a spool of it counts for nothing.
-  running,      ///< The spool is needed.
-  ended,        ///< The run ended with every host: the spool may go.
+  prepared,     ///< The run has not begun, so the spool counts for nothing.
+  running,      ///< The run needs the spool.
+  ended,        ///< The run ended with every host: the spool may be deleted.
   ended_short,  ///< The run ended without some: the origin keeps the spool until the next run.
 };
 
 struct RunRecord {
   Role role = Role::minion;
-  std::string prefix;  ///< Of the Redis keys: a spool of another fleet is left alone.
+  std::string prefix;  ///< Prefix of the Redis keys. The spool of another prefix is left alone.
   RunId run;
   std::string task;
-  /// Master: fingerprint_of with piece size zero, the same however the payload is cut.
+  /// Master: the fingerprint for piece size 0, which is the same for every cut of the payload.
   Fingerprint content;
   std::uint64_t piece_bytes = 0;
   std::uint64_t begun_ms = 0;  ///< Minion: when the run began, by the clock of Redis.
   Standing standing = Standing::running;
   std::size_t expected_count = 0;           ///< Master: `--minions`; 0 if hosts are named.
-  std::vector<std::string> expected_hosts;  ///< Master: who was expected when the run began.
+  std::vector<std::string> expected_hosts;  ///< Master: the expected hosts when the run began.
 };
 
-/// Lines of a key and a value, the last one being `content`.
+/// One line for each key and value. `content` is the last one, so a truncated text lacks it.
 [[nodiscard]] std::string encode(const RunRecord& record);
 
-/// Nothing, unless encode() of some version with the same keys wrote the text, and wrote all of it.
+/// Nothing, unless the text is complete and has only keys that this version knows.
 [[nodiscard]] std::optional<RunRecord> decode_run_record(Role role, std::string_view text);
 
 }  // namespace libsync

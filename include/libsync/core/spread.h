@@ -1,13 +1,13 @@
 #pragma once
 
-// How pieces find their way from host to host: `--spread`.
+// The way of pieces from host to host: `--spread`.
 
 namespace libsync {
 
 enum class Spread {
   automatic,  ///< Trees for many hosts, claims for few.
   claims,     ///< Every pull is claimed.
-  trees,      ///< Hosts pull along trees, and claim what does not come that way.
+  trees,      ///< Hosts pull along trees, and claim the pieces that do not come that way.
 };
 
 }  // namespace libsync

@@ -2,8 +2,8 @@
 
 // Moments and spans of the monotonic clock.
 //
-// An Instant can be compared with instants of the same process only. No wall clock of any host
-// takes part in a decision: Redis judges leases by its own time.
+// Instants of different processes cannot be compared. No decision uses the wall clock of a host:
+// Redis judges leases by its own time.
 
 #include <chrono>
 
