@@ -22,7 +22,7 @@ std::string_view way_out(int error) {
       return "free some space there";
     case EACCES:
     case EPERM:
-      return "give the user that this runs as access to it";
+      return "give access to the user that runs this program";
     case EROFS:
       return "mount it writable";
     case ENOENT:
@@ -30,7 +30,7 @@ std::string_view way_out(int error) {
     case EIO:
       return "the disk is failing: see the kernel's log";
     default:
-      return "see the errno's manual page";
+      return "see the manual page errno(3)";
   }
 }
 

@@ -1,16 +1,17 @@
 #pragma once
 
-// One open file descriptor, and the Failure for what the kernel refuses.
+// One open file descriptor, and the Failure for a system call that the kernel refuses.
 
 #include <filesystem>
 #include <string_view>
 
 namespace libsync {
 
-/// Owns one file descriptor.
+/// Owns one file descriptor, and closes it.
 class Descriptor {
  public:
   Descriptor() = default;
+  /// A negative number means none, as open(2) returns it.
   explicit Descriptor(int number) : number_(number) {}
   ~Descriptor();
   Descriptor(Descriptor&& other) noexcept;
@@ -23,9 +24,11 @@ class Descriptor {
   int number_ = -1;
 };
 
-/// Throws the Failure (local) for `errno`: "cannot ACT 'PATH': CAUSE: WAY OUT". A full disk may
-/// pass (try_again); anything else waits for the operator.
+/// Throws the Failure (local) for `errno`: "cannot ACT 'PATH': CAUSE: WAY OUT". Time may help a
+/// full disk (try_again); any other error needs the operator.
 [[noreturn]] void throw_disk_failure(std::string_view act, const std::filesystem::path& path);
+
+/// The same, with the path that the kernel knows for the descriptor.
 [[noreturn]] void throw_disk_failure(std::string_view act, const Descriptor& file);
 
 }  // namespace libsync

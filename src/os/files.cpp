@@ -33,7 +33,7 @@ void write_all(const Descriptor& file, std::string_view content) {
   }
 }
 
-// Lets this user delete what is in a folder. Errors show when it is tried.
+// Makes all folders of a tree writable for this user. Errors show when the tree is deleted.
 void open_up(const std::filesystem::path& folder) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(std::filesystem::symlink_status(folder, ignored))) return;
@@ -47,7 +47,7 @@ void open_up(const std::filesystem::path& folder) {
 
 struct statvfs file_system_of(const std::filesystem::path& path) {
   struct statvfs status {};
-  if (statvfs(path.c_str(), &status) != 0) throw_disk_failure("look at", path);
+  if (statvfs(path.c_str(), &status) != 0) throw_disk_failure("stat", path);
   return status;
 }
 
@@ -71,7 +71,7 @@ Descriptor open_beneath(const Descriptor& folder, const std::filesystem::path& p
 
 struct stat status_of(const Descriptor& file) {
   struct stat status {};
-  if (fstat(file.number(), &status) != 0) throw_disk_failure("look at", file);
+  if (fstat(file.number(), &status) != 0) throw_disk_failure("stat", file);
   return status;
 }
 
@@ -79,7 +79,7 @@ std::optional<struct stat> status_of(const std::filesystem::path& path) {
   struct stat status {};
   if (lstat(path.c_str(), &status) == 0) return status;
   if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-  throw_disk_failure("look at", path);
+  throw_disk_failure("stat", path);
 }
 
 FileTime mtime_of(const struct stat& status) {
@@ -127,7 +127,7 @@ void append_to_file(const std::filesystem::path& path, std::string_view text) {
 
 void make_folder(const std::filesystem::path& path, unsigned mode) {
   if (mkdir(path.c_str(), mode) == 0) {
-    // The mode given to mkdir passes through the umask.
+    // The umask has changed the mode that mkdir got.
     if (chmod(path.c_str(), mode) != 0) throw_disk_failure("set the mode of", path);
     return;
   }
@@ -164,12 +164,12 @@ void rename_path(const std::filesystem::path& from, const std::filesystem::path&
 
 void exchange_paths(const std::filesystem::path& one, const std::filesystem::path& other) {
   if (renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) != 0) {
-    throw_disk_failure("exchange in one step", other);
+    throw_disk_failure("swap", other);
   }
 }
 
 void sync_file(const Descriptor& file) {
-  if (fsync(file.number()) != 0) throw_disk_failure("put on disk", file);
+  if (fsync(file.number()) != 0) throw_disk_failure("sync", file);
 }
 
 void sync_path(const std::filesystem::path& path) {
@@ -179,7 +179,7 @@ void sync_path(const std::filesystem::path& path) {
 
 void sync_file_system(const std::filesystem::path& path) {
   const auto file = open_file(path, O_RDONLY);
-  if (syncfs(file.number()) != 0) throw_disk_failure("put on disk", path);
+  if (syncfs(file.number()) != 0) throw_disk_failure("sync", path);
 }
 
 bool can_share_blocks(const std::filesystem::path& folder) {
@@ -192,9 +192,9 @@ bool can_share_blocks(const std::filesystem::path& folder) {
 std::uint64_t bytes_below(const std::filesystem::path& folder) {
   constexpr std::uint64_t kBlockBytes = 512;
   std::uint64_t bytes = 0;
-  std::error_code gone;
-  for (std::filesystem::recursive_directory_iterator next(folder, gone), end; !gone && next != end;
-       next.increment(gone)) {
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator next(folder, error), end;
+       !error && next != end; next.increment(error)) {
     const auto status = status_of(next->path());
     if (status && S_ISREG(status->st_mode)) {
       bytes += static_cast<std::uint64_t>(status->st_blocks) * kBlockBytes;
@@ -204,7 +204,7 @@ std::uint64_t bytes_below(const std::filesystem::path& folder) {
 }
 
 std::vector<std::filesystem::path> mount_points_of(std::string_view mountinfo) {
-  // The fifth field. Blanks, tabs, newlines and backslashes in it are written in octal: \040.
+  // The fifth field has blanks, tabs, newlines and backslashes in octal: \040.
   std::vector<std::filesystem::path> all;
   std::istringstream lines{std::string(mountinfo)};
   for (std::string line; std::getline(lines, line);) {

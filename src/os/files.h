@@ -1,9 +1,10 @@
 #pragma once
 
-// What we do to the local disk, each as one named act.
+// Acts on the local disk, each as one function.
 //
-// Every act that fails throws Failure (local) whose message names the file, the cause and the way
-// out. What is done to ranges of files, where the bytes of payloads move, is in disk_ranges.h.
+// A function that fails throws Failure (local), whose message names the file, the cause and the way
+// out. The functions have no state, so any thread may call them. Acts on ranges of files, which
+// move the bytes of payloads, are in file_ranges.h.
 
 #include <sys/stat.h>
 
@@ -18,69 +19,76 @@
 
 namespace libsync {
 
-/// open(2), never through a symlink at the last component.
+/// Opens `path`, but not if its last component is a symlink. `mode` is that of a file that O_CREAT
+/// makes.
 [[nodiscard]] Descriptor open_file(const std::filesystem::path& path, int flags, unsigned mode = 0);
 
-/// Opens `path`, relative to `folder`, through no symlink and never out of `folder`
-/// (openat2 RESOLVE_BENEATH). An empty descriptor, with errno set, if that cannot be. `mode`: of a
-/// file that O_CREAT makes.
+/// Opens `path`, relative to `folder`. It passes through no symlink and never leaves `folder`
+/// (openat2 RESOLVE_BENEATH). On failure it throws nothing: the descriptor is empty and errno is
+/// set. `mode` is that of a file that O_CREAT makes.
 [[nodiscard]] Descriptor open_beneath(const Descriptor& folder, const std::filesystem::path& path,
                                       int flags, unsigned mode = 0);
 
+/// fstat(2).
 [[nodiscard]] struct stat status_of(const Descriptor& file);
 
-/// lstat, as an answer: nothing if there is no such name.
+/// lstat(2); nothing if there is no such name.
 [[nodiscard]] std::optional<struct stat> status_of(const std::filesystem::path& path);
 
+/// The modification time in it.
 [[nodiscard]] FileTime mtime_of(const struct stat& status);
 
-/// The content of a regular file of at most `limit` bytes; nothing if there is none.
+/// The content of a regular file. Nothing if there is none, or if it has more than `limit` bytes.
 [[nodiscard]] std::optional<std::string> read_file(const std::filesystem::path& path,
                                                    std::size_t limit);
 
-/// After this, and after a crash at any point of it, `path` holds its old content or all of
-/// `content`.
+/// Replaces a file durably. After a crash at any point, `path` holds its old content or all of
+/// `content`; a file `path`.new may be left.
 void replace_file(const std::filesystem::path& path, std::string_view content, unsigned mode);
 
-/// Adds to the end of a file of ours, making it if it is not there.
+/// Appends to a file of ours, which it makes if there is none.
 void append_to_file(const std::filesystem::path& path, std::string_view text);
 
-/// Makes one folder with exactly this mode, unless it is there.
+/// Makes one folder with exactly this mode. A folder that exists keeps its own mode.
 void make_folder(const std::filesystem::path& path, unsigned mode);
 
-/// Deletes a tree, also one whose folders may not be written to.
+/// Deletes a tree, even if it has folders that are not writable. It may not exist. After a crash
+/// some of it may be left.
 void remove_tree(const std::filesystem::path& path);
 
-/// The same where nothing depends on it. Why it could not; nothing if it is gone.
+/// The same for a tree on which nothing depends: returns the reason of a failure, or nothing.
 [[nodiscard]] std::optional<std::string> try_remove_tree(const std::filesystem::path& path);
 
+/// rename(2): one step, which replaces a file at `to`.
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
 
-/// Swaps two names that both exist, in one step.
+/// Swaps two existing names in one step.
 void exchange_paths(const std::filesystem::path& one, const std::filesystem::path& other);
 
-/// Puts a file's or a folder's own data on the disk.
+/// Writes the data of a file, or the names in a folder, to the disk.
 void sync_path(const std::filesystem::path& path);
 
-/// The same of a file or a folder that is open.
+/// The same for an open file or folder.
 void sync_file(const Descriptor& file);
 
-/// Puts all that is dirty on the file system of `path` on the disk.
+/// Writes all dirty data of the file system of `path` to the disk.
 void sync_file_system(const std::filesystem::path& path);
 
 /// Whether files in this folder can share their blocks (reflink), so that a copy needs no space.
+/// Leaves no file behind.
 [[nodiscard]] bool can_share_blocks(const std::filesystem::path& folder);
 
-/// Bytes on the disk of all files below a folder; what vanishes meanwhile is not counted.
+/// Bytes that all files below a folder occupy on the disk. Files that vanish meanwhile do not
+/// count.
 [[nodiscard]] std::uint64_t bytes_below(const std::filesystem::path& folder);
 
-/// Where file systems are mounted, and folders bound to, in a text as of /proc/self/mountinfo.
+/// The mount points in a text of the form of /proc/self/mountinfo, bind mounts included.
 [[nodiscard]] std::vector<std::filesystem::path> mount_points_of(std::string_view mountinfo);
 
-/// The same for this process.
+/// The mount points that this process sees.
 [[nodiscard]] std::vector<std::filesystem::path> mount_points();
 
-/// Bytes that this user may still write on the file system of `path`.
+/// Bytes that this user can still write on the file system of `path`.
 [[nodiscard]] std::uint64_t free_bytes(const std::filesystem::path& path);
 
 }  // namespace libsync

@@ -11,7 +11,7 @@
 namespace libsync {
 namespace {
 
-// spdlog's two-digit year is %C; it has no %y.
+// %C is spdlog's year of two digits; it has no %y.
 constexpr auto kPattern = "%d-%b-%C %H:%M:%S - %v";
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Small files that only their owner may read.
+// Small files that only their owner can read.
 
 #include <filesystem>
 #include <string>
@@ -10,7 +10,8 @@
 
 namespace libsync {
 
-/// The first line of a password file. Refuses one that others may read.
+/// The first line of a password file. Refuses a file that others can read, that is empty, or that
+/// is longer than 4 kB. The refusal never shows its content.
 [[nodiscard]] std::variant<std::string, Refusal> read_password_file(
     const std::filesystem::path& path);
 

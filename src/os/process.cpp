@@ -29,7 +29,7 @@ namespace libsync {
 namespace {
 
 constexpr std::size_t kErrorsKept = 4096;
-// What a child makes is ours, readable for the module's group, and nobody else's.
+// The module's group can read the files that a child makes, and no other user can.
 constexpr mode_t kUmask = 027;
 
 struct Pipe {
@@ -43,7 +43,8 @@ Pipe make_pipe() {
   return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
-// A file in memory, at its beginning: unlike a pipe it takes any amount without anybody reading.
+// A file in memory with this content, positioned at its beginning. A pipe would fill up while the
+// child does not read.
 Descriptor make_input(const std::string& content) {
   Descriptor file(memfd_create("input", MFD_CLOEXEC));
   if (!file ||
@@ -55,6 +56,7 @@ Descriptor make_input(const std::string& content) {
   return file;
 }
 
+// The texts as exec(2) expects them; they must outlive the result.
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> all;
   all.reserve(texts.size() + 1);
@@ -63,22 +65,23 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return all;
 }
 
+// The limit that the child sets for itself; nothing for no limit.
 std::optional<rlimit> limit_of(const std::optional<std::uint64_t>& bytes) {
   rlimit limit{};
   if (!bytes || getrlimit(RLIMIT_FSIZE, &limit) != 0) return std::nullopt;
   if (limit.rlim_max < *bytes) {
     throw Failure(ExitStatus::local, Remedy::operator_acts,
-                  fmt::format("this process may make no file of more than {} bytes, and {} are "
-                              "needed: raise its limit (ulimit -H -f, limits.conf)",
+                  fmt::format("this process may write no file of more than {} bytes, but needs "
+                              "{}: raise its limit (ulimit -H -f, limits.conf)",
                               limit.rlim_max, *bytes));
   }
   limit.rlim_cur = *bytes;
   return limit;
 }
 
-// Between vfork and exec, in the parent's memory: only what signal-safety(7) allows, in a frame of
-// its own, so that nothing that the parent keeps is written to. `report` closes by itself on
-// success.
+// Runs between vfork and exec, in the memory of the parent. So it calls only functions that
+// signal-safety(7) allows, and has a frame of its own: it writes to no variable of the parent. The
+// kernel closes `report` on success; on failure it carries the errno.
 [[noreturn, gnu::noinline]] void become(const char* program, char* const* arguments,
                                         char* const* environment, int input, int output, int errors,
                                         int inherited, int report, const rlimit* largest_file,
@@ -91,9 +94,9 @@ std::optional<rlimit> limit_of(const std::optional<std::uint64_t>& bytes) {
   signal(SIGPIPE, SIG_DFL);
   signal(SIGXFSZ, SIG_IGN);
   umask(kUmask);
-  // Out of the way of 3.
+  // Descriptor 3 must be free for `inherited`.
   report = fcntl(report, F_DUPFD_CLOEXEC, 4);
-  // The parent may have died before prctl.
+  // If the parent died before prctl, its signal never comes.
   const bool ready = getppid() == parent &&
                      (largest_file == nullptr || setrlimit(RLIMIT_FSIZE, largest_file) == 0) &&
                      dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(errors, 2) == 2 &&
@@ -106,7 +109,7 @@ std::optional<rlimit> limit_of(const std::optional<std::uint64_t>& bytes) {
   _exit(127);
 }
 
-// False at the end of the stream.
+// Appends all available bytes. False at the end of the stream.
 bool read_available(const Descriptor& from, std::string& into) {
   std::array<char, 4096> buffer{};
   while (true) {
@@ -119,6 +122,7 @@ bool read_available(const Descriptor& from, std::string& into) {
   }
 }
 
+// Bytes that one process has read; 0 if the kernel does not say.
 std::uint64_t read_by(int pid) {
   std::ifstream file(fmt::format("/proc/{}/io", pid));
   std::string key;
@@ -139,9 +143,9 @@ Child Child::start(const ChildSpec& spec) {
   auto report = make_pipe();
   const auto largest_file = limit_of(spec.largest_file);
   const pid_t parent = getpid();
-  // fork would copy the page tables, and both sides would pay for what they then touch: 1.8 to 2.7
-  // ms of processor time for a process of 10 MB where this takes 0.6, and more with a large
-  // manifest. No handler of ours can run in the child: there are none (stop_signal.h).
+  // vfork, because fork would copy the page tables and make both sides pay for touched pages: a
+  // start would cost several times as much: ./tests/bench/loopback. No signal handler can run in
+  // the child, because this process has none (stop_signal.h).
   // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork)
   const pid_t pid = vfork();
   if (pid < 0) throw_disk_failure("start", spec.program);
@@ -211,8 +215,8 @@ const std::string& Child::errors() {
 
 std::optional<ChildEnd> Child::ended() {
   siginfo_t info{};
-  // Not reaped yet: its id, which is also its group's, must not be given to another one while the
-  // group is still to be killed.
+  // WNOWAIT keeps the child's id, which is also that of its group, from another process until the
+  // group has got its KILL.
   if (waitid(P_PIDFD, static_cast<id_t>(handle_.number()), &info, WEXITED | WNOHANG | WNOWAIT) !=
           0 ||
       info.si_pid == 0) {

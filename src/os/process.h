@@ -2,11 +2,11 @@
 
 // Child processes. process.cpp is the only file that starts, watches and ends them.
 //
-// A child is started from an argument vector, never through a shell; in a process group of its own;
-// with exactly the environment that it is given; with no descriptor but 0, 1, 2 and, as 3, one that
-// it is to inherit. It gets TERM when the thread that started it dies, so children are started from
-// the main thread only. Death of this process at any point leaves no child behind that does not
-// obey TERM.
+// A child gets an argument vector, never a shell, and exactly the environment of its spec. It leads
+// a process group of its own. It has the descriptors 0, 1 and 2 and, as 3, one that it inherits.
+//
+// A child gets TERM when the thread that started it dies, so only the main thread may start one. If
+// this process dies at any point, every child that obeys TERM ends.
 
 #include <cstdint>
 #include <filesystem>
@@ -20,13 +20,14 @@
 
 namespace libsync {
 
+/// The command line and surroundings of a child.
 struct ChildSpec {
   std::filesystem::path program;
-  std::vector<std::string> arguments;  ///< Without the program's own name.
-  std::vector<std::string> environment;
-  std::string input;   ///< What it reads from its standard input.
-  int inherited = -1;  ///< Becomes its descriptor 3.
-  /// No file can grow beyond this: what would fails with EFBIG, and no signal.
+  std::vector<std::string> arguments;    ///< Without the program's own name.
+  std::vector<std::string> environment;  ///< NAME=VALUE.
+  std::string input;                     ///< Content of its standard input.
+  int inherited = -1;                    ///< Becomes its descriptor 3; -1: none.
+  /// Most bytes of a file that the child writes. Beyond it a write fails with EFBIG, not a signal.
   std::optional<std::uint64_t> largest_file = std::nullopt;
 };
 
@@ -38,51 +39,53 @@ struct Signalled {
 };
 using ChildEnd = std::variant<Exited, Signalled>;
 
+/// A running child.
 class Child {
  public:
-  /// Throws Failure (no_source, since rsync is what we start) if the program cannot be executed;
-  /// (local) if this process may not make files of `largest_file` itself.
+  /// Throws Failure (no_source) if the program cannot be executed, because it is rsync in most
+  /// cases. Throws Failure (local) if this process itself may not write `largest_file`.
   static Child start(const ChildSpec& spec);
 
-  /// Kills the group of a child that has not ended, and waits for it.
+  /// Kills the group of a child that has not ended, and waits for the child.
   ~Child();
   Child(Child&& other) noexcept;
   Child& operator=(Child&&) = delete;
 
-  /// Its process, and the group that it leads.
+  /// Id of the child, and of the group that it leads. -1 after its end.
   [[nodiscard]] int pid() const { return pid_; }
 
-  /// Readable when lines(), errors() or ended() may have news.
+  /// Appends descriptors that are readable when lines(), errors() or ended() may have news.
   void append_descriptors(std::vector<int>& descriptors) const;
 
   /// Complete lines of its standard output since the last call. Never blocks.
   [[nodiscard]] std::vector<std::string> lines();
 
-  /// The last 4 kB of its standard error so far.
+  /// The last 4 kB of its standard error so far. Never blocks.
   [[nodiscard]] const std::string& errors();
 
-  /// How it ended, once it has; whatever else was in its group is then gone, too. Never blocks.
+  /// The end of the child; nothing while it runs. Kills the rest of its group. Never blocks.
   [[nodiscard]] std::optional<ChildEnd> ended();
 
-  void terminate() const;  ///< TERM to its group.
-  void kill() const;       ///< KILL to its group.
+  void terminate() const;  ///< Sends TERM to its group.
+  void kill() const;       ///< Sends KILL to its group.
 
-  /// Bytes that it and its children have read so far, from files and sockets: if this stands still,
-  /// nothing moves.
+  /// Bytes that the child and its children have read so far, from files and sockets. While this
+  /// number stays the same, nothing moves.
   [[nodiscard]] std::uint64_t bytes_read() const;
 
  private:
   Child() = default;
 
-  int pid_ = -1;  // -1 once it has been reaped.
-  Descriptor handle_;
+  int pid_ = -1;       // -1 after wait().
+  Descriptor handle_;  // The pidfd.
   Descriptor output_;
   Descriptor error_output_;
   std::string partial_line_;
   std::string errors_;
 };
 
-/// The program that the PATH of this process finds; nothing if there is none.
+/// The program that the PATH of this process names; nothing if there is none. Relative folders in
+/// PATH do not count.
 [[nodiscard]] std::optional<std::filesystem::path> find_program(const std::string& name);
 
 }  // namespace libsync

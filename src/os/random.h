@@ -1,6 +1,6 @@
 #pragma once
 
-// Random names from the kernel's source (getrandom).
+// Random names. The kernel draws their bytes (getrandom).
 
 #include "libsync/core/run_ids.h"
 
@@ -9,7 +9,7 @@ namespace libsync {
 /// Fills `bytes`. Throws Failure (local) if the kernel gives no random bytes.
 void fill_random(std::span<std::uint8_t> bytes);
 
-/// A RunId, MasterId, Token or Fingerprint that nobody has used before.
+/// A RunId, MasterId, Token or Fingerprint that no process has used before.
 template <typename Name>
 [[nodiscard]] Name random_name() {
   typename Name::Bytes bytes{};

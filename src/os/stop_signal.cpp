@@ -24,7 +24,7 @@ StopSignal::~StopSignal() = default;
 int StopSignal::descriptor() const { return file_->number(); }
 
 bool StopSignal::requested() const {
-  // Never read: once asked to stop, it stays asked.
+  // The signal is never read, so the request stays.
   pollfd readable{file_->number(), POLLIN, 0};
   return poll(&readable, 1, 0) == 1;
 }

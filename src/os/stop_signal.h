@@ -1,6 +1,6 @@
 #pragma once
 
-// TERM and INT, as something that an event loop waits for instead of something that interrupts it.
+// TERM and INT as a descriptor. An event loop waits for them, and they interrupt nothing.
 
 #include <memory>
 
@@ -10,16 +10,17 @@ class Descriptor;
 
 class StopSignal {
  public:
-  /// From here on TERM and INT do not end the process. To be made before any thread is started,
-  /// since threads inherit which signals are held back.
+  /// From now on TERM and INT do not end the process. Construct it before any thread starts,
+  /// because threads inherit the blocked signals.
   StopSignal();
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  /// Readable once somebody has asked us to stop.
+  /// Readable after the first signal, and from then on.
   [[nodiscard]] int descriptor() const;
 
+  /// Whether a signal has arrived. Never blocks.
   [[nodiscard]] bool requested() const;
 
  private:

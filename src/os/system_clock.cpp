@@ -20,7 +20,7 @@ void SystemClock::wait(Instant until, std::span<const int> descriptors) {
   const auto left = std::max(Instant::duration::zero(), until - now());
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
   const timespec timeout{seconds.count(), std::chrono::nanoseconds(left - seconds).count()};
-  // An interrupted wait is a short wait: every caller looks at its state again afterwards.
+  // An interrupted wait counts as a short one, because every caller checks its state afterwards.
   ppoll(polled.data(), polled.size(), &timeout, nullptr);
 }
 

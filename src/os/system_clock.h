@@ -1,11 +1,12 @@
 #pragma once
 
-// The clock of this machine: the only file that reads the time or waits.
+// The clock of this machine. system_clock.cpp is the only file that reads the time or waits.
 
 #include "libsync/clock.h"
 
 namespace libsync {
 
+/// Clock by the monotonic clock of the kernel and ppoll(2). Any thread may use it.
 class SystemClock final : public Clock {
  public:
   [[nodiscard]] Instant now() const override;

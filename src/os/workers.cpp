@@ -48,11 +48,11 @@ void Workers::work(const std::stop_token& stop) {
       const std::lock_guard lock(mutex_);
       completed_.push_back(std::move(completion));
     }
-    tell();
+    make_readable();
   }
 }
 
-void Workers::tell() const {
+void Workers::make_readable() const {
   const std::uint64_t one = 1;
   static_cast<void>(!write(ready_.number(), &one, sizeof one));
 }
@@ -72,7 +72,7 @@ void Workers::collect() {
     try {
       completion();
     } catch (...) {
-      tell();  // Of what is left for the next call.
+      make_readable();  // For the continuations that remain.
       throw;
     }
   }

@@ -1,14 +1,15 @@
 #pragma once
 
-// Threads for what takes the processor or the disk long: hashing, copying, putting data on disk.
+// Threads for long work of the processor or the disk: hashing, copying, syncing.
 //
-// The program's one event loop submits work together with what is to be done with its result. The
-// work runs on a thread of these and must share nothing that changes; the rest runs on the loop's
-// own thread, inside collect(), so that nothing else needs a lock. Works begin in the order in
-// which they were submitted; with one thread they also end in it.
+// The event loop submits a job and a continuation. The job runs on a thread of these, and must
+// share nothing that changes. The continuation gets its result and runs on the thread of the loop,
+// inside collect(), so no other code needs a lock.
 //
-// The destructor asks what runs to stop (std::stop_token), waits for it, and drops what has not
-// begun, so a work must leave the disk as after a crash at any point.
+// Jobs begin in the order of submission; with one thread they also end in it.
+//
+// The destructor asks running jobs to stop (std::stop_token), waits for them, and drops the others.
+// So a job must leave the disk in a state that a crash could also leave.
 
 #include <condition_variable>
 #include <deque>
@@ -25,6 +26,7 @@
 
 namespace libsync {
 
+/// All members belong to the thread of the loop.
 class Workers {
  public:
   explicit Workers(unsigned threads);
@@ -32,7 +34,7 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  /// `work(stop_token)` gives a result, `then(result)` takes it.
+  /// Runs `work(stop_token)` on a thread, and later `then(result)` inside collect().
   template <typename Work, typename Then>
   void submit(Work work, Then then) {
     add([work = std::move(work), then = std::move(then)](const std::stop_token& stop) mutable {
@@ -44,11 +46,11 @@ class Workers {
   /// Readable when collect() has something to do.
   [[nodiscard]] int descriptor() const { return ready_.number(); }
 
-  /// Runs what follows each finished work. A Failure that a work ended with is thrown here; the
-  /// other completions are then left for the next call.
+  /// Runs the continuations of all finished jobs. Throws the exception of a job that failed; the
+  /// next call runs the remaining continuations.
   void collect();
 
-  /// Works submitted and not collected yet.
+  /// Number of jobs whose continuation has not run yet.
   [[nodiscard]] std::size_t pending() const { return pending_; }
 
  private:
@@ -57,15 +59,15 @@ class Workers {
 
   void add(Job job);
   void work(const std::stop_token& stop);
-  void tell() const;  // Makes the descriptor readable.
+  void make_readable() const;
 
   Descriptor ready_;
-  std::size_t pending_ = 0;  // Of the loop's thread.
+  std::size_t pending_ = 0;  // Only the loop's thread uses it.
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<Job> jobs_;               // Guarded by mutex_.
   std::deque<Completion> completed_;   // Guarded by mutex_.
-  std::vector<std::jthread> threads_;  // Last: they use all of the above.
+  std::vector<std::jthread> threads_;  // The last member, because threads use all others.
 };
 
 }  // namespace libsync

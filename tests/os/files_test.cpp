@@ -48,11 +48,11 @@ TEST_F(Disk, ReplaceFileLeavesTheOldContentIfItCannotWriteAll) {
     EXPECT_THROW(replace_file(path("file"), std::string(200, 'n'), 0640), Failure);
   }
   EXPECT_EQ(test::content_of(path("file")), "old");
-  replace_file(path("file"), "n", 0640);  // What was left over is in nobody's way.
+  replace_file(path("file"), "n", 0640);  // The remains of the failed call do not matter.
   EXPECT_EQ(test::content_of(path("file")), "n");
 }
 
-TEST_F(Disk, ReadFileAnswersForWhatIsNotThereTooLargeOrNoFile) {
+TEST_F(Disk, ReadFileReturnsNothingForMissingLargeAndOtherFiles) {
   test::write_file(path("file"), "1234");
   EXPECT_EQ(read_file(path("file"), 4), "1234");
   EXPECT_EQ(read_file(path("file"), 3), std::nullopt);
@@ -70,7 +70,7 @@ TEST_F(Disk, AppendToFileAddsAtTheEnd) {
   EXPECT_EQ(test::content_of(path("file")), "one\ntwo\n");
 }
 
-TEST_F(Disk, MakeFolderGivesExactlyTheModeAndTakesNoSubstitute) {
+TEST_F(Disk, MakeFolderSetsExactlyTheModeAndAcceptsNoSubstitute) {
   const auto mask = umask(077);
   make_folder(path("folder"), 0770);
   umask(mask);
@@ -103,7 +103,7 @@ TEST_F(Disk, RemoveTreeDeletesFoldersThatMayNotBeWrittenTo) {
     return !status_of(path("top"));
   }));
   EXPECT_EQ(test::content_of(path("outside/kept")), "kept");
-  remove_tree(path("top"));  // Not there any more: nothing to do.
+  remove_tree(path("top"));  // A missing tree is no failure.
 }
 
 TEST(RemoveTree, SaysWhyWhereNothingDependsOnIt) {
@@ -114,7 +114,7 @@ TEST(RemoveTree, SaysWhyWhereNothingDependsOnIt) {
   EXPECT_THAT(try_remove_tree("/proc/version").value_or(""), testing::HasSubstr("/proc/version"));
 }
 
-TEST_F(Disk, OpenBeneathStaysBeneathAndFollowsNoSymlink) {
+TEST_F(Disk, OpenBeneathStaysBeneathAndRefusesSymlinks) {
   test::write_file(path("folder/inner/file"), "");
   test::write_file(path("outside"), "");
   std::filesystem::create_symlink("file", path("folder/inner/link"));
@@ -131,7 +131,7 @@ TEST_F(Disk, OpenBeneathStaysBeneathAndFollowsNoSymlink) {
   EXPECT_FALSE(open_beneath(folder, path("folder/inner/file"), O_RDONLY));
 }
 
-TEST_F(Disk, OpenFileFollowsNoSymlinkAtTheEnd) {
+TEST_F(Disk, OpenFileRefusesASymlinkAtTheEnd) {
   test::write_file(path("file"), "");
   std::filesystem::create_symlink("file", path("link"));
   EXPECT_THROW(static_cast<void>(open_file(path("link"), O_RDONLY)), Failure);
@@ -150,7 +150,7 @@ TEST_F(Disk, FailureNamesActPathCauseAndWayOut) {
   }
 }
 
-TEST_F(Disk, OnlyAFullDiskMayMendItself) {
+TEST_F(Disk, TimeHelpsOnlyAFullDisk) {
   for (const int error : {ENOSPC, EDQUOT, EROFS, EIO, EACCES}) {
     errno = error;
     try {

@@ -29,9 +29,9 @@ TEST(LogLevel, IsOneOfFourWords) {
 
 TEST(Escaped, LeavesPlainTextAlone) {
   for (const auto text : {""sv, "plain"sv, " two  spaces "sv, "/data/'\"$`*?%s{}"sv, "~}!"sv,
-                          "\xc2\xa0"sv,           // U+00A0, the first that is no control character.
-                          "\xc3\xa4 \xdf\xbf"sv,  // Two bytes, to the last.
-                          "\xe0\xa0\x80 \xe6\xbc\xa2"sv,  // Three, from the first.
+                          "\xc2\xa0"sv,  // U+00A0, the first one that is no control character.
+                          "\xc3\xa4 \xdf\xbf"sv,          // The last one of two bytes.
+                          "\xe0\xa0\x80 \xe6\xbc\xa2"sv,  // The first one of three bytes.
                           "\xed\x9f\xbf \xee\x80\x80"sv,  // On both sides of the surrogates.
                           "\xef\xbf\xbf"sv,               // The last of three bytes.
                           "\xf0\x90\x80\x80 \xf0\x9f\x8e\x84"sv, "\xf4\x8f\xbf\xbf"sv}) {
@@ -39,7 +39,7 @@ TEST(Escaped, LeavesPlainTextAlone) {
   }
 }
 
-TEST(Escaped, WritesWhatATerminalObeysAsText) {
+TEST(Escaped, WritesControlCharactersAsText) {
   for (const auto& [text, expected] : std::vector<std::pair<std::string_view, std::string_view>>{
            {"\n"sv, "\\n"},
            {"\t"sv, "\\t"},
@@ -51,7 +51,7 @@ TEST(Escaped, WritesWhatATerminalObeysAsText) {
            {"\x1b[31mred\x1b[0m"sv, "\\x1b[31mred\\x1b[0m"},
            {"\x1b]0;title\x07"sv, "\\x1b]0;title\\x07"},
            {"one\ntwo"sv, "one\\ntwo"},
-           // What is written for another byte cannot be given as text.
+           // Text that looks like an escaped byte.
            {"\\"sv, "\\\\"},
            {"\\n"sv, "\\\\n"},
            {"\\x1b"sv, "\\\\x1b"},
@@ -67,7 +67,7 @@ TEST(Escaped, WritesWhatATerminalObeysAsText) {
   }
 }
 
-TEST(Escaped, WritesWhatIsNotUtf8ByteByByte) {
+TEST(Escaped, WritesBytesThatAreNotUtf8OneByOne) {
   for (const auto& [text, expected] : std::vector<std::pair<std::string_view, std::string_view>>{
            // Truncated, at the end and before other text.
            {"\xc3"sv, "\\xc3"},
@@ -81,7 +81,7 @@ TEST(Escaped, WritesWhatIsNotUtf8ByteByByte) {
            {"\xc3\xc3\xa4"sv, "\\xc3\xc3\xa4"},
            {"\xe6\n"sv, "\\xe6\\n"},
            {"\xe6\xbc\xc3\xa4"sv, "\\xe6\\xbc\xc3\xa4"},
-           // Overlong: '/', NUL and others in more bytes than they need.
+           // Overlong: '/', NUL and others in more bytes than needed.
            {"\xc0\xaf"sv, "\\xc0\\xaf"},
            {"\xc1\xbf"sv, "\\xc1\\xbf"},
            {"\xe0\x80\xaf"sv, "\\xe0\\x80\\xaf"},
@@ -100,7 +100,7 @@ TEST(Escaped, WritesWhatIsNotUtf8ByteByByte) {
   }
 }
 
-// Undoes escaped(): nothing is lost, and no two texts look the same.
+// Undoes escaped(): no byte is lost, and no two texts become equal.
 std::string unescaped(const std::string& text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -116,7 +116,7 @@ std::string unescaped(const std::string& text) {
   return plain;
 }
 
-TEST(Escaped, IsOneLineThatCanBeReadBackWhateverTheBytes) {
+TEST(Escaped, IsOneLineThatCanBeReadBackForAnyBytes) {
   std::mt19937 random(99);  // NOLINT(cert-msc*): the same bytes every time.
   const std::string_view likely("\\xn\xc2\x80\xe0\xa0\xed\x9f\xf0\x90\xf4\x8f", 13);
   for (int round = 0; round < 20'000; ++round) {

@@ -26,7 +26,7 @@ ChildSpec shell(const std::string& script) {
   return {"/bin/bash", {"-c", script}, {"PATH=/usr/bin:/bin"}, "", -1};
 }
 
-// Reads all that it writes, and waits for its end by its descriptors alone.
+// Reads all output of the child, and waits for its end by its descriptors alone.
 ChildEnd end_of(Child& child, std::vector<std::string>* lines = nullptr) {
   SystemClock clock;
   const auto until = clock.now() + std::chrono::seconds(30);
@@ -59,19 +59,19 @@ bool is_alive(int pid) {
   return file >> id >> name >> state && state != "Z";
 }
 
-TEST(Process, TellsTheExitCode) {
+TEST(Process, ReportsTheExitCode) {
   auto child = Child::start(shell("exit 23"));
   EXPECT_EQ(exit_code_of(child), 23);
 }
 
-TEST(Process, TellsTheSignal) {
+TEST(Process, ReportsTheSignal) {
   auto child = Child::start(shell("kill -USR1 $$"));
   const auto end = end_of(child);
   ASSERT_TRUE(std::holds_alternative<Signalled>(end));
   EXPECT_EQ(std::get<Signalled>(end).signal, SIGUSR1);
 }
 
-TEST(Process, MissingProgramIsAFailureThatAPersonMends) {
+TEST(Process, MissingProgramIsAFailureForTheOperator) {
   for (const auto* const program : {"/nonexistent/rsync", "/etc/passwd", "/etc"}) {
     try {
       static_cast<void>(Child::start({program, {}, {}, "", -1}));
@@ -129,7 +129,7 @@ TEST(Process, HasNothingToReadIfItIsGivenNothing) {
   EXPECT_EQ(exit_code_of(child), 4);
 }
 
-TEST(Process, WhatItMakesIsNotForOthers) {
+TEST(Process, ItsFilesAreNotForOthers) {
   const test::TemporaryFolder folder;
   auto child = Child::start(shell("touch " + (folder.path() / "file").string()));
   EXPECT_EQ(exit_code_of(child), 0);
@@ -195,25 +195,25 @@ TEST(Process, CountsTheBytesThatItAndItsChildrenRead) {
   EXPECT_GE(child.bytes_read(), 300000U);
 }
 
-TEST(Process, IsToldToEndWhenTheOneThatStartedItDies) {
+TEST(Process, GetsTermWhenItsParentDies) {
   const test::TemporaryFolder folder;
   const auto ready = folder.path() / "ready";
-  const auto told = folder.path() / "told";
+  const auto ended = folder.path() / "ended";
   const pid_t parent = fork();
   ASSERT_GE(parent, 0);
   if (parent == 0) {
     [[maybe_unused]] const auto child =
-        Child::start(shell("trap 'touch " + told.string() + "; exit' TERM; echo $$ > " +
+        Child::start(shell("trap 'touch " + ended.string() + "; exit' TERM; echo $$ > " +
                            ready.string() + "; while :; do sleep 0.05; done"));
     while (true) pause();
   }
   EXPECT_TRUE(test::eventually([&] { return std::filesystem::exists(ready); }));
   kill(parent, SIGKILL);
   EXPECT_EQ(waitpid(parent, nullptr, 0), parent);
-  EXPECT_TRUE(test::eventually([&] { return std::filesystem::exists(told); }));
+  EXPECT_TRUE(test::eventually([&] { return std::filesystem::exists(ended); }));
 }
 
-TEST(FindProgram, LooksIntoAbsoluteFoldersOfThePathOnly) {
+TEST(FindProgram, SearchesOnlyAbsoluteFoldersOfThePath) {
   const test::TemporaryFolder folder;
   test::write_file(folder.path() / "tool", "#!/bin/sh\n");
   const char* const path = std::getenv("PATH");

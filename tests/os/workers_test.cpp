@@ -20,7 +20,7 @@ bool is_readable(const Workers& workers, int milliseconds) {
   return poll(&polled, 1, milliseconds) == 1;
 }
 
-// Collects, waiting by the descriptor alone, until nothing is pending.
+// Waits by the descriptor alone and collects, until nothing is pending.
 void collect_all(Workers& workers) {
   constexpr int kLong = 20'000;
   while (workers.pending() > 0) {
@@ -29,30 +29,30 @@ void collect_all(Workers& workers) {
   }
 }
 
-TEST(Workers, RunTheWorkElsewhereAndWhatFollowsHere) {
+TEST(Workers, RunTheJobElsewhereAndItsContinuationHere) {
   Workers workers(1);
   std::thread::id worked_on;
-  std::thread::id followed_on;
+  std::thread::id continued_on;
   workers.submit([](const std::stop_token&) { return std::this_thread::get_id(); },
                  [&](std::thread::id id) {
                    worked_on = id;
-                   followed_on = std::this_thread::get_id();
+                   continued_on = std::this_thread::get_id();
                  });
   EXPECT_EQ(workers.pending(), 1U);
   collect_all(workers);
-  EXPECT_EQ(followed_on, std::this_thread::get_id());
+  EXPECT_EQ(continued_on, std::this_thread::get_id());
   EXPECT_NE(worked_on, std::this_thread::get_id());
   EXPECT_NE(worked_on, std::thread::id());
 }
 
-TEST(Workers, NothingFollowsBeforeItIsCollected) {
+TEST(Workers, NoContinuationRunsBeforeCollect) {
   Workers workers(1);
-  bool has_followed = false;
-  workers.submit([](const std::stop_token&) { return 1; }, [&](int) { has_followed = true; });
+  bool has_continued = false;
+  workers.submit([](const std::stop_token&) { return 1; }, [&](int) { has_continued = true; });
   ASSERT_TRUE(is_readable(workers, 20'000));
-  EXPECT_FALSE(has_followed);
+  EXPECT_FALSE(has_continued);
   workers.collect();
-  EXPECT_TRUE(has_followed);
+  EXPECT_TRUE(has_continued);
   EXPECT_FALSE(is_readable(workers, 0));
 }
 
@@ -67,31 +67,31 @@ TEST(Workers, OneThreadKeepsTheOrder) {
 }
 
 TEST(Workers, TwoThreadsWorkAtOnce) {
-  // Before the workers, whose threads use them to their end.
+  // Declared before the workers, whose threads use them until they end.
   std::promise<void> first;
   std::promise<void> second;
   Workers workers(2);
-  int followed = 0;
-  // Each can only end once the other has begun.
+  int continued = 0;
+  // Each can end only after the other has begun.
   workers.submit(
       [&](const std::stop_token&) {
         first.set_value();
         second.get_future().wait();
         return 1;
       },
-      [&](int n) { followed += n; });
+      [&](int n) { continued += n; });
   workers.submit(
       [&](const std::stop_token&) {
         second.set_value();
         first.get_future().wait();
         return 1;
       },
-      [&](int n) { followed += n; });
+      [&](int n) { continued += n; });
   collect_all(workers);
-  EXPECT_EQ(followed, 2);
+  EXPECT_EQ(continued, 2);
 }
 
-TEST(Workers, FailureOfAWorkIsThrownWhereItIsCollectedAndTheOthersRemain) {
+TEST(Workers, CollectThrowsTheFailureOfAJobAndTheOthersRemain) {
   Workers workers(1);
   std::vector<int> order;
   const auto add = [&](int n) {
@@ -113,20 +113,20 @@ TEST(Workers, FailureOfAWorkIsThrownWhereItIsCollectedAndTheOthersRemain) {
   EXPECT_THAT(order, ElementsAre(1, 3));
 }
 
-// The loop polls the descriptor: what is left must show there, too.
-TEST(Workers, WhatAFailureLeftIsToldByTheDescriptor) {
-  // Before the workers, whose threads use them to their end.
+// The loop polls the descriptor, which must show the remaining continuations, too.
+TEST(Workers, TheDescriptorShowsContinuationsThatAFailureLeft) {
+  // Declared before the workers, whose threads use them until they end.
   std::promise<void> runs;
   std::promise<void> may_end;
   Workers workers(1);
-  bool has_followed = false;
+  bool has_continued = false;
   workers.submit(
       [](const std::stop_token&) -> int {
         throw Failure(ExitStatus::local, Remedy::try_again, "the disk is full");
       },
       [](int) {});
-  workers.submit([](const std::stop_token&) { return 1; }, [&](int) { has_followed = true; });
-  // One thread: when this one runs, the results of both others are there, and its own is not.
+  workers.submit([](const std::stop_token&) { return 1; }, [&](int) { has_continued = true; });
+  // There is one thread. While this job runs, both others have results, and it has none.
   workers.submit(
       [&](const std::stop_token&) {
         runs.set_value();
@@ -138,11 +138,11 @@ TEST(Workers, WhatAFailureLeftIsToldByTheDescriptor) {
   EXPECT_THROW(workers.collect(), Failure);
   EXPECT_TRUE(is_readable(workers, 0));
   workers.collect();
-  EXPECT_TRUE(has_followed);
+  EXPECT_TRUE(has_continued);
   may_end.set_value();
 }
 
-TEST(Workers, WhatFollowsMaySubmitMore) {
+TEST(Workers, AContinuationMaySubmitMore) {
   Workers workers(1);
   int last = 0;
   workers.submit([](const std::stop_token&) { return 1; },
@@ -154,12 +154,12 @@ TEST(Workers, WhatFollowsMaySubmitMore) {
   EXPECT_EQ(last, 2);
 }
 
-TEST(Workers, DestructorStopsWhatRunsAndDropsWhatHasNotBegun) {
+TEST(Workers, DestructorStopsRunningJobsAndDropsTheOthers) {
   std::atomic<bool> was_stopped = false;
   std::atomic<bool> second_began = false;
-  bool has_followed = false;
+  bool has_continued = false;
   {
-    // Before the workers, whose threads use them to their end.
+    // Declared before the workers, whose threads use them until they end.
     std::promise<void> began;
     Workers workers(1);
     workers.submit(
@@ -169,18 +169,18 @@ TEST(Workers, DestructorStopsWhatRunsAndDropsWhatHasNotBegun) {
           was_stopped = true;
           return 1;
         },
-        [&](int) { has_followed = true; });
+        [&](int) { has_continued = true; });
     workers.submit(
         [&](const std::stop_token&) {
           second_began = true;
           return 1;
         },
-        [&](int) { has_followed = true; });
+        [&](int) { has_continued = true; });
     began.get_future().wait();
   }
   EXPECT_TRUE(was_stopped);
   EXPECT_FALSE(second_began);
-  EXPECT_FALSE(has_followed);
+  EXPECT_FALSE(has_continued);
 }
 
 }  // namespace
