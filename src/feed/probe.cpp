@@ -9,9 +9,9 @@ namespace libsync {
 void Probe::start(const std::filesystem::path& into) {
   content_ = random_name<Token>().text();
   const auto name = state_.write_probe(content_);
-  came_ = into / name;
-  // rsync takes one of before for this one, if it is of the same second.
-  std::filesystem::remove(came_);
+  arrived_ = into / name;
+  // rsync skips a file of the same size and second, so an earlier copy must go.
+  std::filesystem::remove(arrived_);
   id_ = transfer_.start(PullRequest{.source = self_,
                                     .folder = ".libsync",
                                     .names = {name},
@@ -24,7 +24,7 @@ void Probe::start(const std::filesystem::path& into) {
 std::optional<std::string> Probe::fault(const TransferEnded& ended) {
   id_.reset();
   if (ended.end != PullEnd::good) return ended.detail;
-  if (read_file(came_, content_.size()) == content_) return std::nullopt;
+  if (read_file(arrived_, content_.size()) == content_) return std::nullopt;
   return "its module exports another folder than --repo: correct one of them";
 }
 

@@ -1,10 +1,11 @@
 #pragma once
 
-// Whether this host's own rsync daemon serves its spool: a small file pulled from our own address.
+// Tests whether the rsync daemon of this host serves its spool: pulls a small file from the host's
+// own address.
 //
-// A host whose daemon is down, refuses the password, exports another folder, or runs as a user that
-// cannot read the spool would make every peer fail that is sent to it. So it asks itself first, in
-// the very way that a peer would.
+// A daemon may be down, refuse the password, export another folder, or run as a user that cannot
+// read the spool. Then every pull from this host would fail. So a host pulls from itself, as a peer
+// would, before it offers anything. Both roles do this.
 
 #include <filesystem>
 #include <optional>
@@ -17,20 +18,23 @@
 
 namespace libsync {
 
+/// Belongs to one thread, and runs one probe at a time.
 class Probe {
  public:
   Probe(Transfer& transfer, const StateFolder& state, Address self)
       : transfer_(transfer), state_(state), self_(std::move(self)) {}
 
-  /// Begins to pull the file into `into`, a folder of ours.
+  /// Begins to pull the file into `into`, a folder of ours. Throws Failure (local) if it cannot
+  /// write the file, and (no_source) if there is no rsync.
   void start(const std::filesystem::path& into);
 
   [[nodiscard]] bool is_running() const { return id_.has_value(); }
 
-  /// Whether an event is about this probe.
+  /// Whether a transfer is this probe.
   [[nodiscard]] bool owns(TransferId id) const { return id_ == id; }
 
-  /// The probe has ended. Why the daemon does not serve us, for a person; nothing if it does.
+  /// Ends the probe. Returns the reason why the daemon does not serve, for a person; nothing if it
+  /// serves.
   [[nodiscard]] std::optional<std::string> fault(const TransferEnded& ended);
 
  private:
@@ -38,8 +42,8 @@ class Probe {
   const StateFolder& state_;
   Address self_;
   std::optional<TransferId> id_;
-  std::filesystem::path came_;
-  std::string content_;
+  std::filesystem::path arrived_;  // The pulled copy.
+  std::string content_;            // Drawn anew for each probe.
 };
 
 }  // namespace libsync
