@@ -1,4 +1,4 @@
-// Claims: who pulls what from whom, until when, and who is woken.
+// Claims: source and pieces of a pull, its lease, wake-ups, and blame.
 
 #include <gmock/gmock.h>
 
@@ -20,7 +20,7 @@ constexpr auto kLeaseMs = 45'000;
 constexpr auto kReapMs = 100;
 constexpr auto kOrigin = "10.0.0.1";
 
-// The elements of a CLAIMED answer, by place.
+// Indices of the elements of a CLAIMED answer.
 constexpr std::size_t kToken = 1;
 constexpr std::size_t kSource = 2;
 constexpr std::size_t kFirstPiece = 7;
@@ -37,7 +37,7 @@ class ClaimFunctions : public testing::Test {
 
   void stage_all() { f.stage(run, {0, 1, 2, 3, 4, 5, 6, 7}, FunctionCaller::Last::yes); }
 
-  /// Everything is announced, and the origin offers nothing of it.
+  /// Announces every piece, and makes the origin offer none.
   void announce_only() {
     stage_all();
     f.ask({"HSET", "sync:slots", kOrigin, "0"});
@@ -49,7 +49,7 @@ class ClaimFunctions : public testing::Test {
     stage_all();
   }
 
-  /// A host that asks with what it has and wants the rest.
+  /// A host claims all pieces that it does not have.
   Texts claim(const std::string& host, unsigned number, const std::string& have,
               unsigned most = 1) {
     return f.claim(run, host, token(number), have, have, most);
@@ -68,7 +68,7 @@ TEST_F(ClaimFunctions, AClaimNamesSourcePiecesAndDigests) {
   EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
 }
 
-TEST_F(ClaimFunctions, ASourceLeavesTheQueueWhenItsSlotsAreTakenAndComesBack) {
+TEST_F(ClaimFunctions, ASourceLeavesTheQueueWhileAllItsSlotsAreInUse) {
   stage_all();
   claim("10.0.0.8", 1, none);
   EXPECT_THAT(f.members("synchronize_queue"), ElementsAre(kOrigin));
@@ -104,7 +104,7 @@ TEST_F(ClaimFunctions, TheRarestPieceIsClaimedFirst) {
   EXPECT_THAT(pieces_of(claim("10.0.0.8", 2, bits(8, {6}))), ElementsAre("3"));
 }
 
-TEST_F(ClaimFunctions, TheOriginComesFirstForWhatNobodyElseHasOrPulls) {
+TEST_F(ClaimFunctions, TheOriginComesFirstForPiecesThatNoOtherHostHasOrPulls) {
   stage_all();
   f.hold(run, "10.0.0.5", bits(8, {0, 1, 2, 3, 4, 5}), 8);
   EXPECT_EQ(claim("10.0.0.8", 1, none).at(kSource), kOrigin);
@@ -116,7 +116,7 @@ TEST_F(ClaimFunctions, TheOriginComesFirstForWhatNobodyElseHasOrPulls) {
   }
 }
 
-TEST_F(ClaimFunctions, WhoHasJustPulledFromTheOriginLooksAtTheOthersFirst) {
+TEST_F(ClaimFunctions, AHostThatHasJustPulledFromTheOriginTriesOthersFirst) {
   stage_all();
   const auto others = bits(8, {0, 1, 2, 3});
   f.hold(run, "10.0.0.5", others, 8);
@@ -124,7 +124,7 @@ TEST_F(ClaimFunctions, WhoHasJustPulledFromTheOriginLooksAtTheOthersFirst) {
   const auto have = bits(8, {7});
   const auto next = f.complete(run, "10.0.0.8", token(1), "good", have, token(2), have);
   EXPECT_EQ(next.at(kSource), "10.0.0.5");
-  // It comes back after that, and where nobody else has anything at once.
+  // It returns to the origin after that, and at once if no other host has anything.
   const auto more = bits(8, {0, 1, 2, 7});
   EXPECT_EQ(f.complete(run, "10.0.0.8", token(2), "good", more, token(3), more).at(kSource),
             kOrigin);
@@ -134,7 +134,7 @@ TEST_F(ClaimFunctions, WhoHasJustPulledFromTheOriginLooksAtTheOthersFirst) {
   EXPECT_EQ(again.at(kSource), kOrigin);
 }
 
-TEST_F(ClaimFunctions, WhatNobodyGotFromTheOriginIsFreshAgain) {
+TEST_F(ClaimFunctions, APieceThatNoHostGotFromTheOriginIsFreshAgain) {
   f.stage(run, {3});
   f.hold(run, "10.0.0.5", none, 2);
   claim("10.0.0.8", 1, none);
@@ -162,7 +162,7 @@ TEST_F(ClaimFunctions, AHostThatHasNothingGoesBeforeOneThatHasSomething) {
   EXPECT_EQ(claim("10.0.0.10", 5, none).at(0), "CLAIMED");
 }
 
-TEST_F(ClaimFunctions, NobodyWaitsLongForAHostThatHasNothingAndIsGone) {
+TEST_F(ClaimFunctions, NobodyWaitsLongForADeadHostThatHasNothing) {
   f.stage(run, {0, 1});
   claim("10.0.0.8", 1, none);
   claim("10.0.0.9", 2, none);
@@ -190,14 +190,14 @@ TEST_F(ClaimFunctions, AClaimNamesSeveralPiecesRarestFirst) {
   EXPECT_EQ(pieces_of(claim("10.0.0.9", 2, none, 99)).size(), 8U);
 }
 
-TEST_F(ClaimFunctions, WhatIsUnwantedIsNotClaimed) {
+TEST_F(ClaimFunctions, UnwantedPiecesAreNotClaimed) {
   stage_all();
   const auto answer = f.claim(run, "10.0.0.8", token(1), none, bits(8, {0, 1, 2, 3, 5, 6, 7}), 8);
   EXPECT_THAT(pieces_of(answer), ElementsAre("4"));
   EXPECT_EQ(f.claim(run, "10.0.0.9", token(2), none, all_bits(8), 8).at(0), "WAIT");
 }
 
-TEST_F(ClaimFunctions, AClaimForTheManifestAloneTakesASlotAndNoPiece) {
+TEST_F(ClaimFunctions, AClaimForTheManifestAloneUsesASlotAndNamesNoPiece) {
   f.stage(run, {0});
   const auto answer = f.claim(run, "10.0.0.8", token(1), none, all_bits(8), 0);
   EXPECT_EQ(answer.at(0), "CLAIMED");
@@ -221,7 +221,7 @@ TEST_F(ClaimFunctions, AnAddressThatSomebodyElseAddsToTheQueueIsNoSource) {
   }
 }
 
-TEST_F(ClaimFunctions, AllFreeSourcesAreLookedAtBeforeItSaysWait) {
+TEST_F(ClaimFunctions, AllFreeSourcesAreTriedBeforeAHostWaits) {
   announce_only();
   for (int i = 10; i < 60; ++i) f.hold(run, "10.0.1." + std::to_string(i), bits(8, {0}));
   f.hold(run, "10.0.2.1", bits(8, {7}));
@@ -239,7 +239,7 @@ TEST_F(ClaimFunctions, AHostThatPullsEnoughIsWorthNoSearch) {
   claim("10.0.0.8", 1, none);
   claim("10.0.0.8", 2, none);
   f.hold(run, "10.0.2.1", bits(8, {7}));
-  // A sample finds it one time in fifteen, a search every time.
+  // A sample finds the source one time in fifteen, a search every time.
   unsigned waits = 0;
   for (unsigned i = 0; i < 10; ++i) {
     if (claim("10.0.0.8", 10 + i, bits(8, {0})).at(0) == "WAIT") ++waits;
@@ -247,7 +247,7 @@ TEST_F(ClaimFunctions, AHostThatPullsEnoughIsWorthNoSearch) {
   EXPECT_GT(waits, 0U);
 }
 
-TEST_F(ClaimFunctions, OnlyWhatHasBeenAnnouncedIsClaimed) {
+TEST_F(ClaimFunctions, OnlyAnnouncedPiecesAreClaimed) {
   f.stage(run, {1});
   // After a loss of Redis a host has more than has been announced again.
   f.hold(run, "10.0.0.5", all_bits(8));
@@ -257,7 +257,7 @@ TEST_F(ClaimFunctions, OnlyWhatHasBeenAnnouncedIsClaimed) {
 
 TEST_F(ClaimFunctions, TenThousandSourcesAreNotTooMany) {
   announce_only();
-  // As hold leaves them, which would take long.
+  // The keys as hold leaves them. Calls of hold would need long.
   f.ask({"EVAL",
          "for i = 1, 10000 do local host = '10.1.' .. math.floor(i / 250) .. '.' .. i % 250 "
          "redis.call('SADD', 'synchronize_queue', host) redis.call('HSET', 'sync:slots', host, 1) "
@@ -299,12 +299,12 @@ TEST_F(ClaimFunctions, AVerifiedPieceIsServedOnBeforeItsClaimIsComplete) {
   EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
 }
 
-TEST_F(ClaimFunctions, AHostWithoutSlotsIsNoSourceWhateverItHas) {
+TEST_F(ClaimFunctions, AHostWithoutSlotsIsNoSource) {
   f.hold(run, "10.0.0.8", all_bits(8), 0);
   EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
 }
 
-TEST_F(ClaimFunctions, WhatAHostHasLostIsNotClaimedFromIt) {
+TEST_F(ClaimFunctions, ALostPieceIsNotClaimedFromItsHost) {
   announce_only();
   f.hold(run, "10.0.0.8", bits(8, {0, 1}));
   f.hold(run, "10.0.0.8", bits(8, {1}));
@@ -313,7 +313,7 @@ TEST_F(ClaimFunctions, WhatAHostHasLostIsNotClaimedFromIt) {
       << "and the origin";
 }
 
-TEST_F(ClaimFunctions, ABitmapOfTheWrongLengthIsNotTaken) {
+TEST_F(ClaimFunctions, ABitmapOfTheWrongLengthIsIgnored) {
   f.hold(run, "10.0.0.8", "x");
   f.hold(run, "10.0.0.8", std::string(100, '\xff'));
   EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.8"}), "x");
@@ -341,7 +341,7 @@ TEST_F(ClaimFunctions, ARenewedClaimLivesOn) {
   EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
 }
 
-TEST_F(ClaimFunctions, RenewTellsWhichTokensAreLost) {
+TEST_F(ClaimFunctions, RenewNamesTheLostTokens) {
   stage_all();
   claim("10.0.0.8", 1, none);
   f.now += kLeaseMs + 1;
@@ -350,7 +350,7 @@ TEST_F(ClaimFunctions, RenewTellsWhichTokensAreLost) {
               ElementsAre("VIEW", "staged", "1", "0", "0", token(1)));
 }
 
-TEST_F(ClaimFunctions, ALapsedTokenStillLetsTheHostKeepWhatItVerified) {
+TEST_F(ClaimFunctions, AHostKeepsVerifiedPiecesOfALapsedClaim) {
   stage_all();
   claim("10.0.0.8", 1, none);
   f.now += kLeaseMs + 1;
@@ -370,7 +370,7 @@ TEST_F(ClaimFunctions, AWaitingHostIsWokenWhenASlotIsFree) {
   EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.10"}), "1");
 }
 
-TEST_F(ClaimFunctions, NobodyIsWokenForASlotThatIsTakenAgainAtOnce) {
+TEST_F(ClaimFunctions, NobodyIsWokenForASlotThatIsInUseAgainAtOnce) {
   stage_all();
   claim("10.0.0.8", 1, none);
   claim("10.0.0.9", 2, none);
@@ -436,7 +436,7 @@ TEST_F(ClaimFunctions, AWaitingHostIsWokenWhenAPieceIsStagedThatItLacks) {
   EXPECT_EQ(f.one({"EXISTS", "sync:wake:10.0.0.9"}), "0");
 }
 
-TEST_F(ClaimFunctions, AHostThatTakesTheNextStillWaitsForItsOtherSlot) {
+TEST_F(ClaimFunctions, AHostWithItsNextClaimStillWaitsForItsOtherSlot) {
   f.stage(run, {0, 1});
   claim("10.0.0.8", 1, none);
   EXPECT_EQ(claim("10.0.0.8", 2, bits(8, {0, 1})).at(0), "WAIT");
@@ -459,26 +459,26 @@ TEST_F(ClaimFunctions, WhileItStagesTheOriginCarriesNothingTwiceAtOnce) {
   f.stage(run, {0});
   EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");
   EXPECT_EQ(claim("10.0.0.9", 2, none).at(0), "WAIT");
-  // It has arrived, and that host serves nobody.
+  // The piece has arrived, and its host serves none.
   f.complete(run, "10.0.0.8", token(1), "good", bits(8, {0}));
   EXPECT_EQ(claim("10.0.0.9", 3, none).at(kSource), kOrigin);
 }
 
-TEST_F(ClaimFunctions, WhileItStagesWhoItHasWokenGetsNothingTwiceAtOnceEither) {
+TEST_F(ClaimFunctions, WhileItStagesAHostThatItHasWokenGetsNothingTwiceAtOnceEither) {
   f.stage(run, {0});
   EXPECT_EQ(claim("10.0.0.8", 1, none).at(kSource), kOrigin);
   f.ask({"HSET", "sync:woken", "10.0.0.9", kOrigin});
   EXPECT_EQ(claim("10.0.0.9", 2, none).at(0), "WAIT");
 }
 
-TEST_F(ClaimFunctions, OnceAllIsStagedTheOriginCarriesTwiceWhatNobodyElseOffers) {
+TEST_F(ClaimFunctions, OnceAllIsStagedTheOriginCarriesTwiceAPieceThatNoOtherHostOffers) {
   f.stage(run, {0});
   f.ask({"HSET", "sync:run", "state", "staged"});
   EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");
   EXPECT_EQ(claim("10.0.0.9", 2, none).at(kSource), kOrigin);
 }
 
-TEST_F(ClaimFunctions, WhoWaitsForTheManifestAloneIsWokenByAnySource) {
+TEST_F(ClaimFunctions, AHostThatWaitsForTheManifestAloneIsWokenByAnySource) {
   EXPECT_EQ(f.claim(run, "10.0.0.8", token(1), none, all_bits(8), 0).at(0), "WAIT");
   f.stage(run, {3});
   EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.8"}), "1");
@@ -490,7 +490,7 @@ TEST_F(ClaimFunctions, AsManyAreWokenAsThereAreFreeSlots) {
   EXPECT_EQ(f.ask({"KEYS", "sync:wake:*"}).size(), 2U);
 }
 
-TEST_F(ClaimFunctions, AMemberThatSomebodyTookOutOfTheQueueComesBack) {
+TEST_F(ClaimFunctions, AMemberThatAnotherProgramRemovedFromTheQueueReturns) {
   stage_all();
   f.ask({"SPOP", "synchronize_queue"});
   f.ask({"SADD", "synchronize_queue", "6.6.6.6"});
@@ -615,7 +615,7 @@ TEST_F(BlameFunctions, ASourceOfWrongBytesOffersNothingBeforeItHasHashedItsSpool
   EXPECT_EQ(f("join", {kAccused, "0", "0", "0"}).at(2), "0");
 }
 
-TEST_F(BlameFunctions, WhoAccusesTwoSourcesAccusesItself) {
+TEST_F(BlameFunctions, AHostThatAccusesTwoSourcesAccusesItself) {
   accuse("10.0.0.8", "unreachable");
   accuse("10.0.0.9", "unreachable");
   f.hold(run, kAccused, all_bits(8), 0);
@@ -693,7 +693,7 @@ TEST_F(BlameFunctions, OneHostThatGetsWrongBytesFromTheOriginIsEnoughToHashItsSp
   EXPECT_TRUE(is_source(kOrigin)) << "one host with bad memory does not keep the origin hashing";
 }
 
-TEST_F(BlameFunctions, AnOriginThatIsBeingStagedIsNotKeptFromWhatNobodyElseHas) {
+TEST_F(BlameFunctions, AnOriginServesDuringStagingEvenIfItIsSuspect) {
   f.hold(run, kAccused, none, 0);
   offer_origin();
   f.ask({"HSET", "sync:run", "state", "staging"});
@@ -706,7 +706,7 @@ TEST_F(BlameFunctions, AnOriginThatIsBeingStagedIsNotKeptFromWhatNobodyElseHas) 
   EXPECT_FALSE(is_source(kOrigin));
 }
 
-TEST_F(BlameFunctions, WhoAccusesTwoDoesNotMakeTheOriginHash) {
+TEST_F(BlameFunctions, AHostThatAccusesTwoDoesNotMakeTheOriginHash) {
   accuse("10.0.0.8", "corrupt");
   f.hold(run, kAccused, none, 0);
   offer_origin();

@@ -1,6 +1,6 @@
 #pragma once
 
-// Calls the functions as a program would, at times that the test chooses.
+// Calls the functions as a program does, at times that the test chooses.
 
 #include <cstdint>
 #include <initializer_list>
@@ -12,12 +12,12 @@
 
 namespace libsync::test {
 
-/// An answer as texts: numbers as digits, nil as `(nil)`, an error as `(error) …`, an array in an
-/// array as its elements joined by commas.
+/// An answer as texts. Numbers are digits, nil is `(nil)`, an error `(error) …`. An array within
+/// the array is one text, with commas between its elements.
 using Texts = std::vector<std::string>;
 [[nodiscard]] Texts texts_of(const RedisValue& value);
 
-/// A bitmap of `pieces` with these set.
+/// A bitmap of `pieces` pieces with these set.
 [[nodiscard]] std::string bits(unsigned pieces, std::initializer_list<unsigned> set);
 [[nodiscard]] std::string all_bits(unsigned pieces);
 
@@ -33,7 +33,7 @@ class FunctionCaller {
 
   /// A plain command.
   Texts ask(const RedisCommand& command) { return texts_of(redis_.ask(command)); }
-  /// Its answer as one text.
+  /// The first text of its answer.
   std::string one(const RedisCommand& command) { return ask(command).at(0); }
   /// The members of a set, sorted.
   Texts members(const std::string& key);
@@ -43,7 +43,7 @@ class FunctionCaller {
               unsigned slots = 2, const std::vector<std::string>& expected = {},
               const std::string& spread = "auto");
 
-  /// Announces pieces; `final_one` makes the run staged.
+  /// Announces pieces. `last` makes the run staged.
   enum class Last { no, yes };
   Texts stage(const std::string& run, const std::vector<unsigned>& pieces, Last last = Last::no);
 
@@ -54,10 +54,10 @@ class FunctionCaller {
   Texts complete(const std::string& run, const std::string& host, const std::string& token,
                  const std::string& outcome, const std::string& have,
                  const std::string& next_token = "", const std::string& unwanted = "");
-  /// With no `have` it says nothing of what it has.
+  /// An empty `have` leaves the reported bitmap alone.
   Texts finish(const std::string& run, const std::string& host, const std::string& manifest,
                const std::string& have = "", unsigned slots = 2);
-  /// Waits for a run, for so many ms.
+  /// A host waits for a run, for this many ms.
   Texts linger(const std::string& host, unsigned stays_ms);
 
   std::int64_t now = 1'000'000'000'000;
@@ -67,7 +67,7 @@ class FunctionCaller {
   std::string prefix_;
 };
 
-/// Ids that can be told apart in a failed expectation.
+/// Ids that are readable in a failed expectation.
 [[nodiscard]] std::string run_id(unsigned number);
 [[nodiscard]] std::string token(unsigned number);
 [[nodiscard]] std::string digest(unsigned number);

@@ -1,7 +1,6 @@
-// Hosts that do anything at any time (claim, complete, die, come back, repeat themselves, speak for
-// a run that is over) for thousands of steps; after each, what must always hold is checked against
-// the raw keys. The seed is in the test's name; Redis adds some
-// randomness of its own.
+// A random walk: hosts claim, complete, die, return, repeat calls, and call for a run that is over,
+// for thousands of steps. Then the test checks the invariants against the raw keys. The seed is in
+// the name of the test; Redis adds some randomness of its own.
 
 #include <gmock/gmock.h>
 
@@ -51,7 +50,7 @@ class RandomWalk : public testing::TestWithParam<unsigned> {
   void step();
   void ask(Host& host, const std::string& run_named);
   void complete(Host& host);
-  void take(Host& host, const Texts& answer);
+  void record(Host& host, const Texts& answer);
   void check(int step);
 
   PieceSet unwanted(const Host& host) const {
@@ -71,7 +70,7 @@ class RandomWalk : public testing::TestWithParam<unsigned> {
   unsigned staged = 0;
 };
 
-void RandomWalk::take(Host& host, const Texts& answer) {
+void RandomWalk::record(Host& host, const Texts& answer) {
   if (answer.at(0) != "CLAIMED") return;
   auto& pieces = host.claims[answer.at(1)];
   pieces.clear();
@@ -95,7 +94,7 @@ void RandomWalk::ask(Host& host, const std::string& run_named) {
   if (answer.at(0) == "CLAIMED" && below(4) == 0) {
     EXPECT_EQ(f.claim(run, host.address, name, host.have.bitmap(), wanted, most), answer);
   }
-  take(host, answer);
+  record(host, answer);
 }
 
 void RandomWalk::complete(Host& host) {
@@ -117,7 +116,7 @@ void RandomWalk::complete(Host& host) {
   if (below(4) == 0) {
     f.complete(run, host.address, ended, outcome, have, next, unwanted(host).bitmap());
   }
-  take(host, answer);
+  record(host, answer);
 }
 
 void RandomWalk::step() {
@@ -131,7 +130,7 @@ void RandomWalk::step() {
         ++staged;
       }
       break;
-    case 1:  // Dies: nothing is given back, and nobody tells.
+    case 1:  // The host dies, and no other host notices.
       host.claims.clear();
       break;
     case 2:  // A new tick of the same host.
@@ -150,7 +149,7 @@ void RandomWalk::step() {
     case 5:
       ask(host, run_id(9));
       break;
-    case 6:  // Its disk loses a piece.
+    case 6:  // The disk of the host loses a piece.
       host.have.erase(below(kPieces));
       f("hold", {run, host.address, host.have.bitmap(), std::to_string(kSlots), "0", "1"});
       break;
@@ -165,8 +164,8 @@ void RandomWalk::step() {
 
 void RandomWalk::check(int step) {
   SCOPED_TRACE("step " + std::to_string(step));
-  // Claims that have lapsed and quarantines that are over are noticed by the next call, if the last
-  // look is 100 ms ago (REAP_MS).
+  // The next call ends lapsed claims and quarantines that are over, if the last call to do so was
+  // 100 ms ago (REAP_MS).
   f.now += 100;
   f.hold(run, "10.9.9.9", PieceSet(kPieces).bitmap(), 0);
   std::map<std::string, unsigned> uploads;
@@ -209,7 +208,7 @@ void RandomWalk::check(int step) {
     EXPECT_LE(uploads[host], std::max<std::size_t>(limit, uploads[host] > 0 ? kSlots : 0));
     const auto out = f.one({"ZSCORE", "sync:quarantine", host});
     const bool is_out = out != "(nil)" && std::stod(out) > static_cast<double>(f.now);
-    // The origin is hashed once all is staged.
+    // The master reverifies the origin once the run is staged.
     const bool is_held = blame.contains("verify " + host) && (host != "10.0.0.1" || is_staged);
     if (have->size() > 0 && uploads[host] < limit && !is_out && !is_held) {
       offered.insert(host);
@@ -246,7 +245,7 @@ TEST_P(RandomWalk, EndsWithEverybodyCompleteOnceFaultsStop) {
     f("join", {host.address, "1", "0", "0"});
     f("hold", {run, host.address, host.have.bitmap(), std::to_string(kSlots), "0", "1"});
   }
-  f("vouch", {run});  // The master has hashed a spool that was blamed.
+  f("vouch", {run});  // The master has reverified the origin.
   unsigned rounds = 0;
   const auto is_anybody_short = [&] {
     return std::any_of(hosts.begin(), hosts.end(),
@@ -256,7 +255,7 @@ TEST_P(RandomWalk, EndsWithEverybodyCompleteOnceFaultsStop) {
     f.now += 1000;
     for (auto& host : hosts) {
       const auto name = token(++next_token);
-      take(host, f.claim(run, host.address, name, host.have.bitmap(), host.have.bitmap(), 4));
+      record(host, f.claim(run, host.address, name, host.have.bitmap(), host.have.bitmap(), 4));
       for (const auto& [held, pieces] : host.claims) {
         for (const auto piece : pieces) host.have.insert(piece);
         f.complete(run, host.address, held, "good", host.have.bitmap());

@@ -1,5 +1,5 @@
-// The life of a run in the functions: begin, stage, join, finish, leave, end, refuse, and what a
-// master and a person see of it.
+// The life of a run in the functions: begin, stage, join, finish, leave, end, refuse, and the
+// answers to a master and to people.
 
 #include <gmock/gmock.h>
 
@@ -53,7 +53,7 @@ TEST_F(RunFunctions, BeginOfTheSameRunWithAnotherManifestIsRefused) {
   EXPECT_THAT(f.begin(run, 4), ElementsAre("BUSY", run, "/data/model.1"));
 }
 
-TEST_F(RunFunctions, BeginExpectsWhoWasSeenInTheLastTenMinutes) {
+TEST_F(RunFunctions, BeginExpectsTheHostsSeenInTheLastTenMinutes) {
   f("join", {"10.0.0.8", "1", "0", "0"});
   f.now += 540'000;
   f("join", {"10.0.0.9", "1", "0", "0"});
@@ -123,7 +123,7 @@ TEST_F(RunFunctions, AMinionOnTheOriginDoesNotSpeakForTheMastersSpool) {
   EXPECT_EQ(f.one({"HGET", "sync:slots", "10.0.0.1"}), "2");
 }
 
-TEST_F(RunFunctions, WhatIsMissingWhereThePushWentIsPushedAgain) {
+TEST_F(RunFunctions, PiecesThatThePushTargetLacksArePushedAgain) {
   const Texts begin{
       run,  "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
       "0",  "10.0.0.7",      "minion",  std::string(32, 'a'), "0",  "0",  "auto", "0",
@@ -141,7 +141,7 @@ TEST_F(RunFunctions, WhatIsMissingWhereThePushWentIsPushedAgain) {
   EXPECT_EQ(f.one({"HGET", "sync:have", "10.0.0.7"}), bits(4, {0})) << "it says so itself";
 }
 
-TEST_F(RunFunctions, WhoFinishesWithoutHavingJoinedIsExpectedFromThenOn) {
+TEST_F(RunFunctions, AHostThatFinishesWithoutJoiningIsExpectedFromThenOn) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6"});
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.finish(run, "10.0.0.5", digest(0));
@@ -151,7 +151,7 @@ TEST_F(RunFunctions, WhoFinishesWithoutHavingJoinedIsExpectedFromThenOn) {
   EXPECT_EQ(watch.at(4), "3") << "10.0.0.6 is still missing";
 }
 
-TEST_F(RunFunctions, WhoFinishesSaysWhatItHas) {
+TEST_F(RunFunctions, AFinishedHostReportsItsHoldings) {
   f.begin(run, 4);
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.finish(run, "10.0.0.8", digest(0), bits(4, {0, 2}), 3);
@@ -160,7 +160,7 @@ TEST_F(RunFunctions, WhoFinishesSaysWhatItHas) {
   EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1", "10.0.0.8"));
 }
 
-TEST_F(RunFunctions, JoinTellsTheRunAndExpectsTheNewcomer) {
+TEST_F(RunFunctions, JoinReturnsTheRunAndExpectsTheNewcomer) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
   const auto answer = f("join", {"10.0.0.8", "1", "0", "0"});
   EXPECT_EQ(answer.at(0), "RUN");
@@ -178,7 +178,7 @@ TEST_F(RunFunctions, JoinWithoutARunNamesTheOneThatEndedLast) {
   EXPECT_THAT(f("join", {"10.0.0.8", "1", "0", "0"}), ElementsAre("NONE", run, begun));
 }
 
-TEST_F(RunFunctions, TheFirstJoinOfATickGivesBackWhatAnEarlierOneClaims) {
+TEST_F(RunFunctions, TheFirstJoinOfATickEndsTheClaimsOfAnEarlierOne) {
   f.begin(run, 4, "10.0.0.1", 1);
   f.stage(run, {0});
   f.claim(run, "10.0.0.8", token(1), none, none);
@@ -222,7 +222,7 @@ TEST_F(RunFunctions, AnAddressThatSomebodyElseAddsToFinishedQueueFinishesNothing
   EXPECT_EQ(f("join", {"10.0.0.8", "0", "0", "0"}).at(1), "0");
 }
 
-TEST_F(RunFunctions, WhoLeavesAltogetherHasNothingAndHasNotFinished) {
+TEST_F(RunFunctions, AHostThatLeavesAltogetherHasNothingAndHasNotFinished) {
   f.begin(run, 4);
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.hold(run, "10.0.0.8", all_bits(4));
@@ -233,7 +233,7 @@ TEST_F(RunFunctions, WhoLeavesAltogetherHasNothingAndHasNotFinished) {
   EXPECT_EQ(f.one({"HGET", "sync:errors", "10.0.0.8"}), "disk wiped");
 }
 
-TEST_F(RunFunctions, WhoGivesBackItsClaimsGoesOnServing) {
+TEST_F(RunFunctions, AHostThatLeavesItsClaimsGoesOnServing) {
   f.begin(run, 4);
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.hold(run, "10.0.0.8", bits(4, {0}));
@@ -259,7 +259,7 @@ TEST_F(RunFunctions, EndDeletesEverythingOfTheRunInOneStep) {
               UnorderedElementsAre("sync:minions", "sync:events", "sync:last"));
 }
 
-TEST_F(RunFunctions, EndNamesTheLaggardsAndKeepsASummary) {
+TEST_F(RunFunctions, EndNamesTheMissingHostsAndKeepsASummary) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6", "10.0.0.7"});
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.finish(run, "10.0.0.6", digest(0));
@@ -284,7 +284,7 @@ TEST_F(RunFunctions, EndLeavesTheTaskIfItHoldsAnotherPayloadNow) {
   EXPECT_EQ(f.one({"EXISTS", "lookup"}), "0");
 }
 
-TEST_F(RunFunctions, ARefusedTaskIsTakenOutAndRecorded) {
+TEST_F(RunFunctions, ARefusedTaskIsRemovedAndRecorded) {
   f.ask({"SET", "task", "/etc/shadow"});
   f.ask({"INCR", "lookup"});
   EXPECT_THAT(f("refuse", {"/etc/shadow", "outside"}), ElementsAre("REFUSED"));
@@ -312,7 +312,7 @@ TEST_F(RunFunctions, ARefusalHasNoFiguresOfTheRunBefore) {
   }
 }
 
-// A Redis that came back from an older snapshot.
+// Redis may restart from an older snapshot.
 TEST_F(RunFunctions, ARunThatHasLostPiecesIsNotStaged) {
   f.begin(run, 4);
   f.stage(run, {0, 3}, kYes);
@@ -350,7 +350,7 @@ TEST_F(RunFunctions, ACallForAnotherRunChangesNothingAndSaysSo) {
   EXPECT_EQ(f("status"), before);
 }
 
-TEST_F(RunFunctions, WatchTellsTheMasterHowTheRunStands) {
+TEST_F(RunFunctions, WatchReturnsTheStateOfTheRun) {
   f.ask({"SET", "task", "/data/model.2"});
   EXPECT_THAT(f("watch"), ElementsAre("LOOK", "/data/model.2", testing::_, "0", "0", "0"));
   const auto began = std::to_string(f.now);
@@ -370,7 +370,7 @@ TEST_F(RunFunctions, WatchTellsTheMasterHowTheRunStands) {
   EXPECT_EQ(f("watch").at(13), "");
 }
 
-TEST_F(RunFunctions, DigestsAreToldOfWhatHasBeenAnnounced) {
+TEST_F(RunFunctions, DigestsAreThoseOfAnnouncedPieces) {
   f.begin(run, 4);
   f.stage(run, {1, 3});
   EXPECT_THAT(f("digests", {run, "0", "1", "2", "3"}),
@@ -408,7 +408,7 @@ TEST_F(RunFunctions, APrefixKeepsTwoFleetsApart) {
   EXPECT_EQ(f.one({"HGET", "blue:sync:run", "id"}), run_id(2));
 }
 
-TEST_F(RunFunctions, TheClockOfRedisIsTakenWhereNoTimeIsPassed) {
+TEST_F(RunFunctions, TheClockOfRedisCountsIfNoTimeIsPassed) {
   const auto answer = f.ask({"FCALL", "libsync1_watch", "0", "", ""});
   const auto clock = f.ask({"TIME"});
   EXPECT_NEAR(std::stod(answer.at(2)) / 1000, std::stod(clock.at(0)), 5);

@@ -1,4 +1,4 @@
-// Trees: who pulls from whom without a claim, and who is taken out of them.
+// Trees: parents, seats, and the hosts that lose their seat.
 
 #include <gmock/gmock.h>
 
@@ -24,18 +24,18 @@ constexpr unsigned kPieces = 64;
 constexpr auto kOrigin = "10.0.0.1";
 constexpr auto kGatheringMs = 5'000;
 
-// The elements of a FOLLOWED answer, by place.
-constexpr std::size_t kPlace = 5;
+// Indices of the elements of a FOLLOWED answer.
+constexpr std::size_t kSeat = 5;
 constexpr std::size_t kReportEvery = 6;
 constexpr std::size_t kParents = 7;
 constexpr std::size_t kFirstParent = 8;
 constexpr std::size_t kDigests = kFirstParent + kTrees;
 
-/// Who pulls from a host in a tree.
+/// The hosts that pull from a host in a tree.
 Texts below(const std::string& host, const std::map<std::string, std::string>& tree) {
   Texts found;
-  for (const auto& [who, parent] : tree) {
-    if (parent == host) found.push_back(who);
+  for (const auto& [child, parent] : tree) {
+    if (parent == host) found.push_back(child);
   }
   return found;
 }
@@ -64,7 +64,7 @@ class TreeFunctions : public testing::Test {
     f.stage(run, pieces, FunctionCaller::Last::yes);
   }
 
-  /// So many hosts come; a while later all have asked again. Who pulls from whom, a tree each.
+  /// Hosts come, and all ask again after a while. Returns the parent of each host, for each tree.
   std::vector<std::map<std::string, std::string>> gather(unsigned hosts) {
     for (unsigned i = 0; i < hosts; ++i) follow(host(i));
     f.now += kGatheringMs;
@@ -98,14 +98,14 @@ TEST_F(TreeFunctions, AreForManyHostsAndPieces) {
   EXPECT_EQ(trees_of(2, 1, "trees"), "8");
 }
 
-TEST_F(TreeFunctions, ARunWithoutThemIsNotFollowed) {
+TEST_F(TreeFunctions, ARunWithoutThemHasNoSeats) {
   trees_of(2, kPieces, "claims");
   EXPECT_THAT(follow(host(0)), ElementsAre("STALE"));
   EXPECT_EQ(f.one({"EXISTS", "sync:seats"}), "0");
 }
 
-// However many hosts there are, in each tree everybody gets what the origin sends, nobody feeds
-// more than as many as there are trees, and the origin sends each piece once.
+// For any number of hosts: each tree reaches every host from the origin. No host feeds more hosts
+// than there are trees, and the origin sends each piece once.
 TEST_F(TreeFunctions, EverybodyIsFedAndNobodyCarriesMoreThanOthers) {
   for (unsigned hosts = 1; hosts <= 90; hosts += hosts < 20 ? 1 : 7) {
     f.ask({"FLUSHALL"});
@@ -130,7 +130,7 @@ TEST_F(TreeFunctions, EverybodyIsFedAndNobodyCarriesMoreThanOthers) {
   }
 }
 
-TEST_F(TreeFunctions, ARepeatedCallFindsTheSamePlace) {
+TEST_F(TreeFunctions, ARepeatedCallFindsTheSameSeat) {
   const auto once = parents_of(host(0));
   EXPECT_EQ(parents_of(host(0)), once);
   EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "1");
@@ -147,7 +147,7 @@ TEST_F(TreeFunctions, AnExpectedParentThatHasNotComeIsNoneYet) {
   EXPECT_THAT(parents_of(host(0)), Each(kOrigin)) << "it came alone";
 }
 
-TEST_F(TreeFunctions, DigestsAreToldOnce) {
+TEST_F(TreeFunctions, KnownDigestsAreNotSentAgain) {
   f.stage(run, {0, 1, 9});
   f.stage(run, {33, 35});
   const std::string none(32, '\0');
@@ -158,21 +158,21 @@ TEST_F(TreeFunctions, DigestsAreToldOnce) {
   EXPECT_THAT(Texts(all.begin() + kDigests, all.end()), ElementsAre("0", ""));
 }
 
-TEST_F(TreeFunctions, WhoJoinsIsToldItsPlace) {
+TEST_F(TreeFunctions, AHostGetsItsSeatWhenItJoins) {
   gather(9);
   stage_all();
   const auto joined = f("join", {host(7), "1", "1", "0"});
-  const auto followed = follow(host(7));
+  const auto answer = follow(host(7));
   EXPECT_EQ(joined.at(3), "1");
-  const Texts place(followed.begin() + kPlace, followed.end());
-  ASSERT_GT(joined.size(), 4 + place.size());
-  EXPECT_EQ(Texts(joined.begin() + 4, joined.begin() + 4 + static_cast<int>(place.size())), place);
+  const Texts seat(answer.begin() + kSeat, answer.end());
+  ASSERT_GT(joined.size(), 4 + seat.size());
+  EXPECT_EQ(Texts(joined.begin() + 4, joined.begin() + 4 + static_cast<int>(seat.size())), seat);
   EXPECT_EQ(f("join", {host(8), "1", "0", "0"}).at(3), "0") << "it wants none";
   f.finish(run, host(7), digest(0));
   EXPECT_EQ(f("join", {host(7), "1", "1", "0"}).at(3), "0") << "it has all there is";
 }
 
-TEST_F(TreeFunctions, WhoWantsNoPlaceHasNoSeat) {
+TEST_F(TreeFunctions, AHostThatWantsNoSeatHasNone) {
   f("join", {host(0), "1", "0", "0"});
   f("join", {kOrigin, "1", "1", "0"});
   EXPECT_EQ(f.one({"EXISTS", "sync:seats"}), "0");
@@ -181,13 +181,13 @@ TEST_F(TreeFunctions, WhoWantsNoPlaceHasNoSeat) {
   EXPECT_EQ(f.one({"HGET", "sync:seats", "0"}), host(0));
 }
 
-TEST_F(TreeFunctions, SeatsAreForThoseWhoWaitForTheRunInTheOrderOfWaking) {
+TEST_F(TreeFunctions, SeatsAreForHostsThatWaitForTheRunInTheOrderOfWaking) {
   f("end", {run, "complete", "", "0"});
   f.linger(host(1), 20'000);
   f.linger(host(3), 19'000);
   f.linger(host(2), 18'000);
   f.linger(host(5), 18'500);
-  f.linger(host(5), 0);  // It has been told not to.
+  f.linger(host(5), 0);  // It waits no more.
   f.linger(kOrigin, 20'000);
   f.now += 18'000;
   f.linger(host(4), 20'000);
@@ -204,7 +204,7 @@ TEST_F(TreeFunctions, ThoseWithASeatAreWokenAsOthersCome) {
   constexpr unsigned kHosts = 240;
   f("end", {run, "complete", "", "0"});
   for (unsigned i = 0; i < kHosts; ++i) f.linger(host(i), 20'000);
-  f.ask({"DEL", "sync:minions"});  // Who is merely remembered is woken at once.
+  f.ask({"DEL", "sync:minions"});  // Redis wakes hosts in this set at once.
   for (unsigned i = 0; i < kHosts; ++i) f.ask({"DEL", "sync:wake:" + host(i)});
   f.begin(run, kPieces, kOrigin, 5, {}, "trees");
   const auto on_seat = [&](unsigned seat) {
@@ -235,7 +235,7 @@ TEST_F(TreeFunctions, ThoseWithASeatAreWokenAsOthersCome) {
   EXPECT_TRUE(is_woken(kHosts - 1));
 }
 
-TEST_F(TreeFunctions, WhoHasASeatAndDoesNotComeLosesIt) {
+TEST_F(TreeFunctions, ASeatedHostThatDoesNotComeLosesItsSeat) {
   f("end", {run, "complete", "", "0"});
   for (unsigned i = 0; i < 12; ++i) f.linger(host(i), 20'000);
   f.begin(run, kPieces, kOrigin, 5, {}, "trees");
@@ -254,7 +254,7 @@ TEST_F(TreeFunctions, WhoHasASeatAndDoesNotComeLosesIt) {
   EXPECT_EQ(f.one({"HGET", "sync:seat_of", lost}), "11");
 }
 
-TEST_F(TreeFunctions, WhoWaitedForTheRunAndCannotServeLosesItsSeat) {
+TEST_F(TreeFunctions, AHostThatWaitedForTheRunAndCannotServeLosesItsSeat) {
   f("end", {run, "complete", "", "0"});
   for (unsigned i = 0; i < 3; ++i) f.linger(host(i), 20'000);
   f.begin(run, kPieces, kOrigin, 5, {}, "trees");
@@ -263,7 +263,7 @@ TEST_F(TreeFunctions, WhoWaitedForTheRunAndCannotServeLosesItsSeat) {
   EXPECT_THAT(parents_of(host(1)), Not(Contains(host(0))));
 }
 
-TEST_F(TreeFunctions, WhoHadMostOfItBeforeFeedsNobodyWhenItIsDone) {
+TEST_F(TreeFunctions, AHostThatAdoptedMostPiecesFeedsNobodyWhenItIsDone) {
   gather(12);
   stage_all();
   f.finish(run, host(0), digest(0), bits(kPieces, {1}), 2);
@@ -272,7 +272,7 @@ TEST_F(TreeFunctions, WhoHadMostOfItBeforeFeedsNobodyWhenItIsDone) {
   EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "11");
 }
 
-TEST_F(TreeFunctions, WhoGivesUpFeedsNobody) {
+TEST_F(TreeFunctions, AHostThatGivesUpFeedsNobody) {
   gather(12);
   stage_all();
   f.finish(run, host(1), digest(0), all_bits(kPieces), 2);
@@ -283,7 +283,7 @@ TEST_F(TreeFunctions, WhoGivesUpFeedsNobody) {
   EXPECT_THAT(parents_of(host(9)), Not(Contains(host(1))));
 }
 
-TEST_F(TreeFunctions, WhoHasProvenItsSpoolKeepsItsSeat) {
+TEST_F(TreeFunctions, AHostThatReverifiedItsSpoolKeepsItsSeat) {
   gather(12);
   const auto parents = parents_of(host(9));
   f("hold", {run, host(0), all_bits(kPieces), "2", std::to_string(kPieces), "1"});
@@ -319,7 +319,7 @@ TEST_F(TreeFunctions, ThousandsOfHostsHaveSeats) {
   EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "1") << "nobody else has come";
 }
 
-TEST_F(TreeFunctions, WhoFollowsIsRunningUntilItIsDone) {
+TEST_F(TreeFunctions, ASeatedHostIsRunningUntilItIsDone) {
   stage_all();
   follow(host(0));
   EXPECT_EQ(f.members("running_queue"), Texts{host(0)});
@@ -328,7 +328,7 @@ TEST_F(TreeFunctions, WhoFollowsIsRunningUntilItIsDone) {
   EXPECT_EQ(f.members("running_queue"), Texts{});
 }
 
-TEST_F(TreeFunctions, AParentThatThreeCannotReachGivesUpItsPlaceToWhoIsBelow) {
+TEST_F(TreeFunctions, AParentThatThreeCannotReachGivesItsSeatToAHostBelow) {
   const auto before = gather(30)[0];
   const auto top = host(0);
   const auto children = below(top, before);
@@ -350,8 +350,8 @@ TEST_F(TreeFunctions, AParentThatThreeCannotReachGivesUpItsPlaceToWhoIsBelow) {
   EXPECT_THAT(own, Not(Contains("")));
 }
 
-TEST_F(TreeFunctions, WhoeverHasAnotherParentAfterwardsHasBeenToldToAsk) {
-  // The last rank is not full, and its first one is below host 77.
+TEST_F(TreeFunctions, AHostWhoseParentChangesIsWoken) {
+  // The last rank is incomplete, and its first seat is below host 77.
   constexpr unsigned kHosts = 197;
   for (const unsigned top : {0U, 3U, 9U, 17U, 77U}) {
     f.ask({"FLUSHALL"});
@@ -384,7 +384,7 @@ TEST_F(TreeFunctions, WhoeverHasAnotherParentAfterwardsHasBeenToldToAsk) {
   }
 }
 
-TEST_F(TreeFunctions, WhoeverHasMostMovesUp) {
+TEST_F(TreeFunctions, TheHostWithMostPiecesMovesUp) {
   const auto before = gather(30)[0];
   const auto children = below(host(0), before);
   const auto is_leaf = [&](const std::string& who) {
@@ -404,7 +404,7 @@ TEST_F(TreeFunctions, WhoeverHasMostMovesUp) {
   EXPECT_EQ(f.one({"HGET", "sync:seats", "0"}), inner[1]) << "and leaves cannot";
 }
 
-TEST_F(TreeFunctions, AParentThatTwoFindSlowGivesUpItsPlace) {
+TEST_F(TreeFunctions, AParentThatTwoFindSlowGivesUpItsSeat) {
   const auto before = gather(30)[0];
   const auto children = below(host(0), before);
   follow(children[0], {host(0), "slow", ""});
@@ -417,7 +417,7 @@ TEST_F(TreeFunctions, AParentThatTwoFindSlowGivesUpItsPlace) {
   EXPECT_EQ(f.one({"HGET", "sync:slots", host(0)}), "0");
 }
 
-TEST_F(TreeFunctions, NobodyIsBlamedByWhoDoesNotPullFromIt) {
+TEST_F(TreeFunctions, OnlyAHostBelowCanBlameAParent) {
   gather(30);
   for (unsigned i = 1; i < 30; ++i) follow(host(i), {host(29), "slow", ""});
   f.ask({"HDEL", "sync:blame", "slow " + host(29)});
@@ -426,7 +426,7 @@ TEST_F(TreeFunctions, NobodyIsBlamedByWhoDoesNotPullFromIt) {
   EXPECT_EQ(f.one({"HEXISTS", "sync:blame", "strike 10.9.9.9"}), "0");
 }
 
-TEST_F(TreeFunctions, AnotherRunIsNotFollowed) {
+TEST_F(TreeFunctions, AnotherRunGivesNoSeat) {
   EXPECT_THAT(
       f("follow", {run_id(2), host(0), bits(kPieces, {}), "2", "0", "0", bits(kPieces, {})}),
       ElementsAre("STALE"));
