@@ -30,10 +30,15 @@ constexpr std::size_t kMostWords = 25;
 // Folders whose comments obey the rules already. The list grows until it holds every folder of
 // kRead, and then goes.
 const std::set<std::string> kClean = {
-    "src/redis",
-    "src/redis/functions",
-    "tests/layout",
-    "tests/redis",
+    "include/libsync/core", "src/core",      "src/feed",        "src/os",       "src/redis",
+    "src/redis/functions",  "tests/core",    "tests/functions", "tests/layout", "tests/os",
+    "tests/redis",          "tests/support",
+};
+
+// Files of clean folders that other work rewrites now. The list must become empty.
+const std::set<std::string> kPending = {
+    "src/os/file_ranges.cpp",
+    "src/os/file_ranges.h",
 };
 
 // Folders that are read, with all below them.
@@ -49,6 +54,7 @@ const std::vector<Exception> kSentences = {};
 
 const std::vector<Exception> kIdentifiers = {
     {"src/redis/functions/", "follow", "the name of a Redis function"},
+    {"tests/functions/", "follow", "calls the function of that name"},
 };
 
 struct Source {
@@ -95,7 +101,8 @@ const std::vector<Source>& sources() {
 }
 
 bool is_clean(const Source& source) {
-  return kClean.contains(std::filesystem::path(source.path).parent_path());
+  return kClean.contains(std::filesystem::path(source.path).parent_path()) &&
+         !kPending.contains(source.path);
 }
 
 bool is_excepted(const std::vector<Exception>& exceptions, const std::string& path,

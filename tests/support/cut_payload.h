@@ -1,6 +1,6 @@
 #pragma once
 
-// A payload on the disk as a master announces it: its manifest, and its stream cut into pieces.
+// A payload on the disk as a master announces it: its manifest and its pieces.
 
 #include <algorithm>
 #include <filesystem>
@@ -15,7 +15,7 @@
 
 namespace libsync::test {
 
-/// Cut without any code of the product but list_payload.
+/// Uses no code of the product except list_payload().
 class CutPayload {
  public:
   CutPayload(const std::filesystem::path& path, std::uint64_t piece_bytes)

@@ -1,7 +1,7 @@
 #pragma once
 
-// While it lives, no file of this process grows beyond so many bytes: as on a full disk, but that
-// the error is EFBIG.
+// Limits the size of files that this process writes. A write beyond the limit fails as on a full
+// disk, with the error EFBIG.
 
 #include <signal.h>
 #include <sys/resource.h>

@@ -1,33 +1,33 @@
-# To be sourced after prepare.sh: a fleet on this machine, in a folder of its own, on addresses of its own
-# in 127/8, set up from the files in cron/ and rsyncd/.
+# A fleet on this machine. Scripts source this file after prepare.sh. The fleet has a folder and
+# addresses in 127/8 of its own, and the shipped files of cron/ and rsyncd/.
 #
-#   start_fleet HOSTS SOURCE_ROOT [OPTION...]   a Redis, a master with these options, HOSTS minions; all
-#                                               linger, and Redis has seen them when it returns
-#   make_host NAME ADDRESS SOURCE_ROOT          a host's folder before it starts, for settings of its own
-#   make_payload BYTES                          random ones, in $folder/sources; sets `payload` (wants openssl)
-#   end_fleet                                   ends it; its files stay
-#   redis COMMAND...                            redis-cli
-#   check_programs                              ends the script if one of the fleet has ended
-#   peak_kb PROGRAM                             most memory that one of it had at once, without the rsyncs it starts
-#   is_over, check_outcome                      whether there is a run no more, with check_programs; ends the script if
-#                                               it did not end well
-#   median                                      of the numbers on its input, one a line
-#   watch_redis, end_watch                      notes all that Redis is asked between the two, which costs it time
-#   since_set first|last WORD                   milliseconds from `set task` to a command with that word, as noted
-#   in_background LOG COMMAND...                something else that is to end with the fleet
-#   until_holds WHAT COMMAND...                 waits ten seconds at the most
+#   start_fleet HOSTS SOURCE_ROOT [OPTION...]   starts Redis, a master with these options, HOSTS minions; all
+#                                               linger; returns when Redis has seen them
+#   make_host NAME ADDRESS SOURCE_ROOT          makes a host's folder before it starts, for other settings
+#   make_payload BYTES                          makes a random file in $folder/sources; sets `payload` (openssl)
+#   end_fleet                                   ends all programs; their files stay
+#   redis COMMAND...                            calls redis-cli
+#   check_programs                              ends the script if a program of the fleet has ended
+#   peak_kb PROGRAM                             prints the peak memory of one such program, without its rsyncs
+#   is_over                                     whether no run is in progress; calls check_programs
+#   check_outcome                               ends the script if the last run was not complete
+#   median                                      prints the median of the numbers on its input, one on each line
+#   watch_redis, end_watch                      records all commands of Redis between the two, which costs time
+#   since_set first|last WORD                   prints the ms from `set task` to a recorded command with WORD
+#   in_background LOG COMMAND...                starts another program that ends with the fleet
+#   until_holds NAME COMMAND...                 waits until COMMAND succeeds, ten seconds at most
 #
-# Sets `folder`, in which everything is (master/, minion1/ …: repo, logs, configuration); `net`: the master
-# is $net.2, minion I is $net.(100+I); and `started`, the process ids. The folder goes with the script.
+# It sets `folder`, which holds master/, minion1/ … with repo, logs and configuration. In `net` the master is
+# $net.2 and minion I is $net.(100+I). `started` holds the process ids. The script's end deletes the folder.
 
 redis_port=6390
 rsync_port=8730  # As make_host configures it.
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/sync-fleet-XXXXXX")
-chmod 755 "$folder"  # As root the daemons run as another user.
+chmod 755 "$folder"  # As root, the daemons run as another user.
 started=()
 
-# The programs before the servers that they talk to: last started, first ended.
+# Ends the programs in reverse order, so each one before the servers that it uses.
 end_fleet() {
   local i
   for ((i = ${#started[@]} - 1; i >= 0; i--)); do
@@ -55,7 +55,7 @@ in_background() {
 
 answers() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
-fail_with_logs() {  # WHAT
+fail_with_logs() {  # MESSAGE
   find "$folder" -maxdepth 2 \( -name '*.log' -o -name '*.out' \) -exec tail -v -n 5 {} + >&2
   fail "$1: see above"
 }
@@ -100,7 +100,7 @@ median() { sort -n | awk '{all[NR] = $1} END {print all[int((NR + 1) / 2)]}'; }
 
 watch_redis() {
   : >"$folder/monitor"
-  redis-cli -h "$net.1" -p $redis_port monitor >"$folder/monitor" 2>/dev/null &  # Itself, so that it can be ended.
+  redis-cli -h "$net.1" -p $redis_port monitor >"$folder/monitor" 2>/dev/null &  # Not redis(), to get its process id.
   monitor=$!
   until_holds "Redis to be watched" test -s "$folder/monitor"
 }
@@ -145,7 +145,7 @@ start_fleet() {
   until_holds "a minion" has_seen "$hosts"
 }
 
-# An address range of our own in 127/8, where nobody listens.
+# Finds an address range in 127/8 where no program listens.
 for _ in {1..50}; do
   net=127.$((RANDOM % 200 + 20)).$((RANDOM % 200 + 20))
   answers "$net.1" $redis_port || answers "$net.2" $rsync_port || break

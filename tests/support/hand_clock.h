@@ -22,8 +22,8 @@ class HandClock final : public Clock {
            std::chrono::duration_cast<std::chrono::system_clock::duration>(now_.time_since_epoch());
   }
 
-  /// Really looks at the descriptors, for a few milliseconds. Time stands still meanwhile, unless
-  /// it is to jump to `until` when nothing comes.
+  /// Polls the descriptors for a few milliseconds of real time. The clock does not move meanwhile,
+  /// unless let_waits_pass() was called and no descriptor is readable: then it jumps to `until`.
   void wait(Instant until, std::span<const int> descriptors) override {
     std::vector<pollfd> polled;
     for (const int descriptor : descriptors) polled.push_back({descriptor, POLLIN, 0});
@@ -34,7 +34,7 @@ class HandClock final : public Clock {
 
   void advance(Duration by) { now_ += by; }
 
-  /// From now on a wait for which nothing comes lasts as long as was asked for.
+  /// From now on a wait without a readable descriptor moves the clock.
   void let_waits_pass() { jumps_ = true; }
 
  private:

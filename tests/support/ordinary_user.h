@@ -1,6 +1,6 @@
 #pragma once
 
-// What an ordinary user can do: root, as whom the tests may run, can do anything.
+// Runs a check as an ordinary user. The tests may run as root, which no permission stops.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -15,7 +15,7 @@ namespace libsync::test {
 
 inline constexpr unsigned kOrdinaryUser = 65534;
 
-/// Whether `holds` is true in a process of its own that is not root's.
+/// Whether `holds` is true in a process of an ordinary user.
 [[nodiscard]] inline bool holds_for_ordinary_user(const std::function<bool()>& holds) {
   const pid_t child = fork();
   if (child == 0) {
@@ -35,7 +35,7 @@ inline constexpr unsigned kOrdinaryUser = 65534;
   return waitpid(child, &status, 0) == child && status == 0;
 }
 
-/// Makes the path that user's; as that user already, nothing needs to be done.
+/// Gives the path to that user. Does nothing unless the tests run as root.
 inline void give_to_ordinary_user(const std::filesystem::path& path) {
   EXPECT_TRUE(geteuid() != 0 || lchown(path.c_str(), kOrdinaryUser, kOrdinaryUser) == 0) << path;
 }

@@ -1,10 +1,10 @@
-# To be sourced by the scripts under tests/: installs what they need, and builds.
+# The scripts under tests/ source this file. It installs packages and builds.
 #
-#   need PACKAGE...    Debian packages, installed if missing (as root, or by sudo)
-#   build TARGET...    the release, in build/release
+#   need PACKAGE...    installs missing Debian packages (as root, or by sudo)
+#   build TARGET...    builds the release preset, in build/release
 #   fail MESSAGE       ends the script
 #
-# Sets `top`, the project's folder, and `programs`, where the programs are after build.
+# It sets `top`, the folder of the project, and `programs`, the folder of the built programs.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 programs=$top/build/release/src
@@ -27,8 +27,8 @@ need() {
   [ ${#missing[@]} -eq 0 ] && return
   echo "installing: ${missing[*]}"
   [ "$(id -u)" -eq 0 ] || sudo=(sudo)
-  # A machine that has just booted may be busy with updates of its own, and nothing waits for the lock of
-  # the lists; a download may fail once.
+  # A machine that has just booted may update itself, and apt does not wait for the lock of the lists. A
+  # download may fail, too.
   local try apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive
                  apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
   for try in {1..12}; do
@@ -39,7 +39,7 @@ need() {
   "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# What has been built before takes a second; what the compiler says is shown if it fails.
+# Shows the output of the compiler only if the build fails.
 build() {
   local log
   need "${build_packages[@]}"

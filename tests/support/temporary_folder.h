@@ -1,6 +1,6 @@
 #pragma once
 
-// A folder of a test's own, deleted with all that is in it.
+// A folder for one test, which its destructor deletes with its content.
 
 #include <filesystem>
 #include <string>
@@ -9,7 +9,7 @@ namespace libsync::test {
 
 class TemporaryFolder {
  public:
-  /// Readable for others, because as root the daemons of the tests run as another user.
+  /// Makes a folder that others can read. As root, the daemons of the tests run as another user.
   TemporaryFolder();
   ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;
@@ -21,13 +21,13 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// Writes a file, making the folders above it.
+/// Writes a file, and makes the folders above it.
 void write_file(const std::filesystem::path& path, const std::string& content);
 
-/// The content of a file; a failed expectation and nothing if it cannot be read.
+/// The content of a file. If it cannot be read, an expectation fails and the result is empty.
 [[nodiscard]] std::string content_of(const std::filesystem::path& path);
 
-/// Bytes without any pattern, the same for the same seed.
+/// Bytes without a pattern, which depend on the seed alone.
 [[nodiscard]] std::string random_bytes(std::size_t count, unsigned seed);
 
 }  // namespace libsync::test

@@ -59,7 +59,7 @@ Ran run(const std::vector<std::string>& words, const std::string& input) {
 }
 
 Background::Background(const std::vector<std::string>& words, const std::filesystem::path& log) {
-  // The shell only redirects: exec makes it the program itself.
+  // The shell redirects the output, and exec replaces it by the program.
   std::vector<std::string> all{"/bin/sh", "-c", "exec \"$@\" >>\"$0\" 2>&1", log.string()};
   all.insert(all.end(), words.begin(), words.end());
   child_.emplace(start(all, ""));

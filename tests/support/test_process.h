@@ -1,6 +1,6 @@
 #pragma once
 
-// Programs that tests run: to their end, or in the background until the test is over.
+// Runs programs for tests: to their end, or in the background until the test ends.
 
 #include <chrono>
 #include <filesystem>
@@ -14,16 +14,16 @@
 namespace libsync::test {
 
 struct Ran {
-  int status = -1;  ///< Exit status; 128 + number if a signal ended it.
+  int status = -1;  ///< Exit status, or 128 + the number of the signal that ended it.
   std::string output;
   std::string errors;
 };
 
-/// Runs a command line (program first, found in PATH), at most a minute. A failed expectation if it
-/// takes longer or cannot be started.
+/// Runs a command line, whose first word is a program in PATH. If it does not start, or runs for
+/// more than a minute, an expectation fails.
 [[nodiscard]] Ran run(const std::vector<std::string>& words, const std::string& input = "");
 
-/// A program in the background, its output in a file. Ended with TERM, then KILL, when it goes.
+/// A program in the background with its output in a file. The destructor sends TERM, then KILL.
 class Background {
  public:
   Background(const std::vector<std::string>& words, const std::filesystem::path& log);
@@ -32,7 +32,8 @@ class Background {
 
   [[nodiscard]] int pid() const { return pid_; }
 
-  /// Waits for its end; a failed expectation and -1 if it does not come in time.
+  /// Waits for its end, and returns its status. If it does not end in time, an expectation fails
+  /// and the result is -1.
   int wait(std::chrono::seconds limit = std::chrono::seconds(60));
 
   [[nodiscard]] bool has_ended();
@@ -45,7 +46,7 @@ class Background {
   int pid_ = -1;
 };
 
-/// Asks again and again until it holds; false after `limit`.
+/// Repeats the check until it holds. False after `limit`.
 [[nodiscard]] bool eventually(const std::function<bool()>& holds,
                               std::chrono::seconds limit = std::chrono::seconds(60));
 

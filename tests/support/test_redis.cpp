@@ -19,23 +19,23 @@ namespace libsync::test {
 namespace {
 
 constexpr std::uint16_t kPort = 6390;
-// Below what the kernel gives to outgoing connections.
+// The kernel gives no port as low as this to outgoing connections.
 constexpr std::uint16_t kClaimPort = kPort - 1;
 
 std::string address_of_server() { return test_address(1); }
 
-// "127.A.B.", of no other process: the socket bound there says so as long as this one lives.
+// "127.A.B." for this process alone. The socket that it binds there keeps other processes away.
 std::string claim_network() {
   std::random_device random;
   std::uniform_int_distribution<int> byte(16, 250);
   while (true) {
     auto network = "127." + std::to_string(byte(random)) + "." + std::to_string(byte(random)) + ".";
-    sockaddr_in place{};
-    place.sin_family = AF_INET;
-    place.sin_port = htons(kClaimPort);
-    inet_pton(AF_INET, (network + "1").c_str(), &place.sin_addr);
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_port = htons(kClaimPort);
+    inet_pton(AF_INET, (network + "1").c_str(), &name.sin_addr);
     const int claim = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(claim, reinterpret_cast<const sockaddr*>(&place), sizeof place) == 0) return network;
+    if (bind(claim, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return network;
     if (errno != EADDRINUSE) {
       throw std::system_error(errno, std::generic_category(), "cannot bind to " + network + "1");
     }
@@ -74,7 +74,7 @@ void TestRedis::start() {
       static_cast<void>(connection_->ask({"PING"}));
       return true;
     } catch (const Failure& failure) {
-      // It is up, and has a password.
+      // The server is up and demands a password.
       return failure.remedy() == Remedy::operator_acts;
     }
   });

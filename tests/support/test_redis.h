@@ -1,6 +1,6 @@
 #pragma once
 
-// A redis-server of a test's own, on an address of its own.
+// A redis-server for one test, on an address of its own.
 
 #include <filesystem>
 #include <optional>
@@ -13,30 +13,31 @@
 
 namespace libsync::test {
 
-/// 127.A.B.`host`, with A and B at random and of no other process that asks, so that tests can run
-/// side by side: two at one address would talk to one redis-server.
+/// 127.A.B.`host`. A and B are random, the same in one process and different in all others. So
+/// tests can run side by side, each with its own redis-server.
 [[nodiscard]] std::string test_address(unsigned host);
 
 class TestRedis {
  public:
-  /// Starts it, empty, with more lines for its command line if given.
+  /// Starts an empty server. `options` go to the end of its command line.
   explicit TestRedis(std::vector<std::string> options = {});
   ~TestRedis();
 
   [[nodiscard]] std::string url(const std::string& user = "") const;
   [[nodiscard]] RedisServer server() const;
 
-  /// A plain command on a connection of the test's own.
+  /// Sends a plain command on a connection of the test.
   RedisValue ask(const RedisCommand& command);
 
-  /// The same through redis-cli, as an operator would; its output without the last newline.
+  /// The same through redis-cli, as an operator does it. Returns its output without the last
+  /// newline.
   std::string cli(const std::vector<std::string>& words, const std::string& input = "") const;
 
-  /// Calls of commands so far, as INFO commandstats counts them, blocking ones included.
+  /// Number of commands so far, as INFO commandstats counts them, blocking ones included.
   [[nodiscard]] long calls();
 
-  void stop();   ///< As by a kill -9.
-  void start();  ///< Again, on the same port, with nothing in it.
+  void stop();   ///< Kills the server with KILL.
+  void start();  ///< Starts it again on the same port, empty.
 
   [[nodiscard]] int pid() const { return process_->pid(); }
 
