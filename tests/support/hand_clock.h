@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,24 +24,38 @@ class HandClock final : public Clock {
            std::chrono::duration_cast<std::chrono::system_clock::duration>(now_.time_since_epoch());
   }
 
-  /// Polls the descriptors for a few milliseconds of real time. The clock does not move meanwhile,
-  /// unless let_waits_pass() was called and no descriptor is readable: then it jumps to `until`.
+  /// Really polls the descriptors, for a few milliseconds. Time does not pass meanwhile, unless
+  /// it is to jump to `until` when nothing comes.
   void wait(Instant until, std::span<const int> descriptors) override {
+    ++waits_;
+    if (at_wait) at_wait();
     std::vector<pollfd> polled;
     for (const int descriptor : descriptors) polled.push_back({descriptor, POLLIN, 0});
-    constexpr int kMilliseconds = 5;
-    const int ready = poll(polled.data(), polled.size(), kMilliseconds);
+    const int ready = poll(polled.data(), polled.size(), static_cast<int>(real_wait_.count()));
     if (ready == 0 && jumps_ && until != Instant::max()) now_ = std::max(now_, until);
   }
 
+  /// Called at the begin of each wait: what the rest of the fleet does meanwhile. It may throw, as
+  /// if the process had been ended there.
+  std::function<void()> at_wait;
+
+  /// Waits so far.
+  [[nodiscard]] std::size_t waits() const { return waits_; }
+
   void advance(Duration by) { now_ += by; }
 
-  /// From now on a wait without a readable descriptor moves the clock.
-  void let_waits_pass() { jumps_ = true; }
+  /// From now on a wait for which nothing comes lasts as long as was asked for. `real_wait`: how
+  /// long it polls for what threads and other processes do.
+  void let_waits_pass(std::chrono::milliseconds real_wait = std::chrono::milliseconds(5)) {
+    jumps_ = true;
+    real_wait_ = real_wait;
+  }
 
  private:
   Instant now_ = Instant(std::chrono::hours(1));
   bool jumps_ = false;
+  std::chrono::milliseconds real_wait_{5};
+  std::size_t waits_ = 0;
 };
 
 }  // namespace libsync::test

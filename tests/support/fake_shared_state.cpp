@@ -1,0 +1,246 @@
+#include "fake_shared_state.h"
+
+#include <algorithm>
+
+namespace libsync::test {
+namespace {
+
+constexpr std::uint64_t kSeenLatelyMs = 600'000;
+constexpr std::size_t kTreesFromHosts = 100;
+constexpr PieceNumber kTreesFromPieces = 64;
+// The origin's uploads belong to its trees but for these.
+constexpr unsigned kUploadsBesideTrees = 2;
+
+std::chrono::milliseconds since(std::uint64_t then_ms, std::uint64_t now_ms) {
+  return std::chrono::milliseconds(now_ms - then_ms);
+}
+
+}  // namespace
+
+// --- Time and wake-ups ---
+
+void FakeSharedState::keep_time_with(const Clock& clock) {
+  advanced_ms_ = now_ms();
+  clock_ = &clock;
+  clock_start_ = clock.now();
+}
+
+std::uint64_t FakeSharedState::now_ms() const {
+  if (clock_ == nullptr) return advanced_ms_;
+  const auto passed = std::chrono::duration_cast<Duration>(clock_->now() - clock_start_);
+  return advanced_ms_ + static_cast<std::uint64_t>(passed.count());
+}
+
+void FakeSharedState::lose_everything() {
+  task.reset();
+  has_functions = false;
+  lookups_ = 0;
+  run_.reset();
+  last_run_.reset();
+  last_.reset();
+  seen_ms_.clear();
+  lingers_until_ms_.clear();
+  wakes_.clear();
+}
+
+void FakeSharedState::wake(const Address& host) {
+  wakes_.insert(host);
+  for (const auto& [key, woken] : listeners_) woken();
+}
+
+void FakeSharedState::add_listener(const void* key, std::function<void()> woken) {
+  listeners_.insert_or_assign(key, std::move(woken));
+}
+
+void FakeSharedState::wake_waiting() {
+  for (const auto& host : run_->end_servable_waits(now_ms())) wake(host);
+}
+
+void FakeSharedState::wake_all() {
+  for (const auto& name : seen_lately()) wake(Address::parse(name).value());
+}
+
+std::vector<std::string> FakeSharedState::seen_lately() const {
+  std::vector<std::string> names;
+  for (const auto& [host, seen] : seen_ms_) {
+    if (seen + kSeenLatelyMs >= now_ms()) names.push_back(host.text());
+  }
+  return names;
+}
+
+// --- The verbs of the master ---
+
+Discovery FakeSharedState::discover() {
+  if (!task || task->empty()) return {};
+  ++lookups_;
+  return {task, run_ ? run_->finished() : 0};
+}
+
+BeginOutcome FakeSharedState::begin(const RunInfo& run, unsigned origin_slots,
+                                    const Expected& expected, TaskKey key, Spread spread) {
+  if (run_) {
+    const auto& now = run_->info;
+    if (now.id != run.id || now.origin != run.origin || now.origin_kind != run.origin_kind ||
+        now.manifest != run.manifest) {
+      return Busy{now.id, now.path};
+    }
+    if (now.has_trees) origin_slots = std::min(origin_slots, kUploadsBesideTrees);
+    if (now.origin_kind == OriginKind::master) run_->host(now.origin).slots = origin_slots;
+    return AlreadyBegun{};
+  }
+  const bool are_named = expected.count > 0 || !expected.hosts.empty();
+  const auto hosts = are_named ? expected.hosts : seen_lately();
+  const auto known = std::max(expected.count, hosts.size());
+  const bool has_trees =
+      spread == Spread::trees || (spread == Spread::automatic && known >= kTreesFromHosts &&
+                                  run.cut.pieces() >= kTreesFromPieces);
+  if (has_trees) origin_slots = std::min(origin_slots, kUploadsBesideTrees);
+  auto info = run;
+  info.state = RunState::staging;
+  info.has_trees = has_trees;
+  info.begun_ms = now_ms();
+  run_.emplace(info, origin_slots);
+  begun_.push_back(info);
+  run_->expected_hosts = {hosts.begin(), hosts.end()};
+  run_->expected_count = expected.count;
+  run_->known_at_begin = known;
+  run_->joined_ms = now_ms();
+  if (key == TaskKey::restore && !task) task = run.path;
+  for (const auto& [host, until] : lingers_until_ms_) {
+    if (has_trees && until > now_ms() && host != run.origin) run_->seats.push_back(host);
+  }
+  wake_all();
+  return Begun{hosts};
+}
+
+StageOutcome FakeSharedState::stage(const RunId& run, const std::vector<StagedPiece>& pieces,
+                                    RunState final_state) {
+  if (!is_current(run)) return Stale{};
+  run_->stage(pieces, final_state);
+  if (run_->info.origin_kind == OriginKind::minion) wake(run_->info.origin);
+  wake_waiting();
+  return Done{};
+}
+
+Watch FakeSharedState::watch() {
+  Watch watch;
+  if (task && !task->empty()) watch.task = task;
+  if (!run_) return watch;
+  const auto& info = run_->info;
+  watch.run = RunStanding{
+      .id = info.id,
+      .state = info.state,
+      .path = info.path,
+      .master = info.master,
+      .finished = run_->finished(),
+      .expected = run_->expected(),
+      .known_at_begin = run_->known_at_begin,
+      .age = since(info.begun_ms, now_ms()),
+      .since_last_joined = since(run_->joined_ms, now_ms()),
+      .overtaken_for = std::nullopt,
+      .waiting = run_->waiting_task,
+      .origin_is_suspect = info.origin_kind == OriginKind::master
+                               ? run_->host(info.origin).is_suspect
+                               : run_->is_undelivered,
+  };
+  if (run_->overtaken_ms) watch.run->overtaken_for = since(*run_->overtaken_ms, now_ms());
+  return watch;
+}
+
+void FakeSharedState::overtake(const RunId& run, const std::optional<std::string>& waiting) {
+  if (!is_current(run)) return;
+  if (!waiting) {
+    run_->overtaken_ms.reset();
+  } else if (!run_->overtaken_ms) {
+    run_->overtaken_ms = now_ms();
+  }
+  run_->waiting_task = waiting.value_or("");
+}
+
+StageOutcome FakeSharedState::vouch(const RunId& run) {
+  if (!is_current(run)) return Stale{};
+  const auto& origin = run_->info.origin;
+  if (run_->is_masters_spool(origin)) {
+    run_->clear(origin);
+    for (const auto& [piece, digest] : run_->announced) run_->host(origin).have.insert(piece);
+  } else {
+    run_->is_undelivered = false;
+  }
+  wake(origin);
+  wake_waiting();
+  return Done{};
+}
+
+EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
+                                const std::string& reason, TaskAfter after) {
+  if (!is_current(run)) return Stale{};
+  const auto& info = run_->info;
+  Ended answer{run_->missing()};
+  ended_.push_back({run, info.path, outcome, reason, answer.missing, run_->announced});
+  last_run_ = run;
+  last_begun_ms_ = info.begun_ms;
+  last_ = LastStatus{.path = info.path,
+                     .outcome = outcome,
+                     .reason = reason,
+                     .finished = run_->finished(),
+                     .expected = run_->expected(),
+                     .bytes = info.cut.stream_bytes,
+                     .took = since(info.begun_ms, now_ms())};
+  last_ended_ms_ = now_ms();
+  if (after == TaskAfter::goes && task == info.path) task.reset();
+  lookups_ = 0;
+  run_.reset();
+  wake_all();
+  return answer;
+}
+
+bool FakeSharedState::refuse(const std::string& refused, const std::string& reason) {
+  if (task != refused) return false;
+  if (run_) {
+    task = run_->info.path;
+  } else {
+    task.reset();
+  }
+  lookups_ = 0;
+  refusals_.push_back(reason);
+  last_ = LastStatus{.path = refused, .outcome = "refused", .reason = reason};
+  last_ended_ms_ = now_ms();
+  return true;
+}
+
+Status FakeSharedState::status() {
+  Status status{.task = task.value_or("")};
+  if (last_) {
+    status.last = last_;
+    status.last->ended_ago = since(last_ended_ms_, now_ms());
+  }
+  std::map<std::string, HostStatus> hosts;
+  for (const auto& name : seen_lately()) {
+    hosts[name].seen_ago = since(seen_ms_.at(Address::parse(name).value()), now_ms());
+  }
+  if (run_) {
+    const auto view = run_->view(run_->info.origin, now_ms());
+    status.run = RunStatus{.run = run_->info,
+                           .age = since(run_->info.begun_ms, now_ms()),
+                           .announced = run_->announced.size(),
+                           .free_sources = view.sources,
+                           .expected = run_->expected()};
+    for (const auto& name : run_->expected_hosts) hosts[name].is_expected = true;
+    for (const auto& [address, known] : run_->hosts) {
+      auto& host = hosts[address.text()];
+      host.in_place = known.in_place;
+      host.claims = run_->claims_of(address);
+      host.uploads = run_->uploads_of(address);
+      host.error = known.error;
+      host.is_running = known.is_running || host.claims > 0;
+      if (known.finished_ms) host.finished_after = since(run_->info.begun_ms, *known.finished_ms);
+    }
+  }
+  for (auto& [name, host] : hosts) {
+    host.address = name;
+    status.hosts.push_back(std::move(host));
+  }
+  return status;
+}
+
+}  // namespace libsync::test
