@@ -21,7 +21,7 @@ namespace libsync {
 
 /// What a tick of the master finds in `task`.
 struct Discovery {
-  std::optional<std::string> task;
+  std::optional<std::string> task;  ///< Unchecked, as the operator set it.
   std::size_t finished = 0;
 };
 
@@ -47,7 +47,7 @@ struct AlreadyBegun {};
 /// Another run is in progress, or the same one from another origin or with another manifest.
 struct Busy {
   RunId run;
-  std::string path;
+  TaskPath task;
 };
 
 using BeginOutcome = std::variant<Begun, AlreadyBegun, Busy>;
@@ -60,7 +60,7 @@ using StageOutcome = std::variant<Done, Stale>;
 struct RunStanding {
   RunId id;
   RunState state = RunState::staging;
-  std::string path;
+  TaskPath task;
   MasterId master;
   std::size_t finished = 0;
   std::size_t expected = 0;
@@ -69,12 +69,12 @@ struct RunStanding {
   std::chrono::milliseconds since_last_joined{};  ///< Since begin, or since the last new host.
   /// Since another task was first seen to wait; nothing if none waits.
   std::optional<std::chrono::milliseconds> overtaken_for;
-  std::string waiting;             ///< The waiting task that was seen last; empty if none.
-  bool origin_is_suspect = false;  ///< Its spool has to be reverified, or pushed again.
+  std::optional<TaskPath> waiting;  ///< The waiting task that was seen last.
+  bool origin_is_suspect = false;   ///< Its spool has to be reverified, or pushed again.
 };
 
 struct Watch {
-  std::optional<std::string> task;
+  std::optional<std::string> task;  ///< Unchecked, as the operator set it.
   std::optional<RunStanding> run;
 };
 
@@ -110,7 +110,7 @@ class MasterCoordinator {
 
   /// `task` waits for the run to end; nothing: none waits any more. The grace counts from the
   /// moment when the first of the tasks that waited one after the other was seen.
-  virtual void overtake(const RunId& run, const std::optional<std::string>& task) = 0;
+  virtual void overtake(const RunId& run, const std::optional<TaskPath>& task) = 0;
 
   /// The origin's spool has been reverified, or pushed again: every announced piece is good.
   [[nodiscard]] virtual StageOutcome vouch(const RunId& run) = 0;

@@ -33,13 +33,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "libsync/core/address.h"
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
 #include "libsync/core/pieces.h"
 #include "libsync/core/run_ids.h"
+#include "libsync/core/task.h"
 
 namespace libsync {
 
@@ -58,8 +58,7 @@ enum class OriginKind {
 struct RunInfo {
   RunId id;
   RunState state = RunState::staging;
-  std::string path;
-  std::string name;
+  TaskPath task;
   Fingerprint fingerprint;
   Cut cut;
   Digest manifest;

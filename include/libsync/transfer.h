@@ -24,8 +24,8 @@
 #include <variant>
 #include <vector>
 
-#include "libsync/core/address.h"
 #include "libsync/clock.h"
+#include "libsync/core/address.h"
 #include "libsync/core/manifest.h"
 #include "libsync/core/pull_end.h"
 

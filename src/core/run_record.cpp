@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <sstream>
+#include <variant>
 
 #include "libsync/core/number.h"
 
@@ -31,16 +32,29 @@ std::optional<Standing> standing_of(std::string_view text) {
   return std::nullopt;
 }
 
+constexpr std::string_view kTask = "task ";
+
+// The task of a record, without which there is none.
+std::optional<TaskPath> task_in(std::string_view text) {
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(kTask)) continue;
+    auto task = TaskPath::parse(std::string_view(line).substr(kTask.size()));
+    if (auto* const checked = std::get_if<TaskPath>(&task)) return std::move(*checked);
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 // False if encode() writes no such line.
 bool read_line(RunRecord& record, const std::string& line) {
+  if (line.starts_with(kTask)) return true;  // task_in() has read it.
   const auto space = line.find(' ');
   if (space == std::string::npos) return false;
   const auto key = line.substr(0, space);
   const auto value = line.substr(space + 1);
   if (key == "prefix") {
     record.prefix = value;
-  } else if (key == "task") {
-    record.task = value;
   } else if (key == "host") {
     record.expected_hosts.push_back(value);
   } else if (key == "piece-bytes") {
@@ -72,7 +86,7 @@ bool read_line(RunRecord& record, const std::string& line) {
 std::string encode(const RunRecord& record) {
   std::string text = fmt::format(
       "prefix {}\nrun {}\ntask {}\npiece-bytes {}\nbegun {}\nstanding {}\nexpected {}\n",
-      record.prefix, record.run.text(), record.task, record.piece_bytes, record.begun_ms,
+      record.prefix, record.run.text(), record.task.text(), record.piece_bytes, record.begun_ms,
       name_of(record.standing), record.expected_count);
   for (const auto& host : record.expected_hosts) text += fmt::format("host {}\n", host);
   // The last line: a truncated text lacks it.
@@ -80,8 +94,9 @@ std::string encode(const RunRecord& record) {
 }
 
 std::optional<RunRecord> decode_run_record(Role role, std::string_view text) {
-  RunRecord record;
-  record.role = role;
+  auto task = task_in(text);
+  if (!task) return std::nullopt;
+  RunRecord record{.role = role, .task = *std::move(task)};
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
     if (!read_line(record, line)) return std::nullopt;

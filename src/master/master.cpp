@@ -9,7 +9,6 @@
 #include "libsync/core/failure.h"
 #include "libsync/core/grain.h"
 #include "libsync/core/run_record.h"
-#include "os/random.h"
 #include "store/state_folder.h"
 
 namespace libsync {
@@ -24,13 +23,6 @@ constexpr Duration kProgressEvery{30'000};
 // A source that is still being written is worth a second look, but not a queue.
 constexpr Duration kChangedPause{5000};
 constexpr int kChangedAttempts = 3;
-
-std::vector<std::string> texts_of(const std::vector<Address>& addresses) {
-  std::vector<std::string> texts;
-  texts.reserve(addresses.size());
-  for (const auto& address : addresses) texts.push_back(address.text());
-  return texts;
-}
 
 double seconds_between(Instant from, Instant to) {
   return std::chrono::duration<double>(to - from).count();
@@ -49,15 +41,15 @@ std::string joined(const std::vector<std::string>& names) {
 }  // namespace
 
 Master::Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
-               const StopSignal& stop, const StateFolder& state, MasterConfig config, Address self)
+               const StopSignal& stop, const StateFolder& state, MasterConfig config,
+               const Address& self)
     : coordinator_(coordinator),
       transfer_(transfer),
       clock_(clock),
       stop_(stop),
       state_(state),
       config_(std::move(config)),
-      self_(std::move(self)),
-      id_(state.master_id()),
+      terms_(terms_of(config_, self, state.master_id())),
       records_(state, config_.host.repo, config_.host.prefix, config_.source_roots),
       linger_(clock.now(), config_.host.linger) {}
 
@@ -95,9 +87,10 @@ Master::Next Master::visit() {
   auto watch = coordinator_.watch();
   const auto own = records_.own_run(watch);
   if (is_first) check_spools(watch, own);
-  const auto move = next_move(watch, own, ending_terms(), id_);
-  const bool is_discovery =
-      std::holds_alternative<Distribute>(move) || std::holds_alternative<EndRun>(move);
+  const auto move = next_move(watch, own, ending_terms(), terms_.master);
+  const bool is_discovery = std::holds_alternative<Distribute>(move) ||
+                            std::holds_alternative<EndRun>(move) ||
+                            (!watch.run && std::holds_alternative<Refuse>(move));
   if (!is_first && is_discovery) look();
   if (is_first && watch.task && std::holds_alternative<Idle>(move)) spdlog::info("nothing to do");
   return make(move);
@@ -135,6 +128,10 @@ Master::Next Master::make(const Move& move) {
     end(*ending);
     return Next::again;
   }
+  if (const auto* const refused = std::get_if<Refuse>(&move)) {
+    refuse(refused->task, refused->reason);
+    return Next::again;
+  }
   if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
     note_waiting(*waiting);
   } else if (const auto* const foreign = std::get_if<Foreign>(&move)) {
@@ -142,7 +139,7 @@ Master::Next Master::make(const Move& move) {
         fmt::format("'{}' is being distributed by a master on another host or with another "
                     "--repo: run one master only, or, if that one is gone for good, delete the "
                     "key {}sync:run",
-                    escaped(foreign->path), escaped(config_.host.prefix)),
+                    escaped(foreign->task.text()), escaped(config_.host.prefix)),
         foreign_told_);
   } else if (const auto* const doubtful = std::get_if<Reverify>(&move)) {
     reverify(doubtful->owner);
@@ -154,7 +151,7 @@ void Master::note_waiting(const NoteWaiting& waiting) {
   if (waiting.task) {
     const auto found = records_.find_if_reachable(*waiting.task);
     if (const auto* const refusal = std::get_if<Refusal>(&found)) {
-      return refuse(*waiting.task, refusal->reason);
+      return refuse(waiting.task->text(), refusal->reason);
     }
     spdlog::info("another task waits: the run in progress may go on for {} s",
                  std::chrono::duration_cast<std::chrono::seconds>(config_.grace).count());
@@ -162,80 +159,31 @@ void Master::note_waiting(const NoteWaiting& waiting) {
   coordinator_.overtake(waiting.run, waiting.task);
 }
 
-void Master::distribute(const std::string& task) {
+void Master::distribute(const TaskPath& task) {
   auto found = records_.find(task);
-  if (const auto* const refusal = std::get_if<Refusal>(&found))
-    return refuse(task, refusal->reason);
+  if (const auto* const refusal = std::get_if<Refusal>(&found)) {
+    return refuse(task.text(), refusal->reason);
+  }
   auto& source = std::get<Original>(found);
-  const auto& manifest = source.payload.manifest;
-  const auto path = std::get<TaskPath>(TaskPath::parse(task));
-  const auto content = fingerprint_of(path, manifest, 0);
-  const Cut cut{manifest.bytes(), piece_bytes_for(manifest, content)};
-  if (cut.stream_bytes > cut.piece_bytes * kMaxPieces) {
-    return refuse(task,
-                  fmt::format("--piece-size cuts '{}' into more than {} pieces: name a larger "
-                              "one, or auto",
-                              escaped(task), kMaxPieces));
+  const auto made = make_run(source, terms_, [this](const Fingerprint& content) {
+    return records_.piece_bytes_of(content);
+  });
+  if (const auto* const refusal = std::get_if<Refusal>(&made)) {
+    return refuse(task.text(), refusal->reason);
   }
-  const auto listed = manifest.encode();
-  if (listed.size() > Manifest::max_bytes) {
-    return refuse(task, fmt::format("the list of the {} entries of '{}' takes {} bytes, and {} at "
-                                    "the most may be: distribute it in parts, or as an archive",
-                                    manifest.entries().size(), escaped(task), listed.size(),
-                                    Manifest::max_bytes));
-  }
-  const RunInfo run{.id = random_name<RunId>(),
-                    .state = RunState::staging,
-                    .path = task,
-                    .name = path.name(),
-                    .fingerprint = fingerprint_of(path, manifest, cut.piece_bytes),
-                    .cut = cut,
-                    .manifest = digest_of(listed),
-                    .manifest_bytes = listed.size(),
-                    .density = manifest.has_sparse_files() ? Density::sparse : Density::dense,
-                    .origin = origin().origin,
-                    .origin_kind = origin().kind,
-                    .master = id_};
+  const auto& run = std::get<NewRun>(made);
   spdlog::info("found new task, start rsync and set redis queue");
   if (source.payload.hard_linked_files > 0) {
     spdlog::info("{} files have more than one name: each name becomes a file of its own",
                  source.payload.hard_linked_files);
   }
-  const RunRecord owner{.role = Role::master,
-                        .prefix = config_.host.prefix,
-                        .run = run.id,
-                        .task = task,
-                        .content = content,
-                        .piece_bytes = cut.piece_bytes,
-                        .standing = Standing::prepared,
-                        .expected_count = config_.minions,
-                        .expected_hosts = texts_of(config_.inventory)};
-  records_.drop_all_but(run.fingerprint);
-  records_.prepare(run, owner, source.payload);
-  if (begin(run, owner, TaskKey::leave)) stage_and_log(run, std::move(source));
+  records_.drop_all_but(run.info.fingerprint);
+  records_.prepare(run, source.payload.stamps);
+  if (begin(run.info, run.record, TaskKey::leave)) stage_and_log(run.info, std::move(source));
 }
 
 EndingTerms Master::ending_terms() const {
   return {config_.quorum_percent, config_.deadline, config_.grace};
-}
-
-OriginTerms Master::origin() const {
-  if (config_.push_to) return {*config_.push_to, OriginKind::minion};
-  return {self_, OriginKind::master};
-}
-
-std::uint64_t Master::piece_bytes_for(const Manifest& manifest, const Fingerprint& content) const {
-  switch (config_.piece_size.kind) {
-    case PieceSize::Kind::whole:
-      return std::max<std::uint64_t>(1, manifest.bytes());
-    case PieceSize::Kind::fixed:
-      return config_.piece_size.bytes;
-    case PieceSize::Kind::automatic:
-      break;
-  }
-  // One host more must not throw away the pieces that everybody has.
-  if (const auto known = records_.piece_bytes_of(content)) return *known;
-  return choose_piece_bytes(manifest.bytes(), std::max(config_.minions, config_.inventory.size()));
 }
 
 bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
@@ -250,7 +198,7 @@ bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
       return false;
     }
     tell_once(fmt::format("'{}' is being distributed by another master: run one only",
-                          escaped(busy->path)),
+                          escaped(busy->task.text())),
               foreign_told_);
     records_.drop(run.id);
     return false;
@@ -265,28 +213,29 @@ bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
 }
 
 void Master::resume(const RunRecord& owner) {
-  const auto run = records_.describe(owner, origin());
+  const auto run = records_.describe(owner, terms_.origin);
   const auto spool = records_.spool_of(owner.run);
   if (!run || !spool) return begin_anew(owner, "its spool is damaged");
   const bool is_complete = StagingRecord::read(*spool).is_complete;
   auto source = records_.unchanged_original(owner, is_complete ? Needed::no : Needed::yes);
   if (!source && !is_complete) return begin_anew(owner, "the source has changed");
-  spdlog::info("going on with '{}'", escaped(owner.task));
+  spdlog::info("going on with '{}'", escaped(owner.task.text()));
   if (begin(*run, owner, TaskKey::restore)) stage_and_log(*run, std::move(source));
 }
 
 void Master::begin_anew(const RunRecord& owner, const std::string& why) {
   spdlog::warn("the run of '{}' cannot be gone on with, since {}: it begins anew",
-               escaped(owner.task), why);
+               escaped(owner.task.text()), why);
   static_cast<void>(coordinator_.end(owner.run, "abandoned", why, TaskAfter::stays));
   records_.drop(owner.run);
 }
 
 // Whether the next move would be to end a run that is being staged. Notes a task that waits.
 bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
-  const auto move = next_move(watch, records_.own_run(watch), ending_terms(), id_);
-  if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
-    note_waiting(*waiting);
+  const auto move = next_move(watch, records_.own_run(watch), ending_terms(), terms_.master);
+  if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) note_waiting(*waiting);
+  if (const auto* const refused = std::get_if<Refuse>(&move)) {
+    refuse(refused->task, refused->reason);
   }
   const auto* const ending = std::get_if<EndRun>(&move);
   return ending != nullptr && ending->run == run.id;
@@ -315,7 +264,7 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
       continue;
     }
     if (staging.announced() > 0 && !has_offered) {
-      spdlog::info("start rsync to minion: {}", escaped(run.path));
+      spdlog::info("start rsync to minion: {}", escaped(run.task.text()));
       has_offered = true;
     }
     if (const auto fault = staging.take_probe_fault()) {
@@ -359,8 +308,8 @@ void Master::give_up_changed(const RunInfo& run, const OriginalChanged& changed)
   ++changed_attempts_;
   if (changed_attempts_ >= kChangedAttempts) {
     changed_attempts_ = 0;
-    refuse(run.path, fmt::format("{}, {} times: set the task when the source is complete",
-                                 changed.reason, kChangedAttempts));
+    refuse(run.task.text(), fmt::format("{}, {} times: set the task when the source is complete",
+                                        changed.reason, kChangedAttempts));
     return;
   }
   spdlog::warn("{}: trying again in 5 s", changed.reason);
@@ -386,10 +335,10 @@ void Master::end(const EndRun& ending) {
     spdlog::warn(
         "Redis has fallen back to the run of '{}', which a later one has followed: going "
         "on with that",
-        escaped(ending.path));
+        escaped(ending.task.text()));
   } else {
     status_ = ExitStatus::ended_short;
-    spdlog::warn("the run of '{}' ends without every host ({})", escaped(ending.path),
+    spdlog::warn("the run of '{}' ends without every host ({})", escaped(ending.task.text()),
                  ending.outcome);
   }
   const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
@@ -408,7 +357,7 @@ void Master::refuse(const std::string& task, const std::string& reason) {
 // Hashes the origin's spool again, cuts anew what is damaged, as long as the source is the same,
 // and pushes it again if it is pushed.
 void Master::reverify(const RunRecord& owner) {
-  const auto run = records_.describe(owner, origin());
+  const auto run = records_.describe(owner, terms_.origin);
   if (!run) return begin_anew(owner, "its spool is damaged");
   spdlog::warn("other hosts got wrong bytes from here, or none: hashing the spool again");
   // Whether it lists the files as it did: owners and holes are in no fingerprint.

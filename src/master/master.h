@@ -23,6 +23,7 @@
 #include "libsync/core/run_record.h"
 #include "libsync/master_coordinator.h"
 #include "libsync/transfer.h"
+#include "master/new_run.h"
 #include "master/plan.h"
 #include "master/records.h"
 #include "master/staging.h"
@@ -38,7 +39,7 @@ class Master {
   /// `self` is the address under which this host's rsync daemon is reached. All references must
   /// outlive the Master.
   Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock, const StopSignal& stop,
-         const StateFolder& state, MasterConfig config, Address self);
+         const StateFolder& state, MasterConfig config, const Address& self);
 
   /// Runs one tick. Failure: what ended it early, for the caller to log; its status is the tick's.
   [[nodiscard]] ExitStatus tick();
@@ -53,7 +54,7 @@ class Master {
 
   // The moves.
   [[nodiscard]] Next make(const Move& move);
-  void distribute(const std::string& task);
+  void distribute(const TaskPath& task);
   void resume(const RunRecord& owner);
   void end(const EndRun& ending);
   void refuse(const std::string& task, const std::string& reason);
@@ -66,10 +67,7 @@ class Master {
   void begin_anew(const RunRecord& owner, const std::string& why);
   [[nodiscard]] bool is_to_end(const Watch& watch, const RunInfo& run);
   [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run, std::optional<Original> source);
-  [[nodiscard]] std::uint64_t piece_bytes_for(const Manifest& manifest,
-                                              const Fingerprint& content) const;
   [[nodiscard]] EndingTerms ending_terms() const;
-  [[nodiscard]] OriginTerms origin() const;
 
   void wait(Instant until, std::vector<int> descriptors = {});
   void tell_once(const std::string& line, std::string& told);
@@ -80,8 +78,7 @@ class Master {
   const StopSignal& stop_;
   const StateFolder& state_;
   MasterConfig config_;
-  Address self_;
-  MasterId id_;
+  RunTerms terms_;
   MasterRecords records_;
   Linger linger_;
   ExitStatus status_ = ExitStatus::done;

@@ -1,6 +1,6 @@
 #include "master/plan.h"
 
-#include "libsync/core/run_record.h"
+#include <utility>
 
 namespace libsync {
 namespace {
@@ -27,10 +27,24 @@ bool may_end_short(const RunStanding& run, const EndingTerms& terms) {
          run.finished * 100 >= run.expected * *terms.quorum_percent;
 }
 
+// What `make` makes of a task that was checked.
+template <typename Make>
+Move checked(const std::string& text, Make make) {
+  auto task = TaskPath::parse(text);
+  if (auto* const refusal = std::get_if<Refusal>(&task)) {
+    return Refuse{text, std::move(refusal->reason)};
+  }
+  return make(std::get<TaskPath>(std::move(task)));
+}
+
+bool is_task(const std::string& text, const std::optional<TaskPath>& task) {
+  return task && task->text() == text;
+}
+
 Move move_in_run(const Watch& watch, const RunStanding& run, const RunRecord& owner,
                  const EndingTerms& terms) {
   const auto end = [&](Standing standing, const char* outcome) {
-    return EndRun{run.id, run.path, standing, outcome, owner};
+    return EndRun{run.id, run.task, standing, outcome, owner};
   };
   // A tick that died between marking the end and telling Redis.
   if (owner.standing == Standing::ended) return end(Standing::ended, "complete");
@@ -40,8 +54,12 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const RunRecord& ow
   if (may_end_short(run, terms)) {
     return end(Standing::ended_short, terms.quorum_percent ? "quorum" : "deadline");
   }
-  if (*watch.task != run.path) {
-    if (!run.overtaken_for || run.waiting != *watch.task) return NoteWaiting{run.id, watch.task};
+  if (!is_task(*watch.task, run.task)) {
+    if (!run.overtaken_for || !is_task(*watch.task, run.waiting)) {
+      return checked(*watch.task, [&](TaskPath task) -> Move {
+        return NoteWaiting{run.id, std::move(task)};
+      });
+    }
     if (*run.overtaken_for >= terms.grace) return end(Standing::ended_short, "overtaken");
   } else if (run.overtaken_for) {
     return NoteWaiting{run.id, std::nullopt};
@@ -60,14 +78,16 @@ Move next_move(const Watch& watch, const std::optional<RunRecord>& own, const En
     if (watch.run->master == self) {
       // We drop the spools of all other runs before we begin one, so what is in our spool is later.
       const bool is_earlier = own && own->standing == Standing::running;
-      return EndRun{watch.run->id, watch.run->path, Standing::ended_short,
+      return EndRun{watch.run->id, watch.run->task, Standing::ended_short,
                     is_earlier ? "superseded" : "spool-lost", std::nullopt};
     }
-    return Foreign{watch.run->id, watch.run->path};
+    return Foreign{watch.run->id, watch.run->task};
   }
   const bool is_unended = own && own->standing == Standing::running;
-  if (is_unended && (!watch.task || *watch.task == own->task)) return Resume{*own};
-  if (watch.task) return Distribute{*watch.task};
+  if (is_unended && (!watch.task || is_task(*watch.task, own->task))) return Resume{*own};
+  if (watch.task) {
+    return checked(*watch.task, [](TaskPath task) -> Move { return Distribute{std::move(task)}; });
+  }
   return Idle{};
 }
 

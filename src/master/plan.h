@@ -2,9 +2,9 @@
 
 // What the master does next: the policy of the whole program, as one function of what it sees.
 //
-// No clock, no Redis, no disk here. Every tick asks again from nothing, so no step relies on an
-// earlier tick having run: the truth about a run is the master's spool, Redis makes it fast and may
-// lose everything. What that means:
+// No clock, no Redis, no disk here. `task` is parsed here; every move carries it checked. Every
+// tick asks again from nothing, so no step relies on an earlier tick having run: the truth about a
+// run is the master's spool, Redis makes it fast and may lose everything. What that means:
 //
 //   `task` gone, run there       the operator cancels
 //   both gone, our run not ended Redis lost its data: begin the same run again
@@ -19,6 +19,7 @@
 #include <variant>
 
 #include "libsync/core/run_record.h"
+#include "libsync/core/task.h"
 #include "libsync/core/time.h"
 #include "libsync/master_coordinator.h"
 
@@ -37,7 +38,13 @@ struct Idle {};
 
 /// Distribute `task`; nothing is in progress.
 struct Distribute {
-  std::string task;
+  TaskPath task;
+};
+
+/// Remove a task that is none.
+struct Refuse {
+  std::string task;  ///< As the operator set it.
+  std::string reason;
 };
 
 /// Go on with the run in our spool: stage what is not staged, or begin it again in Redis.
@@ -48,7 +55,7 @@ struct Resume {
 /// End the run in progress.
 struct EndRun {
   RunId run;
-  std::string path;
+  TaskPath task;
   Standing standing;  ///< ended or ended_short.
   /// complete, quorum, deadline, overtaken, cancelled, spool-lost, abandoned, superseded.
   std::string outcome;
@@ -58,13 +65,13 @@ struct EndRun {
 /// Another task waits than was noted, or, with nothing here, none any more.
 struct NoteWaiting {
   RunId run;
-  std::optional<std::string> task;
+  std::optional<TaskPath> task;
 };
 
 /// The run in progress belongs to a master on another host, or to another repo.
 struct Foreign {
   RunId run;
-  std::string path;
+  TaskPath task;
 };
 
 /// Hosts got wrong bytes from the origin, or none: hash, or push, its spool again.
@@ -72,7 +79,7 @@ struct Reverify {
   RunRecord owner;
 };
 
-using Move = std::variant<Idle, Distribute, Resume, EndRun, NoteWaiting, Foreign, Reverify>;
+using Move = std::variant<Idle, Distribute, Refuse, Resume, EndRun, NoteWaiting, Foreign, Reverify>;
 
 /// `own`: the spool of this master whose run has not ended, or whose run is the one in progress.
 [[nodiscard]] Move next_move(const Watch& watch, const std::optional<RunRecord>& own,

@@ -19,34 +19,32 @@ double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9;
 
 struct ListedPayload {
   Manifest manifest;
-  Digest digest;
-  std::uint64_t bytes;  // Of the encoded form.
+  std::string encoded;
 };
 
 // Nothing if the spool lacks its manifest, or has a damaged one.
 std::optional<ListedPayload> listed_in(const Spool& spool) {
-  const auto encoded = read_file(spool.manifest_path(), Manifest::max_bytes);
+  auto encoded = read_file(spool.manifest_path(), Manifest::max_bytes);
   if (!encoded) return std::nullopt;
   auto decoded = Manifest::decode(*encoded);
   auto* const manifest = std::get_if<Manifest>(&decoded);
   if (manifest == nullptr) return std::nullopt;
-  return ListedPayload{std::move(*manifest), digest_of(*encoded), encoded->size()};
+  return ListedPayload{std::move(*manifest), *std::move(encoded)};
 }
 
 }  // namespace
 
-std::variant<Original, Refusal> MasterRecords::find(const std::string& task) const {
-  auto path = TaskPath::parse(task);
-  if (auto* const refusal = std::get_if<Refusal>(&path)) return std::move(*refusal);
-  auto place = locate_task(std::get<TaskPath>(path), source_roots_, repo_);
+std::variant<Original, Refusal> MasterRecords::find(const TaskPath& task) const {
+  auto place = locate_task(task, source_roots_, repo_);
   if (auto* const refusal = std::get_if<Refusal>(&place)) return std::move(*refusal);
   auto payload = list_payload(std::get<Location>(place));
   if (auto* const refusal = std::get_if<Refusal>(&payload)) return std::move(*refusal);
-  return Original{std::get<Location>(std::move(place)), std::get<Payload>(std::move(payload))};
+  return Original{task, std::get<Location>(std::move(place)),
+                  std::get<Payload>(std::move(payload))};
 }
 
 std::variant<Original, Refusal, Failure> MasterRecords::find_if_reachable(
-    const std::string& task) const {
+    const TaskPath& task) const {
   try {
     auto found = find(task);
     if (auto* const source = std::get_if<Original>(&found)) return std::move(*source);
@@ -63,22 +61,20 @@ std::optional<std::uint64_t> MasterRecords::piece_bytes_of(const Fingerprint& co
   return std::nullopt;
 }
 
-void MasterRecords::prepare(const RunInfo& run, const RunRecord& owner,
-                            const Payload& payload) const {
-  const auto spool = state_.spool(run.fingerprint);
-  check_space(spool, run, owner);
-  const auto stamps = encode_stamps(payload.stamps);
-  const bool is_same = read_file(spool.stamps_path(), kStampsBytes) == stamps;
+void MasterRecords::prepare(const NewRun& run, const std::vector<Stamp>& stamps) const {
+  const auto spool = state_.spool(run.info.fingerprint);
+  check_space(spool, run.info);
+  const auto encoded = encode_stamps(stamps);
+  const bool is_same = read_file(spool.stamps_path(), kStampsBytes) == encoded;
   // Durably not begun, before anything of an earlier run in this spool is changed.
-  spool.assign(owner);
+  spool.assign(run.record);
   // Sizes and mtimes, which the fingerprint is made of, do not tell everything.
   if (!is_same) std::filesystem::remove(spool.digests_path());
-  replace_file(spool.stamps_path(), stamps, 0600);
-  spool.write_served(spool.manifest_path(), payload.manifest.encode());
+  replace_file(spool.stamps_path(), encoded, 0600);
+  spool.write_served(spool.manifest_path(), run.manifest);
 }
 
-void MasterRecords::check_space(const Spool& spool, const RunInfo& run,
-                                const RunRecord& owner) const {
+void MasterRecords::check_space(const Spool& spool, const RunInfo& run) const {
   const auto state = spool.folder().parent_path();
   auto needed = can_share_blocks(state) ? 0 : run.cut.stream_bytes;
   for (const auto piece : spool.pieces_found(run.cut).members()) {
@@ -90,7 +86,7 @@ void MasterRecords::check_space(const Spool& spool, const RunInfo& run,
       ExitStatus::local, Remedy::try_again,
       fmt::format("the pieces of '{}' need {:.2f} GB on the file system of '{}', and {:.2f} "
                   "GB are free: free some space there",
-                  escaped(owner.task), gigabytes(needed), escaped(repo_.string()),
+                  escaped(run.task.text()), gigabytes(needed), escaped(repo_.string()),
                   gigabytes(free)));
 }
 
@@ -113,29 +109,16 @@ std::optional<RunRecord> MasterRecords::own_run(const Watch& watch) const {
 std::optional<RunInfo> MasterRecords::describe(const RunRecord& owner,
                                                const OriginTerms& terms) const {
   const auto spool = spool_of(owner.run);
-  const auto task = TaskPath::parse(owner.task);
-  if (!spool || owner.piece_bytes == 0 || !std::holds_alternative<TaskPath>(task)) {
-    return std::nullopt;
-  }
+  if (!spool || owner.piece_bytes == 0) return std::nullopt;
   const auto payload = listed_in(*spool);
   // Of a list that has rotted, minions would publish the names, modes and times once Redis lost
   // the run, and has to believe what is announced anew.
-  if (!payload || fingerprint_of(std::get<TaskPath>(task), payload->manifest, owner.piece_bytes) !=
-                      spool->fingerprint()) {
+  if (!payload ||
+      fingerprint_of(owner.task, payload->manifest, owner.piece_bytes) != spool->fingerprint()) {
     return std::nullopt;
   }
-  return RunInfo{.id = owner.run,
-                 .state = RunState::staging,
-                 .path = owner.task,
-                 .name = std::get<TaskPath>(task).name(),
-                 .fingerprint = spool->fingerprint(),
-                 .cut = {payload->manifest.bytes(), owner.piece_bytes},
-                 .manifest = payload->digest,
-                 .manifest_bytes = payload->bytes,
-                 .density = payload->manifest.has_sparse_files() ? Density::sparse : Density::dense,
-                 .origin = terms.origin,
-                 .origin_kind = terms.kind,
-                 .master = state_.master_id()};
+  return info_of(owner, spool->fingerprint(), payload->manifest, payload->encoded, terms,
+                 state_.master_id());
 }
 
 std::optional<Original> MasterRecords::unchanged_original(const RunRecord& owner,
@@ -155,8 +138,8 @@ std::optional<Original> MasterRecords::unchanged_original(const RunRecord& owner
 bool MasterRecords::has_other_contents(const RunRecord& owner) const {
   const auto found = find_if_reachable(owner.task);
   const auto* const source = std::get_if<Original>(&found);
-  return source != nullptr && fingerprint_of(std::get<TaskPath>(TaskPath::parse(owner.task)),
-                                             source->payload.manifest, 0) != owner.content;
+  return source != nullptr &&
+         fingerprint_of(owner.task, source->payload.manifest, 0) != owner.content;
 }
 
 std::optional<Spool> MasterRecords::spool_of(const RunId& run) const {

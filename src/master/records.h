@@ -20,23 +20,12 @@
 #include "libsync/core/run_record.h"
 #include "libsync/core/task.h"
 #include "libsync/master_coordinator.h"
+#include "master/new_run.h"
 #include "store/payload.h"
 #include "store/spool.h"
 #include "store/state_folder.h"
 
 namespace libsync {
-
-/// A payload as it was first seen, and where.
-struct Original {
-  Location place;
-  Payload payload;
-};
-
-/// What of a run is set by the configuration.
-struct OriginTerms {
-  Address origin;
-  OriginKind kind;
-};
 
 /// Whether the spool does not suffice without the source.
 enum class Needed { no, yes };
@@ -52,11 +41,11 @@ class MasterRecords {
 
   /// The payload that a task names, or why it cannot be distributed. Throws Failure if its
   /// --source-root cannot be opened: it may not be mounted yet.
-  [[nodiscard]] std::variant<Original, Refusal> find(const std::string& task) const;
+  [[nodiscard]] std::variant<Original, Refusal> find(const TaskPath& task) const;
 
   /// The same, with that Failure as a value.
   [[nodiscard]] std::variant<Original, Refusal, Failure> find_if_reachable(
-      const std::string& task) const;
+      const TaskPath& task) const;
 
   /// The piece size of a spool that has these contents already.
   [[nodiscard]] std::optional<std::uint64_t> piece_bytes_of(const Fingerprint& content) const;
@@ -64,7 +53,7 @@ class MasterRecords {
   /// Puts everything that a later tick needs into the run's spool, as prepared. Pieces of an
   /// earlier run stay if the source is the very same. Throws Failure if there is no space for the
   /// others.
-  void prepare(const RunInfo& run, const RunRecord& owner, const Payload& payload) const;
+  void prepare(const NewRun& run, const std::vector<Stamp>& stamps) const;
 
   /// Whether the spool of a run lacks pieces that were announced: after a power cut, say.
   [[nodiscard]] bool lacks_pieces(const RunRecord& owner) const;
@@ -100,7 +89,7 @@ class MasterRecords {
   void drop_all_but(const Fingerprint& kept) const;
 
  private:
-  void check_space(const Spool& spool, const RunInfo& run, const RunRecord& owner) const;
+  void check_space(const Spool& spool, const RunInfo& run) const;
 
   const StateFolder& state_;
   std::filesystem::path repo_;

@@ -168,7 +168,7 @@ void Download::perform(const CheckRun&) {
 
 // The receipt first: a host that died between the two finishes in its next tick.
 void Download::perform(const Finish& act) {
-  const auto path = options_.repo / run_.name;
+  const auto path = options_.repo / run_.task.name();
   if (!state_.receipts().has(path, run_.manifest)) state_.receipts().write(path, run_.manifest);
   puller_.on(coordinator_.finish(run_.id, options_.self, run_.manifest, holdings(), act.slots),
              clock_.now());
@@ -225,8 +225,8 @@ void Download::perform(const CompleteTree&) { placement_.complete(); }
 // the run is over before this thread learns of the swap.
 void Download::perform(const Publish&) {
   const auto receipts = state_.receipts();
-  if (options_.hook == Hook::configured) receipts.owe_hook(run_.name, run_.manifest);
-  placement_.publish([receipts, path = options_.repo / run_.name, manifest = run_.manifest] {
+  if (options_.hook == Hook::configured) receipts.owe_hook(run_.task.name(), run_.manifest);
+  placement_.publish([receipts, path = options_.repo / run_.task.name(), manifest = run_.manifest] {
     receipts.write(path, manifest);
   });
 }
@@ -299,7 +299,7 @@ void Download::check_space() {
         ExitStatus::local, Remedy::try_again,
         fmt::format("{} needs {} on the file system of '{}' while the run lasts, and {} are "
                     "free: free some space there",
-                    escaped(run_.name), shown_bytes(needed), escaped(options_.repo.string()),
+                    escaped(run_.task.name()), shown_bytes(needed), escaped(options_.repo.string()),
                     shown_bytes(free)));
   }
   room_.reset();

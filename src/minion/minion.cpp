@@ -105,13 +105,14 @@ Minion::Visit Minion::visit() {
   const RunInfo& run = joined->run;
   sweep(run);
   if (joined->is_finished) {
-    if (!state_.receipts().has(config_.host.repo / run.name, run.manifest)) {
-      spdlog::warn("what was published as '{}' is gone: fetching it again", escaped(run.name));
+    if (!state_.receipts().has(config_.host.repo / run.task.name(), run.manifest)) {
+      spdlog::warn("what was published as '{}' is gone: fetching it again",
+                   escaped(run.task.name()));
     } else if (joined->suspicion == Suspicion::none || clears_suspicion(run)) {
       return Visit::idle;
     } else {
       spdlog::warn("pieces of '{}' were good and are not any more: proving what was published",
-                   escaped(run.name));
+                   escaped(run.task.name()));
     }
     coordinator_.leave(run.id, self_, Retreat::altogether, "");
   }
@@ -121,13 +122,13 @@ Minion::Visit Minion::visit() {
 
 void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
   const auto spool = state_.spool(run.fingerprint);
-  const auto refusal = refuse_destination(config_.host.repo, run.name, std::nullopt);
+  const auto refusal = refuse_destination(config_.host.repo, run.task.name(), std::nullopt);
   try {
     if (refusal) throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
     spool.assign({.role = Role::minion,
                   .prefix = config_.host.prefix,
                   .run = run.id,
-                  .task = run.path,
+                  .task = run.task,
                   .content = run.fingerprint,
                   .piece_bytes = run.cut.piece_bytes,
                   .begun_ms = run.begun_ms});
@@ -142,7 +143,8 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
       } else if (const auto* const done = std::get_if<Published>(&*end)) {
         published(run, *done);
       } else {
-        spdlog::warn("the run of '{}' is over, or another has begun: stopping", escaped(run.path));
+        spdlog::warn("the run of '{}' is over, or another has begun: stopping",
+                     escaped(run.task.text()));
       }
     } catch (const Failure&) {
       transfer_.end_all();

@@ -25,7 +25,7 @@ Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
       undelivered_(run_.cut.pieces()),
       verifier_(std::make_unique<Workers>(1)),
       assembler_(std::make_unique<Workers>(1)) {
-  if (status_of(repo_ / run_.name)) old_ = Old::unknown;
+  if (status_of(repo_ / run_.task.name())) old_ = Old::unknown;
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
     if (delivery_ != Delivery::pulled || found_at(piece)) {
       pieces_.move(piece, PieceState::candidate);
@@ -147,7 +147,8 @@ void Placement::complete() {
 
 void Placement::publish(std::function<void()> then) {
   step_ = Step::publishing;
-  if (const auto refusal = refuse_destination(repo_, run_.name, assembly_->manifest().top().kind)) {
+  if (const auto refusal =
+          refuse_destination(repo_, run_.task.name(), assembly_->manifest().top().kind)) {
     throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
   }
   assembler_->submit(
@@ -187,11 +188,11 @@ void Placement::accept_manifest(Manifest manifest) {
                     "version of sync-fanout everywhere",
                     manifest.bytes(), run_.cut.stream_bytes));
   }
-  if (const auto refusal = refuse_destination(repo_, run_.name, manifest.top().kind)) {
+  if (const auto refusal = refuse_destination(repo_, run_.task.name(), manifest.top().kind)) {
     throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
   }
   assembly_ = std::make_shared<Assembly>(spool_, std::move(manifest), run_.cut.piece_bytes, repo_,
-                                         run_.name, ownership_);
+                                         run_.task.name(), ownership_);
   if (old_ == Old::unknown) {
     survey();
   } else {

@@ -88,9 +88,9 @@ std::string run_text(const RunStatus& run, const Progress& progress) {
       "sources  {} free\n"
       "done     {:.1f} %, {}/s in all",
       run.run.state == RunState::staged ? "staged" : "staging", seconds(run.age),
-      escaped(run.run.name), shown_bytes(static_cast<double>(cut.stream_bytes)), cut.pieces(),
-      shown_bytes(static_cast<double>(std::min(cut.piece_bytes, cut.stream_bytes))), run.announced,
-      run.expected, count(HostState::waiting), count(HostState::pulling),
+      escaped(run.run.task.name()), shown_bytes(static_cast<double>(cut.stream_bytes)),
+      cut.pieces(), shown_bytes(static_cast<double>(std::min(cut.piece_bytes, cut.stream_bytes))),
+      run.announced, run.expected, count(HostState::waiting), count(HostState::pulling),
       count(HostState::finished), count(HostState::failed), run.free_sources, progress.done * 100,
       shown_bytes(progress.bytes_per_second));
   if (progress.seconds_left)
@@ -140,8 +140,8 @@ nlohmann::json run_json(const RunStatus& run, const Progress& progress) {
   nlohmann::json json = {
       {"id", run.run.id.text()},
       {"state", run.run.state == RunState::staged ? "staged" : "staging"},
-      {"path", escaped(run.run.path)},
-      {"name", escaped(run.run.name)},
+      {"path", escaped(run.run.task.text())},
+      {"name", escaped(run.run.task.name())},
       {"bytes", run.run.cut.stream_bytes},
       {"piece_bytes", run.run.cut.piece_bytes},
       {"pieces", run.run.cut.pieces()},

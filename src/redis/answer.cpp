@@ -10,6 +10,12 @@
 #include "libsync/core/task.h"
 
 namespace libsync {
+namespace {
+
+// The answer to 300,000 hosts that wait together (ASKS_A_SECOND in functions/libsync.lua).
+constexpr std::chrono::seconds kLongestPatience{600};
+
+}  // namespace
 
 void throw_not_understood(std::string_view what) {
   throw Failure(ExitStatus::redis, Remedy::operator_acts,
@@ -46,6 +52,12 @@ RunState AnswerReader::state() {
   throw_not_understood("a state of the run");
 }
 
+TaskPath AnswerReader::task() {
+  auto task = TaskPath::parse(text());
+  if (auto* const checked = std::get_if<TaskPath>(&task)) return std::move(*checked);
+  throw_not_understood("the path of a task");
+}
+
 View AnswerReader::view() {
   const auto run_state = state();
   const auto sources = number<std::size_t>();
@@ -78,6 +90,21 @@ std::vector<StagedPiece> AnswerReader::staged_range() {
     left.remove_prefix(Digest::kBytes);
   }
   return pieces;
+}
+
+Seat AnswerReader::seat(const std::vector<Network>& peers) {
+  Seat seat;
+  for (auto* const pause : {&seat.poll_short, &seat.poll_long}) {
+    *pause = std::chrono::milliseconds(number<unsigned>());
+    if (pause->count() == 0 || *pause > kLongestPatience) throw_not_understood("a pause");
+  }
+  for (auto left = number<unsigned>(); left > 0; --left) {
+    auto parent = Address::parse(text());
+    if (parent && !is_within(*parent, peers)) parent.reset();
+    seat.parents.push_back(std::move(parent));
+  }
+  seat.digests = staged_range();
+  return seat;
 }
 
 AnswerFields::AnswerFields(AnswerReader& reader) {
@@ -129,6 +156,67 @@ std::optional<RunState> read_state(const RedisValue& answer, const RunId& run) {
   return reader.state();
 }
 
+Watch read_watch(const RedisValue& answer) {
+  AnswerReader reader(answer);
+  if (reader.text() != "LOOK") throw_not_understood("the answer to watch");
+  Watch watch;
+  if (const auto& task = reader.text(); !task.empty()) watch.task = task;
+  const auto now = reader.number();
+  const auto finished = reader.number<std::size_t>();
+  const auto expected = reader.number<std::size_t>();
+  const bool origin_is_suspect = reader.flag();
+  if (reader.at_end()) return watch;
+  const auto known_at_begin = reader.number<std::size_t>();
+  const auto since_last_joined = between(reader.number(), now);
+  const auto age = between(reader.number(), now);
+  const auto overtaken = parse_number<std::uint64_t>(reader.text());
+  const auto id = RunId::parse(reader.text());
+  if (!id) throw_not_understood("a run id");
+  const auto state = reader.state();
+  auto task = reader.task();
+  auto waiting = TaskPath::parse(reader.text());
+  const auto master = MasterId::parse(reader.text());
+  if (!master) throw_not_understood("a master's id");
+  watch.run = RunStanding{.id = *id,
+                          .state = state,
+                          .task = std::move(task),
+                          .master = *master,
+                          .finished = finished,
+                          .expected = expected,
+                          .known_at_begin = known_at_begin,
+                          .age = age,
+                          .since_last_joined = since_last_joined,
+                          .origin_is_suspect = origin_is_suspect};
+  if (overtaken) watch.run->overtaken_for = between(*overtaken, now);
+  if (auto* const checked = std::get_if<TaskPath>(&waiting)) {
+    watch.run->waiting = std::move(*checked);
+  }
+  return watch;
+}
+
+ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& peers) {
+  AnswerReader reader(answer);
+  const auto& word = reader.text();
+  if (word == "STALE") return Stale{};
+  if (word == "VIEW") return Wait{reader.view()};
+  if (word == "WAIT") {
+    const auto view = reader.view();
+    const std::chrono::seconds patience(reader.number<unsigned>());
+    // With 0 Redis would never end a listening by itself.
+    if (patience.count() == 0 || patience > kLongestPatience) throw_not_understood("a patience");
+    return Wait{view, patience};
+  }
+  if (word != "CLAIMED") throw_not_understood(escaped(word));
+  const auto token = Token::parse(reader.text());
+  if (!token) throw_not_understood("a token");
+  const auto& source_text = reader.text();
+  const auto source = Address::parse(source_text);
+  const auto view = reader.view();
+  auto pieces = reader.staged_pieces();
+  if (!source || !is_within(*source, peers)) return Unusable{*token, escaped(source_text)};
+  return Claimed{{*token, *source, std::move(pieces)}, view};
+}
+
 std::optional<Digest> read_manifest_digest(const AnswerFields& fields) {
   return Digest::parse_named(fields.text("manifest"));
 }
@@ -141,9 +229,9 @@ RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manife
       cut.pieces() != fields.number("pieces")) {
     throw_not_understood("how the payload is cut");
   }
-  const auto path = TaskPath::parse(fields.text("path"));
-  const auto* const task = std::get_if<TaskPath>(&path);
-  if (task == nullptr || task->name() != fields.text("name") || !is_payload_name(task->name())) {
+  auto path = TaskPath::parse(fields.text("path"));
+  auto* const task = std::get_if<TaskPath>(&path);
+  if (task == nullptr || task->name() != fields.text("name")) {
     throw_not_understood("the payload's path or name");
   }
   const auto& state = fields.text("state");
@@ -162,8 +250,7 @@ RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manife
   return RunInfo{
       .id = fields.parsed<RunId>("id"),
       .state = state == "staged" ? RunState::staged : RunState::staging,
-      .path = fields.text("path"),
-      .name = fields.text("name"),
+      .task = std::move(*task),
       .fingerprint = fields.parsed<Fingerprint>("fingerprint"),
       .cut = cut,
       .manifest = *manifest,

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "libsync/core/number.h"
+#include "libsync/master_coordinator.h"
 #include "libsync/minion_coordinator.h"
 #include "libsync/observer.h"
 #include "redis/connection.h"
@@ -47,6 +48,7 @@ class AnswerReader {
   bool flag() { return number<unsigned>() != 0; }
   Suspicion suspicion() { return flag() ? Suspicion::verify : Suspicion::none; }
   RunState state();
+  TaskPath task();
   /// State, free sources, finished hosts, suspicion.
   View view();
 
@@ -55,6 +57,8 @@ class AnswerReader {
   /// Consumes two elements: the first piece, and the digests from there on in one text. A digest of
   /// zeros means that its piece is not announced.
   std::vector<StagedPiece> staged_range();
+  /// Parents outside `peers` are not known yet.
+  Seat seat(const std::vector<Network>& peers);
 
   /// A number that came as an integer or as digits.
   template <typename Number = std::uint64_t>
@@ -114,6 +118,9 @@ class AnswerFields {
 
 /// The digest of the manifest; nothing if it has a hash that this version does not know. Then
 /// another version has begun the run.
+[[nodiscard]] Watch read_watch(const RedisValue& answer);
+/// A source outside `peers` is unusable.
+[[nodiscard]] ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& peers);
 [[nodiscard]] std::optional<Digest> read_manifest_digest(const AnswerFields& fields);
 
 /// The run as sync:run holds it. `manifest` is the result of read_manifest_digest(). Throws if that

@@ -104,8 +104,8 @@ Discovery RedisCoordinator::discover() {
 BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                                      const Expected& expected, TaskKey task, Spread spread) {
   RedisCommand arguments{run.id.text(),
-                         run.path,
-                         run.name,
+                         run.task.text(),
+                         run.task.name(),
                          run.fingerprint.text(),
                          std::to_string(run.cut.stream_bytes),
                          std::to_string(run.cut.piece_bytes),
@@ -137,7 +137,7 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
   if (word != "BUSY") throw_not_understood(escaped(word));
   const auto other = RunId::parse(reader.text());
   if (!other) throw_not_understood("a run id");
-  return Busy{*other, reader.text()};
+  return Busy{*other, reader.task()};
 }
 
 StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedPiece>& pieces,
@@ -150,39 +150,11 @@ StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedP
   return done_or_stale(call("stage", arguments), "STAGED");
 }
 
-Watch RedisCoordinator::watch() {
-  const auto answer = call("watch", {});
-  AnswerReader reader(answer);
-  if (reader.text() != "LOOK") throw_not_understood("the answer to watch");
-  Watch watch;
-  if (const auto& task = reader.text(); !task.empty()) watch.task = task;
-  const auto now = reader.number();
-  RunStanding run;
-  run.finished = reader.number<std::size_t>();
-  run.expected = reader.number<std::size_t>();
-  run.origin_is_suspect = reader.flag();
-  if (reader.at_end()) return watch;
-  run.known_at_begin = reader.number<std::size_t>();
-  run.since_last_joined = between(reader.number(), now);
-  run.age = between(reader.number(), now);
-  if (const auto overtaken = parse_number<std::uint64_t>(reader.text())) {
-    run.overtaken_for = between(*overtaken, now);
-  }
-  const auto id = RunId::parse(reader.text());
-  if (!id) throw_not_understood("a run id");
-  run.id = *id;
-  run.state = reader.state();
-  run.path = reader.text();
-  run.waiting = reader.text();
-  const auto master = MasterId::parse(reader.text());
-  if (!master) throw_not_understood("a master's id");
-  run.master = *master;
-  watch.run = std::move(run);
-  return watch;
-}
+Watch RedisCoordinator::watch() { return read_watch(call("watch", {})); }
 
-void RedisCoordinator::overtake(const RunId& run, const std::optional<std::string>& task) {
-  static_cast<void>(is_for_us(call("overtake", {run.text(), task.value_or("")}), "VIEW"));
+void RedisCoordinator::overtake(const RunId& run, const std::optional<TaskPath>& task) {
+  const auto waiting = task ? task->text() : std::string();
+  static_cast<void>(is_for_us(call("overtake", {run.text(), waiting}), "VIEW"));
 }
 
 StageOutcome RedisCoordinator::vouch(const RunId& run) {

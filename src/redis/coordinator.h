@@ -28,8 +28,6 @@ namespace libsync {
 /// The source text of the functions, as Redis loads it.
 [[nodiscard]] std::string_view functions_source();
 
-class AnswerReader;
-
 struct RedisCoordinatorOptions {
   RedisServer server;
   std::string prefix;                               ///< Put in front of every key.
@@ -53,7 +51,7 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
-  void overtake(const RunId& run, const std::optional<std::string>& task) override;
+  void overtake(const RunId& run, const std::optional<TaskPath>& task) override;
   [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter task) override;
@@ -107,9 +105,6 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
 
   /// For a minion: answers STALE if functions are missing, because then there is no run.
   [[nodiscard]] RedisValue call_or_stale(std::string_view verb, const RedisCommand& arguments);
-
-  [[nodiscard]] Seat read_seat(AnswerReader& reader) const;
-  [[nodiscard]] ClaimOutcome read_claim(const RedisValue& answer) const;
 
   RedisCoordinatorOptions options_;
   RedisConnection verbs_;

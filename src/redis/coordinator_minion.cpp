@@ -10,10 +10,6 @@
 namespace libsync {
 namespace {
 
-// A guard against hostile answers. Only 300,000 waiting hosts would get this patience
-// (ASKS_A_SECOND in functions/libsync.lua).
-constexpr std::chrono::seconds kLongestPatience{600};
-
 std::string word_of(PullEnd end) {
   switch (end) {
     case PullEnd::good:
@@ -63,27 +59,10 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, SeatWis
   if (word != "RUN") throw_not_understood(escaped(word));
   const bool is_finished = reader.flag();
   const auto suspicion = reader.suspicion();
-  auto own_seat = reader.flag() ? std::optional(read_seat(reader)) : std::nullopt;
+  auto own_seat = reader.flag() ? std::optional(reader.seat(options_.peers)) : std::nullopt;
   const AnswerFields fields(reader);
   return Joined{read_run(fields, read_manifest_digest(fields)), is_finished, suspicion,
                 std::move(own_seat)};
-}
-
-Seat RedisCoordinator::read_seat(AnswerReader& reader) const {
-  Seat seat;
-  for (auto* const interval : {&seat.poll_short, &seat.poll_long}) {
-    *interval = std::chrono::milliseconds(reader.number<unsigned>());
-    if (interval->count() == 0 || *interval > kLongestPatience) {
-      throw_not_understood("a poll interval");
-    }
-  }
-  for (auto left = reader.number<unsigned>(); left > 0; --left) {
-    auto parent = Address::parse(reader.text());
-    if (parent && !is_within(*parent, options_.peers)) parent.reset();
-    seat.parents.push_back(std::move(parent));
-  }
-  seat.digests = reader.staged_range();
-  return seat;
 }
 
 std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,
@@ -123,47 +102,27 @@ SeatOutcome RedisCoordinator::report_from_seat(const RunId& run, const Address& 
   AnswerReader reader(answer);
   static_cast<void>(reader.text());
   const auto view = reader.view();
-  return Seated{view, read_seat(reader)};
-}
-
-ClaimOutcome RedisCoordinator::read_claim(const RedisValue& answer) const {
-  AnswerReader reader(answer);
-  const auto& word = reader.text();
-  if (word == "STALE") return Stale{};
-  if (word == "VIEW") return Wait{reader.view()};
-  if (word == "WAIT") {
-    const auto view = reader.view();
-    const std::chrono::seconds patience(reader.number<unsigned>());
-    // BLPOP with a timeout of 0 never ends by itself.
-    if (patience.count() == 0 || patience > kLongestPatience) throw_not_understood("a patience");
-    return Wait{view, patience};
-  }
-  if (word != "CLAIMED") throw_not_understood(escaped(word));
-  const auto token = Token::parse(reader.text());
-  if (!token) throw_not_understood("a token");
-  const auto& source_text = reader.text();
-  const auto source = Address::parse(source_text);
-  const auto view = reader.view();
-  auto pieces = reader.staged_pieces();
-  if (!source || !is_within(*source, options_.peers)) return Unusable{*token, escaped(source_text)};
-  return Claimed{{*token, *source, std::move(pieces)}, view};
+  return Seated{view, reader.seat(options_.peers)};
 }
 
 ClaimOutcome RedisCoordinator::claim(const RunId& run, const Address& host,
                                      const Holdings& holdings, const Want& want) {
-  return read_claim(call_or_stale(
-      "claim", {run.text(), host.text(), want.token.text(), std::to_string(want.most_pieces),
-                holdings.servable.bitmap(), want.unwanted.bitmap()}));
+  return read_claim(call_or_stale("claim", {run.text(), host.text(), want.token.text(),
+                                            std::to_string(want.most_pieces),
+                                            holdings.servable.bitmap(), want.unwanted.bitmap()}),
+                    options_.peers);
 }
 
 ClaimOutcome RedisCoordinator::complete(const RunId& run, const Address& host, const Token& token,
                                         PullEnd end, const std::string& detail,
                                         const Holdings& holdings, const std::optional<Want>& next) {
-  return read_claim(call_or_stale(
-      "complete",
-      {run.text(), host.text(), token.text(), word_of(end), detail, holdings.servable.bitmap(),
-       std::to_string(holdings.in_place), next ? next->token.text() : "",
-       std::to_string(next ? next->most_pieces : 0), next ? next->unwanted.bitmap() : ""}));
+  return read_claim(
+      call_or_stale(
+          "complete",
+          {run.text(), host.text(), token.text(), word_of(end), detail, holdings.servable.bitmap(),
+           std::to_string(holdings.in_place), next ? next->token.text() : "",
+           std::to_string(next ? next->most_pieces : 0), next ? next->unwanted.bitmap() : ""}),
+      options_.peers);
 }
 
 std::optional<RunState> RedisCoordinator::state_of(const RunId& run) {

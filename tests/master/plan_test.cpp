@@ -11,6 +11,7 @@
 
 #include "libsync/core/run_record.h"
 #include "os/random.h"
+#include "task_path.h"
 
 namespace libsync {
 namespace {
@@ -19,31 +20,26 @@ using namespace std::chrono_literals;
 
 const std::string kTask = "/data1/release/model.7";
 const std::string kOther = "/data1/release/model.8";
+const TaskPath kTaskPath = test::task_path(kTask);
+const TaskPath kOtherPath = test::task_path(kOther);
 const MasterId kSelf = random_name<MasterId>();
 const RunId kRun = random_name<RunId>();
 
 // A run of ours that is staged and has 3 of 10 hosts.
 RunStanding standing() {
-  RunStanding run;
-  run.id = kRun;
-  run.state = RunState::staged;
-  run.path = kTask;
-  run.master = kSelf;
-  run.finished = 3;
-  run.expected = 10;
-  run.known_at_begin = 10;
-  run.age = 100s;
-  run.since_last_joined = 100s;
-  return run;
+  return {.id = kRun,
+          .state = RunState::staged,
+          .task = kTaskPath,
+          .master = kSelf,
+          .finished = 3,
+          .expected = 10,
+          .known_at_begin = 10,
+          .age = 100s,
+          .since_last_joined = 100s};
 }
 
 RunRecord spool(Standing at = Standing::running) {
-  RunRecord owner;
-  owner.role = Role::master;
-  owner.run = kRun;
-  owner.task = kTask;
-  owner.standing = at;
-  return owner;
+  return {.role = Role::master, .run = kRun, .task = kTaskPath, .standing = at};
 }
 
 Move decide(const std::optional<std::string>& task, const std::optional<RunStanding>& run,
@@ -54,8 +50,8 @@ Move decide(const std::optional<std::string>& task, const std::optional<RunStand
 // The move in a word: what a run is ended for, or its kind.
 std::string in_a_word(const Move& move) {
   if (const auto* const end = std::get_if<EndRun>(&move)) return end->outcome;
-  constexpr std::array kNames = {"idle", "distribute", "resume",  "end",
-                                 "note", "foreign",    "reverify"};
+  constexpr std::array kNames = {"idle", "distribute", "refuse",  "resume",
+                                 "end",  "note",       "foreign", "reverify"};
   return kNames.at(move.index());
 }
 
@@ -64,7 +60,7 @@ TEST(MasterPlan, IdlesWithoutTaskRunAndSpool) { EXPECT_EQ(in_a_word(decide({}, {
 TEST(MasterPlan, DistributesATaskWhenNothingIsInProgress) {
   const auto next = decide(kTask, {}, {});
   ASSERT_EQ(in_a_word(next), "distribute");
-  EXPECT_EQ(std::get<Distribute>(next).task, kTask);
+  EXPECT_EQ(std::get<Distribute>(next).task, kTaskPath);
 }
 
 TEST(MasterPlan, TakesAPreparedSpoolForNone) {
@@ -87,7 +83,7 @@ TEST(MasterPlan, BeginsItsRunAgainWhenRedisLostIt) {
   }
   const auto next = decide(kOther, {}, spool());
   ASSERT_EQ(in_a_word(next), "distribute");
-  EXPECT_EQ(std::get<Distribute>(next).task, kOther);
+  EXPECT_EQ(std::get<Distribute>(next).task, kOtherPath);
 }
 
 TEST(MasterPlan, CancelsWhenTheTaskIsGone) {
@@ -95,7 +91,7 @@ TEST(MasterPlan, CancelsWhenTheTaskIsGone) {
   ASSERT_EQ(in_a_word(next), "cancelled");
   const auto& end = std::get<EndRun>(next);
   EXPECT_EQ(end.run, kRun);
-  EXPECT_EQ(end.path, kTask);
+  EXPECT_EQ(end.task, kTaskPath);
   EXPECT_EQ(end.standing, Standing::ended_short);
   EXPECT_TRUE(end.owner);
 }
@@ -119,7 +115,7 @@ TEST(MasterPlan, LeavesTheRunOfAnotherMasterAlone) {
       const auto next = decide(task, run, own);
       ASSERT_EQ(in_a_word(next), "foreign");
       EXPECT_EQ(std::get<Foreign>(next).run, kRun);
-      EXPECT_EQ(std::get<Foreign>(next).path, kTask);
+      EXPECT_EQ(std::get<Foreign>(next).task, kTaskPath);
     }
   }
 }
@@ -139,7 +135,7 @@ TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsGone) {
 TEST(MasterPlan, EndsAnEarlierRunAndGoesOnWithTheOneInItsSpool) {
   auto later = spool();
   later.run = random_name<RunId>();
-  later.task = kOther;
+  later.task = kOtherPath;
   const auto next = decide(kTask, standing(), later);
   ASSERT_EQ(in_a_word(next), "superseded");
   EXPECT_EQ(std::get<EndRun>(next).run, kRun);
@@ -235,7 +231,7 @@ TEST(MasterPlan, LetsAnotherTaskWaitNoLongerThanGrace) {
   const EndingTerms terms{{}, {}, 60s};
   auto run = standing();
   EXPECT_EQ(in_a_word(decide(kOther, run, spool(), terms)), "note");
-  run.waiting = kOther;
+  run.waiting = kOtherPath;
   run.overtaken_for = 59'999ms;
   EXPECT_EQ(in_a_word(decide(kOther, run, spool(), terms)), "idle");
   run.overtaken_for = 60s;
@@ -251,10 +247,10 @@ TEST(MasterPlan, NotesEachTaskThatWaitsAndThatNoneDoes) {
     EXPECT_EQ(in_a_word(next), "note");
     return std::get<NoteWaiting>(next).task;
   };
-  EXPECT_EQ(noted(kOther), kOther);
+  EXPECT_EQ(noted(kOther), kOtherPath);
   run.overtaken_for = 24h;
-  run.waiting = "/data/yet-another";
-  EXPECT_EQ(noted(kOther), kOther);
+  run.waiting = test::task_path("/data/yet-another");
+  EXPECT_EQ(noted(kOther), kOtherPath);
   EXPECT_EQ(noted(kTask), std::nullopt);
 }
 
@@ -272,7 +268,7 @@ TEST(MasterPlan, HasNoQuorumBeforeTheOthersHaveJoined) {
 
 TEST(MasterPlan, GoesOnWithTheRunWhileAnotherTaskWaits) {
   auto run = standing();
-  run.waiting = kOther;
+  run.waiting = kOtherPath;
   run.overtaken_for = 1s;
   run.origin_is_suspect = true;
   EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "reverify");
@@ -288,6 +284,21 @@ TEST(MasterPlan, ProvesItsSpoolAgainOnSuspicionOnceItIsStaged) {
   EXPECT_EQ(std::get<Reverify>(next).owner.run, kRun);
   run.state = RunState::staging;
   EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "resume");
+}
+
+TEST(MasterPlan, RefusesWhatIsNoTaskWhetherARunIsInProgressOrNot) {
+  const std::string bad = "/data1/../model";
+  const auto is_refused = [&](const Move& next) {
+    const auto* const refused = std::get_if<Refuse>(&next);
+    return refused != nullptr && refused->task == bad && !refused->reason.empty();
+  };
+  EXPECT_TRUE(is_refused(decide(bad, {}, {})));
+  EXPECT_TRUE(is_refused(decide(bad, {}, spool(Standing::prepared))));
+  EXPECT_TRUE(is_refused(decide(bad, standing(), spool())));
+  auto run = standing();
+  run.waiting = kOtherPath;
+  run.overtaken_for = 1h;
+  EXPECT_TRUE(is_refused(decide(bad, run, spool()))) << "it does not inherit another task's grace";
 }
 
 }  // namespace

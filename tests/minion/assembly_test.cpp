@@ -27,6 +27,7 @@
 #include "os/files.h"
 #include "os/random.h"
 #include "store/state_folder.h"
+#include "task_path.h"
 #include "temporary_folder.h"
 #include "test_process.h"
 
@@ -100,8 +101,8 @@ class AssemblyTest : public testing::Test {
 
   [[nodiscard]] Spool taken_spool() const {
     auto spool = state_->spool(random_name<Fingerprint>());
-    spool.assign(
-        RunRecord{Role::minion, "sync", random_name<RunId>(), "", random_name<Fingerprint>()});
+    spool.assign(RunRecord{Role::minion, "sync", random_name<RunId>(), test::task_path("/srv/name"),
+                           random_name<Fingerprint>()});
     return spool;
   }
 

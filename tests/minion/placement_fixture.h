@@ -24,6 +24,7 @@
 #include "os/random.h"
 #include "os/system_clock.h"
 #include "store/state_folder.h"
+#include "task_path.h"
 #include "temporary_folder.h"
 
 namespace libsync::test {
@@ -44,8 +45,8 @@ class PlacementFixture : public testing::Test {
   }
 
   void take_spool() const {
-    spool_->assign(
-        RunRecord{Role::minion, "sync", random_name<RunId>(), "", random_name<Fingerprint>()});
+    spool_->assign(RunRecord{Role::minion, "sync", random_name<RunId>(), task_path("/srv/name"),
+                             random_name<Fingerprint>()});
   }
 
   [[nodiscard]] std::filesystem::path source() const { return folder_.path() / "source"; }
@@ -54,8 +55,7 @@ class PlacementFixture : public testing::Test {
 
   Placement& start(Delivery delivery) {
     RunInfo run{.id = random_name<RunId>(),
-                .path = "/srv/name",
-                .name = "name",
+                .task = task_path("/srv/name"),
                 .fingerprint = spool_->fingerprint(),
                 .cut = {stream_bytes_.value_or(cut_->cut().stream_bytes), kPieceBytes},
                 .manifest = digest_of(cut_->manifest().encode()),

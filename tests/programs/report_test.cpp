@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "os/random.h"
+#include "task_path.h"
 
 namespace libsync {
 namespace {
@@ -39,8 +40,7 @@ Status running() {
   status.task = "/data1/model.7";
   status.run = RunStatus{{.id = RunId::parse(std::string(32, 'a')).value(),
                           .state = RunState::staged,
-                          .path = "/data1/model.7",
-                          .name = "model.7",
+                          .task = test::task_path("/data1/model.7"),
                           .fingerprint = random_name<Fingerprint>(),
                           .cut = {1000, 100},
                           .manifest = digest_of(""),
@@ -203,7 +203,9 @@ TEST(ReportJson, HoldsOneHostIfAsked) {
 
 TEST(Report, EscapesWhatComesFromOutside) {
   auto status = running();
-  status.task = status.run->run.path = status.run->run.name = kHostile;
+  status.task = kHostile;
+  // A run's path holds no control character of one byte: everything else, it may.
+  status.run->run.task = test::task_path("/data1/\x9b[31m\xff\\");
   status.hosts[3].error = kHostile;
   status.last = LastStatus{kHostile, kHostile, kHostile, 1, 1, 1, 1s, 1s};
   for (const auto& of : {std::optional<Address>(), Address::parse("10.0.0.5")}) {
@@ -215,8 +217,8 @@ TEST(Report, EscapesWhatComesFromOutside) {
   }
   const auto json = json_of(status);
   EXPECT_EQ(json.at("task"), kEscaped);
-  EXPECT_EQ(json.at("run").at("path"), kEscaped);
-  EXPECT_EQ(json.at("run").at("name"), kEscaped);
+  EXPECT_EQ(json.at("run").at("path"), "/data1/\\x9b[31m\\xff\\\\");
+  EXPECT_EQ(json.at("run").at("name"), "\\x9b[31m\\xff\\\\");
   EXPECT_EQ(json.at("hosts")[3].at("error"), kEscaped);
   for (const auto* const field : {"path", "outcome", "reason"}) {
     EXPECT_EQ(json.at("last").at(field), kEscaped) << field;

@@ -210,14 +210,14 @@ TEST(ReadRun, ShowsARunOfAVersionWithAnotherHash) {
   AnswerReader reader(answer);
   const AnswerFields fields(reader);
   EXPECT_EQ(read_manifest_digest(fields), std::nullopt);
-  EXPECT_EQ(read_run(fields, digest_of("any")).path, "/data1/model.7");
+  EXPECT_EQ(read_run(fields, digest_of("any")).task.text(), "/data1/model.7");
 }
 
 TEST(ReadRun, ReadsEveryField) {
   const auto run = read(right_run());
   EXPECT_EQ(run.id.text(), kId);
   EXPECT_EQ(run.state, RunState::staged);
-  EXPECT_EQ(run.path, "/data1/model.7");
+  EXPECT_EQ(run.task.text(), "/data1/model.7");
   EXPECT_EQ(run.fingerprint.text(), kId);
   EXPECT_EQ(run.cut, (Cut{2500, 1000}));
   EXPECT_EQ(run.manifest.hex(), std::string(64, 'b'));

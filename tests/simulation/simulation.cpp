@@ -41,8 +41,7 @@ Simulation::Simulation(const Scenario& scenario)
       random_(scenario.seed),
       redis_(scenario.latency),
       run_{.id = random_name<RunId>(),
-           .path = "/data/payload",
-           .name = "payload",
+           .task = std::get<TaskPath>(TaskPath::parse("/data/payload")),
            .fingerprint = random_name<Fingerprint>(),
            .cut = {static_cast<std::uint64_t>(scenario.bytes),
                    scenario.piece_bytes.value_or(choose_piece_bytes(

@@ -15,6 +15,7 @@
 #include "os/files.h"
 #include "os/random.h"
 #include "store/state_folder.h"
+#include "task_path.h"
 #include "temporary_folder.h"
 
 namespace libsync {
@@ -28,14 +29,12 @@ constexpr PieceNumber kPiece = 3;
 class SpoolTest : public testing::Test {
  protected:
   [[nodiscard]] static RunRecord owner_as(Role role) {
-    RunRecord owner;
-    owner.role = role;
-    owner.prefix = "fleet:a";
-    owner.run = random_name<RunId>();
-    owner.task = "/srv/data/a  name with spaces ";
-    owner.content = random_name<Fingerprint>();
-    owner.piece_bytes = 1U << 20U;
-    return owner;
+    return {.role = role,
+            .prefix = "fleet:a",
+            .run = random_name<RunId>(),
+            .task = test::task_path("/srv/data/a  name with spaces "),
+            .content = random_name<Fingerprint>(),
+            .piece_bytes = 1U << 20U};
   }
 
   [[nodiscard]] Verdict accept(const std::filesystem::path& from) const {

@@ -20,6 +20,7 @@
 #include "os/system_clock.h"
 #include "store/spool.h"
 #include "store/tick_lock.h"
+#include "task_path.h"
 #include "temporary_folder.h"
 #include "test_process.h"
 
@@ -32,12 +33,11 @@ using testing::UnorderedElementsAre;
 class StateFolderTest : public testing::Test {
  protected:
   [[nodiscard]] RunRecord owner_as(Role role, const std::string& prefix) const {
-    RunRecord owner;
-    owner.role = role;
-    owner.prefix = prefix;
-    owner.run = random_name<RunId>();
-    owner.content = random_name<Fingerprint>();
-    return owner;
+    return {.role = role,
+            .prefix = prefix,
+            .run = random_name<RunId>(),
+            .task = test::task_path("/srv/data/payload"),
+            .content = random_name<Fingerprint>()};
   }
   [[nodiscard]] std::filesystem::path destination() const { return repo_.path() / "payload"; }
 

@@ -34,7 +34,7 @@ Watch FakeMasterCoordinator::watch() {
   return faults.call("watch", [&] { return state_.watch(); });
 }
 
-void FakeMasterCoordinator::overtake(const RunId& run, const std::optional<std::string>& task) {
+void FakeMasterCoordinator::overtake(const RunId& run, const std::optional<TaskPath>& task) {
   faults.call("overtake", [&] { state_.overtake(run, task); });
 }
 

@@ -31,7 +31,7 @@ class FakeMasterCoordinator final : public MasterCoordinator {
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
-  void overtake(const RunId& run, const std::optional<std::string>& task) override;
+  void overtake(const RunId& run, const std::optional<TaskPath>& task) override;
   [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter task) override;

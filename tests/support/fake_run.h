@@ -88,7 +88,7 @@ class FakeRun {
   std::size_t known_at_begin = 0;
   std::uint64_t joined_ms = 0;
   std::optional<std::uint64_t> overtaken_ms;
-  std::string waiting_task;
+  std::optional<TaskPath> waiting_task;
   bool is_undelivered = false;  ///< The origin lacks what was pushed to it.
 
   /// Seats in their order. A host pulls along tree t from the host t + 1 seats before it, or from

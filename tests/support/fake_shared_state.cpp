@@ -82,7 +82,7 @@ BeginOutcome FakeSharedState::begin(const RunInfo& run, unsigned origin_slots,
     const auto& now = run_->info;
     if (now.id != run.id || now.origin != run.origin || now.origin_kind != run.origin_kind ||
         now.manifest != run.manifest) {
-      return Busy{now.id, now.path};
+      return Busy{now.id, now.task};
     }
     if (now.has_trees) origin_slots = std::min(origin_slots, kUploadsBesideTrees);
     if (now.origin_kind == OriginKind::master) run_->host(now.origin).slots = origin_slots;
@@ -105,7 +105,7 @@ BeginOutcome FakeSharedState::begin(const RunInfo& run, unsigned origin_slots,
   run_->expected_count = expected.count;
   run_->known_at_begin = known;
   run_->joined_ms = now_ms();
-  if (key == TaskKey::restore && !task) task = run.path;
+  if (key == TaskKey::restore && !task) task = run.task.text();
   for (const auto& [host, until] : lingers_until_ms_) {
     if (has_trees && until > now_ms() && host != run.origin) run_->seats.push_back(host);
   }
@@ -130,7 +130,7 @@ Watch FakeSharedState::watch() {
   watch.run = RunStanding{
       .id = info.id,
       .state = info.state,
-      .path = info.path,
+      .task = info.task,
       .master = info.master,
       .finished = run_->finished(),
       .expected = run_->expected(),
@@ -147,14 +147,14 @@ Watch FakeSharedState::watch() {
   return watch;
 }
 
-void FakeSharedState::overtake(const RunId& run, const std::optional<std::string>& waiting) {
+void FakeSharedState::overtake(const RunId& run, const std::optional<TaskPath>& waiting) {
   if (!is_current(run)) return;
   if (!waiting) {
     run_->overtaken_ms.reset();
   } else if (!run_->overtaken_ms) {
     run_->overtaken_ms = now_ms();
   }
-  run_->waiting_task = waiting.value_or("");
+  run_->waiting_task = waiting;
 }
 
 StageOutcome FakeSharedState::vouch(const RunId& run) {
@@ -176,10 +176,10 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
   if (!is_current(run)) return Stale{};
   const auto& info = run_->info;
   Ended answer{run_->missing()};
-  ended_.push_back({run, info.path, outcome, reason, answer.missing, run_->announced});
+  ended_.push_back({run, info.task.text(), outcome, reason, answer.missing, run_->announced});
   last_run_ = run;
   last_begun_ms_ = info.begun_ms;
-  last_ = LastStatus{.path = info.path,
+  last_ = LastStatus{.path = info.task.text(),
                      .outcome = outcome,
                      .reason = reason,
                      .finished = run_->finished(),
@@ -187,7 +187,7 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
                      .bytes = info.cut.stream_bytes,
                      .took = since(info.begun_ms, now_ms())};
   last_ended_ms_ = now_ms();
-  if (after == TaskAfter::goes && task == info.path) task.reset();
+  if (after == TaskAfter::goes && task == info.task.text()) task.reset();
   lookups_ = 0;
   run_.reset();
   wake_all();
@@ -197,7 +197,7 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
 bool FakeSharedState::refuse(const std::string& refused, const std::string& reason) {
   if (task != refused) return false;
   if (run_) {
-    task = run_->info.path;
+    task = run_->info.task.text();
   } else {
     task.reset();
   }

@@ -70,7 +70,7 @@ class FakeSharedState {
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state);
   [[nodiscard]] Watch watch();
-  void overtake(const RunId& run, const std::optional<std::string>& waiting);
+  void overtake(const RunId& run, const std::optional<TaskPath>& waiting);
   [[nodiscard]] StageOutcome vouch(const RunId& run);
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter after);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "libsync/core/run_ids.h"
+#include "libsync/core/task.h"
 
 namespace libsync {
 
@@ -30,7 +31,7 @@ struct RunRecord {
   Role role = Role::minion;
   std::string prefix;  ///< Prefix of the Redis keys. The spool of another prefix is left alone.
   RunId run;
-  std::string task;
+  TaskPath task;
   /// Master: the fingerprint for piece size 0, which is the same for every cut of the payload.
   Fingerprint content;
   std::uint64_t piece_bytes = 0;
@@ -44,6 +45,7 @@ struct RunRecord {
 [[nodiscard]] std::string encode(const RunRecord& record);
 
 /// Nothing, unless the text is complete and has only keys that this version knows.
+/// Values are checked here: nobody parses them again.
 [[nodiscard]] std::optional<RunRecord> decode_run_record(Role role, std::string_view text);
 
 }  // namespace libsync

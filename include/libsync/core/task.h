@@ -37,6 +37,8 @@ class TaskPath {
   friend auto operator<=>(const TaskPath&, const TaskPath&) = default;
 
  private:
+  TaskPath() = default;
+
   std::string text_;
 };
 

@@ -38,8 +38,7 @@ class RunInTheMiddle {
   RunInTheMiddle() : coordinator_({.server = redis_.server()}) {
     coordinator_.load_functions();
     const RunInfo run{.id = run_,
-                      .path = "/data/payload",
-                      .name = "payload",
+                      .task = std::get<TaskPath>(TaskPath::parse("/data/payload")),
                       .fingerprint = random_name<Fingerprint>(),
                       .cut = {std::uint64_t{kPieces} * kPieceBytes, kPieceBytes},
                       .manifest = digest_of("manifest"),

@@ -1,0 +1,90 @@
+#include "master/new_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "libsync/core/escaped_text.h"
+#include "os/random.h"
+
+namespace libsync {
+namespace {
+
+std::uint64_t piece_bytes_for(const Manifest& manifest, const Fingerprint& content,
+                              const RunTerms& terms, const KnownPieceBytes& known) {
+  switch (terms.piece_size.kind) {
+    case PieceSize::Kind::whole:
+      return std::max<std::uint64_t>(1, manifest.bytes());
+    case PieceSize::Kind::fixed:
+      return terms.piece_size.bytes;
+    case PieceSize::Kind::automatic:
+      break;
+  }
+  // One host more must not throw away the pieces that everybody has.
+  if (const auto bytes = known(content)) return *bytes;
+  return choose_piece_bytes(manifest.bytes(),
+                            std::max(terms.expected_count, terms.expected_hosts.size()));
+}
+
+}  // namespace
+
+RunTerms terms_of(const MasterConfig& config, const Address& self, const MasterId& master) {
+  RunTerms terms{.origin = {self, OriginKind::master},
+                 .master = master,
+                 .prefix = config.host.prefix,
+                 .piece_size = config.piece_size,
+                 .expected_count = config.minions,
+                 .expected_hosts = {}};
+  if (config.push_to) terms.origin = {*config.push_to, OriginKind::minion};
+  for (const auto& host : config.inventory) terms.expected_hosts.push_back(host.text());
+  return terms;
+}
+
+std::variant<NewRun, Refusal> make_run(const Original& source, const RunTerms& terms,
+                                       const KnownPieceBytes& known) {
+  const auto& manifest = source.payload.manifest;
+  const auto content = fingerprint_of(source.task, manifest, 0);
+  const Cut cut{manifest.bytes(), piece_bytes_for(manifest, content, terms, known)};
+  if (cut.stream_bytes > cut.piece_bytes * kMaxPieces) {
+    return Refusal{
+        fmt::format("--piece-size cuts '{}' into more than {} pieces: name a larger one, or auto",
+                    escaped(source.task.text()), kMaxPieces)};
+  }
+  auto encoded = manifest.encode();
+  if (encoded.size() > Manifest::max_bytes) {
+    return Refusal{
+        fmt::format("the list of the {} entries of '{}' takes {} bytes, and {} at the "
+                    "most may be: distribute it in parts, or as an archive",
+                    manifest.entries().size(), escaped(source.task.text()), encoded.size(),
+                    Manifest::max_bytes)};
+  }
+  RunRecord record{.role = Role::master,
+                   .prefix = terms.prefix,
+                   .run = random_name<RunId>(),
+                   .task = source.task,
+                   .content = content,
+                   .piece_bytes = cut.piece_bytes,
+                   .standing = Standing::prepared,
+                   .expected_count = terms.expected_count,
+                   .expected_hosts = terms.expected_hosts};
+  auto info = info_of(record, fingerprint_of(source.task, manifest, cut.piece_bytes), manifest,
+                      encoded, terms.origin, terms.master);
+  return NewRun{std::move(info), std::move(record), std::move(encoded)};
+}
+
+RunInfo info_of(const RunRecord& record, const Fingerprint& fingerprint, const Manifest& manifest,
+                std::string_view encoded, const OriginTerms& origin, const MasterId& master) {
+  return {.id = record.run,
+          .state = RunState::staging,
+          .task = record.task,
+          .fingerprint = fingerprint,
+          .cut = {manifest.bytes(), record.piece_bytes},
+          .manifest = digest_of(encoded),
+          .manifest_bytes = encoded.size(),
+          .density = manifest.has_sparse_files() ? Density::sparse : Density::dense,
+          .origin = origin.origin,
+          .origin_kind = origin.kind,
+          .master = master};
+}
+
+}  // namespace libsync
