@@ -86,14 +86,27 @@ Master::Next Master::visit() {
   }
   auto watch = coordinator_.watch();
   const auto own = records_.own_run(watch);
-  if (is_first) check_spools(watch, own);
+  if (!has_checked_spools_) check_spools(watch, own);
   const auto move = next_move(watch, own, ending_terms(), terms_.master);
-  const bool is_discovery = std::holds_alternative<Distribute>(move) ||
-                            std::holds_alternative<EndRun>(move) ||
-                            (!watch.run && std::holds_alternative<Refuse>(move));
-  if (!is_first && is_discovery) look();
+  const bool is_ending = std::holds_alternative<EndRun>(move);
+  if (is_ending && !is_first) look();
+  if (!watch.run && !count_task(move)) return Next::again;
   if (is_first && watch.task && std::holds_alternative<Idle>(move)) spdlog::info("nothing to do");
-  return make(move);
+  const auto next = make(move);
+  has_checked_spools_ = true;
+  counted_task_.reset();
+  return next;
+}
+
+// A task that was set after the last look is counted and logged before the master acts on it. False
+// if the operator has set another one meanwhile: the next visit finds that.
+bool Master::count_task(const Move& move) {
+  std::optional<std::string> task;
+  if (const auto* const found = std::get_if<Distribute>(&move)) task = found->task.text();
+  if (const auto* const refused = std::get_if<Refuse>(&move)) task = refused->task;
+  if (!task || task == counted_task_) return true;
+  look();
+  return task == counted_task_;
 }
 
 // What only the disk can tell, once a tick: the host may have lost power since the last one.
@@ -110,6 +123,7 @@ void Master::look() {
   const auto look = coordinator_.discover();
   has_looked_ = true;
   has_task_ = look.task.has_value();
+  counted_task_ = look.task;
   if (look.task) {
     spdlog::info("file_name: {}, finished_minion_count: {}", escaped(*look.task), look.finished);
   }

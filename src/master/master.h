@@ -49,6 +49,7 @@ class Master {
 
   [[nodiscard]] Next visit();
   void look();
+  [[nodiscard]] bool count_task(const Move& move);
   void check_spools(Watch& watch, const std::optional<RunRecord>& own) const;
   void note_waiting(const NoteWaiting& waiting);
 
@@ -87,6 +88,8 @@ class Master {
   int changed_attempts_ = 0;
   bool has_looked_ = false;
   bool has_task_ = false;
+  bool has_checked_spools_ = false;
+  std::optional<std::string> counted_task_;  // By the last look, until the master acts on it.
 };
 
 }  // namespace libsync

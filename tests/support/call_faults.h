@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -33,6 +34,9 @@ class CallFaults {
   void break_off() { is_broken_off_ = true; }
   void recover() { is_broken_off_ = false; }
 
+  /// Called just before each call, with its verb: what others do in between.
+  std::function<void(std::string_view)> at_call;
+
   /// The verbs of all calls so far, in their order, with those that failed.
   [[nodiscard]] const std::vector<std::string>& verbs() const { return verbs_; }
   [[nodiscard]] std::size_t calls() const { return verbs_.size(); }
@@ -46,6 +50,7 @@ class CallFaults {
   /// Counts a call of `verb`, and makes it by `act` unless the call is to be lost.
   template <typename Act>
   std::invoke_result_t<Act> call(std::string_view verb, Act act) {
+    if (at_call) at_call(verb);
     const auto lost = next_loss(verb);
     if (lost == Loss::call) fail_now();
     if constexpr (std::is_void_v<std::invoke_result_t<Act>>) {
