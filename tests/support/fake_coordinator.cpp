@@ -11,8 +11,17 @@ Failure redis_out_of_reach() {
 
 // --- Master ---
 
+// A function that is missing is loaded first.
+template <typename Act>
+std::invoke_result_t<Act> FakeMasterCoordinator::call(std::string_view verb, Act act) {
+  return faults.call(verb, [&] {
+    state_.has_functions = true;
+    return act();
+  });
+}
+
 void FakeMasterCoordinator::load_functions() {
-  faults.call("load_functions", [&] { state_.has_functions = true; });
+  call("load_functions", [] {});
 }
 
 Discovery FakeMasterCoordinator::discover() {
@@ -21,34 +30,33 @@ Discovery FakeMasterCoordinator::discover() {
 
 BeginOutcome FakeMasterCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                                           const Expected& expected, TaskKey task, Spread spread) {
-  return faults.call("begin",
-                     [&] { return state_.begin(run, origin_slots, expected, task, spread); });
+  return call("begin", [&] { return state_.begin(run, origin_slots, expected, task, spread); });
 }
 
 StageOutcome FakeMasterCoordinator::stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                           RunState final_state) {
-  return faults.call("stage", [&] { return state_.stage(run, pieces, final_state); });
+  return call("stage", [&] { return state_.stage(run, pieces, final_state); });
 }
 
 Watch FakeMasterCoordinator::watch() {
-  return faults.call("watch", [&] { return state_.watch(); });
+  return call("watch", [&] { return state_.watch(); });
 }
 
 void FakeMasterCoordinator::overtake(const RunId& run, const std::optional<TaskPath>& task) {
-  faults.call("overtake", [&] { state_.overtake(run, task); });
+  call("overtake", [&] { state_.overtake(run, task); });
 }
 
 StageOutcome FakeMasterCoordinator::vouch(const RunId& run) {
-  return faults.call("vouch", [&] { return state_.vouch(run); });
+  return call("vouch", [&] { return state_.vouch(run); });
 }
 
 EndOutcome FakeMasterCoordinator::end(const RunId& run, const std::string& outcome,
                                       const std::string& reason, TaskAfter task) {
-  return faults.call("end", [&] { return state_.end(run, outcome, reason, task); });
+  return call("end", [&] { return state_.end(run, outcome, reason, task); });
 }
 
 bool FakeMasterCoordinator::refuse(const std::string& task, const std::string& reason) {
-  return faults.call("refuse", [&] { return state_.refuse(task, reason); });
+  return call("refuse", [&] { return state_.refuse(task, reason); });
 }
 
 // --- Minion ---

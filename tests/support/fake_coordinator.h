@@ -38,6 +38,9 @@ class FakeMasterCoordinator final : public MasterCoordinator {
   [[nodiscard]] bool refuse(const std::string& task, const std::string& reason) override;
 
  private:
+  template <typename Act>
+  std::invoke_result_t<Act> call(std::string_view verb, Act act);
+
   FakeSharedState& state_;
 };
 

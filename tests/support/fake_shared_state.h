@@ -112,7 +112,10 @@ class FakeSharedState {
   void remove_listener(const void* key) { listeners_.erase(key); }
 
  private:
-  [[nodiscard]] bool is_current(const RunId& run) const { return run_ && run_->info.id == run; }
+  // Without functions there is no run.
+  [[nodiscard]] bool is_current(const RunId& run) const {
+    return has_functions && run_ && run_->info.id == run;
+  }
   void wake_waiting();
   void wake_all();
   [[nodiscard]] std::vector<std::string> seen_lately() const;

@@ -101,7 +101,7 @@ ClaimOutcome FakeSharedState::complete(const RunId& run, const Address& host, co
 }
 
 std::optional<RunState> FakeSharedState::state_of(const RunId& run) const {
-  if (!is_current(run)) return std::nullopt;
+  if (!run_ || run_->info.id != run) return std::nullopt;
   return run_->info.state;
 }
 

@@ -1,0 +1,61 @@
+#pragma once
+
+// What the contract suite runs against: the fake, and a real Redis with the product's functions.
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "libsync/core/time.h"
+#include "libsync/master_coordinator.h"
+#include "libsync/minion_coordinator.h"
+#include "libsync/observer.h"
+
+namespace libsync::test {
+
+/// One shared state, and coordinators onto it.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  [[nodiscard]] virtual MasterCoordinator& master() = 0;
+  /// The coordinator of one host: the same one for the same address.
+  [[nodiscard]] virtual MinionCoordinator& minion(const Address& host) = 0;
+  /// One for a host that accepts other sources than private addresses.
+  [[nodiscard]] virtual std::unique_ptr<MinionCoordinator> minion_with(
+      std::vector<Network> peers) = 0;
+  [[nodiscard]] virtual Observer& observer() = 0;
+
+  /// Sets `task` as an operator does; nothing: deletes it.
+  virtual void set_task(const std::optional<std::string>& task) = 0;
+  [[nodiscard]] virtual std::optional<std::string> task() = 0;
+  [[nodiscard]] virtual std::size_t lookups() = 0;
+
+  /// Replaces the functions by those of another version, or removes them.
+  virtual void spoil_functions() = 0;
+  virtual void remove_functions() = 0;
+
+  /// Moves the clock by which leases, quarantines and the age of hosts are judged.
+  virtual void advance(Duration by) = 0;
+  /// Lets the patience of a listening pass.
+  virtual void outlast(std::chrono::seconds patience) = 0;
+};
+
+/// Makes a backend; what a test is named after it.
+struct BackendKind {
+  std::string name;
+  std::function<std::unique_ptr<Backend>()> make;
+
+  friend std::ostream& operator<<(std::ostream& out, const BackendKind& kind) {
+    return out << kind.name;
+  }
+};
+
+[[nodiscard]] std::unique_ptr<Backend> make_fake_backend();
+[[nodiscard]] std::unique_ptr<Backend> make_redis_backend();
+
+}  // namespace libsync::test
