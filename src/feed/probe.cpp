@@ -11,7 +11,7 @@ void Probe::start(const std::filesystem::path& into) {
   const auto name = state_.write_probe(content_);
   arrived_ = into / name;
   // rsync skips a file of the same size and second, so an earlier copy must go.
-  std::filesystem::remove(arrived_);
+  remove_tree(arrived_);
   id_ = transfer_.start(PullRequest{.source = self_,
                                     .folder = ".libsync",
                                     .names = {name},

@@ -69,7 +69,7 @@ void MasterRecords::prepare(const NewRun& run, const std::vector<Stamp>& stamps)
   // Durably not begun, before anything of an earlier run in this spool is changed.
   spool.assign(run.record);
   // Sizes and mtimes, which the fingerprint is made of, do not tell everything.
-  if (!is_same) std::filesystem::remove(spool.digests_path());
+  if (!is_same) remove_tree(spool.digests_path());
   replace_file(spool.stamps_path(), encoded, 0600);
   spool.write_served(spool.manifest_path(), run.manifest);
 }

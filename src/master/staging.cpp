@@ -38,7 +38,9 @@ using CutOutcome = std::variant<StagedPiece, OriginalChanged>;
 
 StagingRecord StagingRecord::read(const Spool& spool) {
   StagingRecord record;
-  std::istringstream lines(read_file(spool.digests_path(), kRecordBytes).value_or(""));
+  const auto text = read_file(spool.digests_path(), kRecordBytes).value_or("");
+  record.is_torn = !text.empty() && !text.ends_with('\n');
+  std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     if (line == kRecordEnd) record.is_complete = true;
     std::istringstream words(line);
@@ -122,6 +124,8 @@ Staging::Staging(MasterCoordinator& coordinator, Transfer& transfer, Clock& cloc
 Staging::~Staging() = default;
 
 void Staging::begin() {
+  // Or the next line would be lost in it.
+  if (record_.is_torn) append_to_file(spool_.digests_path(), "\n");
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
     const auto known = record_.digests.find(piece);
     const auto digest =

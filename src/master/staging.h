@@ -55,6 +55,7 @@ using StagingEnd = std::variant<StagedAll, OriginalChanged, StagingStale>;
 struct StagingRecord {
   std::map<PieceNumber, Digest> digests;
   bool is_complete = false;  ///< All pieces were announced, and the source had not changed.
+  bool is_torn = false;      ///< Its last line was not written to the end.
 
   [[nodiscard]] static StagingRecord read(const Spool& spool);
 };

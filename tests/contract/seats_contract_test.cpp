@@ -142,6 +142,9 @@ TEST_P(SeatsContract, AParentThatIsSlowForSeveralHostsLosesItsSeat) {
   seated = report_seated(info, host(4), pieces({}), all_pieces(), slow);
   EXPECT_FALSE(has_parent(seated.seat, host(2)));
   EXPECT_FALSE(has_parent(report_seated(info, host(3), pieces({}), all_pieces()).seat, host(2)));
+  const auto sources = view_of(info, host(3)).sources;
+  static_cast<void>(report_seated(info, host(2), all_pieces(), all_pieces()));
+  EXPECT_EQ(view_of(info, host(3)).sources, sources) << "it offers nothing from now on";
 }
 
 TEST_P(SeatsContract, FeedbackAboutAHostThatIsNoParentCountsForNothing) {

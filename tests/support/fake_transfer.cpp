@@ -167,9 +167,11 @@ void FakeTransfer::step(Copying& copying) {
   } else if (copying.is_pull && bytes > copying.largest) {
     return finish(copying.id, PullEnd::corrupt);
   } else {
-    std::filesystem::create_directories(copying.to);
-    const auto to = copying.to / name;
-    std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
+    constexpr auto kOverwrite = std::filesystem::copy_options::overwrite_existing;
+    std::error_code error;
+    std::filesystem::create_directories(copying.to, error);
+    if (!error) std::filesystem::copy_file(from, copying.to / name, kOverwrite, error);
+    if (error) return finish(copying.id, PullEnd::local, error.message());
     if (copying.is_pull) say(FileArrived{copying.id, name, bytes});
   }
   copying_.push_back(std::move(copying));

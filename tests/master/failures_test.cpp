@@ -1,0 +1,186 @@
+// The n-th call of a master fails, for every n until none is left to fail; then the next ticks have
+// to end the run as if nothing had been.
+//
+// Each scenario is one run of a small payload from its task to its end. It is played once for each
+// n, every time in a world of its own.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "failing_disk.h"
+#include "master_world.h"
+
+namespace libsync::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What is to end the run, and what it leaves.
+enum class Ending {
+  complete,  ///< The minion finishes.
+  pushed,    ///< The same, and another host serves.
+  deadline,  ///< A host never comes: the spool stays until the next run.
+};
+
+/// How the ticks come.
+enum class Ticks {
+  of_cron,    ///< One pass each, the minion acts in between.
+  lingering,  ///< One that lingers: an outage of Redis passes within it.
+};
+
+/// What fails.
+enum class Fault { redis_call, redis_answer, transfer, disk, death };
+
+struct Row {
+  Ending ending;
+  Ticks ticks;
+  Fault fault;
+  std::size_t least;  ///< So many calls have to fail one after the other, or the test is no test.
+};
+
+std::string name_of(const testing::TestParamInfo<Row>& info) {
+  static const char* const endings[] = {"Complete", "Pushed", "Deadline"};
+  static const char* const ticks[] = {"Cron", "Lingering"};
+  static const char* const faults[] = {"RedisCall", "RedisAnswer", "Transfer", "Disk", "Death"};
+  return std::string(endings[static_cast<int>(info.param.ending)]) +
+         ticks[static_cast<int>(info.param.ticks)] + faults[static_cast<int>(info.param.fault)];
+}
+
+class Scenario : public MasterWorld {
+ public:
+  explicit Scenario(const Row& row) : row_(row) {
+    if (row.ending == Ending::pushed) {
+      const auto target = Address::parse("10.0.0.9").value();
+      transfer.serve(target, target_.path());
+      config.push_to = target;
+    }
+    if (row.ending == Ending::deadline) {
+      config.deadline = 30s;
+      config.inventory = {kMinionHost, Address::parse("10.0.0.3").value()};
+    }
+    if (row.ticks == Ticks::lingering) config.host.linger = 2s;
+    set_task();
+  }
+
+  /// Plays all of it, with call `nth` failing. False if there was no such call.
+  [[nodiscard]] bool play(std::size_t nth) {
+    std::unique_ptr<FailingDisk> disk;
+    switch (row_.fault) {
+      case Fault::redis_call:
+        coordinator.faults.fail(nth, Lost::call);
+        break;
+      case Fault::redis_answer:
+        coordinator.faults.fail(nth, Lost::answer);
+        break;
+      case Fault::transfer:
+        transfer.faults.fail(nth, Lost::call);
+        break;
+      case Fault::disk:
+        disk = std::make_unique<FailingDisk>(nth);
+        break;
+      case Fault::death:
+        dies_at_ = nth;
+        break;
+    }
+    clock.at_wait = [this] { wait(); };
+    constexpr int kTicks = 6;
+    for (int i = 0; i < kTicks && shared.ended().empty(); ++i) {
+      one_tick();
+      fleet().act();
+      if (row_.ending == Ending::deadline) clock.advance(10s);
+    }
+    // What the last tick left is seen to by the next one, which has nothing else to do.
+    one_tick();
+    return coordinator.faults.failed() + transfer.faults.failed() > 0 ||
+           (disk && disk->has_failed()) || has_died_;
+  }
+
+  void expect_good_end() {
+    ASSERT_EQ(shared.ended().size(), 1U);
+    const auto& end = shared.ended().front();
+    EXPECT_EQ(shared.begun().size(), 1U) << "it is one run, whatever fails";
+    // A tick that died over the end of a run leaves only that it was to end short, not why.
+    EXPECT_TRUE(row_.ending != Ending::deadline
+                    ? end.outcome == "complete"
+                    : end.outcome == "deadline" || end.outcome == "abandoned")
+        << end.outcome;
+    expect_right_digests(end.announced);
+    EXPECT_EQ(shared.task, std::nullopt);
+    EXPECT_EQ(shared.lookups(), 0U);
+    EXPECT_TRUE(shared.refusals().empty());
+    if (row_.ending == Ending::deadline) {
+      EXPECT_EQ(end.missing, std::vector<std::string>{"10.0.0.3"});
+      ASSERT_EQ(records().size(), 1U);
+      EXPECT_EQ(records().front().standing, Standing::ended_short);
+    } else {
+      EXPECT_TRUE(records().empty());
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(repo() / ".libsync")) {
+      EXPECT_FALSE(entry.path().filename().string().starts_with("gone-")) << entry.path();
+    }
+  }
+
+ private:
+  void one_tick() {
+    try {
+      static_cast<void>(tick());
+    } catch (const Killed&) {
+      has_died_ = true;
+      transfer.end_all();  // They die with it.
+    }
+  }
+
+  void wait() {
+    if (++waits_ == dies_at_) throw Killed();
+    if (row_.ticks == Ticks::lingering) fleet().act();
+  }
+
+  [[nodiscard]] FakeMinion& fleet() { return row_.ending == Ending::pushed ? pushed_ : minion; }
+
+  Row row_;
+  TemporaryFolder target_;
+  FakeMinion pushed_{shared, target_.path() / ".libsync" / "push"};
+  std::size_t waits_ = 0;
+  std::size_t dies_at_ = 0;
+  bool has_died_ = false;
+};
+
+class MasterFailures : public testing::TestWithParam<Row> {};
+
+TEST_P(MasterFailures, OfEachCallLeaveThatTheNextTickEndsTheRunWell) {
+  std::size_t failures = 0;
+  for (std::size_t nth = 1;; ++nth) {
+    SCOPED_TRACE("call " + std::to_string(nth));
+    Scenario scenario(GetParam());
+    const bool has_failed = scenario.play(nth);
+    scenario.expect_good_end();
+    if (HasFailure()) std::cerr << content_of(scenario.log_path());
+    if (!has_failed || HasFailure()) break;
+    ++failures;
+  }
+  EXPECT_GE(failures, GetParam().least);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , MasterFailures,
+    testing::Values(Row{Ending::complete, Ticks::of_cron, Fault::redis_call, 12},
+                    Row{Ending::complete, Ticks::of_cron, Fault::redis_answer, 12},
+                    Row{Ending::complete, Ticks::of_cron, Fault::transfer, 3},
+                    Row{Ending::complete, Ticks::of_cron, Fault::disk, 50},
+                    Row{Ending::complete, Ticks::of_cron, Fault::death, 1},
+                    Row{Ending::complete, Ticks::lingering, Fault::redis_call, 20},
+                    Row{Ending::complete, Ticks::lingering, Fault::redis_answer, 20},
+                    Row{Ending::complete, Ticks::lingering, Fault::death, 8},
+                    Row{Ending::pushed, Ticks::of_cron, Fault::redis_answer, 12},
+                    Row{Ending::pushed, Ticks::of_cron, Fault::transfer, 4},
+                    Row{Ending::pushed, Ticks::of_cron, Fault::disk, 50},
+                    Row{Ending::deadline, Ticks::of_cron, Fault::redis_call, 15},
+                    Row{Ending::deadline, Ticks::of_cron, Fault::redis_answer, 15},
+                    Row{Ending::deadline, Ticks::of_cron, Fault::disk, 45}),
+    name_of);
+
+}  // namespace
+}  // namespace libsync::test

@@ -1,0 +1,362 @@
+// What the master's own disk says about a run, and what each failing call of the disk leaves there.
+
+#include "master/records.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "master_world.h"
+#include "os/files.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::IsEmpty;
+using testing::SizeIs;
+
+/// A world with a payload of which no run has been prepared.
+class RecordsWorld : public MasterWorld {
+ public:
+  [[nodiscard]] TaskPath test_task() const {
+    return std::get<TaskPath>(TaskPath::parse(task().string()));
+  }
+  [[nodiscard]] Original found() const { return std::get<Original>(records().find(test_task())); }
+  [[nodiscard]] MasterRecords records() const {
+    return {*state, config.host.repo, config.host.prefix, config.source_roots};
+  }
+  [[nodiscard]] RunTerms terms() const { return terms_of(config, kMasterHost, state->master_id()); }
+  [[nodiscard]] NewRun make() const {
+    return std::get<NewRun>(make_run(
+        found(), terms(), [this](const Fingerprint& of) { return records().piece_bytes_of(of); }));
+  }
+
+  /// A run whose spool has everything but pieces.
+  NewRun prepare(Standing standing = Standing::running) {
+    auto run = make();
+    records().prepare(run, found().payload.stamps);
+    run.record.standing = standing;
+    records().write(run.record);
+    return run;
+  }
+
+  /// Writes a file of the source anew, and sets its time back: what a fingerprint does not show.
+  void change_unseen() const {
+    const auto time = std::filesystem::last_write_time(task() / "a");
+    write_file(task() / "a", random_bytes(1700, 8));
+    std::filesystem::last_write_time(task() / "a", time);
+  }
+
+  [[nodiscard]] Watch watch_of(const NewRun& run) {
+    static_cast<void>(shared.begin(run.info, 1, {1, {}}, TaskKey::leave, Spread::claims));
+    return shared.watch();
+  }
+
+  void expect_described(const NewRun& run) {
+    const auto described = records().describe(run.record, terms().origin);
+    ASSERT_TRUE(described);
+    EXPECT_EQ(described->id, run.info.id);
+    EXPECT_EQ(described->state, RunState::staging);
+    EXPECT_EQ(described->task, run.info.task);
+    EXPECT_EQ(described->fingerprint, run.info.fingerprint);
+    EXPECT_EQ(described->cut, run.info.cut);
+    EXPECT_EQ(described->manifest, run.info.manifest);
+    EXPECT_EQ(described->manifest_bytes, run.info.manifest_bytes);
+    EXPECT_EQ(described->density, run.info.density);
+    EXPECT_EQ(described->origin, run.info.origin);
+    EXPECT_EQ(described->origin_kind, run.info.origin_kind);
+    EXPECT_EQ(described->master, run.info.master);
+  }
+};
+
+class RecordsTest : public testing::Test, protected RecordsWorld {};
+
+// --- Finding a task ---
+
+TEST_F(RecordsTest, FindsThePayloadOfATask) {
+  const auto source = found();
+  EXPECT_EQ(source.task, test_task());
+  EXPECT_EQ(source.payload.manifest.bytes(), 2600U);
+  EXPECT_THAT(source.payload.stamps, SizeIs(source.payload.manifest.entries().size()));
+}
+
+TEST_F(RecordsTest, RefusesWhatIsNotThereOrLiesBelowNoRoot) {
+  for (const auto& bad : {task() / "nothing", repo() / "x"}) {
+    const auto path = std::get<TaskPath>(TaskPath::parse(bad.string()));
+    EXPECT_TRUE(std::holds_alternative<Refusal>(records().find(path))) << bad;
+    EXPECT_TRUE(std::holds_alternative<Refusal>(records().find_if_reachable(path))) << bad;
+  }
+}
+
+TEST_F(RecordsTest, ARootThatIsNotMountedIsAFailureAndNoRefusal) {
+  config.source_roots = {folder.path() / "absent"};
+  const auto path = std::get<TaskPath>(TaskPath::parse((folder.path() / "absent/x").string()));
+  EXPECT_THROW(static_cast<void>(records().find(path)), Failure);
+  EXPECT_TRUE(std::holds_alternative<Failure>(records().find_if_reachable(path)));
+}
+
+// --- prepare and describe ---
+
+TEST_F(RecordsTest, APreparedRunIsDescribedAsItWasMade) {
+  const auto run = prepare();
+  expect_described(run);
+  const auto spool = records().spool_of(run.info.id);
+  ASSERT_TRUE(spool);
+  EXPECT_EQ(content_of(spool->manifest_path()), run.manifest);
+  EXPECT_EQ(digest_of(run.manifest), run.info.manifest);
+}
+
+TEST_F(RecordsTest, ARunIsPreparedBeforeItIsBegun) {
+  auto run = make();
+  records().prepare(run, found().payload.stamps);
+  const auto spools = state->spools_of(Role::master, config.host.prefix);
+  ASSERT_THAT(spools, SizeIs(1));
+  EXPECT_EQ(spools.front().second.standing, Standing::prepared);
+  EXPECT_EQ(spools.front().second.task, test_task());
+  EXPECT_EQ(spools.front().second.expected_count, 1U);
+}
+
+TEST_F(RecordsTest, DigestsStayWhileTheSourceIsTheVerySame) {
+  const auto run = prepare();
+  const auto digests = records().spool_of(run.info.id)->digests_path();
+  write_file(digests, "0 " + digest_of("x").hex() + "\n");
+  const auto again = prepare();
+  EXPECT_TRUE(std::filesystem::exists(digests));
+  EXPECT_EQ(again.info.fingerprint, run.info.fingerprint);
+  change_unseen();
+  EXPECT_EQ(prepare().info.fingerprint, run.info.fingerprint);
+  EXPECT_FALSE(std::filesystem::exists(digests));
+}
+
+TEST_F(RecordsTest, DescribesNothingOfADamagedSpool) {
+  const auto run = prepare();
+  const auto manifest = records().spool_of(run.info.id)->manifest_path();
+  auto of_no_size = run.record;
+  of_no_size.piece_bytes = 0;
+  EXPECT_FALSE(records().describe(of_no_size, terms().origin));
+  auto of_another_cut = run.record;
+  of_another_cut.piece_bytes = 999;
+  EXPECT_FALSE(records().describe(of_another_cut, terms().origin));
+  // A list that decodes, and is not the one that the spool was made for.
+  auto entries = found().payload.manifest.entries();
+  entries.back().mode ^= 1U;
+  write_file(manifest, Manifest(entries).encode());
+  EXPECT_FALSE(records().describe(run.record, terms().origin));
+  write_file(manifest, "rot");
+  EXPECT_FALSE(records().describe(run.record, terms().origin));
+  std::filesystem::remove(manifest);
+  EXPECT_FALSE(records().describe(run.record, terms().origin));
+  write_file(manifest, run.manifest);
+  expect_described(run);
+}
+
+TEST_F(RecordsTest, RefusesToPrepareWhatTheDiskHasNoRoomFor) {
+  // A file of holes: it takes no space here, and its pieces would.
+  const auto bytes = free_bytes(repo()) + (std::uint64_t{1} << 40U);
+  std::filesystem::resize_file(task() / "a", bytes);
+  config.piece_size = {};
+  const auto run = make();
+  if (can_share_blocks(repo())) {
+    EXPECT_NO_THROW(records().prepare(run, found().payload.stamps));
+  } else {
+    EXPECT_THROW(records().prepare(run, found().payload.stamps), Failure);
+    EXPECT_THAT(RecordsWorld::MasterWorld::records(), IsEmpty());
+  }
+}
+
+TEST_F(RecordsTest, TheSameContentIsCutAsBefore) {
+  config.piece_size = {PieceSize::Kind::fixed, 777};
+  const auto run = prepare();
+  config.piece_size = {PieceSize::Kind::automatic, 0};
+  EXPECT_EQ(make().info.cut.piece_bytes, 777U);
+  records().drop(run.info.id);
+  EXPECT_NE(make().info.cut.piece_bytes, 777U);
+}
+
+// --- Which run is ours ---
+
+TEST_F(RecordsTest, OurRunIsTheOneInProgressOrElseTheOneThatHasNotEnded) {
+  EXPECT_FALSE(records().own_run({}));
+  for (const auto standing : {Standing::prepared, Standing::ended, Standing::ended_short}) {
+    const auto run = prepare(standing);
+    EXPECT_FALSE(records().own_run({}));
+    const auto own = records().own_run(watch_of(run));
+    ASSERT_TRUE(own);
+    EXPECT_EQ(own->run, run.info.id) << "Redis has begun it";
+    static_cast<void>(shared.end(run.info.id, "complete", "", TaskAfter::goes));
+  }
+  const auto run = prepare(Standing::running);
+  const auto own = records().own_run({});
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->run, run.info.id);
+}
+
+TEST_F(RecordsTest, ASpoolOfAnotherFleetIsNotOurs) {
+  static_cast<void>(prepare());
+  config.host.prefix = "blue:";
+  EXPECT_FALSE(records().own_run({}));
+}
+
+TEST_F(RecordsTest, LacksPiecesUntilEachIsThereWithItsSize) {
+  const auto run = prepare();
+  const CutPayload cut(task(), kMasterPieceBytes);
+  const auto spool = records().spool_of(run.info.id).value();
+  for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
+    EXPECT_TRUE(records().lacks_pieces(run.record));
+    write_file(spool.piece_path(piece), cut.piece(piece));
+  }
+  EXPECT_FALSE(records().lacks_pieces(run.record));
+  write_file(spool.piece_path(2), cut.piece(2) + "x");
+  EXPECT_TRUE(records().lacks_pieces(run.record));
+}
+
+// --- The source ---
+
+TEST_F(RecordsTest, AnUnchangedOriginalIsTheVerySame) {
+  const auto run = prepare();
+  EXPECT_TRUE(records().unchanged_original(run.record, Needed::yes));
+  EXPECT_FALSE(records().has_other_contents(run.record));
+  write_file(task() / "a", content_of(task() / "a"));
+  EXPECT_FALSE(records().unchanged_original(run.record, Needed::yes)) << "its times are others";
+  write_file(task() / "a", random_bytes(1701, 3));
+  EXPECT_TRUE(records().has_other_contents(run.record));
+}
+
+TEST_F(RecordsTest, AnOriginalThatIsAbsentHasNotBecomeAnother) {
+  const auto run = prepare();
+  std::filesystem::remove_all(task());
+  EXPECT_FALSE(records().has_other_contents(run.record));
+  EXPECT_FALSE(records().unchanged_original(run.record, Needed::yes));
+  std::filesystem::remove_all(folder.path() / "data");
+  EXPECT_FALSE(records().has_other_contents(run.record));
+  EXPECT_FALSE(records().unchanged_original(run.record, Needed::no));
+  EXPECT_THROW(static_cast<void>(records().unchanged_original(run.record, Needed::yes)), Failure)
+      << "its root may not be mounted yet";
+}
+
+// --- Dropping ---
+
+TEST_F(RecordsTest, DropsTheSpoolsThatItIsAskedTo) {
+  const auto first = prepare(Standing::ended);
+  write_file(task() / "c", "more");
+  const auto second = prepare(Standing::ended_short);
+  write_file(task() / "d", "still more");
+  const auto third = prepare(Standing::running);
+  ASSERT_TRUE(records().spool_of(first.info.id));
+  records().drop_ended();
+  EXPECT_FALSE(records().spool_of(first.info.id));
+  EXPECT_TRUE(records().spool_of(second.info.id));
+  EXPECT_TRUE(records().spool_of(third.info.id));
+  records().drop_all_but(third.info.fingerprint);
+  EXPECT_FALSE(records().spool_of(second.info.id));
+  EXPECT_TRUE(records().spool_of(third.info.id));
+  records().drop(third.info.id);
+  EXPECT_FALSE(records().spool_of(third.info.id));
+}
+
+// --- Failures ---
+
+/// Something that the records do to the disk, and what holds once it is done.
+struct Act {
+  std::string name;
+  std::function<void(RecordsWorld&)> make_ready;
+  std::function<void(RecordsWorld&)> act;
+  std::function<void(RecordsWorld&)> check;
+  std::size_t least;
+};
+
+void PrintTo(const Act& act, std::ostream* out) { *out << act.name; }
+
+class RecordsFailures : public testing::TestWithParam<Act> {};
+
+// Each call of the disk fails once, in a world of its own; then the act is made again.
+TEST_P(RecordsFailures, OfEachCallLeaveThatTheSameActIsMadeAgain) {
+  const auto& row = GetParam();
+  std::size_t failures = 0;
+  for (std::size_t nth = 1;; ++nth) {
+    SCOPED_TRACE("call " + std::to_string(nth));
+    RecordsWorld world;
+    row.make_ready(world);
+    bool has_failed = false;
+    {
+      const FailingDisk disk(nth);
+      try {
+        row.act(world);
+      } catch (const Failure& failure) {
+        EXPECT_EQ(failure.status(), ExitStatus::local);
+      }
+      has_failed = disk.has_failed();
+    }
+    // Whatever is there is understood, and is no run that has not begun.
+    for (const auto& record : world.MasterWorld::records()) {
+      EXPECT_EQ(record.task, world.test_task());
+    }
+    row.act(world);
+    row.check(world);
+    if (!has_failed || HasFailure()) break;
+    ++failures;
+  }
+  EXPECT_GE(failures, row.least);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , RecordsFailures,
+    testing::Values(
+        Act{"Prepare", [](RecordsWorld&) {},
+            [](RecordsWorld& world) {
+              world.records().prepare(world.make(), world.found().payload.stamps);
+            },
+            [](RecordsWorld& world) {
+              ASSERT_EQ(world.MasterWorld::records().size(), 1U);
+              const auto record = world.MasterWorld::records().front();
+              EXPECT_EQ(record.standing, Standing::prepared);
+              EXPECT_TRUE(world.records().describe(record, world.terms().origin));
+              EXPECT_TRUE(world.records().unchanged_original(record, Needed::yes));
+            },
+            15},
+        Act{"PrepareOverAnotherSource",
+            [](RecordsWorld& world) {
+              const auto run = world.prepare(Standing::ended_short);
+              write_file(world.records().spool_of(run.info.id)->digests_path(), "0 old\n");
+              world.change_unseen();
+            },
+            [](RecordsWorld& world) {
+              world.records().prepare(world.make(), world.found().payload.stamps);
+            },
+            [](RecordsWorld& world) {
+              const auto spools = world.state->spools_of(Role::master, "");
+              ASSERT_EQ(spools.size(), 1U);
+              EXPECT_EQ(spools.front().second.standing, Standing::prepared);
+              EXPECT_TRUE(world.records().unchanged_original(spools.front().second, Needed::yes));
+              EXPECT_FALSE(std::filesystem::exists(spools.front().first.digests_path()));
+            },
+            15},
+        Act{"Write", [](RecordsWorld& world) { static_cast<void>(world.prepare()); },
+            [](RecordsWorld& world) {
+              auto record = world.MasterWorld::records().at(0);
+              record.standing = Standing::ended;
+              world.records().write(record);
+            },
+            [](RecordsWorld& world) {
+              EXPECT_EQ(world.MasterWorld::records().at(0).standing, Standing::ended);
+            },
+            6},
+        Act{"Drop", [](RecordsWorld& world) { static_cast<void>(world.prepare(Standing::ended)); },
+            [](RecordsWorld& world) {
+              static_cast<void>(world.state->sweep(Role::master));
+              world.records().drop_ended();
+            },
+            [](RecordsWorld& world) {
+              EXPECT_TRUE(world.MasterWorld::records().empty());
+              static_cast<void>(world.state->sweep(Role::master));
+              for (const auto& entry :
+                   std::filesystem::directory_iterator(world.repo() / ".libsync")) {
+                EXPECT_FALSE(entry.path().filename().string().starts_with("gone-"));
+              }
+            },
+            3}),
+    [](const auto& row) { return row.param.name; });
+
+}  // namespace
+}  // namespace libsync::test

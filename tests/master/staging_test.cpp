@@ -1,0 +1,323 @@
+// Staging with a fake Redis and a fake transfer, alone: what it announces and when, what it keeps
+// of an earlier tick, and what each failing call leaves.
+
+#include "master/staging.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "libsync/core/run_record.h"
+#include "master_world.h"
+#include "os/files.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::Contains;
+using testing::Each;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+using namespace std::chrono_literals;
+
+/// A world in which a run has begun, and nothing of it is staged.
+class StagingWorld : public MasterWorld {
+ public:
+  explicit StagingWorld(OriginKind kind = OriginKind::master) {
+    if (kind == OriginKind::minion) {
+      transfer.serve(target, pushed_repo.path());
+      config.push_to = target;
+    }
+    const auto found = records_.find(test_task());
+    const auto made =
+        make_run(std::get<Original>(found), terms_of(config, kMasterHost, state->master_id()),
+                 [](const Fingerprint&) { return std::nullopt; });
+    run.emplace(std::get<NewRun>(made));
+    records_.prepare(*run, std::get<Original>(found).payload.stamps);
+    static_cast<void>(shared.begin(run->info, 2, {1, {}}, TaskKey::leave, Spread::claims));
+  }
+
+  [[nodiscard]] TaskPath test_task() const {
+    return std::get<TaskPath>(TaskPath::parse(task().string()));
+  }
+
+  /// The source, as a tick finds it that may go on with the run.
+  [[nodiscard]] std::optional<Original> source() const {
+    return records_.unchanged_original(run->record, Needed::no);
+  }
+  /// The source as it is now, whatever it was.
+  [[nodiscard]] Original source_now() const {
+    return std::get<Original>(records_.find(test_task()));
+  }
+
+  [[nodiscard]] Staging staging(std::optional<Original> from) {
+    return {coordinator, transfer, clock, *state, run->info, std::move(from)};
+  }
+
+  /// Steps until the end; an outage of Redis passes meanwhile.
+  [[nodiscard]] StagingEnd finish(Staging& staging) {
+    for (int i = 0; i < 2000; ++i) {
+      try {
+        if (const auto end = staging.step()) return *end;
+      } catch (const Failure& failure) {
+        if (failure.status() != ExitStatus::redis) throw;
+      }
+      std::vector<int> descriptors;
+      staging.append_descriptors(descriptors);
+      clock.wait(std::min(staging.next_due(), clock.now() + 100ms), descriptors);
+    }
+    ADD_FAILURE() << "it does not end";
+    return StagingStale{};
+  }
+  [[nodiscard]] StagingEnd stage_all() {
+    auto all = staging(source());
+    return finish(all);
+  }
+
+  [[nodiscard]] Spool spool() const { return state->spool(run->info.fingerprint); }
+
+  void expect_staged() {
+    ASSERT_TRUE(shared.run());
+    EXPECT_EQ(shared.run()->info.state, RunState::staged);
+    expect_right_digests(shared.run()->announced);
+    const CutPayload cut(task(), kMasterPieceBytes);
+    for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
+      EXPECT_EQ(content_of(spool().piece_path(piece)), cut.piece(piece)) << piece;
+    }
+    const auto record = StagingRecord::read(spool());
+    EXPECT_TRUE(record.is_complete);
+    EXPECT_EQ(record.digests, shared.run()->announced);
+  }
+
+  TemporaryFolder pushed_repo;
+  const Address target = Address::parse("10.0.0.9").value();
+  std::optional<NewRun> run;
+
+ private:
+  MasterRecords records_{*state, config.host.repo, config.host.prefix, config.source_roots};
+};
+
+class StagingTest : public testing::Test, protected StagingWorld {};
+
+/// The same with a host that is pushed to.
+class PushedStagingTest : public testing::Test, protected StagingWorld {
+ protected:
+  PushedStagingTest() : StagingWorld(OriginKind::minion) {}
+};
+
+TEST_F(StagingTest, AnnouncesEveryPieceAndStagesTheRunWithTheLast) {
+  const auto end = stage_all();
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(end));
+  EXPECT_EQ(std::get<StagedAll>(end).bytes, 2600U);
+  expect_staged();
+}
+
+TEST_F(StagingTest, AnnouncesAPieceNoSoonerThanItIsServable) {
+  coordinator.faults.at_call = [this](std::string_view verb) {
+    if (verb != "stage") return;
+    const auto record = StagingRecord::read(spool());
+    for (const auto& [piece, digest] : record.digests) {
+      EXPECT_EQ(digest_of(content_of(spool().piece_path(piece))), digest) << piece;
+    }
+    EXPECT_FALSE(record.digests.empty()) << "on record before it is announced";
+  };
+  EXPECT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+}
+
+TEST_F(StagingTest, NeverStagesASourceWhoseFileHasChanged) {
+  auto from = source();
+  write_file(task() / "b", random_bytes(900, 99));
+  auto all = staging(std::move(from));
+  const auto end = finish(all);
+  ASSERT_TRUE(std::holds_alternative<OriginalChanged>(end));
+  EXPECT_THAT(std::get<OriginalChanged>(end).reason, HasSubstr("model.7/b' changed"));
+  EXPECT_EQ(shared.run()->info.state, RunState::staging);
+}
+
+TEST_F(StagingTest, HoldsTheLastPieceBackUntilTheSourceWasListedAgain) {
+  auto from = source();
+  write_file(task() / "new", "");  // No byte of it is in any piece.
+  auto all = staging(std::move(from));
+  const auto end = finish(all);
+  ASSERT_TRUE(std::holds_alternative<OriginalChanged>(end));
+  EXPECT_EQ(shared.run()->info.state, RunState::staging);
+  EXPECT_LT(shared.run()->announced.size(), 3U);
+  EXPECT_FALSE(StagingRecord::read(spool()).is_complete);
+}
+
+TEST_F(StagingTest, EndsWhenTheRunIsOver) {
+  auto all = staging(source());
+  static_cast<void>(shared.end(run->info.id, "cancelled", "", TaskAfter::goes));
+  EXPECT_TRUE(std::holds_alternative<StagingStale>(finish(all)));
+}
+
+// --- What an earlier tick has left ---
+
+TEST_F(StagingTest, KeepsTheGoodPiecesOfAnEarlierTick) {
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+  std::vector<ino_t> before;
+  for (PieceNumber piece = 0; piece < 3; ++piece) {
+    before.push_back(status_of(spool().piece_path(piece)).value().st_ino);
+  }
+  shared.run()->announced.clear();
+  shared.run()->info.state = RunState::staging;
+  auto again = staging(std::nullopt);
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(finish(again)));
+  expect_staged();
+  for (PieceNumber piece = 0; piece < 3; ++piece) {
+    EXPECT_EQ(status_of(spool().piece_path(piece)).value().st_ino, before.at(piece)) << piece;
+  }
+}
+
+TEST_F(StagingTest, CutsADamagedPieceAgainIfTheSourceIsTheSame) {
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+  write_file(spool().piece_path(1), std::string(kMasterPieceBytes, 'x'));
+  std::filesystem::remove(spool().piece_path(2));
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+  expect_staged();
+}
+
+TEST_F(StagingTest, ADamagedPieceWithoutASourceIsAChangedSource) {
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+  write_file(spool().piece_path(1), std::string(kMasterPieceBytes, 'x'));
+  auto again = staging(std::nullopt);
+  const auto end = finish(again);
+  ASSERT_TRUE(std::holds_alternative<OriginalChanged>(end));
+  EXPECT_THAT(std::get<OriginalChanged>(end).reason, HasSubstr("piece 1 of the spool is damaged"));
+}
+
+TEST_F(StagingTest, NeverAnnouncesAnotherDigestForAPieceThatIsOnRecord) {
+  write_file(spool().digests_path(), "0 " + digest_of("what it was").hex() + "\n");
+  const auto end = stage_all();
+  ASSERT_TRUE(std::holds_alternative<OriginalChanged>(end));
+  EXPECT_THAT(std::get<OriginalChanged>(end).reason, HasSubstr("since piece 0 was announced"));
+  EXPECT_FALSE(shared.run()->announced.contains(0));
+}
+
+TEST_F(StagingTest, ARecordThatWasCutShortCountsAsFarAsItGoes) {
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+  auto text = content_of(spool().digests_path());
+  write_file(spool().digests_path(), text.substr(0, text.size() - 20));
+  EXPECT_FALSE(StagingRecord::read(spool()).is_complete);
+  EXPECT_EQ(StagingRecord::read(spool()).digests.size(), 2U);
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+  expect_staged();
+}
+
+// --- Its own daemon ---
+
+TEST_F(StagingTest, TellsOnceWhyItsDaemonDoesNotServe) {
+  transfer.silence(kMasterHost);
+  auto all = staging(source());
+  EXPECT_TRUE(std::holds_alternative<StagedAll>(finish(all))) << "that stops no staging";
+  const auto fault = all.take_probe_fault();
+  ASSERT_TRUE(fault);
+  EXPECT_NE(*fault, "");
+  EXPECT_EQ(all.take_probe_fault(), std::nullopt);
+}
+
+// --- Pushed ---
+
+TEST_F(PushedStagingTest, AnnouncesWhatTheTargetHas) {
+  coordinator.faults.at_call = [this](std::string_view verb) {
+    if (verb != "stage") return;
+    const auto pushed = pushed_repo.path() / ".libsync" / "push" / run->info.fingerprint.text();
+    EXPECT_TRUE(std::filesystem::exists(pushed / "manifest")) << "it goes with the first pieces";
+  };
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+  expect_staged();
+  EXPECT_THAT(transfer.pulls_of("probe"), IsEmpty()) << "its target asks for itself";
+}
+
+TEST_F(PushedStagingTest, PushesAgainAfterAPause) {
+  transfer.end_as(1, PullEnd::unreachable);
+  transfer.end_as(2, PullEnd::busy);
+  const auto begun = clock.now();
+  ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
+  expect_staged();
+  EXPECT_GE(clock.now() - begun, 2s);
+  EXPECT_GE(transfer.started().size(), 3U);
+}
+
+TEST_F(PushedStagingTest, GivesUpAfterFivePushesInARow) {
+  transfer.silence(target);
+  auto all = staging(source());
+  try {
+    static_cast<void>(finish(all));
+    ADD_FAILURE() << "it does not give up";
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.status(), ExitStatus::no_source);
+  }
+  EXPECT_THAT(transfer.started(), SizeIs(5));
+  EXPECT_THAT(shared.run()->announced, IsEmpty());
+}
+
+TEST_F(PushedStagingTest, GivesUpAtOnceIfTheTargetRefuses) {
+  transfer.end_as(1, PullEnd::refused);
+  auto all = staging(source());
+  EXPECT_THROW(static_cast<void>(finish(all)), Failure);
+  EXPECT_THAT(transfer.started(), SizeIs(1));
+}
+
+// --- Failures ---
+
+enum class Fault { redis_call, redis_answer, transfer, disk };
+
+struct Row {
+  OriginKind kind;
+  Fault fault;
+  std::size_t least;
+};
+
+std::string name_of(const testing::TestParamInfo<Row>& info) {
+  static const char* const faults[] = {"RedisCall", "RedisAnswer", "Transfer", "Disk"};
+  return std::string(info.param.kind == OriginKind::minion ? "Pushed" : "Own") +
+         faults[static_cast<int>(info.param.fault)];
+}
+
+class StagingFailures : public testing::TestWithParam<Row> {};
+
+// What is left is staged by another Staging, as the next tick makes it.
+TEST_P(StagingFailures, OfEachCallLeaveWhatTheNextTickStages) {
+  const auto& row = GetParam();
+  std::size_t failures = 0;
+  for (std::size_t nth = 1;; ++nth) {
+    SCOPED_TRACE("call " + std::to_string(nth));
+    StagingWorld world(row.kind);
+    std::optional<FailingDisk> disk;
+    if (row.fault == Fault::redis_call) world.coordinator.faults.fail(nth, Lost::call);
+    if (row.fault == Fault::redis_answer) world.coordinator.faults.fail(nth, Lost::answer);
+    if (row.fault == Fault::transfer) world.transfer.faults.fail(nth, Lost::call);
+    if (row.fault == Fault::disk) disk.emplace(nth);
+    try {
+      EXPECT_TRUE(std::holds_alternative<StagedAll>(world.stage_all()));
+    } catch (const Failure&) {
+      world.transfer.end_all();
+      EXPECT_NE(row.fault, Fault::redis_call) << "its state is intact: it is stepped again";
+      EXPECT_TRUE(std::holds_alternative<StagedAll>(world.stage_all()));
+    }
+    world.expect_staged();
+    const bool has_failed =
+        world.coordinator.faults.failed() + world.transfer.faults.failed() > 0 ||
+        (disk && disk->has_failed());
+    if (!has_failed || HasFailure()) break;
+    ++failures;
+  }
+  EXPECT_GE(failures, row.least);
+}
+
+INSTANTIATE_TEST_SUITE_P(, StagingFailures,
+                         testing::Values(Row{OriginKind::master, Fault::redis_call, 1},
+                                         Row{OriginKind::master, Fault::redis_answer, 1},
+                                         Row{OriginKind::master, Fault::transfer, 3},
+                                         Row{OriginKind::master, Fault::disk, 15},
+                                         Row{OriginKind::minion, Fault::redis_call, 1},
+                                         Row{OriginKind::minion, Fault::redis_answer, 1},
+                                         Row{OriginKind::minion, Fault::transfer, 4},
+                                         Row{OriginKind::minion, Fault::disk, 15}),
+                         name_of);
+
+}  // namespace
+}  // namespace libsync::test

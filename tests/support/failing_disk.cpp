@@ -1,0 +1,124 @@
+#include "failing_disk.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
+
+namespace libsync::test {
+namespace {
+
+std::atomic<long> calls_left{0};
+std::atomic<int> error_of_failure{EIO};
+std::atomic<bool> has_one_failed{false};
+std::atomic<int> without_sync{0};
+
+// Whether this call is to fail; errno is then set.
+bool fails() {
+  if (calls_left.load() <= 0 || calls_left.fetch_sub(1) != 1) return false;
+  has_one_failed = true;
+  errno = error_of_failure;
+  return true;
+}
+
+// Pipes and counters of events are no disk.
+bool is_regular(int file) {
+  struct stat status {};
+  return fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+// What libc does.
+template <typename Function>
+Function next(const char* name) {
+  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+FailingDisk::FailingDisk(std::size_t nth, int error) {
+  error_of_failure = error;
+  has_one_failed = false;
+  calls_left = static_cast<long>(nth);
+}
+
+FailingDisk::~FailingDisk() { calls_left = 0; }
+
+bool FailingDisk::has_failed() const { return has_one_failed; }
+
+WithoutSync::WithoutSync() { ++without_sync; }
+
+WithoutSync::~WithoutSync() { --without_sync; }
+
+}  // namespace libsync::test
+
+using libsync::test::fails;
+using libsync::test::is_regular;
+using libsync::test::next;
+using libsync::test::without_sync;
+
+// NOLINTBEGIN: their names and parameters are those of libc.
+extern "C" {
+
+int open(const char* path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const auto mode = va_arg(arguments, mode_t);
+  va_end(arguments);
+  static const auto real = next<int (*)(const char*, int, ...)>("open");
+  return fails() ? -1 : real(path, flags, mode);
+}
+
+ssize_t write(int file, const void* bytes, size_t count) {
+  static const auto real = next<ssize_t (*)(int, const void*, size_t)>("write");
+  return is_regular(file) && fails() ? -1 : real(file, bytes, count);
+}
+
+int fsync(int file) {
+  static const auto real = next<int (*)(int)>("fsync");
+  if (fails()) return -1;
+  return without_sync > 0 ? 0 : real(file);
+}
+
+int ftruncate(int file, off_t bytes) noexcept {
+  static const auto real = next<int (*)(int, off_t)>("ftruncate");
+  return fails() ? -1 : real(file, bytes);
+}
+
+ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t bytes,
+                        unsigned flags) {
+  static const auto real =
+      next<ssize_t (*)(int, off64_t*, int, off64_t*, size_t, unsigned)>("copy_file_range");
+  return fails() ? -1 : real(from, from_offset, to, to_offset, bytes, flags);
+}
+
+int fchmod(int file, mode_t mode) noexcept {
+  static const auto real = next<int (*)(int, mode_t)>("fchmod");
+  return fails() ? -1 : real(file, mode);
+}
+
+int rename(const char* from, const char* to) noexcept {
+  static const auto real = next<int (*)(const char*, const char*)>("rename");
+  return fails() ? -1 : real(from, to);
+}
+
+int mkdir(const char* path, mode_t mode) noexcept {
+  static const auto real = next<int (*)(const char*, mode_t)>("mkdir");
+  return fails() ? -1 : real(path, mode);
+}
+
+int remove(const char* path) noexcept {
+  static const auto real = next<int (*)(const char*)>("remove");
+  return fails() ? -1 : real(path);
+}
+
+int unlinkat(int folder, const char* path, int flags) noexcept {
+  static const auto real = next<int (*)(int, const char*, int)>("unlinkat");
+  return fails() ? -1 : real(folder, path, flags);
+}
+
+}  // extern "C"
+// NOLINTEND

@@ -1,0 +1,34 @@
+#pragma once
+
+// A disk of which the n-th call fails, and one that syncs nothing.
+//
+// failing_disk.cpp defines the calls of libc that open, change or sync files. They do what libc's
+// do, but for the one call that a FailingDisk has fail. Only programs that name a class of this
+// file have them.
+
+#include <cerrno>
+#include <cstddef>
+
+namespace libsync::test {
+
+class FailingDisk {
+ public:
+  /// The `nth` call from now on, in any thread, fails with `error`. The next one is number 1.
+  explicit FailingDisk(std::size_t nth, int error = EIO);
+  ~FailingDisk();
+  FailingDisk(const FailingDisk&) = delete;
+  FailingDisk& operator=(const FailingDisk&) = delete;
+
+  [[nodiscard]] bool has_failed() const;
+};
+
+/// While one lives, fsync(2) does nothing: a test that cuts no power need not wait for the disk.
+class WithoutSync {
+ public:
+  WithoutSync();
+  ~WithoutSync();
+  WithoutSync(const WithoutSync&) = delete;
+  WithoutSync& operator=(const WithoutSync&) = delete;
+};
+
+}  // namespace libsync::test
