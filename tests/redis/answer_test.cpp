@@ -301,5 +301,74 @@ TEST(ReadRun, RefusesHostileFields) {
   }
 }
 
+// --- What the master reads ---
+
+Array right_watch() {
+  return {text("LOOK"),
+          text("any task"),
+          number(5000),
+          number(1),
+          number(3),
+          number(1),
+          text("2"),
+          text("4000"),
+          text("2000"),
+          text("4500"),
+          text(kId),
+          text("staged"),
+          text("/data1/model.7"),
+          text("/data1/model.8"),
+          text(kId)};
+}
+
+TEST(ReadWatch, ReadsEveryElement) {
+  const auto watch = read_watch(array(right_watch()));
+  EXPECT_EQ(watch.task, "any task");
+  ASSERT_TRUE(watch.run);
+  EXPECT_EQ(watch.run->id.text(), kId);
+  EXPECT_EQ(watch.run->state, RunState::staged);
+  EXPECT_EQ(watch.run->task.text(), "/data1/model.7");
+  EXPECT_EQ(watch.run->master.text(), kId);
+  EXPECT_EQ(watch.run->finished, 1U);
+  EXPECT_EQ(watch.run->expected, 3U);
+  EXPECT_TRUE(watch.run->origin_is_suspect);
+  EXPECT_EQ(watch.run->known_at_begin, 2U);
+  EXPECT_EQ(watch.run->since_last_joined.count(), 1000);
+  EXPECT_EQ(watch.run->age.count(), 3000);
+  ASSERT_TRUE(watch.run->overtaken_for);
+  EXPECT_EQ(watch.run->overtaken_for->count(), 500);
+  ASSERT_TRUE(watch.run->waiting);
+  EXPECT_EQ(watch.run->waiting->text(), "/data1/model.8");
+}
+
+TEST(ReadWatch, FindsNoRunInAShortAnswer) {
+  const auto watch =
+      read_watch(array({text("LOOK"), text(""), number(5000), number(0), number(0), number(0)}));
+  EXPECT_FALSE(watch.task);
+  EXPECT_FALSE(watch.run);
+}
+
+TEST(ReadWatch, ATaskThatWaitsAndIsNoneIsNone) {
+  for (const auto* const waiting : {"", "relative", "/data1/../model.8", "/data1/a\n"}) {
+    auto answer = right_watch();
+    answer[13] = text(waiting);
+    EXPECT_FALSE(read_watch(array(answer)).run->waiting) << waiting;
+  }
+}
+
+TEST(ReadWatch, RefusesHostileElements) {
+  const std::vector<std::pair<std::size_t, RedisValue>> changes = {
+      {0, text("STALE")},     {2, text("now")},         {3, number(-1)},    {6, text("")},
+      {7, text("x")},         {10, text("not an id")},  {11, text("over")}, {12, text("")},
+      {12, text("model.7")},  {12, text("/data1/a\n")}, {12, nil()},        {14, text("")},
+      {14, text("not an id")}};
+  for (const auto& [at, value] : changes) {
+    auto answer = right_watch();
+    answer[at] = value;
+    expect_not_understood("element " + std::to_string(at),
+                          [&] { static_cast<void>(read_watch(array(answer))); });
+  }
+}
+
 }  // namespace
 }  // namespace libsync
