@@ -254,8 +254,7 @@ void insert_fields(const nlohmann::json& json, Names& fields) {
 
 TEST(Manual, EachFieldOfTheJsonStatusIsInThePage) {
   RunStatus run{.run = {.id = RunId::parse(std::string(32, 'a')).value(),
-                        .path = "/x",
-                        .name = "x",
+                        .task = std::get<TaskPath>(TaskPath::parse("/x")),
                         .fingerprint = Fingerprint::parse(std::string(32, 'b')).value(),
                         .cut = {.stream_bytes = 2, .piece_bytes = 1},
                         .manifest = digest_of("x"),

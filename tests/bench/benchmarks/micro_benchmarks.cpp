@@ -16,7 +16,7 @@
 #include "libsync/core/digest.h"
 #include "libsync/core/grain.h"
 #include "libsync/core/manifest.h"
-#include "minion/pull_plan.h"
+#include "minion/pace.h"
 #include "os/file_ranges.h"
 #include "os/files.h"
 #include "os/random.h"
