@@ -83,7 +83,7 @@ std::variant<RedisServer, Refusal> RedisServer::parse(std::string_view url) {
   // This check comes first, because every other refusal shows the URL.
   if (holds_password(url)) {
     return Refusal{
-        "--redis holds a password: put it into a file of mode 0600 and name that with "
+        "holds a password: put it into a file of mode 0600 and name that with "
         "--redis-password-file"};
   }
   if (!is_graphic(url)) return refuse(url, "holds a space or a character that is not ASCII");

@@ -14,6 +14,7 @@
 #include "libsync/core/run_record.h"
 #include "os/log.h"
 #include "os/private_file.h"
+#include "programs/config_options.h"
 #include "store/state_folder.h"
 #include "store/tick_lock.h"
 
@@ -28,43 +29,11 @@ constexpr Duration kLockPatience{5000};
 // The longest that a tick can sensibly take: a payload of 100 GB at 1 MB/s is a little over a day.
 constexpr std::chrono::hours kSuspiciousLock{30};
 
-// The shared file: keys of the other program are passed over, unknown ones are named.
-class SharedFile : public CLI::ConfigTOML {
- public:
-  SharedFile(const CLI::App& app, std::vector<std::string> others)
-      : app_(app), others_(std::move(others)) {}
-
-  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    std::vector<CLI::ConfigItem> kept;
-    for (auto& item : CLI::ConfigTOML::from_config(input)) {
-      if (!item.parents.empty()) {
-        throw UsageError(
-            fmt::format("the configuration file has a section [{}]: write the keys without one",
-                        escaped(item.parents.front())));
-      }
-      if (std::find(others_.begin(), others_.end(), item.name) != others_.end()) continue;
-      if (app_.get_option_no_throw("--" + item.name) == nullptr || item.name == "config" ||
-          item.name == "help" || item.name == "version") {
-        throw UsageError(
-            fmt::format("the configuration file has a key '{}', which neither program "
-                        "knows: correct or delete it (see --help)",
-                        escaped(item.name)));
-      }
-      kept.push_back(std::move(item));
-    }
-    return kept;
-  }
-
- private:
-  const CLI::App& app_;
-  std::vector<std::string> others_;
-};
-
 std::string checked_password(const std::string& option, const std::string& file) {
   if (file.empty()) return {};
   auto password = read_password_file(file);
   if (const auto* const refusal = std::get_if<Refusal>(&password)) {
-    throw UsageError(option + ": " + refusal->reason);
+    throw UsageError(option, ": " + refusal->reason);
   }
   return std::get<std::string>(std::move(password));
 }
@@ -95,14 +64,21 @@ std::string checked_name(const std::string& option, const std::string& typed) {
         return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
       });
   if (is_plain) return typed;
-  throw UsageError(option + " '" + escaped(typed) +
-                   "' is not a plain name: use letters, digits, '-', '_' and '.'");
+  throw UsageError(option, " '" + escaped(typed) +
+                               "' is not a plain name: use letters, digits, '-', '_' and '.'");
 }
 
-void add_host_options(CLI::App& app, TypedHostOptions& typed,
-                      const std::vector<std::string>& others) {
-  app.set_config("--config", kDefaultConfig, "Configuration file (TOML); flags win over it");
-  app.config_formatter(std::make_shared<SharedFile>(app, others));
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+  const auto check = [=](std::string& typed) {
+    std::uint64_t number = 0;
+    const bool is_number = CLI::detail::lexical_cast(typed, number);
+    if (is_number && number >= least && number <= most) return std::string();
+    return fmt::format("'{}' is not a whole number from {} to {}", escaped(typed), least, most);
+  };
+  return {check, fmt::format("INT in [{} - {}]", least, most)};
+}
+
+void add_host_options(CLI::App& app, TypedHostOptions& typed) {
   app.add_option("--redis", typed.redis, "redis://[user@]host:port/db or unix:///path.sock?db=N")
       ->capture_default_str()
       ->type_name("URL");
@@ -120,7 +96,7 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed,
       ->type_name("NAME");
   app.add_option("--rsync-port", typed.rsync_port, "Port of the rsync daemons")
       ->capture_default_str()
-      ->check(CLI::Range(1, 65535))
+      ->check(whole_number(1, 65535))
       ->type_name("N");
   app.add_option("--rsync-user", typed.rsync_user, "User of the module")->type_name("NAME");
   app.add_option("--rsync-password-file", typed.rsync_password_file, "File of mode 0600")
@@ -136,7 +112,7 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed,
   app.add_option(
          "--slots", typed.slots,
          "Parallel pulls, and uploads offered; master: uploads of the origin (default: by payload)")
-      ->check(CLI::Range(1, 64))
+      ->check(whole_number(1, 64))
       ->type_name("N");
   app.add_option("--log-level", typed.log_level, "debug, info, warning or error")
       ->capture_default_str()
@@ -154,14 +130,14 @@ HostConfig checked(const TypedHostOptions& typed) {
   HostConfig config;
   auto server = RedisServer::parse(typed.redis);
   if (const auto* const refusal = std::get_if<Refusal>(&server)) {
-    throw UsageError("--redis " + refusal->reason);
+    throw UsageError("--redis", " " + refusal->reason);
   }
   config.redis = std::get<RedisServer>(std::move(server));
   config.redis.password = checked_password("--redis-password-file", typed.redis_password_file);
   if (std::any_of(typed.prefix.begin(), typed.prefix.end(),
                   [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
-    throw UsageError("--prefix '" + escaped(typed.prefix) +
-                     "' holds a space or a control character: choose another");
+    throw UsageError("--prefix", " '" + escaped(typed.prefix) +
+                                     "' holds a space or a control character: choose another");
   }
   config.prefix = typed.prefix;
   if (!typed.address.empty()) {
@@ -170,8 +146,8 @@ HostConfig checked(const TypedHostOptions& typed) {
   }
   config.repo = typed.repo;
   if (!config.repo.is_absolute()) {
-    throw UsageError("--repo must be an absolute path, and '" + escaped(typed.repo) +
-                     "' is none: write it from / on");
+    throw UsageError("--repo", " must be an absolute path, and '" + escaped(typed.repo) +
+                                   "' is none: write it from / on");
   }
   config.module = checked_name("--module", typed.module);
   config.rsync_port = typed.rsync_port;
@@ -233,28 +209,35 @@ std::optional<TickLock> acquire_lock(const StateFolder& state, Role role, Clock&
   return std::nullopt;
 }
 
-int run_program(const std::string& name, const std::string& description, const Declare& declare,
-                int argc, const char* const* argv) {
+int run_program(const Program& program, int argc, const char* const* argv) {
   open_standard_streams();
   // A Redis that has gone away is an answer of the connection, not the end of the program.
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   const auto usage_error = [&](const std::string& message) {
-    fmt::print(stderr, "{}: {}\n", name, message);
+    fmt::print(stderr, "{}: {}\n", program.name, message);
     return static_cast<int>(ExitStatus::usage);
   };
+  ConfigOrigin origin{kDefaultConfig, {}};
   try {
-    CLI::App app(description, name);
-    const auto run = declare(app);
+    CLI::App app(program.description, program.name);
+    const auto* const config =
+        app.add_option("--config", origin.path, "Configuration file (TOML); flags win over it")
+            ->capture_default_str()
+            ->type_name("FILE")
+            ->configurable(false);
+    const auto run = program.declare(app);
     try {
       app.parse(argc, argv);
     } catch (const CLI::Success& wanted) {
       return app.exit(wanted);
     }
+    set_from_config(app, program.other_keys, config->count() == 0, origin);
     return static_cast<int>(run());
   } catch (const CLI::ParseError& error) {
     return usage_error(fmt::format("{} (see --help)", error.what()));
   } catch (const UsageError& error) {
-    return usage_error(error.what());
+    return usage_error(error.option().empty() ? error.what()
+                                              : origin.message(error.option(), error.rest()));
   } catch (const Failure& failure) {
     spdlog::error("{}", failure.what());
     return static_cast<int>(failure.status());

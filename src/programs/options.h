@@ -13,6 +13,8 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/exit_status.h"
 #include "libsync/core/run_record.h"
+#include "programs/config_file.h"
+#include "programs/usage_error.h"
 #include "redis/coordinator.h"
 #include "rsync/rsync_transfer.h"
 #include "store/spool.h"
@@ -39,16 +41,11 @@ struct TypedHostOptions {
   std::string log_file;
 };
 
-/// Wrong usage or configuration: one line that names the value, the rule and the way out.
-class UsageError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
+/// Adds the options that both programs take.
+void add_host_options(CLI::App& app, TypedHostOptions& typed);
 
-/// Adds the options that both programs take, and the configuration file. `others` are the keys of
-/// the other program, which the shared file may hold.
-void add_host_options(CLI::App& app, TypedHostOptions& typed,
-                      const std::vector<std::string>& others);
+/// A check that an option's value is a whole number from `least` to `most`.
+[[nodiscard]] CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 
 /// Throws UsageError.
 [[nodiscard]] HostConfig checked(const TypedHostOptions& typed);
@@ -61,7 +58,7 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed,
 template <typename Value>
 Value value_or_usage_error(std::optional<Value> value, const std::string& option,
                            const std::string& typed, const std::string& rule) {
-  if (!value) throw UsageError(option + " '" + escaped(typed) + "' is not " + rule);
+  if (!value) throw UsageError(option, " '" + escaped(typed) + "' is not " + rule);
   return *std::move(value);
 }
 
@@ -79,9 +76,15 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 /// Declares the options of a program, and returns what it does once they have been parsed.
 using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;
 
-/// Parses, runs, and turns whatever comes out into an exit status: the one place of each program in
-/// which an exception that ends the tick is caught.
-[[nodiscard]] int run_program(const std::string& name, const std::string& description,
-                              const Declare& declare, int argc, const char* const* argv);
+struct Program {
+  std::string name;
+  std::string description;
+  std::vector<ConfigKey> other_keys;  ///< Keys of the other program in the file that both read.
+  Declare declare;
+};
+
+/// Parses the command line and the configuration file, runs, and turns every result into an exit
+/// status. Each program catches the exception that ends its tick here and nowhere else.
+[[nodiscard]] int run_program(const Program& program, int argc, const char* const* argv);
 
 }  // namespace libsync

@@ -35,16 +35,20 @@ struct TypedOptions {
   bool json = false;
 };
 
-const std::vector<std::string> kMinionKeys = {"bwlimit", "after-publish", "owner"};
+const std::vector<ConfigKey> kMinionKeys = {
+    {"bwlimit", KeyKind::text}, {"after-publish", KeyKind::text}, {"owner", KeyKind::flag}};
+
+// A larger fleet than any that was simulated, so that a mistyped number is refused.
+constexpr std::uint64_t kMostHosts = 1'000'000;
 
 std::vector<Address> read_inventory(const std::string& path) {
   constexpr std::size_t kInventoryBytes = std::size_t{16} << 20U;
   if (path.empty()) return {};
   const auto text = read_file(path, kInventoryBytes);
-  if (!text) throw UsageError("--inventory '" + escaped(path) + "' is not there: make it");
+  if (!text) throw UsageError("--inventory", " '" + escaped(path) + "' is not there: make it");
   auto addresses = parse_inventory(*text);
   if (const auto* const refusal = std::get_if<Refusal>(&addresses)) {
-    throw UsageError("--inventory: " + refusal->reason);
+    throw UsageError("--inventory", ": " + refusal->reason);
   }
   return std::get<std::vector<Address>>(std::move(addresses));
 }
@@ -54,8 +58,8 @@ MasterConfig checked(const TypedOptions& typed) {
   for (const auto& root : typed.source_roots) {
     config.source_roots.emplace_back(root);
     if (!config.source_roots.back().is_absolute()) {
-      throw UsageError("--source-root '" + escaped(root) +
-                       "' is not an absolute path: write it from / on");
+      throw UsageError("--source-root",
+                       " '" + escaped(root) + "' is not an absolute path: write it from / on");
     }
   }
   if (typed.minions > 0 && !typed.inventory.empty()) {
@@ -114,12 +118,12 @@ ExitStatus print_functions() {
 
 std::function<ExitStatus()> declare(CLI::App& app) {
   const auto typed = std::make_shared<TypedOptions>();
-  add_host_options(app, typed->host, kMinionKeys);
+  add_host_options(app, typed->host);
   app.add_option("--source-root", typed->source_roots,
                  "A task must lie below one of these (repeatable; must be given)")
       ->type_name("DIR");
   app.add_option("--minions", typed->minions, "How many hosts are expected")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1, kMostHosts))
       ->type_name("N");
   app.add_option("--inventory", typed->inventory,
                  "File of the expected hosts, one address a line (default: hosts seen in 10 min)")
@@ -139,7 +143,7 @@ std::function<ExitStatus()> declare(CLI::App& app) {
       ->capture_default_str()
       ->type_name("NAME");
   app.add_option("--quorum", typed->quorum, "Percent of the hosts that is enough")
-      ->check(CLI::Range(1, 100))
+      ->check(whole_number(1, 100))
       ->type_name("PERCENT");
   app.add_option("--deadline", typed->deadline,
                  "DURATION that everybody is waited for (default: none)")
@@ -164,7 +168,8 @@ std::function<ExitStatus()> declare(CLI::App& app) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("sync-master",
-                     "Distributes the file or folder that `redis-cli set task PATH` names.",
-                     declare, argc, argv);
+  return run_program(
+      {"sync-master", "Distributes the file or folder that `redis-cli set task PATH` names.",
+       kMinionKeys, declare},
+      argc, argv);
 }

@@ -27,16 +27,18 @@ struct TypedOptions {
   bool json = false;
 };
 
-const std::vector<std::string> kMasterKeys = {"source-root", "minions", "inventory",   "piece-size",
-                                              "spread",      "push-to", "push-module", "quorum",
-                                              "deadline",    "grace"};
+const std::vector<ConfigKey> kMasterKeys = {
+    {"source-root", KeyKind::list}, {"minions", KeyKind::text}, {"inventory", KeyKind::text},
+    {"piece-size", KeyKind::text},  {"spread", KeyKind::text},  {"push-to", KeyKind::text},
+    {"push-module", KeyKind::text}, {"quorum", KeyKind::text},  {"deadline", KeyKind::text},
+    {"grace", KeyKind::text}};
 
 MinionConfig checked(const TypedOptions& typed) {
   MinionConfig config{.host = checked(typed.host)};
   config.bandwidth_limit = typed.bandwidth_limit;
   config.after_publish = typed.after_publish;
   config.ownership = typed.owner ? Ownership::carried : Ownership::own;
-  if (typed.owner && geteuid() != 0) throw UsageError("--owner works for root only: drop it");
+  if (typed.owner && geteuid() != 0) throw UsageError("--owner", " works for root only: drop it");
   return config;
 }
 
@@ -66,7 +68,7 @@ ExitStatus print_status(const MinionConfig& config, ReportFormat format) {
 
 std::function<ExitStatus()> declare(CLI::App& app) {
   const auto typed = std::make_shared<TypedOptions>();
-  add_host_options(app, typed->host, kMasterKeys);
+  add_host_options(app, typed->host);
   app.add_option("--bwlimit", typed->bandwidth_limit, "Rate of each pull, as rsync's --bwlimit")
       ->type_name("RATE");
   app.add_option("--after-publish", typed->after_publish,
@@ -87,7 +89,8 @@ std::function<ExitStatus()> declare(CLI::App& app) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("sync-minion",
-                     "Pulls what the master distributes, serves it on, and publishes it.", declare,
-                     argc, argv);
+  return run_program(
+      {"sync-minion", "Pulls what the master distributes, serves it on, and publishes it.",
+       kMasterKeys, declare},
+      argc, argv);
 }

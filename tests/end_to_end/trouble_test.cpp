@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
-#include <regex>
-#include <sstream>
 #include <thread>
 
 #include "fleet.h"
@@ -263,43 +261,6 @@ TEST_F(Trouble, WrongUsageIsStatusTwoAndNamesTheWayOut) {
     EXPECT_THAT(ran.errors, HasSubstr(row.message));
     EXPECT_THAT(ran.errors, Not(HasSubstr("pw")));
   }
-}
-
-TEST_F(Trouble, OneConfigurationFileServesBothAndUnknownKeysAreNamed) {
-  auto& host = add_host();
-  const auto file = host.folder() / "sync.toml";
-  const auto shipped = content_of(file);
-  write_file(file, shipped + "\nbwlimit = \"10m\"\nminions = 3\n");
-  EXPECT_EQ(host.run("sync-minion").status, 0);
-  EXPECT_EQ(host.run("sync-master").status, 0);
-  write_file(file, shipped + "\nsorce-root = \"/x\"\n");
-  for (const auto* const program : {"sync-minion", "sync-master"}) {
-    const auto ran = host.run(program);
-    EXPECT_EQ(ran.status, 2);
-    EXPECT_THAT(ran.errors, HasSubstr("has a key 'sorce-root', which neither program knows"));
-  }
-  EXPECT_EQ(run({program_path("sync-minion"), "--config", "/nonexistent.toml"}).status, 2);
-}
-
-TEST_F(Trouble, EveryKeyOfTheShippedFileIsKnownToBoth) {
-  auto& host = add_host();
-  const auto file = host.folder() / "sync.toml";
-  std::istringstream shipped(content_of(SOURCE_FOLDER "/cron/sync.toml"));
-  const std::regex setting("(# )?([a-z-]+ = .*)");
-  int keys = 0;
-  for (std::string line; std::getline(shipped, line);) {
-    std::smatch match;
-    if (!std::regex_match(line, match, setting)) continue;
-    ++keys;
-    write_file(file, match[2].str() + "\n");
-    // What the examples name is not there; a log file would be.
-    for (const auto* const program : {"sync-minion", "sync-master"}) {
-      const auto ran =
-          host.run(program, {"status", "--log-file", (host.folder() / "status.log").string()});
-      EXPECT_THAT(ran.errors, Not(HasSubstr("neither program knows"))) << line;
-    }
-  }
-  EXPECT_GT(keys, 25);
 }
 
 TEST_F(Trouble, OptionsStandBeforeOrAfterTheVerb) {

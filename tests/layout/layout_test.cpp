@@ -89,6 +89,10 @@ TEST(Layout, OneFileSeesHiredis) {
   EXPECT_THAT(files_that_match("#\\s*include.*hiredis"), ElementsAre("src/redis/connection.cpp"));
 }
 
+TEST(Layout, OneFileSeesToml) {
+  EXPECT_THAT(files_that_match("#\\s*include.*toml"), ElementsAre("src/programs/config_file.cpp"));
+}
+
 TEST(Layout, OneFileSeesTheDigestsLibrary) {
   EXPECT_THAT(files_that_match("#\\s*include.*(llvm|blake3)"), ElementsAre("src/core/digest.cpp"));
 }
@@ -111,7 +115,7 @@ TEST(Layout, NothingSleepsButTheClock) {
 
 TEST(Layout, OnlyMainsSeeTheCommandLineParser) {
   EXPECT_THAT(files_that_match("#\\s*include.*<CLI/"),
-              IsSubsetOf({"src/programs/options.cpp", "src/programs/options.h",
+              IsSubsetOf({"src/programs/config_options.h", "src/programs/options.h",
                           "src/programs/sync_master.cpp", "src/programs/sync_minion.cpp"}));
 }
 

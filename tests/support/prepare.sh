@@ -10,7 +10,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 programs=$top/build/release/src
 
 build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libspdlog-dev libfmt-dev libcli11-dev
-                nlohmann-json3-dev llvm-15-dev libgtest-dev libgmock-dev)
+                nlohmann-json3-dev libtomlplusplus-dev llvm-15-dev libgtest-dev libgmock-dev)
 run_packages=(redis-server redis-tools rsync)
 check_packages=(git iproute2 mandoc python3 util-linux)
 

@@ -1,0 +1,37 @@
+#pragma once
+
+// Why a line of the configuration file is no TOML, in the operator's words.
+//
+// A TOML parser reports what it expected at the column where it stopped. Most broken lines are one
+// of a few mistakes, above all values without quotes, which the reader of version 1.0.0 accepted.
+// The functions here work on text alone; the caller lends them its parser as a predicate.
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "programs/config_file.h"
+
+namespace libsync {
+
+struct ConfigMistake {
+  std::size_t line;     ///< It may lie above the line where the parser stopped.
+  std::string message;  ///< The key, the rule, and what to write instead.
+};
+
+using IsToml = std::function<bool(const std::string& text)>;
+
+/// The mistake that stopped the parser in line `number` of `text`. `description` is the parser's
+/// own, for a mistake that is none of the common ones.
+[[nodiscard]] ConfigMistake find_mistake(std::string_view text, std::size_t number,
+                                         std::string_view description,
+                                         const std::vector<ConfigKey>& keys, const IsToml& is_toml);
+
+/// The message about a key that is not in the list.
+[[nodiscard]] std::string unknown_key(std::string_view key);
+
+/// The entry of `keys` with this name; null if there is none.
+[[nodiscard]] const ConfigKey* find_key(const std::vector<ConfigKey>& keys, std::string_view name);
+
+}  // namespace libsync
