@@ -3,9 +3,9 @@
 // Moving files between this host and another one's rsync daemon.
 //
 // A Transfer only carries: it does not choose sources, does not check what arrives (spool.h does),
-// and does not retry, but for a pull whose daemon cannot do without digests (rsync_transfer.h). It
-// is passive, too: start() begins a pull or a push in the background; collect(), called whenever
-// one of its descriptors can be read or next_check() has come, says what has happened since.
+// and does not retry. It is passive, too: start() begins a pull or a push in the background;
+// collect(), called whenever one of its descriptors can be read or next_check() has come, says what
+// has happened since.
 //
 // Only fixed names are ever carried: `manifest`, `pNNNNN`, `probe`, and fingerprints as folders.
 //

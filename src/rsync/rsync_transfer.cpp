@@ -27,10 +27,6 @@ std::vector<std::string> environment() {
 // disagree.
 constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
 
-// How a pull ends whose daemon knows nothing of doing without digests.
-constexpr std::string_view kNeedsDigests = "Failed to negotiate a checksum choice";
-constexpr int kUnsupported = 4;  // rsync's RERR_UNSUPPORTED.
-
 // What is there in part is of use only to an rsync that has digests.
 bool is_begun(const PullRequest& request) {
   return std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
@@ -94,6 +90,8 @@ constexpr std::array kPatterns = {
     Pattern{"auth failed", PullEnd::refused,
             "correct --rsync-user and --rsync-password-file here, or the secrets file there"},
     Pattern{"Unknown module", PullEnd::refused, "correct --module here, or its rsyncd.conf"},
+    Pattern{"Failed to negotiate a checksum", PullEnd::refused,
+            "its rsync is older than 3.2: update it to 3.2.7 or newer"},
     Pattern{"configured to refuse", PullEnd::refused,
             "take the option out of 'refuse options' in its rsyncd.conf"},
     Pattern{"--bwlimit", PullEnd::local, "correct --bwlimit: a rate such as 50m"},
@@ -210,14 +208,8 @@ TransferId RsyncTransfer::start(const PullRequest& request) {
   ChildSpec spec{options_.program,   pull_arguments(options_, request),
                  environment(),      joined(request.names, request.folder),
                  options_.inherited, request.largest};
-  if (is_begun(request) || old_peers_.contains(request.source)) {
-    return run(request.source, request.bytes, spec);
-  }
-  auto without_digests = spec;
-  without_digests.environment.emplace_back(kNoDigestOfItsOwn);
-  const auto id = run(request.source, request.bytes, without_digests);
-  running_.at(id).with_digests = std::move(spec);
-  return id;
+  if (!is_begun(request)) spec.environment.emplace_back(kNoDigestOfItsOwn);
+  return run(request.source, request.bytes, spec);
 }
 
 TransferId RsyncTransfer::start(const PushRequest& request) {
@@ -233,23 +225,8 @@ TransferId RsyncTransfer::run(const Address& peer, std::uint64_t bytes, const Ch
   const auto limit = std::max<std::chrono::seconds>(TransferLimits::least_deadline, by_size);
   // What --bwlimit holds back is as slow as it was asked to be.
   const auto deadline = options_.bandwidth_limit.empty() ? now + limit : Instant::max();
-  running_.emplace(next_id_, Running{std::move(child), {}, peer, deadline, now, 0, {}, {}});
+  running_.emplace(next_id_, Running{std::move(child), peer, deadline, now, 0, {}, {}});
   return next_id_++;
-}
-
-bool RsyncTransfer::begin_anew(Running& running, const ChildEnd& end) {
-  const auto* const exited = std::get_if<Exited>(&end);
-  if (running.told_to_end || !running.with_digests || exited == nullptr ||
-      exited->code != kUnsupported ||
-      running.child->errors().find(kNeedsDigests) == std::string::npos) {
-    return false;
-  }
-  old_peers_.insert(running.peer);
-  running.child = std::make_unique<Child>(Child::start(*running.with_digests));
-  running.with_digests.reset();
-  running.moved = clock_.now();
-  running.read_then = 0;
-  return true;
 }
 
 std::vector<TransferEvent> RsyncTransfer::collect() {
@@ -265,12 +242,11 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
       const auto space = line.find(' ');
       if (space == std::string::npos) continue;
       running.moved = clock_.now();
-      running.with_digests.reset();
       events.push_back(
           FileArrived{id, line.substr(space + 1), std::strtoull(line.c_str(), nullptr, 10)});
     }
     const auto& errors = running.child->errors();
-    if (!end || begin_anew(running, *end)) {
+    if (!end) {
       ++next;
       continue;
     }
@@ -327,8 +303,7 @@ void RsyncTransfer::end_all() {
       auto& child = *next->second.child;
       static_cast<void>(child.lines());
       static_cast<void>(child.errors());
-      // One that could not be begun anew has been waited for.
-      next = child.pid() < 0 || child.ended() ? running_.erase(next) : std::next(next);
+      next = child.ended() ? running_.erase(next) : std::next(next);
     }
     std::vector<int> descriptors;
     append_descriptors(descriptors);

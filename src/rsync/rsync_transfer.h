@@ -12,8 +12,8 @@
 //   death, and the next pull goes on from there. It implies --partial, which a daemon must allow.
 // - With RSYNC_CHECKSUM_LIST=none in its environment a puller agrees with the daemon, which has to
 //   know nothing of it, to make no digests; what was there in part it begins from the start, so it
-//   is for pulls of what is not there at all. Any mixture of 3.2.7 and 3.5.0 agrees. With a daemon
-//   older than 3.2, which agrees on nothing, it ends with status 4, and is begun anew.
+//   is for pulls of what is not there at all. Any mixture of 3.2.7 and 3.5.0 agrees. A daemon older
+//   than 3.2 agrees on nothing: the pull ends with status 4, and the host is refused as a source.
 // - A puller that may not write more (RLIMIT_FSIZE) says "File too large" and ends with status 11;
 //   what it has written stays.
 // - The quick check skips a file of equal size whose mtime is of the same second, --times or not:
@@ -23,7 +23,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -74,7 +73,6 @@ class RsyncTransfer final : public Transfer {
  private:
   struct Running {
     std::unique_ptr<Child> child;
-    std::optional<ChildSpec> with_digests;  // To begin anew with, as long as no file has come.
     Address peer;
     Instant deadline;
     Instant moved;            // When bytes were last seen to move.
@@ -84,8 +82,6 @@ class RsyncTransfer final : public Transfer {
   };
 
   [[nodiscard]] TransferId run(const Address& peer, std::uint64_t bytes, const ChildSpec& spec);
-  // With digests, if it has ended because its daemon cannot do without.
-  [[nodiscard]] bool begin_anew(Running& running, const ChildEnd& end);
   void check(Running& running);
   void tell_to_end(Running& running, const std::string& reason);
 
@@ -94,7 +90,6 @@ class RsyncTransfer final : public Transfer {
   std::map<TransferId, Running> running_;
   TransferId next_id_ = 1;
   Instant next_check_;
-  std::set<Address> old_peers_;  // Their daemons cannot do without digests.
 };
 
 }  // namespace libsync

@@ -139,22 +139,21 @@ TEST_F(OldLife, PassByPassLookupCountsLooksAndTheMasterSaysSo) {
   expect_published(host, payload);
 }
 
-// As with an rsync of before 3.2, whose daemon knows one digest and agrees to nothing else.
-TEST_F(OldLife, ADaemonThatCannotDoWithoutDigestsServesAsWell) {
+// A daemon older than 3.2 knows one digest and agrees on no other, like this one.
+TEST_F(OldLife, ADaemonOlderThanRsync32IsNamedWithTheWayOut) {
   master().stop_daemon();
   setenv("RSYNC_CHECKSUM_LIST", "md5", 1);
   master().start_daemon();
   auto& host = add_host();
   unsetenv("RSYNC_CHECKSUM_LIST");
-  const auto payload = sources() / "model.6";
-  write_file(payload, random_bytes(5'000'000, 6));
-  // Pieces whose files are there, and empty, when rsync begins (Spool::make_way).
-  start_master({"--minions", "1", "--piece-size", "1M"});
-  start_minions();
-  set_task(payload);
-  wait_for_end();
-  expect_published(host, payload);
-  EXPECT_THAT(host.log(), Not(HasSubstr("negotiate")));
+  write_file(sources() / "model.6", random_bytes(5'000'000, 6));
+  set_task(sources() / "model.6");
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "1M"}).status, 0);
+  const auto ran = host.run("sync-minion");
+  EXPECT_EQ(ran.status, 5) << ran.output;
+  EXPECT_THAT(ran.output, HasSubstr("rsync with " + master().address() +
+                                    ": Failed to negotiate a checksum choice.: its rsync is older "
+                                    "than 3.2: update it to 3.2.7 or newer"));
 }
 
 TEST_F(OldLife, TheModuleOfThePythonPairIsAllThatIsNeeded) {

@@ -1,11 +1,10 @@
-#include "rsync/rsync_transfer.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <vector>
 
+#include "rsync/rsync_transfer.h"
 #include "temporary_folder.h"
 
 namespace libsync {
@@ -161,6 +160,10 @@ INSTANTIATE_TEST_SUITE_P(
              PullEnd::missing, "hashes it again"},
         Case{5, "@ERROR: auth failed on module repo\n", PullEnd::refused, "secrets file there"},
         Case{5, "@ERROR: Unknown module 'repo'\n", PullEnd::refused, "or its rsyncd.conf"},
+        Case{4,
+             "Failed to negotiate a checksum choice.\n"
+             "rsync error: requested action not supported (code 4) at compat.c(353)\n",
+             PullEnd::refused, "update it to 3.2.7 or newer"},
         Case{10,
              "The server is configured to refuse --inplace\n"
              "rsync error: error in socket IO (code 10)\n",

@@ -318,39 +318,6 @@ TEST_F(RsyncWatchdog, GivesTheChildFourVariablesAndNoMore) {
             "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\nRSYNC_CHECKSUM_LIST=none\n");
 }
 
-const std::string kNotesBeginning = "echo begun >> $here/beginnings\n";
-const std::string kFailsForDigests = "echo 'Failed to negotiate a checksum choice.' >&2\nexit 4\n";
-
-TEST_F(RsyncWatchdog, BeginsAnewWithDigestsWhereTheDaemonCannotDoWithout) {
-  play(kNotesBeginning + "[ -n \"$RSYNC_CHECKSUM_LIST\" ] || exit 0\n" + kFailsForDigests);
-  static_cast<void>(pull());
-  ASSERT_TRUE(comes_to_an_end());
-  EXPECT_EQ(ended_->end, PullEnd::good) << ended_->detail;
-  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\n");
-  ended_.reset();
-  static_cast<void>(pull());
-  ASSERT_TRUE(comes_to_an_end());
-  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\nbegun\n")
-      << "with digests at once";
-}
-
-// What has arrived may be in use already.
-TEST_F(RsyncWatchdog, DoesNotBeginAnewWhatHasBroughtSomething) {
-  play(kNotesBeginning + "echo '100 p00000'\n" + kFailsForDigests);
-  static_cast<void>(pull());
-  ASSERT_TRUE(comes_to_an_end());
-  EXPECT_EQ(ended_->end, PullEnd::refused);
-  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\n");
-}
-
-TEST_F(RsyncWatchdog, BeginsAnewOnce) {
-  play(kNotesBeginning + kFailsForDigests);
-  static_cast<void>(pull());
-  ASSERT_TRUE(comes_to_an_end());
-  EXPECT_EQ(ended_->end, PullEnd::refused);
-  EXPECT_EQ(test::content_of(folder_.path() / "beginnings"), "begun\nbegun\n");
-}
-
 TEST_F(RsyncWatchdog, HasTheChildUseWhatIsThereInPart) {
   test::write_file(folder_.path() / "into" / "p00001", "begun");
   EXPECT_EQ(environment_of_a_pull(), "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\n");
