@@ -15,6 +15,7 @@
 #include "os/log.h"
 #include "os/private_file.h"
 #include "programs/config_options.h"
+#include "rsync/rsync_version.h"
 #include "store/state_folder.h"
 #include "store/tick_lock.h"
 
@@ -171,12 +172,13 @@ RedisCoordinatorOptions coordinator_options(const HostConfig& config) {
   return {.server = config.redis, .prefix = config.prefix, .peers = config.peers};
 }
 
-RsyncOptions rsync_options(const HostConfig& config) {
+RsyncOptions rsync_options(const HostConfig& config, Clock& clock) {
   const auto program = find_program("rsync");
   if (!program) {
     throw Failure(ExitStatus::no_source, Remedy::operator_acts,
                   "rsync is not in PATH: install it, or correct PATH in the crontab");
   }
+  require_new_rsync(*program, clock);
   RsyncOptions options;
   options.program = *program;
   options.module = config.module;

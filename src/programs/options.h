@@ -64,7 +64,8 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 
 [[nodiscard]] RedisCoordinatorOptions coordinator_options(const HostConfig& config);
 
-[[nodiscard]] RsyncOptions rsync_options(const HostConfig& config);
+/// Throws Failure (no_source) if rsync is missing, or too old.
+[[nodiscard]] RsyncOptions rsync_options(const HostConfig& config, Clock& clock);
 
 /// The address that peers reach this host by. Throws UsageError if it has to be given.
 [[nodiscard]] Address own_address(const HostConfig& config, Observer& observer);

@@ -96,7 +96,7 @@ ExitStatus run_tick(const MasterConfig& config) {
   const auto lock = acquire_lock(state, Role::master, clock);
   if (!lock) return ExitStatus::done;
   RedisCoordinator coordinator(coordinator_options(config.host));
-  auto rsync = rsync_options(config.host);
+  auto rsync = rsync_options(config.host, clock);
   rsync.push_module = config.push_module;
   rsync.inherited = lock->descriptor();
   RsyncTransfer transfer(rsync, clock);

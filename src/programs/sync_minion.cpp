@@ -49,7 +49,7 @@ ExitStatus run_tick(const MinionConfig& config) {
   const auto lock = acquire_lock(state, Role::minion, clock);
   if (!lock) return ExitStatus::done;
   RedisCoordinator coordinator(coordinator_options(config.host));
-  auto rsync = rsync_options(config.host);
+  auto rsync = rsync_options(config.host, clock);
   rsync.bandwidth_limit = config.bandwidth_limit;
   rsync.inherited = lock->descriptor();
   RsyncTransfer transfer(rsync, clock);

@@ -183,6 +183,20 @@ TEST_F(Trouble, AMissingRsyncIsStatusFive) {
   EXPECT_THAT(ran.output, HasSubstr("rsync is not in PATH: install it"));
 }
 
+TEST_F(Trouble, AnRsyncThatIsTooOldIsStatusFive) {
+  auto& host = add_host();
+  const auto folder = host.folder() / "old";
+  write_file(folder / "rsync", "#!/bin/sh\necho 'rsync  version 3.1.3  protocol version 31'\n");
+  chmod((folder / "rsync").c_str(), 0755);
+  for (const auto* const program : {"sync-minion", "sync-master"}) {
+    const auto ran = run({"env", "PATH=" + folder.string(), program_path(program), "--config",
+                          (host.folder() / "sync.toml").string()});
+    EXPECT_EQ(ran.status, 5);
+    EXPECT_THAT(ran.output, HasSubstr("rsync 3.1.3 at '" + (folder / "rsync").string() +
+                                      "' is older than 3.2"));
+  }
+}
+
 TEST_F(Trouble, AFullDiskIsStatusFour) {
   auto& host = add_host();
   const auto payload = staged_payload("large", 30'000'000);
