@@ -1,6 +1,10 @@
 #include "libsync/core/digest.h"
 
+#ifdef SYNC_FANOUT_PACKAGED_BLAKE3
+#include <blake3.h>
+#else
 #include <llvm-c/blake3.h>
+#endif
 
 #include <algorithm>
 
@@ -9,28 +13,36 @@
 namespace libsync {
 namespace {
 
+#ifndef SYNC_FANOUT_PACKAGED_BLAKE3
+// LLVM's copy of the library is the same but for a prefix.
+using blake3_hasher = llvm_blake3_hasher;
+constexpr auto& blake3_hasher_init = llvm_blake3_hasher_init;
+constexpr auto& blake3_hasher_update = llvm_blake3_hasher_update;
+constexpr auto& blake3_hasher_finalize = llvm_blake3_hasher_finalize;
+#endif
+
 constexpr std::string_view kName = "blake3:";
 
 }  // namespace
 
 struct Hasher::State {
-  llvm_blake3_hasher blake3;
+  blake3_hasher blake3;
 };
 
-Hasher::Hasher() : state_(std::make_unique<State>()) { llvm_blake3_hasher_init(&state_->blake3); }
+Hasher::Hasher() : state_(std::make_unique<State>()) { blake3_hasher_init(&state_->blake3); }
 Hasher::~Hasher() = default;
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 
 void Hasher::update(std::span<const std::byte> bytes) {
-  llvm_blake3_hasher_update(&state_->blake3, bytes.data(), bytes.size());
+  blake3_hasher_update(&state_->blake3, bytes.data(), bytes.size());
 }
 
 void Hasher::update(std::string_view text) { update(std::as_bytes(std::span(text))); }
 
 Digest Hasher::finish() const {
   Digest::Bytes bytes{};
-  llvm_blake3_hasher_finalize(&state_->blake3, bytes.data(), bytes.size());
+  blake3_hasher_finalize(&state_->blake3, bytes.data(), bytes.size());
   return Digest(bytes);
 }
 
