@@ -1,6 +1,6 @@
 #pragma once
 
-// The command that an operator wants run after a payload has been published: `--after-publish`.
+// The command that runs on a host after it has published a payload: `--after-publish`.
 
 #include <filesystem>
 #include <optional>
@@ -17,8 +17,8 @@ class AfterPublish {
 
   [[nodiscard]] virtual Hook hook() const = 0;
 
-  /// Runs the command, if one is configured, with SYNC_FANOUT_PATH set to what was published, and
-  /// waits for it, ten minutes at the longest. Why it failed, for a person; nothing if it did not.
+  /// Runs the command, if there is one, and waits for it, ten minutes at most. SYNC_FANOUT_PATH in
+  /// its environment is `published`. Returns the reason of a failure, for a person, or nothing.
   [[nodiscard]] virtual std::optional<std::string> run(const std::filesystem::path& published) = 0;
 };
 

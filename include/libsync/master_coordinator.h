@@ -1,6 +1,6 @@
 #pragma once
 
-// What the master does to the shared state, in nine verbs.
+// The verbs with which the master changes and reads the shared state.
 //
 // The model of the shared state, its clock, and what a death in the middle leaves behind:
 // minion_coordinator.h. Failure (redis) means that the state could not be asked, or that this
@@ -19,13 +19,13 @@
 
 namespace libsync {
 
-/// What a tick of the master finds in `task`.
+/// The state of the keys that people use, for one tick of the master.
 struct Discovery {
   std::optional<std::string> task;  ///< Unchecked, as the operator set it.
-  std::size_t finished = 0;
+  std::size_t finished = 0;         ///< Size of finished_queue.
 };
 
-/// The hosts that are to finish. With neither field: the hosts seen in the last ten minutes. A host
+/// The hosts that must finish. With neither field: the hosts seen in the last ten minutes. A host
 /// that joins is added.
 struct Expected {
   std::size_t count = 0;

@@ -1,20 +1,26 @@
 #pragma once
 
-// What a minion does to the shared state, in eleven verbs, and how it is woken, in three.
+// The verbs with which a minion changes and reads the shared state, and its wake-ups.
 //
-// The shared state is the only thing that two processes ever agree on: which host has which pieces,
-// which host pulls what from which source and until when, which host has published. It moves no
+// Processes agree on nothing but the shared state. It knows which host has which pieces, which host
+// pulls which pieces from which source and until when, and which host has published. It moves no
 // bytes (transfer.h) and keeps nothing on a host's disk.
 //
 // The model: a run distributes one payload. A source holds at least one piece and has a free upload
-// slot. A claim is the right to pull named pieces from one source. It is held under a lease and
-// named by a token that the caller chose. At every moment a source has no more claims than it
-// offers slots, a claim names no piece that its host listed as unwanted, and a finished host stays
-// finished until it says otherwise. In a large run hosts have seats in trees, too, and pull from
-// their parents there without a claim; they claim what does not come that way.
+// slot. A claim is the right to pull named pieces from one source. It has a lease, and a token that
+// the caller chose.
 //
-// Time: leases, quarantines and the age of hosts are judged by the clock of Redis, never by that of
-// a caller, so hosts may disagree about the time.
+// In a large run hosts also have seats in trees. They pull from their parents there without a
+// claim, and claim only the pieces that do not come that way.
+//
+// Invariants:
+//
+// - A source has no more claims than it offers slots.
+// - A claim names no piece that its host listed as unwanted.
+// - A finished host stays finished until it leaves.
+//
+// Time: only the clock of Redis judges leases, quarantines and the age of hosts. So the clocks of
+// hosts may disagree.
 //
 // Death: each verb that changes a run happens whole or not at all. The claims of a dead host lapse
 // LeaseTerms::lifetime after their last renewal; nothing else needs clearing up. A host that dies
@@ -57,7 +63,7 @@ struct NoRun {
 /// No functions have been loaded yet: there has been no master. As good as no run.
 struct NoLibrary {};
 
-/// Where a host is in the trees, and what it needs to pull along them.
+/// The position of a host in the trees, and all that it needs to pull along them.
 struct Seat {
   Duration poll_short{};  ///< Poll interval while a parent or a digest is missing.
   Duration poll_long{};   ///< Poll interval otherwise.
@@ -109,7 +115,7 @@ struct Unusable {
 using ClaimOutcome = std::variant<Claimed, Wait, Unusable, Stale>;
 using ViewOutcome = std::variant<View, Stale>;
 
-/// What a host has, in its own words, which are the truth about it.
+/// The holdings of a host. Its own report is the truth about them.
 struct Holdings {
   const PieceSet& servable;  ///< Verified piece files in its spool.
   PieceNumber in_place = 0;  ///< Pieces that it needs no more.
@@ -127,7 +133,7 @@ struct Want {
   PieceSet unwanted;            ///< In place, being pulled, or not known yet.
 };
 
-/// What a host has to say about a parent.
+/// The experience of a host with a parent.
 struct ParentFeedback {
   enum class Kind {
     failing,  ///< A pull has ended as `end` says.
@@ -223,8 +229,10 @@ class MinionCoordinator {
   /// This host is the origin, and announced pieces are missing or wrong in its spool.
   virtual void doubt(const RunId& run, const Address& host, const std::string& reason) = 0;
 
-  /// The host stops taking part, for a reason that status shows (empty: none). It keeps its seat
-  /// only if it has finished and has what others want.
+  /// The host stops its part in the run, for a reason that status shows (empty: none). Its claims
+  /// end. It keeps its seat only if it has finished and has pieces that others want.
+  ///
+  /// No slot that becomes free here wakes the host itself, so its pause after a failure holds.
   virtual void leave(const RunId& run, const Address& host, Retreat retreat,
                      const std::string& reason) = 0;
 

@@ -1,7 +1,9 @@
 #pragma once
 
-// What people ask: a snapshot of all that the shared state knows of the run and of its hosts. It
-// decides nothing; programs/report.h prints it.
+// A snapshot of the shared state for people.
+//
+// It holds all that the shared state knows about the run and its hosts. No program decides anything
+// by it; programs/report.h prints it.
 
 #include <chrono>
 #include <cstddef>
@@ -14,53 +16,57 @@
 
 namespace libsync {
 
+/// One host that the run knows, or that was seen in the last ten minutes.
 struct HostStatus {
-  std::string address;
-  PieceNumber in_place = 0;
-  std::size_t claims = 0;
-  std::size_t uploads = 0;
+  std::string address;       ///< Escaped: other programs can write to Redis, too.
+  PieceNumber in_place = 0;  ///< Pieces that the host has placed.
+  std::size_t claims = 0;    ///< Claims that it holds.
+  std::size_t uploads = 0;   ///< Upload slots of it that claims use.
+  /// From the begin of the run to the finish; nothing if the host has not finished.
   std::optional<std::chrono::milliseconds> finished_after;
-  std::string error;
-  std::optional<std::chrono::milliseconds> seen_ago;
+  std::string error;                                  ///< Its last error; empty if none.
+  std::optional<std::chrono::milliseconds> seen_ago;  ///< Since Redis last saw the host.
   bool is_expected = false;
-  bool is_running = false;  ///< It pulls: by claims, or along trees, where it holds no claim.
+  bool is_running = false;  ///< It pulls by claims or along trees, where it holds no claim.
 };
 
+/// The run in progress.
 struct RunStatus {
   RunInfo run;
-  std::chrono::milliseconds age{};
-  std::size_t announced = 0;
-  std::size_t free_sources = 0;
-  std::size_t expected = 0;
+  std::chrono::milliseconds age{};  ///< Since the run began.
+  std::size_t announced = 0;        ///< Pieces that the master has announced.
+  std::size_t free_sources = 0;     ///< Sources with a free upload slot.
+  std::size_t expected = 0;         ///< Hosts that are expected to finish.
 };
 
+/// The end of the last run, or the last refused task.
 struct LastStatus {
   std::string path;
-  std::string outcome;
-  std::string reason;
+  std::string outcome;  ///< A word, for example `complete` or `refused`.
+  std::string reason;   ///< Empty if there is none.
   std::size_t finished = 0;
   std::size_t expected = 0;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;  ///< Length of the stream.
   std::chrono::milliseconds took{};
   std::chrono::milliseconds ended_ago{};
 };
 
 struct Status {
-  std::string task;
+  std::string task;  ///< Unchecked, as the operator set it; empty if there is none.
   std::optional<RunStatus> run;
   std::optional<LastStatus> last;
-  std::vector<HostStatus> hosts;
+  std::vector<HostStatus> hosts;  ///< Sorted by address, as text.
 };
 
 class Observer {
  public:
   virtual ~Observer() = default;
 
-  /// Changes nothing. Failure (redis) as with the coordinators.
+  /// Changes nothing. Throws Failure (redis) as the coordinators do.
   [[nodiscard]] virtual Status status() = 0;
 
-  /// The local address of the connection to Redis: by the same address the peers most likely reach
-  /// this host. Nothing for a unix socket.
+  /// The local address of the connection to Redis, by which peers most likely reach this host.
+  /// Nothing for a unix socket.
   [[nodiscard]] virtual std::optional<Address> own_address() = 0;
 };
 

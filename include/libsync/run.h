@@ -49,10 +49,10 @@ enum class RunState {
   staged,   ///< All are announced, and the payload had not changed when the last one was.
 };
 
-/// Who fills the origin's spool.
+/// The way in which pieces reach the origin's spool.
 enum class OriginKind {
-  master,  ///< The master itself, on its own host.
-  minion,  ///< A push to a host whose minion then verifies it.
+  master,  ///< The origin is the master's own host, and the master fills its spool.
+  minion,  ///< The master pushes to another host, whose minion verifies the pieces.
 };
 
 struct RunInfo {
@@ -76,7 +76,7 @@ enum class Suspicion {
   verify,  ///< Other hosts got wrong bytes from this one: it reverifies its spool before it serves.
 };
 
-/// How the run stands, for a minion. Comes with every answer.
+/// How the run stands, for a minion. Every answer holds one.
 struct View {
   RunState state = RunState::staging;
   std::size_t sources = 0;
@@ -84,7 +84,7 @@ struct View {
   Suspicion suspicion = Suspicion::none;
 };
 
-/// The run does not exist any more, or another has taken its place.
+/// The run has ended, and another one may have begun.
 struct Stale {};
 
 }  // namespace libsync

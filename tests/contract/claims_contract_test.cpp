@@ -155,6 +155,20 @@ TEST_P(ClaimsContract, AHostThatWaitsIsWokenWhenASlotIsFree) {
   static_cast<void>(granted(info, host(3), pieces({})));
 }
 
+TEST_P(ClaimsContract, AHostThatLeavesWakesAnotherAndNotItself) {
+  const auto info = begin(2);
+  stage_all(info);
+  static_cast<void>(granted(info, host(2), pieces({})));
+  static_cast<void>(granted(info, host(3), pieces({})));
+  for (const auto& waiting : {host(2), host(4)}) {
+    EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, waiting, pieces({}))));
+    EXPECT_TRUE(is_left_alone(waiting));
+  }
+  minion(host(2)).leave(info.id, host(2), Retreat::claims_only, "disk full");
+  EXPECT_TRUE(is_woken(host(4)));
+  EXPECT_TRUE(is_left_alone(host(2)));
+}
+
 TEST_P(ClaimsContract, AHostThatWaitsIsWokenWhenAPieceIsAnnounced) {
   const auto info = begin();
   stage(info, {0});

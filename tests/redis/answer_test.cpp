@@ -301,7 +301,7 @@ TEST(ReadRun, RefusesHostileFields) {
   }
 }
 
-// --- What the master reads ---
+// --- Answers to the master ---
 
 Array right_watch() {
   return {text("LOOK"),

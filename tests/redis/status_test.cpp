@@ -27,9 +27,8 @@ LastStatus read_last_of(const std::vector<std::string>& words, std::uint64_t now
 
 // Address, pieces in place, claims, uploads, finished at, error, seen at, expected, running.
 Array right_host() {
-  return {text("10.0.0.2"), number(5),     text("2"),     number(1),
-          text("9000"),     text("e\x1b"), text("11000"), number(1),
-          number(1)};
+  return {text("10.0.0.2"), number(5),     text("2"), number(1), text("9000"),
+          text("e\x1b"),    text("11000"), number(1), number(1)};
 }
 
 HostStatus read_host_of(const Array& elements) { return read_host({elements}, 12'000, 1'000); }

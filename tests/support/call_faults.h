@@ -22,7 +22,7 @@ enum class Lost {
 
 class CallFaults {
  public:
-  /// `failure`: what a failing call throws.
+  /// A failing call throws `failure`.
   explicit CallFaults(Failure failure) : failure_(std::move(failure)) {}
 
   /// Makes the `nth` call from now fail, or the `nth` call of `verb`. The next call is number 1.
@@ -30,11 +30,11 @@ class CallFaults {
     planned_.push_back({nth, lost, std::move(verb)});
   }
 
-  /// Makes every call fail, as where the server is out of reach, until recover().
+  /// Makes every call fail, as if the server were unreachable, until recover().
   void break_off() { is_broken_off_ = true; }
   void recover() { is_broken_off_ = false; }
 
-  /// Called just before each call, with its verb: what others do in between.
+  /// Runs just before each call, with its verb. A test acts for other hosts here.
   std::function<void(std::string_view)> at_call;
 
   /// The verbs of all calls so far, in their order, with those that failed.

@@ -17,7 +17,7 @@ std::atomic<int> error_of_failure{EIO};
 std::atomic<bool> has_one_failed{false};
 std::atomic<int> without_sync{0};
 
-// Whether this call is to fail; errno is then set.
+// Whether this call fails; then errno is set.
 bool fails() {
   if (calls_left.load() <= 0 || calls_left.fetch_sub(1) != 1) return false;
   has_one_failed = true;
@@ -31,7 +31,7 @@ bool is_regular(int file) {
   return fstat(file, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-// What libc does.
+// The function of libc.
 template <typename Function>
 Function next(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));

@@ -1,9 +1,9 @@
 #pragma once
 
-// A disk of which the n-th call fails, and one that syncs nothing.
+// Makes the n-th call of the disk fail, or makes fsync(2) do nothing.
 //
-// failing_disk.cpp defines the calls of libc that open, change or sync files. They do what libc's
-// do, but for the one call that a FailingDisk has fail. Only programs that name a class of this
+// failing_disk.cpp defines the calls of libc that open, change or sync files. They call those of
+// libc, except the one call that a FailingDisk makes fail. Only programs that name a class of this
 // file have them.
 
 #include <cerrno>
@@ -22,7 +22,7 @@ class FailingDisk {
   [[nodiscard]] bool has_failed() const;
 };
 
-/// While one lives, fsync(2) does nothing: a test that cuts no power need not wait for the disk.
+/// While one lives, fsync(2) does nothing. A test that cuts no power need not wait for the disk.
 class WithoutSync {
  public:
   WithoutSync();

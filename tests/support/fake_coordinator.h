@@ -1,6 +1,7 @@
 #pragma once
 
-// Coordinators for unit tests: views onto one FakeSharedState, which any number of them may share.
+// Coordinators for unit tests. Each is a view of one FakeSharedState, which any number of them
+// share.
 //
 // A test makes a call of a view fail through its `faults`, before or after the call took effect.
 
@@ -15,7 +16,7 @@
 
 namespace libsync::test {
 
-/// What a coordinator throws while Redis is out of reach.
+/// The Failure that a coordinator throws while Redis is unreachable.
 [[nodiscard]] Failure redis_out_of_reach();
 
 class FakeMasterCoordinator final : public MasterCoordinator {

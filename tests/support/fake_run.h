@@ -2,8 +2,8 @@
 
 // One run in the memory of a test: hosts, sources, claims under leases, blame, and seats.
 //
-// FakeRun keeps what the seams promise (minion_coordinator.h), not the choice that Redis makes
-// among equals: a host gets the lowest useful pieces of the source with the fewest uploads in use.
+// FakeRun keeps the promises of the seams (minion_coordinator.h). It does not choose as Redis does
+// among equals: a host gets the lowest useful pieces of the source with the fewest busy uploads.
 // The same calls at the same times give the same answers.
 
 #include <cstddef>
@@ -45,7 +45,7 @@ class FakeRun {
  public:
   FakeRun(RunInfo begun, unsigned origin_slots);
 
-  // What the verbs of FakeSharedState are made of. `now`: ms by the clock of the shared state.
+  // The parts of the verbs of FakeSharedState. `now` is the clock of the shared state, in ms.
 
   [[nodiscard]] FakeHost& host(const Address& address);
   [[nodiscard]] View view(const Address& host, std::uint64_t now);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The shared state of a fleet in the memory of a test, as the coordinators' seams promise it.
+// The shared state of a fleet in the memory of a test. It keeps the promises of the seams.
 //
 // One FakeSharedState is the Redis of one fleet: the views in fake_coordinator.h call its verbs,
 // and a test sets and reads everything. Its clock moves only when the test moves it. FakeRun
@@ -35,7 +35,7 @@ struct FakeEnd {
 
 class FakeSharedState {
  public:
-  // --- What a test does ---
+  // --- Acts of a test ---
 
   std::optional<std::string> task;  ///< As the operator sets it.
   bool has_functions = true;
@@ -51,7 +51,7 @@ class FakeSharedState {
   /// Wakes a host, as the functions do.
   void wake(const Address& host);
 
-  // --- What a test sees ---
+  // --- Results for a test ---
 
   [[nodiscard]] std::uint64_t now_ms() const;
   [[nodiscard]] std::size_t lookups() const { return lookups_; }

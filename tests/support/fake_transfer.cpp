@@ -26,7 +26,7 @@ FakeTransfer::FakeTransfer() : ready_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!ready_) throw_disk_failure("make", std::filesystem::path("an eventfd"));
 }
 
-// --- What a test does and sees ---
+// --- Acts of a test, and results for it ---
 
 void FakeTransfer::serve(const Address& peer, std::filesystem::path module) {
   std::erase(silent_, peer);

@@ -2,9 +2,10 @@
 
 // A Transfer for unit tests, without rsync and without a network.
 //
-// A test either delivers what happens to each transfer by hand (arrive(), finish()), or gives a
-// peer a folder (serve()): the one that the rsync module of the peer exports.
-// Transfers with such a peer copy real files: each collect() brings at most one file of each, or
+// A test can deliver the events of each transfer by hand: arrive(), finish(). Or it gives a peer a
+// folder, which is the one that the rsync module of the peer exports: serve().
+//
+// Transfers with such a peer copy real files. Each collect() brings at most one file of each, or
 // its end, so that a test can stop between any two files.
 
 #include <cstddef>
@@ -22,7 +23,7 @@
 
 namespace libsync::test {
 
-/// What start() throws where there is no rsync.
+/// The Failure that start() throws without rsync.
 [[nodiscard]] Failure rsync_missing();
 
 class FakeTransfer final : public Transfer {
@@ -38,7 +39,7 @@ class FakeTransfer final : public Transfer {
 
   CallFaults faults{rsync_missing()};
 
-  // --- What a test does ---
+  // --- Acts of a test ---
 
   /// Pulls from `peer` and pushes to it copy files from now on. `module`: the repo of the peer.
   void serve(const Address& peer, std::filesystem::path module);
@@ -54,7 +55,7 @@ class FakeTransfer final : public Transfer {
 
   void finish(TransferId id, PullEnd end, const std::string& detail = {});
 
-  // --- What a test sees ---
+  // --- Results for a test ---
 
   /// All that were started, in their order.
   [[nodiscard]] const std::vector<Started>& started() const { return started_; }
@@ -85,7 +86,7 @@ class FakeTransfer final : public Transfer {
     std::uint64_t largest;
     Absent absent;
     bool is_pull;
-    std::optional<PullEnd> fated;  // How it is to end, whatever the peer has.
+    std::optional<PullEnd> fated;  // Its end, if the test has chosen one.
     std::size_t files_left;
   };
 
