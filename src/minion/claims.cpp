@@ -66,9 +66,40 @@ bool Claims::may_ask(Instant now) const {
   return timers_.is_due(Timer::ask, now) && timers_.is_due(Timer::back_off, now);
 }
 
-void Claims::unusable(Instant now) {
-  granted();
+// If the first answer to a claim was lost, a stream may have begun to pull what it names: two pulls
+// must not write into one file.
+Act Claims::granted(const Claim& claim, PieceTable& pieces, Manifests manifests) {
+  next_token_ = make_token_();
+  Assignment assignment{claim.source, {}, claim.token, manifests};
+  PieceSet named(pieces.size());
+  for (const auto& staged : claim.pieces) {
+    if (staged.piece >= pieces.size()) {
+      return GiveUp{
+          Failure(ExitStatus::redis, Remedy::operator_acts,
+                  fmt::format("Redis grants piece {}, and the run has {}: run the same version of "
+                              "sync-fanout everywhere",
+                              staged.piece, pieces.size()))};
+    }
+    pieces.announce(staged);
+    const bool is_named = named.contains(staged.piece);
+    if (is_named || pieces.state(staged.piece) != PieceState::wanted) continue;
+    named.insert(staged.piece);
+    assignment.pieces.push_back(staged);
+  }
+  // A claim without pieces is for the manifest.
+  const bool is_for_manifest = claim.pieces.empty() && manifests == Manifests::one;
+  if (!assignment.pieces.empty() || is_for_manifest) return StartPull{std::move(assignment)};
+  return CompleteClaim{std::nullopt, claim.token, PullEnd::good, "", std::nullopt};
+}
+
+CompleteClaim Claims::unusable(const Unusable& claim, Instant now) {
+  next_token_ = make_token_();
   timers_.set(Timer::back_off, now + kPauseAfterUnusable);
+  return {std::nullopt, claim.token, PullEnd::refused,
+          fmt::format("the source '{}' is no address within --peers: correct --peers, or find out "
+                      "what wrote it into Redis",
+                      claim.source),
+          std::nullopt};
 }
 
 std::optional<Failure> Claims::failed(PullEnd end, const std::string& detail,

@@ -48,12 +48,15 @@ class Claims final : public PullPolicy {
 
   /// A claim was asked for. The same token goes out again until the answer is here.
   void asked(Instant now) { asked_at_ = now; }
-  /// The claim is granted: the next one gets another token.
-  void granted() { next_token_ = make_token_(); }
+  /// The claim is granted, and the next one gets another token. Returns the start of its pull, of
+  /// the pieces that are wanted still, and of the manifest if a pull may bring it; if nothing is
+  /// left to pull, the completion of the claim; if the run has no such piece, the end of the
+  /// download.
+  [[nodiscard]] Act granted(const Claim& claim, PieceTable& pieces, Manifests manifests);
   /// Nothing is to be had now.
   void wait(Instant until) { timers_.set(Timer::ask, until); }
-  /// The source is no address that may be used.
-  void unusable(Instant now);
+  /// The source is no address that may be used. Returns the completion of the claim.
+  [[nodiscard]] CompleteClaim unusable(const Unusable& claim, Instant now);
 
   /// A pull failed. A Failure if this host gives up for this tick: failures in a row, without a
   /// piece between them, and no pull in hand.

@@ -1,7 +1,5 @@
 #include "minion/puller.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -11,11 +9,6 @@ namespace {
 
 // How often the run is checked before publishing, when no wake-up comes.
 constexpr std::chrono::seconds kCheckEvery{1};
-// Digests and deliveries are awaited soon at first, since a small payload is staged in a moment.
-constexpr Duration kFirstDigestsPause{20};
-constexpr Duration kLongestDigestsPause{1'000};
-// The master needs a while to hash or push again what is missing.
-constexpr Duration kDoubtEvery{5'000};
 
 template <typename... Kinds>
 bool is_one_of(const Act& act) {
@@ -41,20 +34,17 @@ Puller::Puller(PieceTable& pieces, Terms terms, const std::optional<Seat>& seat,
       ledger_(pieces),
       claims_(grain_of(terms_.cut), terms_.slots, timers_, terms_.make_token),
       trees_(pieces.size(), now),
-      reported_{PieceSet(pieces.size()).bitmap(), 0, {}},
-      digests_pause_(kFirstDigestsPause) {
-  for (const auto timer :
-       {Timer::ask, Timer::back_off, Timer::digests, Timer::doubt, Timer::check}) {
-    timers_.set(timer, now);
-  }
+      offer_(pieces, terms_.delivery),
+      candidates_(pieces, terms_.delivery, timers_, now) {
+  for (const auto timer : {Timer::ask, Timer::back_off, Timer::check}) timers_.set(timer, now);
   timers_.set(Timer::renewal, now + LeaseTerms::renewal);
   if (seat) {
     for (const auto& piece : seat->digests) pieces_.announce(piece);
     trees_.seated(*seat);
-    reported_.at = now;
+    offer_.joined(now);
     patience_ = Trees::patience;
   }
-  start_probe();
+  probe();
 }
 
 // --- The policy ---
@@ -62,7 +52,7 @@ Puller::Puller(PieceTable& pieces, Terms terms, const std::optional<Seat>& seat,
 // A host that nobody can pull from has no seat: its children would wait for it.
 bool Puller::is_seated() const {
   return terms_.has_trees && terms_.delivery == Delivery::pulled && !terms_.slots &&
-         served_ != Served::no;
+         !offer_.is_unserved();
 }
 
 const PullPolicy& Puller::policy() const {
@@ -77,21 +67,19 @@ PullPolicy& Puller::policy() {
 
 // A host that pulls pieces from here may need the manifest as well.
 unsigned Puller::offered() const {
-  return served_ == Served::yes && disk_.has_manifest ? policy().slots() : 0;
+  return offer_.is_served() && disk_.has_manifest ? policy().slots() : 0;
 }
 
 Situation Puller::situation(Instant now) const {
   const auto offers = offered();
-  const bool is_cleared = suspect_ == Suspect::reverifying && !disk_.is_reverifying;
-  return {
-      .pieces = pieces_,
-      .ledger = ledger_,
-      .now = now,
-      .offered = offers,
-      .is_served = served_ == Served::yes,
-      .has_news = pieces_.servable().bitmap() != reported_.servable || offers != reported_.slots,
-      .reported_at = reported_.at,
-      .clearance = is_cleared ? Clearance::cleared : Clearance::none};
+  return {.pieces = pieces_,
+          .ledger = ledger_,
+          .now = now,
+          .offered = offers,
+          .is_served = offer_.is_served(),
+          .has_news = offer_.has_news(offers),
+          .reported_at = offer_.reported_at(),
+          .clearance = offer_.clearance(disk_.is_reverifying)};
 }
 
 // --- What happened ---
@@ -128,10 +116,7 @@ void Puller::on(const PullStarted& started, Instant now) {
   }
 }
 
-void Puller::on(const Probed& probed) {
-  is_probing_ = false;
-  served_ = probed.fault ? Served::no : Served::yes;
-}
+void Puller::on(const Probed& probed) { offer_.probed(!probed.fault); }
 
 // A lost wake-up costs no more than a listening that lapses.
 void Puller::on(Listening heard, Instant now) {
@@ -150,80 +135,36 @@ void Puller::on(CallFailed) {
   if (call && is_without_pull(call->act)) ready_.push_front(call->act);
 }
 
-void Puller::note_reported(const Call& call, unsigned slots) {
-  reported_ = {call.servable, slots, call.asked};
-}
-
 void Puller::note(const View& view) {
   view_ = view;
-  if (view.suspicion == Suspicion::verify && suspect_ == Suspect::no) suspect_ = Suspect::yes;
+  offer_.note(view.suspicion);
 }
 
 void Puller::on(const ClaimOutcome& outcome, Instant now) {
-  const auto call = answered();
+  auto call = answered();
   const auto* const completed = std::get_if<CompleteClaim>(&call.act);
   if (completed != nullptr && completed->pull) {
     ledger_.forget(*completed->pull);
-    note_reported(call, reported_.slots);
+    offer_.reported(std::move(call.servable), offer_.reported_slots(), call.asked);
   }
   if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
     note(claimed->view);
-    granted(claimed->claim);
+    ready_.push_back(claims_.granted(claimed->claim, pieces_, manifests_now()));
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     note(wait->view);
     if (is_without_pull(call.act)) return;
     patience_ = wait->patience;
     claims_.wait(now + 2 * patience_);  // A wake-up, or the end of listening, comes before this.
   } else if (const auto* const refused = std::get_if<Unusable>(&outcome)) {
-    unusable(*refused, now);
+    auto refusal = claims_.unusable(*refused, now);
+    ready_.emplace_back(Warn{refusal.detail});
+    ready_.emplace_back(std::move(refusal));
   } else {
     is_over_ = true;
   }
   if (completed != nullptr && completed->pull && completed->end != PullEnd::good) {
     failed(completed->end, completed->detail, now);
   }
-}
-
-// If the first answer to a claim was lost, a stream may have begun to pull its pieces since: two
-// pulls must not write into one file.
-void Puller::granted(const Claim& claim) {
-  claims_.granted();
-  Assignment assignment{claim.source, {}, claim.token, manifests_now()};
-  PieceSet named(pieces_.size());
-  for (const auto& staged : claim.pieces) {
-    if (staged.piece >= pieces_.size()) {
-      ready_.emplace_back(GiveUp{
-          Failure(ExitStatus::redis, Remedy::operator_acts,
-                  fmt::format("Redis grants piece {}, and the run has {}: run the same version of "
-                              "sync-fanout everywhere",
-                              staged.piece, pieces_.size()))});
-      return;
-    }
-    pieces_.announce(staged);
-    const bool is_named = named.contains(staged.piece);
-    if (is_named || pieces_.state(staged.piece) != PieceState::wanted) continue;
-    named.insert(staged.piece);
-    assignment.pieces.push_back(staged);
-  }
-  if (assignment.pieces.empty() && !claim.pieces.empty()) {
-    ready_.emplace_back(CompleteClaim{std::nullopt, claim.token, PullEnd::good, "", std::nullopt});
-    return;
-  }
-  // A claim without pieces is for the manifest, even if that has come from elsewhere meanwhile.
-  if (claim.pieces.empty()) assignment.manifests = Manifests::one;
-  ready_.emplace_back(StartPull{std::move(assignment)});
-}
-
-void Puller::unusable(const Unusable& claim, Instant now) {
-  const auto detail = fmt::format(
-      "the source '{}' is no address within --peers: correct --peers, or find out what wrote it "
-      "into "
-      "Redis",
-      claim.source);
-  claims_.unusable(now);
-  ready_.emplace_back(Warn{detail});
-  ready_.emplace_back(
-      CompleteClaim{std::nullopt, claim.token, PullEnd::refused, detail, std::nullopt});
 }
 
 void Puller::failed(PullEnd end, const std::string& detail, Instant now) {
@@ -236,11 +177,11 @@ void Puller::failed(PullEnd end, const std::string& detail, Instant now) {
 }
 
 void Puller::on(const ViewOutcome& outcome, Instant) {
-  const auto call = answered();
+  auto call = answered();
   const auto& report = std::get<Report>(call.act);
-  note_reported(call, report.slots);
+  offer_.reported(std::move(call.servable), report.slots, call.asked);
+  offer_.cleared(report.clearance);
   timers_.clear(Timer::report);
-  if (report.clearance == Clearance::cleared) suspect_ = Suspect::no;
   if (const auto* const view = std::get_if<View>(&outcome)) {
     note(*view);
   } else {
@@ -249,11 +190,11 @@ void Puller::on(const ViewOutcome& outcome, Instant) {
 }
 
 void Puller::on(const SeatOutcome& outcome, Instant) {
-  const auto call = answered();
+  auto call = answered();
   const auto& report = std::get<ReportFromSeat>(call.act);
-  note_reported(call, report.slots);
+  offer_.reported(std::move(call.servable), report.slots, call.asked);
+  offer_.cleared(report.clearance);
   trees_.reported();
-  if (report.clearance == Clearance::cleared) suspect_ = Suspect::no;
   patience_ = Trees::patience;
   if (const auto* const seated = std::get_if<Seated>(&outcome)) {
     for (const auto& piece : seated->seat.digests) pieces_.announce(piece);
@@ -271,7 +212,7 @@ void Puller::on(const RenewOutcome& outcome, Instant now) {
   // A Redis that lost its data learns again what is here. A lost token needs nothing: what is
   // verified counts without it.
   if (!policy().reports_regularly()) timers_.set(Timer::report, now);
-  start_probe();
+  probe();
   if (const auto* const renewed = std::get_if<Renewed>(&outcome)) {
     note(renewed->view);
   } else {
@@ -282,18 +223,16 @@ void Puller::on(const RenewOutcome& outcome, Instant now) {
 void Puller::on(const Digests& digests, Instant now) {
   const auto call = answered();
   for (const auto& piece : digests.pieces) pieces_.announce(piece);
-  if (suspect_ == Suspect::yes) {
-    // Fewer digests than pieces: the run is over, or Redis has lost it.
-    const bool are_all = digests.pieces.size() == std::get<AskDigests>(call.act).pieces.size();
-    suspect_ = are_all ? Suspect::reverifying : Suspect::no;
-    if (!are_all) return;
+  if (!offer_.needs_digests()) {
+    candidates_.asked(now);
+    ready_.emplace_back(CheckCandidates{});
+  } else if (digests.pieces.size() == std::get<AskDigests>(call.act).pieces.size()) {
+    offer_.begin_reverifying();
     ready_.emplace_back(Warn{"other hosts got wrong bytes from here: hashing the spool again"});
     ready_.emplace_back(Reverify{});
-    return;
+  } else {
+    offer_.put_off();
   }
-  timers_.set(Timer::digests, now + digests_pause_);
-  digests_pause_ = std::min(digests_pause_ * 2, kLongestDigestsPause);
-  ready_.emplace_back(CheckCandidates{});
 }
 
 void Puller::on(const RunChecked& checked, Instant now) {
@@ -307,15 +246,15 @@ void Puller::on(const RunChecked& checked, Instant now) {
 }
 
 void Puller::on(FinishOutcome outcome, Instant) {
-  const auto call = answered();
-  note_reported(call, std::get<Finish>(call.act).slots);
+  auto call = answered();
+  offer_.reported(std::move(call.servable), std::get<Finish>(call.act).slots, call.asked);
   if (outcome == FinishOutcome::finished) is_finished_ = true;
   if (outcome == FinishOutcome::other || outcome == FinishOutcome::stale) is_over_ = true;
 }
 
 void Puller::on(Doubted, Instant now) {
   static_cast<void>(answered());
-  timers_.set(Timer::doubt, now + kDoubtEvery);
+  candidates_.doubted(now);
 }
 
 // --- What to do ---
@@ -328,10 +267,9 @@ std::optional<Act> Puller::next(Instant now) {
     ready_.pop_front();
     return issue(std::move(act), now);
   }
-  constexpr std::array kDecisions = {&Puller::conclude, &Puller::pull,         &Puller::complete,
-                                     &Puller::reverify, &Puller::seek_digests, &Puller::doubt,
-                                     &Puller::report,   &Puller::renew,        &Puller::ask,
-                                     &Puller::advance};
+  constexpr std::array kDecisions = {&Puller::conclude, &Puller::pull, &Puller::complete,
+                                     &Puller::reverify, &Puller::seek, &Puller::report,
+                                     &Puller::renew,    &Puller::ask,  &Puller::advance};
   for (const auto decide : kDecisions) {
     if (auto act = (this->*decide)(now)) return issue(*std::move(act), now);
   }
@@ -365,7 +303,7 @@ void Puller::settle_seat_pulls(Instant now) {
 
 std::optional<Act> Puller::conclude(Instant now) {
   if (is_finished_) {
-    const bool is_settled = ledger_.size() == 0 && !is_probing_ && !situation(now).has_news;
+    const bool is_settled = ledger_.size() == 0 && !offer_.is_probing() && !situation(now).has_news;
     if (is_settled || is_over_) return Conclude{Conclude::How::finished};
   } else if (is_over_) {
     return Conclude{Conclude::How::run_over};
@@ -406,38 +344,14 @@ std::optional<Act> Puller::complete(Instant now) {
 }
 
 std::optional<Act> Puller::reverify(Instant) {
-  if (suspect_ != Suspect::yes) return std::nullopt;
+  if (!offer_.needs_digests()) return std::nullopt;
   return AskDigests{pieces_.servable().members()};
 }
 
-// What is pushed here the others live on: all of it has to come, and not only what this host needs.
-bool Puller::is_delivered() const {
-  return terms_.delivery == Delivery::pushed ? pieces_.servable().is_complete()
-                                             : pieces_.in_place().is_complete();
-}
-
-std::optional<Act> Puller::seek_digests(Instant now) {
+std::optional<Act> Puller::seek(Instant now) {
   if (is_finished_) return std::nullopt;
-  const bool is_set = timers_.is_set(Timer::digests);
-  if (is_set && !timers_.is_due(Timer::digests, now)) return std::nullopt;
-  if (auto pieces = pieces_.without_digest(); !pieces.empty()) return AskDigests{std::move(pieces)};
-  // A master may still deliver; else nothing is awaited until a wake-up, or another candidate.
-  const bool awaits_files = terms_.delivery != Delivery::pulled && !is_delivered();
-  if (awaits_files) {
-    timers_.set(Timer::digests, now + digests_pause_);
-    digests_pause_ = std::min(digests_pause_ * 2, kLongestDigestsPause);
-  } else {
-    timers_.clear(Timer::digests);
-  }
-  if (!is_set && !awaits_files) return std::nullopt;
-  return CheckCandidates{};
-}
-
-std::optional<Act> Puller::doubt(Instant now) {
-  if (is_finished_ || disk_.undelivered.empty() || !timers_.is_due(Timer::doubt, now)) {
-    return std::nullopt;
-  }
-  return Doubt{disk_.undelivered};
+  if (auto act = candidates_.seek(now)) return act;
+  return candidates_.doubt(disk_.undelivered, now);
 }
 
 std::optional<Act> Puller::report(Instant now) { return policy().report(situation(now)); }
@@ -445,7 +359,7 @@ std::optional<Act> Puller::report(Instant now) { return policy().report(situatio
 std::optional<Act> Puller::renew(Instant now) {
   if (!timers_.is_due(Timer::renewal, now)) return std::nullopt;
   auto tokens = ledger_.tokens();
-  if (policy().reports_regularly() && served_ == Served::yes && tokens.empty()) {
+  if (policy().reports_regularly() && offer_.is_served() && tokens.empty()) {
     timers_.set(Timer::renewal, now + LeaseTerms::renewal);
     return std::nullopt;
   }
@@ -472,19 +386,15 @@ std::optional<Act> Puller::advance(Instant now) {
     timers_.set(Timer::check, now + kCheckEvery);
     return CheckRun{};
   }
-  if (disk_.step == Step::published && is_delivered() && !is_finished_) {
+  if (disk_.step == Step::published && candidates_.is_delivered() && !is_finished_) {
     timers_.set(Timer::check, now + kCheckEvery);
     return Finish{offered()};
   }
   return std::nullopt;
 }
 
-// The host asks its own daemon before it offers anything. Where the master cuts into this very
-// spool, the master offers it.
-void Puller::start_probe() {
-  if (terms_.delivery == Delivery::shared || served_ == Served::yes || is_probing_) return;
-  is_probing_ = true;
-  ready_.emplace_back(StartProbe{});
+void Puller::probe() {
+  if (offer_.begin_probe()) ready_.emplace_back(StartProbe{});
 }
 
 }  // namespace libsync

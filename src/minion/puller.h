@@ -19,7 +19,7 @@
 // back; the owner does the rest, as its disk tells it.
 //
 // Two policies: by claims (claims.h) and along trees (trees.h). policy() is the one place that
-// chooses.
+// chooses. What the host has without a pull is in candidates.h, what it offers in offer.h.
 //
 // Pure. Belongs to one thread. Nothing is left when the process dies but the leases, which lapse.
 
@@ -32,10 +32,12 @@
 
 #include "libsync/run.h"
 #include "minion/act.h"
+#include "minion/candidates.h"
 #include "minion/claims.h"
 #include "minion/delivery.h"
 #include "minion/disk_state.h"
 #include "minion/ledger.h"
+#include "minion/offer.h"
 #include "minion/piece_table.h"
 #include "minion/timers.h"
 #include "minion/trees.h"
@@ -124,21 +126,12 @@ class Puller {
     std::string servable;  // As a bitmap.
     Instant asked;
   };
-  /// What Redis knows of this host.
-  struct Reported {
-    std::string servable;
-    unsigned slots = 0;
-    Instant at;
-  };
-  enum class Served { unknown, no, yes };
-  enum class Suspect { no, yes, reverifying };
 
   // Decisions, in the order in which next() asks them.
   [[nodiscard]] std::optional<Act> pull(Instant now);
   [[nodiscard]] std::optional<Act> complete(Instant now);
   [[nodiscard]] std::optional<Act> reverify(Instant now);
-  [[nodiscard]] std::optional<Act> seek_digests(Instant now);
-  [[nodiscard]] std::optional<Act> doubt(Instant now);
+  [[nodiscard]] std::optional<Act> seek(Instant now);
   [[nodiscard]] std::optional<Act> report(Instant now);
   [[nodiscard]] std::optional<Act> renew(Instant now);
   [[nodiscard]] std::optional<Act> ask(Instant now);
@@ -155,15 +148,11 @@ class Puller {
   [[nodiscard]] std::optional<Want> want(std::size_t held, Instant now) const;
   [[nodiscard]] Manifests manifests_now() const;
   [[nodiscard]] unsigned offered() const;
-  [[nodiscard]] bool is_delivered() const;
 
   void settle_seat_pulls(Instant now);
-  void granted(const Claim& claim);
   void failed(PullEnd end, const std::string& detail, Instant now);
-  void unusable(const Unusable& claim, Instant now);
   void note(const View& view);
-  void note_reported(const Call& call, unsigned slots);
-  void start_probe();
+  void probe();
 
   PieceTable& pieces_;
   Terms terms_;
@@ -171,17 +160,14 @@ class Puller {
   Ledger ledger_;
   Claims claims_;
   Trees trees_;
+  Offer offer_;
+  Candidates candidates_;
   DiskState disk_;
   View view_;
-  Reported reported_;
-  Served served_ = Served::unknown;
-  bool is_probing_ = false;
-  Suspect suspect_ = Suspect::no;
   std::deque<Act> ready_;  // To be given before anything is decided.
   std::optional<Call> call_;
   std::optional<Assignment> starting_;
   std::chrono::seconds patience_{1};
-  Duration digests_pause_;
   bool is_over_ = false;
   bool is_finished_ = false;
 };

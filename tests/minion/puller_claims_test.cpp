@@ -209,13 +209,17 @@ TEST_F(PullerClaimsTest, AClaimWithoutPiecesIsForTheManifest) {
   EXPECT_FALSE(call<CompleteClaim>().next) << "nobody has surveyed the pieces yet";
 }
 
-TEST_F(PullerClaimsTest, AClaimWithoutPiecesIsPulledEvenIfTheManifestHasComeFromElsewhere) {
+TEST_F(PullerClaimsTest, AClaimForAManifestThatHasComeFromElsewhereIsCompletedAsGood) {
   start({.pieces = 2, .state = PieceState::unknown, .slots = 1});
+  const auto token = wanted_token();
   find_manifest();
-  const auto id = grant({});
-  EXPECT_EQ(deeds_.running.at(id).manifests, Manifests::one);
-  bring_all(id);
+  grant({});
+  EXPECT_THAT(deeds_.running, IsEmpty());
+  EXPECT_FALSE(call<CompleteClaim>().pull);
+  EXPECT_EQ(call<CompleteClaim>().token, token);
   EXPECT_EQ(call<CompleteClaim>().end, PullEnd::good);
+  answer(ClaimOutcome{Wait{view()}});
+  EXPECT_TRUE(is_idle());
 }
 
 // --- Answers that the host does not expect ---

@@ -75,6 +75,30 @@ class PullerFixture : public testing::Test {
     run();
   }
 
+  // --- Downloads that have come so far ---
+
+  /// Three pieces by one slot. The probe is good; the manifest and the first piece are here.
+  void begin() {
+    start({.pieces = 3, .slots = 1});
+    probed();
+    bring_all(grant({0}));
+    tell_to_wait();
+  }
+
+  /// All pieces are here.
+  void gather() {
+    begin();
+    for (const PieceNumber piece : {1U, 2U}) {
+      hear(Listening::woken);
+      pass(Duration(100));
+      const auto id = grant({piece});
+      arrive(id, piece_name(piece));
+      end(id);
+      judge(piece, Verdict::good);
+      answer(ClaimOutcome{Wait{view()}});
+    }
+  }
+
   // --- What happens ---
 
   void pass(Duration duration) {
