@@ -3,29 +3,47 @@
 // Where every piece of a run stands on this host: one state a piece, and the digests that are
 // known.
 //
-//                        survey ends, no candidate
-//        +---------+ ------------------------------------> +--------+   assigned   +-----------+
-//        | unknown |                                       | wanted | -----------> | in flight |
-//        +---------+                          +----------> +--------+ <----------- +-----------+
-//             | survey ends                   |   none equal    ^      pull ended    |  ^
-//             v                 no file,      |                 |           arrived  |  | bad or
-//       +-----------+          equal range?   |                 |                    v  | cut short
-//   +-> | candidate | ------------------> +----------+          |              +---------+
-//   |   +-----------+ <------------------ | adopting |          |              | judging |
-//   |      |     ^       not delivered    +----------+          |              +---------+
-//   | file |     | bad or                      |                |                    |
-//   |      v     | absent                      | equal          | lost               | good
-//   |   +----------+            good           |                |                    v
-//   |   | checking | ------------------------- | -------------- | ------------> +----------+
-//   |   +----------+                           |                +-------------- | verified |
-//   |                                          v                                +----------+
-//   |                                     +---------+                              |    ^
-//   +------------------------------------ | adopted |                   comparing, |    | differs,
-//              published payload differs  +---------+                   placing    v    | or is not
-//                                              ^                              +----------+
-//                                              published |          file lost           | in place
-//                                              |
-//                                              +----------------------------- +----------+
+// A piece that may be here already:
+//
+//              range               file              right
+//   unknown ----------> candidate ------> checking ---------> verified
+//                                 <------
+//                                  wrong
+//
+//                              range, no file          equal
+//                       candidate ------> adopting ---------> adopted
+//                                 <------
+//                          differs, or is to be copied
+//
+//   unknown, candidate, adopting ---> wanted      nothing here holds it
+//
+// A piece that is pulled:
+//
+//            assigned              arrived             right
+//   wanted ------------> in flight --------> judging ---------> verified
+//          <------------           <--------
+//           pull is over            wrong, or cut short
+//
+// A verified piece that becomes part of the payload, published already or not:
+//
+//             equal so far             equal
+//   verified -------------> comparing -------> in place
+//            <-------------
+//                differs
+//
+//             is to be copied         copied
+//   verified ----------------> placing -------> in place
+//
+// The published payload differs elsewhere, so that this piece is to be copied:
+//
+//   adopted ---> candidate
+//   in place ---> verified
+//
+// The file of a piece is lost, rotten or deleted:
+//
+//   verified ---> wanted                 or candidate, where a master delivers the files
+//   comparing, placing ---> adopting     a thread is at work on it
+//   in place ---> adopted
 //
 // A piece is servable while its verified file is in the spool: verified, comparing, placing, in
 // place. It needs nobody's help any more when it is in place or adopted. `move` refuses every
