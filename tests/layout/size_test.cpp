@@ -26,7 +26,7 @@ const std::map<std::string, std::size_t> kMembersOfLargerOnes = {{"src/master/st
 
 using Lines = std::vector<std::string>;
 
-/// What braces enclose, and how it begins and ends.
+/// The text between two braces, and how it begins and ends.
 struct Body {
   std::string head;
   std::string end;
