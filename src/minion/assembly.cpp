@@ -33,6 +33,10 @@ constexpr std::size_t kSyncEvery = 2000;
 // than 920, each a seek or two. They are open meanwhile, and 1,024 may be (RLIMIT_NOFILE).
 constexpr std::size_t kSyncTogether = 256;
 
+// So many files of a piece stay open from the copy to the verdict on the piece: the others are
+// opened again. With those that wait for the disk they are fewer than 1,024 (RLIMIT_NOFILE).
+constexpr std::size_t kKeptOpen = 256;
+
 // A range as long as this goes to the disk as soon as it is in place. Left to the kernel, which
 // begins when a tenth of the memory waits to be written, or after 30 s, a payload is written after
 // its last piece: 2 GiB at 91 MB/s onto disks of 80, 150 and 500 MB/s are published 55, 30 and 4 s
@@ -41,12 +45,22 @@ constexpr std::size_t kSyncTogether = 256;
 // Shorter ones, for which a disk that seeks spends longer on seeking, some 10 ms, go with the rest.
 constexpr std::uint64_t kWorthASeek = std::uint64_t{1} << 20U;
 
+bool is_top_folder(const Entry& entry) {
+  return entry.name.empty() && entry.kind == EntryKind::folder;
+}
+
 std::string_view name_of(EntryKind kind) { return kind == EntryKind::folder ? "folder" : "file"; }
 
 // The time of access stays.
 std::array<timespec, 2> times_of(const Entry& entry) {
   return {timespec{0, UTIME_OMIT},
           timespec{entry.mtime.seconds, static_cast<long>(entry.mtime.nanoseconds)}};
+}
+
+void set_times(const Descriptor& file, const Entry& entry) {
+  if (futimens(file.number(), times_of(entry).data()) != 0) {
+    throw_disk_failure("set the times of", file);
+  }
 }
 
 void set_size(const Descriptor& file, std::uint64_t size) {
@@ -114,6 +128,8 @@ bool Assembly::looks_published() const {
   const auto listed = list_payload(locate(repo_, name_));
   const auto* const there = std::get_if<Payload>(&listed);
   if (there == nullptr) return false;
+  const auto uid = geteuid();
+  const bool may_set_time = uid == 0 || there->manifest.top().uid == uid;
   return std::equal(manifest_.entries().begin(), manifest_.entries().end(),
                     there->manifest.entries().begin(), there->manifest.entries().end(),
                     [&](const Entry& wanted, const Entry& found) {
@@ -122,6 +138,7 @@ bool Assembly::looks_published() const {
                       auto actual = comparable(found, ownership_);
                       // The mode of a link means nothing.
                       if (wanted.kind == EntryKind::link) actual.mode = expected.mode;
+                      if (is_top_folder(wanted) && may_set_time) actual.mtime = expected.mtime;
                       return expected == actual;
                     });
 }
@@ -208,25 +225,51 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
   return true;
 }
 
-void Assembly::splice(PieceNumber piece) {
-  if (in_place_.contains(piece)) return;
+Verdict Assembly::splice(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
+  if (in_place_.contains(piece)) return Verdict::good;
   const auto path = spool_.piece_path(piece);
-  const auto from = open_file(path, O_RDONLY);
+  const auto status = status_of(path);
+  if (!status || static_cast<std::uint64_t>(status->st_size) != layout_.cut().bytes_of(piece)) {
+    return Verdict::absent;
+  }
+  return splice(piece, open_file(path, O_RDONLY), digest, stop);
+}
+
+Verdict Assembly::splice(PieceNumber piece, const Descriptor& from, const Digest& digest,
+                         const std::stop_token& stop) {
+  const auto segments = layout_.segments(piece);
+  const bool is_in_place = in_place_.contains(piece);
+  std::vector<Descriptor> files;
   std::uint64_t offset = 0;
-  for (const Segment& segment : layout_.segments(piece)) {
-    const Entry& entry = manifest_.entries()[segment.entry];
+  for (const Segment& segment : segments) {
+    if (is_in_place) break;
     auto file = open_for(segment);
-    if (!copy_range_past_cache(from, offset, file, segment.offset, segment.bytes, entry.density)) {
-      errno = EIO;
-      throw_disk_failure("read all of", path);
-    }
-    send_to_disk(segment, file);
+    if (!copy_segment(from, offset, segment, file)) return Verdict::absent;
     offset += segment.bytes;
-    // It may end with a hole. With the size set first, each of many small files costs more.
-    if (entry.density == Density::sparse) set_size(file, entry.size);
-    take(segment, std::move(file));
+    if (files.size() < kKeptOpen) files.push_back(std::move(file));
+  }
+  // After the copy: a byte that changed before it is in both files.
+  Hasher hasher;
+  if (!hash_range(hasher, from, 0, layout_.cut().bytes_of(piece), stop)) return Verdict::absent;
+  if (hasher.finish() != digest) return Verdict::bad;
+  if (is_in_place) return Verdict::good;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    take(segments[i], i < files.size() ? std::move(files[i]) : open_for(segments[i]));
   }
   in_place_.insert(piece);
+  return Verdict::good;
+}
+
+bool Assembly::copy_segment(const Descriptor& from, std::uint64_t offset, const Segment& segment,
+                            const Descriptor& file) const {
+  const Entry& entry = manifest_.entries()[segment.entry];
+  if (!copy_range_past_cache(from, offset, file, segment.offset, segment.bytes, entry.density)) {
+    return false;
+  }
+  send_to_disk(segment, file);
+  // It may end with a hole. With the size set first, each of many small files costs more.
+  if (entry.density == Density::sparse) set_size(file, entry.size);
+  return true;
 }
 
 // The last of its segments finishes a file.
@@ -266,7 +309,24 @@ void Assembly::publish() {
   } else {
     rename_path(from, to);
   }
-  if (must_open) chmod(to.c_str(), mode_of(manifest_.top()));
+  if (is_folder) {
+    // XFS gives a folder that is exchanged for another one the time of the exchange.
+    const auto top = open_file(to, O_RDONLY);
+    set_times(top, manifest_.top());
+    if (must_open) fchmod(top.number(), mode_of(manifest_.top()));
+    sync_file(top);
+  }
+  sync_path(repo_ / ".");
+}
+
+void Assembly::restore_time() const {
+  const Entry& top = manifest_.top();
+  const auto path = repo_ / name_;
+  const auto status = status_of(path);
+  if (top.kind != EntryKind::folder || !status || mtime_of(*status) == top.mtime) return;
+  if (utimensat(AT_FDCWD, path.c_str(), times_of(top).data(), AT_SYMLINK_NOFOLLOW) != 0) {
+    throw_disk_failure("set the times of", path);
+  }
   sync_path(repo_ / ".");
 }
 
@@ -328,9 +388,7 @@ void Assembly::finish(Descriptor file, const Entry& entry) {
   if ((status_of(file).st_mode & 07777U) != mode && fchmod(file.number(), mode) != 0) {
     throw_disk_failure("set the mode of", file);
   }
-  if (futimens(file.number(), times_of(entry).data()) != 0) {
-    throw_disk_failure("set the times of", file);
-  }
+  set_times(file, entry);
   ++unsynced_files_;
   if (!is_large()) {
     if (entry.size > 0) begin_writing(file, 0, entry.size);

@@ -224,8 +224,7 @@ bool Minion::clears_suspicion(const RunInfo& run) {
   for (const auto& [piece, digest] :
        coordinator_.digests(run.id, spool.pieces_found(run.cut).members())) {
     if (stop_.requested()) return true;
-    const auto verdict =
-        Spool::inspect(spool.piece_path(piece), run.cut.bytes_of(piece), digest, {});
+    const auto verdict = spool.reverify(piece, run.cut.bytes_of(piece), digest, {});
     if (verdict == Verdict::bad) return false;
     if (verdict == Verdict::good) good.insert(piece);
   }

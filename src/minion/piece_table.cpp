@@ -42,6 +42,8 @@ constexpr std::array kTransitions = {
     Transition{comparing, verified},  // It is not: the piece goes into a tree.
     Transition{comparing, adopting},  // Its file was lost meanwhile.
     Transition{placing, in_place},    // It is in the tree.
+    Transition{placing, wanted},      // Its bytes changed since the verdict.
+    Transition{placing, candidate},   // The same where a master delivers the files.
     Transition{placing, adopting},    // Its file was lost meanwhile.
     Transition{in_place, verified},   // The published payload differs elsewhere: copy it.
     Transition{in_place, adopted},    // Its file was lost.

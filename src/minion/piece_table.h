@@ -43,6 +43,7 @@
 //
 //   verified ---> wanted                 or candidate, where a master delivers the files
 //   comparing, placing ---> adopting     a thread is at work on it
+//   placing ---> wanted                  that thread found it rotten; or candidate, as above
 //   in place ---> adopted
 //
 // A piece is servable while its verified file is in the spool: verified, comparing, placing, in

@@ -12,6 +12,17 @@
 #include "os/workers.h"
 
 namespace libsync {
+namespace {
+
+// Bytes of pieces that may wait for the assembler when it gets another one to judge: half a second
+// of a disk that writes 150 MB/s, since the other hosts wait for the verdict.
+// ./tests/bench/loopback --hosts 4
+constexpr std::uint64_t kAheadOfAJudgement = std::uint64_t{64} << 20U;
+// With more files a piece than this, on the average, the assembler judges no piece: making the
+// files and putting them on the disk takes longer than the bytes do.
+constexpr std::size_t kFilesAPiece = 8;
+
+}  // namespace
 
 Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
                      std::filesystem::path repo, Ownership ownership, Delivery delivery)
@@ -59,8 +70,11 @@ void Placement::judge_manifest() {
       });
 }
 
+// The assembler copies a piece and then hashes it, which proves the copy as well. Where that would
+// keep the other hosts waiting, the verifier judges the piece first, and it is hashed twice.
 void Placement::judge(const StagedPiece& piece) {
   pieces_.announce(piece);
+  if (assembly_ && old_ == Old::copied && is_assembler_quick()) return judge_by_splicing(piece);
   verifier_->submit(
       [spool = spool_, piece, bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
         return spool.accept(spool.incoming_path(piece.piece), piece.piece, bytes, piece.digest,
@@ -72,6 +86,29 @@ void Placement::judge(const StagedPiece& piece) {
         pieces_.move(number, PieceState::verified);
         place(number);
       });
+}
+
+void Placement::judge_by_splicing(const StagedPiece& piece) {
+  assembler_->submit(
+      [spool = spool_, assembly = assembly_, piece,
+       bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
+        return spool.accept(spool.incoming_path(piece.piece), piece.piece, bytes,
+                            [&](const Descriptor& file) {
+                              return assembly->splice(piece.piece, file, piece.digest, stop);
+                            });
+      },
+      [this, number = piece.piece](Verdict verdict) {
+        judgements_.push_back({number, verdict});
+        if (verdict != Verdict::good) return;
+        pieces_.move(number, PieceState::verified);
+        pieces_.move(number, PieceState::placing);
+        pieces_.move(number, PieceState::in_place);
+      });
+}
+
+bool Placement::is_assembler_quick() const {
+  return assembly_->manifest().entries().size() <= kFilesAPiece * run_.cut.pieces() &&
+         assembler_->pending() * run_.cut.piece_bytes <= kAheadOfAJudgement;
 }
 
 std::vector<Judgement> Placement::judgements() { return std::exchange(judgements_, {}); }
@@ -96,10 +133,8 @@ void Placement::reverify() {
   for (const auto piece : pieces_.servable().members()) {
     ++reverifying_;
     verifier_->submit(
-        [path = spool_.piece_path(piece), known = *pieces_.digest(piece),
-         bytes = run_.cut.bytes_of(piece)](const std::stop_token& stop) {
-          return Spool::inspect(path, bytes, known, stop);
-        },
+        [spool = spool_, piece, digest = *pieces_.digest(piece), bytes = run_.cut.bytes_of(piece)](
+            const std::stop_token& stop) { return spool.reverify(piece, bytes, digest, stop); },
         [this, piece](Verdict verdict) {
           --reverifying_;
           if (verdict != Verdict::good) lose(piece, verdict);
@@ -109,8 +144,9 @@ void Placement::reverify() {
 
 void Placement::lose(PieceNumber piece, Verdict verdict) {
   const auto state = pieces_.state(piece);
-  // Nobody hashes what is in the tree, and it may share its blocks with this piece. The master
-  // pushes a piece again that the others live on, and only another Placement looks for its file.
+  // Nobody hashes again what is in the tree, and it may share its blocks with this piece. The
+  // master pushes a piece again that the others live on, and only another Placement looks for its
+  // file.
   const bool is_placed = state == PieceState::in_place || state == PieceState::placing;
   const bool is_pushed = delivery_ == Delivery::pushed && state != PieceState::verified;
   if ((verdict == Verdict::bad && is_placed) || is_pushed) {
@@ -119,14 +155,24 @@ void Placement::lose(PieceNumber piece, Verdict verdict) {
                               "with what can be proven; check this host's memory and disk",
                               piece));
   }
-  std::filesystem::remove(spool_.piece_path(piece));
+  remove_file(piece);
   if (state == PieceState::in_place) {
     pieces_.move(piece, PieceState::adopted);
   } else if (state == PieceState::comparing || state == PieceState::placing) {
     pieces_.move(piece, PieceState::adopting);
   } else {
-    pieces_.move(piece, delivery_ == Delivery::pulled ? PieceState::wanted : PieceState::candidate);
+    await(piece);
   }
+}
+
+// A master cuts its own pieces again.
+void Placement::remove_file(PieceNumber piece) const {
+  if (delivery_ != Delivery::shared) std::filesystem::remove(spool_.piece_path(piece));
+}
+
+// The piece has to come anew.
+void Placement::await(PieceNumber piece) {
+  pieces_.move(piece, delivery_ == Delivery::pulled ? PieceState::wanted : PieceState::candidate);
 }
 
 DiskState::Step Placement::step() const {
@@ -309,7 +355,7 @@ void Placement::on_compared(PieceNumber piece, bool equal) {
   }
   if (equal) {
     pieces_.move(piece, has_file ? PieceState::in_place : PieceState::adopted);
-    if (pieces_.in_place().is_complete()) step_ = Step::published;
+    if (pieces_.in_place().is_complete()) restore_time();
     return;
   }
   published_.erase(piece);
@@ -325,12 +371,22 @@ void Placement::on_compared(PieceNumber piece, bool equal) {
   decide();
 }
 
+// All that is published is right, but for the time of its top folder perhaps.
+void Placement::restore_time() {
+  assembler_->submit(
+      [assembly = assembly_](const std::stop_token&) {
+        assembly->restore_time();
+        return true;
+      },
+      [this](bool) { step_ = Step::published; });
+}
+
 void Placement::on_adopted(PieceNumber piece, bool equal) {
   published_.erase(piece);
   if (equal) {
     pieces_.move(piece, PieceState::adopted);
   } else {
-    pieces_.move(piece, delivery_ == Delivery::pulled ? PieceState::wanted : PieceState::candidate);
+    await(piece);
   }
 }
 
@@ -346,14 +402,20 @@ void Placement::place(PieceNumber piece) {
   } else if (old_ == Old::copied) {
     pieces_.move(piece, PieceState::placing);
     assembler_->submit(
-        [assembly = assembly_, piece](const std::stop_token&) {
-          assembly->splice(piece);
-          return true;
-        },
-        [this, piece](bool) {
-          const bool has_file = pieces_.state(piece) == PieceState::placing;
-          pieces_.move(piece, has_file ? PieceState::in_place : PieceState::adopted);
-        });
+        [assembly = assembly_, piece, digest = *pieces_.digest(piece)](
+            const std::stop_token& stop) { return assembly->splice(piece, digest, stop); },
+        [this, piece](Verdict verdict) { on_placed(piece, verdict); });
+  }
+}
+
+// A piece whose bytes changed between its verdict and its copy is pulled again.
+void Placement::on_placed(PieceNumber piece, Verdict verdict) {
+  const bool has_file = pieces_.state(piece) == PieceState::placing;
+  if (verdict == Verdict::good) {
+    pieces_.move(piece, has_file ? PieceState::in_place : PieceState::adopted);
+  } else {
+    remove_file(piece);
+    await(piece);
   }
 }
 

@@ -104,9 +104,15 @@ class Placement {
   void decide_published(PieceNumber piece);
   void on_found(PieceNumber piece, Verdict verdict);
   void on_compared(PieceNumber piece, bool equal);
+  void restore_time();
   void on_adopted(PieceNumber piece, bool equal);
   void lose(PieceNumber piece, Verdict verdict);
+  void remove_file(PieceNumber piece) const;
+  void await(PieceNumber piece);
   void place(PieceNumber piece);
+  void judge_by_splicing(const StagedPiece& piece);
+  void on_placed(PieceNumber piece, Verdict verdict);
+  [[nodiscard]] bool is_assembler_quick() const;
   [[nodiscard]] std::optional<std::filesystem::path> found_at(PieceNumber piece) const;
 
   PieceTable& pieces_;

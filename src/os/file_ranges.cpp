@@ -18,9 +18,8 @@
 namespace libsync {
 namespace {
 
-// Large enough that system calls cost nothing, small enough to stay in the processor's cache: a GB
-// that is in the file cache was read and hashed (by SHA-256) in 0.86 s from 16, 64 or 96 KiB at a
-// time, in 1.29 s from 256 KiB (512 KiB of second-level cache; medians of three in turn).
+// Enough that system calls cost nothing, few enough to stay in the processor's cache until they are
+// hashed: ./tests/bench/micro --benchmark_filter=Blake3OfAPiece
 constexpr std::size_t kBufferBytes = std::size_t{64} << 10U;
 
 bool kernel_cannot(int error) {
@@ -94,9 +93,8 @@ class DirectWrites {
   bool are_possible_;
 };
 
-// What a mapping is written by. It counts as memory of this process meanwhile, and of more the disk
-// has several requests at once: of processor time a GB 0.073 s by 4 or 8 MiB, 0.075 by 2, 0.09 by
-// 1, 0.05 by 32 (medians of three in turn, 64 files of 32 MiB).
+// A mapping counts as memory of this process while it is written, and the disk has several requests
+// of it at once: ./tests/bench/micro --benchmark_filter=PieceSplice
 constexpr std::uint64_t kMappedBytes = std::uint64_t{4} << 20U;
 // For less the processor saves little, and each is waited for.
 constexpr std::uint64_t kWorthPassingTheCache = std::uint64_t{1} << 20U;
@@ -131,10 +129,7 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
   const auto end = static_cast<off_t>(from_offset + bytes);
   auto position = static_cast<off_t>(from_offset);
   const auto shift = static_cast<off_t>(to_offset) - position;
-  if (density == Density::dense) {
-    expect_writes(to, to_offset, bytes);
-    return copy_data(from, position, to, shift, end);
-  }
+  if (density == Density::dense) return copy_data(from, position, to, shift, end);
   if (status_of(from).st_size < end) return false;
   while (position < end) {
     off_t data = lseek(from.number(), position, SEEK_DATA);
@@ -158,16 +153,15 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
   return true;
 }
 
-// ext4 copies a page at a time into the file cache, 0.26 s of processor time a GB (copy_file_range;
-// 0.07 so), and pushes as much out of it. 4 GiB to 8 hosts of one machine, in turn: 1.90 s a GB in
-// all, 1.60 so. Other file systems share blocks or were not measured.
+// ext4 copies a page at a time into the file cache, and pushes as much out of it. Past the cache a
+// whole fleet on ext4 takes a quarter less processor time: ./tests/bench/loopback --hosts 4. Other
+// file systems share blocks or were not measured.
 bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
                            std::uint64_t to_offset, std::uint64_t bytes, Density density) {
   std::uint64_t done = 0;
   // The page in which the original ends reads as zeros up to its end.
   if (density == Density::dense && bytes >= kWorthPassingTheCache && is_on_ext4(to) &&
       static_cast<std::uint64_t>(status_of(from).st_size) >= from_offset + bytes) {
-    expect_writes(to, to_offset, bytes);
     done = write_from_cache(from, from_offset, to, to_offset, bytes);
   }
   return copy_range(from, from_offset + done, to, to_offset + done, bytes - done, density);
@@ -190,15 +184,11 @@ bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset, st
   return true;
 }
 
-// ext4 sets a block aside for each page that is written, and looks for its place later, unless it
-// has the place already. Of processor time, a GB by 32 MiB: rsync into such files 0.97 s rather
-// than 1.06, copied within the kernel and begun to be written 0.30 s rather than 0.36 (medians of 7
-// and 4 in turn). XFS, which sets blocks aside for many pages at once, gains nothing: it took 1.02
-// s rather than 0.90.
-void expect_writes(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) {
+// Else ext4 sets a block aside for each page that is written, and finds its place later. XFS sets
+// blocks aside for many pages at once. ./tests/bench/loopback --hosts 4 on ext4: 7 % of the whole.
+void expect_writes(const Descriptor& file, std::uint64_t bytes) {
   if (bytes < kWorthExpecting || !is_on_ext4(file)) return;
-  static_cast<void>(fallocate(file.number(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
-                              static_cast<off_t>(bytes)));
+  static_cast<void>(fallocate(file.number(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)));
 }
 
 void begin_writing(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) {

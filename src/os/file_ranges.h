@@ -35,10 +35,10 @@ namespace libsync {
 /// Of less than this a file system need not be told.
 inline constexpr std::uint64_t kWorthExpecting = std::uint64_t{1} << 20U;
 
-/// Says that a range of a file is about to be written, all of it: where that makes writing cheaper,
-/// the file system gives its blocks at once. Its size stays. A hint: what it cannot
-/// do shows when it is written.
-void expect_writes(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes);
+/// Says that so many bytes of a file are about to be written, all of them: where that makes writing
+/// cheaper, the file system gives its blocks at once. Its size stays. A hint: what it cannot do
+/// shows when it is written.
+void expect_writes(const Descriptor& file, std::uint64_t bytes);
 
 /// Adds a range of a file to `hasher`. False if the file ends before the range does, or if the
 /// caller was asked to stop.

@@ -209,7 +209,13 @@ std::vector<std::string> Child::lines() {
 
 const std::string& Child::errors() {
   if (error_output_ && !read_available(error_output_, errors_)) error_output_ = Descriptor();
-  if (errors_.size() > kErrorsKept) errors_.erase(0, errors_.size() - kErrorsKept);
+  if (errors_.size() > kErrorsKept) {
+    // Half a message may have another meaning than the whole: a cut one is dropped, unless it is
+    // the last.
+    const auto cut = errors_.size() - kErrorsKept;
+    const auto end = errors_.find('\n', cut - 1);
+    errors_.erase(0, end >= errors_.size() - 1 ? cut : end + 1);
+  }
   return errors_;
 }
 

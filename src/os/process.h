@@ -60,7 +60,7 @@ class Child {
   /// Complete lines of its standard output since the last call. Never blocks.
   [[nodiscard]] std::vector<std::string> lines();
 
-  /// The last 4 kB of its standard error so far. Never blocks.
+  /// The last lines of its standard error so far, at most 4 kB. Never blocks.
   [[nodiscard]] const std::string& errors();
 
   /// The end of the child; nothing while it runs. Kills the rest of its group. Never blocks.

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/served_modes.h"
 
 namespace libsync {
 namespace {
@@ -26,6 +27,8 @@ std::vector<std::string> environment() {
 // refuses the option; and "none" alone, since with others after it the ends of rsync 3.5.0
 // disagree.
 constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
+
+constexpr int kPartial = 23;  // rsync's RERR_PARTIAL.
 
 // What is there in part is of use only to an rsync that has digests.
 bool is_begun(const PullRequest& request) {
@@ -87,6 +90,8 @@ struct Pattern {
 constexpr std::array kPatterns = {
     Pattern{"max connections", PullEnd::busy, "raise 'max connections' in its rsyncd.conf"},
     Pattern{"link_stat", PullEnd::missing, "its spool has lost a piece: it hashes it again"},
+    Pattern{"send_files failed to open", PullEnd::missing,
+            "its daemon cannot read a piece: it hashes its spool again and sets the modes"},
     Pattern{"auth failed", PullEnd::refused,
             "correct --rsync-user and --rsync-password-file here, or the secrets file there"},
     Pattern{"Unknown module", PullEnd::refused, "correct --module here, or its rsyncd.conf"},
@@ -126,6 +131,33 @@ bool is_said_by_source(std::string_view errors, std::string_view words) {
   return line.starts_with("@ERROR") || names_sender(line);
 }
 
+// Whether rsync misses a file that it brought: the minion renamed or deleted it after rsync had
+// printed its name and before rsync looked at it again.
+bool is_late(std::string_view line, const std::set<std::string>& arrived) {
+  if (!names_receiver(line) || !line.ends_with(": No such file or directory (2)")) return false;
+  const auto end = line.rfind('"');
+  const auto slash = line.rfind('/', end);
+  return end != std::string_view::npos && slash != std::string_view::npos &&
+         arrived.contains(std::string(line.substr(slash + 1, end - slash - 1)));
+}
+
+std::string without_late_complaints(const std::string& errors,
+                                    const std::set<std::string>& arrived) {
+  std::string rest;
+  for (std::size_t start = 0; start < errors.size();) {
+    const auto end = std::min(errors.find('\n', start), errors.size());
+    const auto line = std::string_view(errors).substr(start, end - start);
+    if (!is_late(line, arrived)) rest.append(line).push_back('\n');
+    start = end + 1;
+  }
+  return rest;
+}
+
+// rsync's last line sums up the others.
+bool is_summary_alone(const std::string& errors) {
+  return errors.starts_with("rsync error: ") && errors.find('\n') == errors.size() - 1;
+}
+
 PullVerdict by_status(int code, const std::string& errors) {
   switch (code) {
     case 1:
@@ -142,7 +174,7 @@ PullVerdict by_status(int code, const std::string& errors) {
     case 22:
       if (names_sender(errors) && !names_receiver(errors)) break;
       return {PullEnd::local, "look at this host's disk and memory"};
-    case 23:
+    case kPartial:
       if (names_receiver(errors) && errors.find("sender]") == std::string::npos) {
         return {PullEnd::local, "look at this host's disk and permissions"};
       }
@@ -158,6 +190,7 @@ PullVerdict by_status(int code, const std::string& errors) {
 std::vector<std::string> pull_arguments(const RsyncOptions& options, const PullRequest& request) {
   auto all = common_arguments(options);
   all.emplace_back("--inplace");
+  all.push_back(fmt::format("--chmod=F{:04o}", kServedFileMode));
   if (request.density == Density::sparse) all.emplace_back("--sparse");
   if (request.absent == Absent::is_ignored) all.emplace_back("--ignore-missing-args");
   all.emplace_back("--");
@@ -177,7 +210,8 @@ std::vector<std::string> push_arguments(const RsyncOptions& options, const PushR
   return all;
 }
 
-PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& errors) {
+PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& all_errors,
+                  const std::set<std::string>& arrived) {
   if (const auto* const signalled = std::get_if<Signalled>(&end)) {
     return {
         PullEnd::local,
@@ -186,6 +220,10 @@ PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& e
   }
   const int code = std::get<Exited>(end).code;
   if (code == 0) return {PullEnd::good, ""};
+  const auto errors = without_late_complaints(all_errors, arrived);
+  if (code == kPartial && errors.size() < all_errors.size() && is_summary_alone(errors)) {
+    return {PullEnd::good, ""};
+  }
   for (const auto& pattern : kPatterns) {
     if (errors.find(pattern.text) == std::string::npos) continue;
     if (pattern.end != PullEnd::local || !is_said_by_source(errors, pattern.text)) {
@@ -225,7 +263,7 @@ TransferId RsyncTransfer::run(const Address& peer, std::uint64_t bytes, const Ch
   const auto limit = std::max<std::chrono::seconds>(TransferLimits::least_deadline, by_size);
   // What --bwlimit holds back is as slow as it was asked to be.
   const auto deadline = options_.bandwidth_limit.empty() ? now + limit : Instant::max();
-  running_.emplace(next_id_, Running{std::move(child), peer, deadline, now, 0, {}, {}});
+  running_.emplace(next_id_, Running{std::move(child), peer, deadline, now, 0, {}, {}, {}});
   return next_id_++;
 }
 
@@ -242,8 +280,9 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
       const auto space = line.find(' ');
       if (space == std::string::npos) continue;
       running.moved = clock_.now();
-      events.push_back(
-          FileArrived{id, line.substr(space + 1), std::strtoull(line.c_str(), nullptr, 10)});
+      auto name = line.substr(space + 1);
+      running.arrived.insert(name);
+      events.push_back(FileArrived{id, std::move(name), std::strtoull(line.c_str(), nullptr, 10)});
     }
     const auto& errors = running.child->errors();
     if (!end) {
@@ -251,7 +290,7 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
       continue;
     }
     auto verdict = running.told_to_end ? PullVerdict{PullEnd::unreachable, running.why_told}
-                                       : judge(running.peer, *end, errors);
+                                       : judge(running.peer, *end, errors, running.arrived);
     events.push_back(TransferEnded{id, verdict.end, std::move(verdict.detail)});
     next = running_.erase(next);
   }

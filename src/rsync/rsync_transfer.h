@@ -16,6 +16,10 @@
 //   than 3.2 agrees on nothing: the pull ends with status 4, and the host is refused as a source.
 // - A puller that may not write more (RLIMIT_FSIZE) says "File too large" and ends with status 11;
 //   what it has written stays.
+// - The receiver prints a file's name before it closes the file, stats it by its path and sets its
+//   mode through a descriptor. So a file may be renamed before rsync's stat, which then fails with
+//   status 23, and its mode may be set after ours. --chmod=F0640 makes it the mode that we set; a
+//   file that is there in part keeps the mode that it has. The daemon does not see the option.
 // - The quick check skips a file of equal size whose mtime is of the same second, --times or not:
 //   what has its full length already has to be deleted before it is pulled.
 // - TCP_NODELAY at both ends saves a small pull some 80 ms of 116.
@@ -23,6 +27,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,9 +58,10 @@ struct PullVerdict {
 [[nodiscard]] std::vector<std::string> push_arguments(const RsyncOptions& options,
                                                       const PushRequest& request);
 
-/// What rsync's end means. `errors` is what it wrote to its standard error under LC_ALL=C.
-[[nodiscard]] PullVerdict judge(const Address& peer, const ChildEnd& end,
-                                const std::string& errors);
+/// What rsync's end means. `errors` is what it wrote to its standard error under LC_ALL=C. A
+/// complaint that a file of `arrived` is not there any more counts for nothing.
+[[nodiscard]] PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& errors,
+                                const std::set<std::string>& arrived = {});
 
 class RsyncTransfer final : public Transfer {
  public:
@@ -79,6 +85,7 @@ class RsyncTransfer final : public Transfer {
     std::uint64_t read_then;  // What the child had read by then.
     std::optional<Instant> told_to_end;
     std::string why_told;
+    std::set<std::string> arrived;  // Files whose names rsync printed.
   };
 
   [[nodiscard]] TransferId run(const Address& peer, std::uint64_t bytes, const ChildSpec& spec);

@@ -1,16 +1,12 @@
 #pragma once
 
-// The modes and the group of what rsyncd serves from a spool.
-//
-// A module may run as another user than cron's: it reads by the group of the repo folder, and
-// nobody else can.
+// The group of what rsyncd serves from a spool; its modes are in served_modes.h.
 
 #include <filesystem>
 
-namespace libsync {
+#include "libsync/core/served_modes.h"
 
-inline constexpr unsigned kServedFileMode = 0640;
-inline constexpr unsigned kServedFolderMode = 0750;
+namespace libsync {
 
 /// Gives a file or folder to the module's group. A user who may not do that keeps the group that
 /// the file has, and the probe finds out whether it is served all the same.

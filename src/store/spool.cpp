@@ -25,6 +25,9 @@ namespace {
 // A run record holds a path and the expected hosts: 100,000 of them fit.
 constexpr std::size_t kRecordBytes = std::size_t{8} << 20U;
 
+// Of incoming/.
+constexpr unsigned kPrivateFolderMode = 0700;
+
 // Held while a spool changes hands: on the master's own host two programs share one.
 Descriptor lock_spools(const std::filesystem::path& state_folder) {
   auto file = open_file(state_folder / "spools.lock", O_RDWR | O_CREAT, 0600);
@@ -32,6 +35,19 @@ Descriptor lock_spools(const std::filesystem::path& state_folder) {
     if (errno != EINTR) throw_disk_failure("lock", state_folder / "spools.lock");
   }
   return file;
+}
+
+void set_mode(const std::filesystem::path& path, unsigned mode) {
+  const auto status = status_of(path);
+  if (status && (status->st_mode & 07777U) == mode) return;
+  if (chmod(path.c_str(), mode) != 0) throw_disk_failure("set the mode of", path);
+}
+
+Verdict verdict_on(const Descriptor& file, std::uint64_t bytes, const Digest& digest,
+                   const std::stop_token& stop) {
+  Hasher hasher;
+  if (!hash_range(hasher, file, 0, bytes, stop)) return Verdict::absent;
+  return hasher.finish() == digest ? Verdict::good : Verdict::bad;
 }
 
 bool is_file_of_size(const std::filesystem::path& path, std::uint64_t bytes) {
@@ -66,10 +82,11 @@ std::filesystem::path Spool::record_path(Role role) const {
 
 void Spool::assign(const RunRecord& record) const {
   const auto lock = lock_spools(folder_.parent_path());
-  for (const auto& path : {folder_, incoming_folder()}) {
-    make_folder(path, kServedFolderMode);
-    give_to_group(path, group_);
-  }
+  make_folder(folder_, kServedFolderMode);
+  give_to_group(folder_, group_);
+  make_folder(incoming_folder(), kPrivateFolderMode);
+  // Former versions made it for the group to enter.
+  set_mode(incoming_folder(), kPrivateFolderMode);
   replace_file(record_path(record.role), encode(record), kServedFileMode);
 }
 
@@ -112,35 +129,56 @@ PieceSet Spool::pieces_found(const Cut& cut) const {
 void Spool::make_way(PieceNumber piece, std::uint64_t bytes, Density density) const {
   const auto path = incoming_path(piece);
   const auto status = status_of(path);
-  if (status &&
+  bool is_there = status.has_value();
+  if (is_there &&
       (!S_ISREG(status->st_mode) || static_cast<std::uint64_t>(status->st_size) >= bytes)) {
     remove_tree(path);
+    is_there = false;
   }
   // An empty file would be all of an empty piece.
   if (density == Density::dense && bytes >= kWorthExpecting) {
-    expect_writes(open_file(path, O_WRONLY | O_CREAT, 0600), 0, bytes);
+    expect_writes(open_file(path, O_WRONLY | O_CREAT, kServedFileMode), bytes);
+    is_there = true;
   }
+  if (is_there) set_mode(path, kServedFileMode);
 }
 
 Verdict Spool::inspect(const std::filesystem::path& path, std::uint64_t bytes, const Digest& digest,
                        const std::stop_token& stop) {
   if (!is_file_of_size(path, bytes)) return Verdict::absent;
-  Hasher hasher;
-  if (!hash_range(hasher, open_file(path, O_RDONLY), 0, bytes, stop)) return Verdict::absent;
-  return hasher.finish() == digest ? Verdict::good : Verdict::bad;
+  return verdict_on(open_file(path, O_RDONLY), bytes, digest, stop);
 }
 
 Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std::uint64_t bytes,
                       const Digest& digest, const std::stop_token& stop) const {
+  return accept(from, piece, bytes,
+                [&](const Descriptor& file) { return verdict_on(file, bytes, digest, stop); });
+}
+
+Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std::uint64_t bytes,
+                      const std::function<Verdict(const Descriptor&)>& proof) const {
   if (!is_file_of_size(from, bytes)) {
     // Cut short: the next pull of this piece goes on from what is there.
     return Verdict::absent;
   }
   const auto own = make_own(from);
-  const auto verdict = inspect(own, bytes, digest, stop);
+  const auto file = open_file(own, O_RDONLY);
+  const auto verdict = proof(file);
   // rsync would take a file of this size for a basis, or for done: it has to go.
   if (verdict == Verdict::bad) std::filesystem::remove(own);
-  if (verdict == Verdict::good && own != piece_path(piece)) rename_path(own, piece_path(piece));
+  if (verdict == Verdict::good) {
+    if (own != piece_path(piece)) rename_path(own, piece_path(piece));
+    // Under this name rsync does not find it any more. A change of its mode that rsync has begun
+    // sets the same mode.
+    make_servable(file);
+  }
+  return verdict;
+}
+
+Verdict Spool::reverify(PieceNumber piece, std::uint64_t bytes, const Digest& digest,
+                        const std::stop_token& stop) const {
+  const auto verdict = inspect(piece_path(piece), bytes, digest, stop);
+  if (verdict == Verdict::good) make_servable(piece_path(piece));
   return verdict;
 }
 
@@ -152,8 +190,9 @@ std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from
   auto manifest = read_manifest(own, digest);
   if (!manifest) {
     std::filesystem::remove(own);
-  } else if (own != manifest_path()) {
-    rename_path(own, manifest_path());
+  } else {
+    if (own != manifest_path()) rename_path(own, manifest_path());
+    make_servable(manifest_path());
   }
   return manifest;
 }
@@ -183,23 +222,28 @@ void Spool::write_served(const std::filesystem::path& path, std::string_view con
   give_to_group(path, group_);
 }
 
-// Into a folder where nobody but us can put another file in its place, and ours to write: what
-// others can still change does not stay proven.
+// Out of a folder where others can put another file in its place, and ours to write: what others
+// can still change does not stay proven.
 std::filesystem::path Spool::make_own(const std::filesystem::path& from) const {
-  auto own = from;
-  if (from.parent_path() == pushed_) {
-    own = incoming_folder() / from.filename();
-    rename_path(from, own);
-  }
+  if (from.parent_path() != pushed_) return from;
+  auto own = incoming_folder() / from.filename();
+  rename_path(from, own);
   make_servable(own);
   return own;
 }
 
 void Spool::make_servable(const std::filesystem::path& path) const {
-  const auto file = open_file(path, O_RDONLY | O_NONBLOCK);
-  if (fchmod(file.number(), kServedFileMode) != 0) throw_disk_failure("set the mode of", path);
-  if (fchown(file.number(), geteuid(), group_) != 0 && errno != EPERM) {
-    throw_disk_failure("set the group of", path);
+  make_servable(open_file(path, O_RDONLY | O_NONBLOCK));
+}
+
+void Spool::make_servable(const Descriptor& file) const {
+  const auto status = status_of(file);
+  if ((status.st_mode & 07777U) != kServedFileMode && fchmod(file.number(), kServedFileMode) != 0) {
+    throw_disk_failure("set the mode of", file);
+  }
+  const bool is_given = status.st_uid == geteuid() && status.st_gid == group_;
+  if (!is_given && fchown(file.number(), geteuid(), group_) != 0 && errno != EPERM) {
+    throw_disk_failure("set the group of", file);
   }
 }
 

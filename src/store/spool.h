@@ -9,7 +9,7 @@
 //   <fingerprint>/               a spool: one payload, cut
 //     owner-master, owner-minion   the run record; the folder goes when both are gone
 //     manifest, p00000, p00001 …   verified, therefore served: rsyncd exports the repo
-//     incoming/                    being pulled, or pulled and not verified yet
+//     incoming/                    being pulled, or pulled and not verified yet; ours alone
 //     tree/                        being assembled, then exchanged with the destination
 //     stamps, digests              of the master: the first look at the source, what was announced
 //   push/<fingerprint>/          what a master with --push-to wrote here; unverified
@@ -23,10 +23,11 @@
 // finds a piece from an earlier process hashes it again before it counts.
 //
 // Modes of what is served: files 0640, folders 0750 (push/ 0770), group that of the repo folder, so
-// that a module that runs as another user than cron's can read the spool and nobody else can.
-// Failures throw (local).
+// that a module that runs as another user than cron's can read the spool and nobody else can. The
+// module cannot enter incoming/ (0700): nobody can pull what is not proven. Failures throw (local).
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -49,6 +50,8 @@ namespace libsync {
 /// How the names of spools begin that a role is deleting. A role deletes what it gave up, and
 /// nothing else.
 [[nodiscard]] std::string discarded_prefix(Role role);
+
+class Descriptor;
 
 class Spool {
  public:
@@ -84,7 +87,9 @@ class Spool {
   /// A piece is about to be pulled: deletes what came of it before if that is as long as the piece
   /// or longer, or no file: it was cut off, or never judged, and rsync might take it for the piece
   /// itself. Of a dense piece of 1 MiB or more the file is made, empty, and has its blocks at once
-  /// where that makes writing it cheaper (expect_writes in disk_ranges.h).
+  /// where that makes writing it cheaper (expect_writes in file_ranges.h). A file that is there
+  /// then has the mode of a servable one: rsync sets the mode that it finds again, and may do so
+  /// late.
   void make_way(PieceNumber piece, std::uint64_t bytes, Density density) const;
 
   /// The digest of a piece file is compared, and nothing else done.
@@ -96,6 +101,16 @@ class Spool {
   [[nodiscard]] Verdict accept(const std::filesystem::path& from, PieceNumber piece,
                                std::uint64_t bytes, const Digest& digest,
                                const std::stop_token& stop) const;
+
+  /// The same where the caller compares the digest, of a file that has this size.
+  [[nodiscard]] Verdict accept(const std::filesystem::path& from, PieceNumber piece,
+                               std::uint64_t bytes,
+                               const std::function<Verdict(const Descriptor&)>& proof) const;
+
+  /// Compares the digest of a piece that has its final name. A good one gets its mode and group
+  /// again, a bad one stays.
+  [[nodiscard]] Verdict reverify(PieceNumber piece, std::uint64_t bytes, const Digest& digest,
+                                 const std::stop_token& stop) const;
 
   /// The manifest, if the file has this digest; nothing else is done.
   [[nodiscard]] static std::optional<Manifest> read_manifest(const std::filesystem::path& path,
@@ -113,6 +128,7 @@ class Spool {
 
  private:
   [[nodiscard]] std::filesystem::path make_own(const std::filesystem::path& from) const;
+  void make_servable(const Descriptor& file) const;
   [[nodiscard]] std::filesystem::path record_path(Role role) const;
 
   Fingerprint fingerprint_;

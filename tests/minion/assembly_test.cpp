@@ -23,6 +23,7 @@
 #include "libsync/core/failure.h"
 #include "libsync/core/ownership.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/verdict.h"
 #include "ordinary_user.h"
 #include "os/files.h"
 #include "os/random.h"
@@ -111,6 +112,10 @@ class AssemblyTest : public testing::Test {
     test::CutPayload cut;
     Spool spool;
     Assembly assembly;
+
+    void splice(PieceNumber piece) {
+      EXPECT_EQ(assembly.splice(piece, cut.digest(piece), {}), Verdict::good) << piece;
+    }
   };
   Build build_of(const test::CutPayload& cut, Ownership ownership = Ownership::own) const {
     const auto spool = taken_spool();
@@ -125,7 +130,7 @@ class AssemblyTest : public testing::Test {
   static void gather(Build& built) {
     built.assembly.begin();
     // Last first: a piece is spliced when it comes.
-    for (PieceNumber piece = built.cut.pieces(); piece-- > 0;) built.assembly.splice(piece);
+    for (PieceNumber piece = built.cut.pieces(); piece-- > 0;) built.splice(piece);
   }
   static void publish(Build& built) {
     gather(built);
@@ -244,7 +249,7 @@ TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
   auto built = build();
   built.assembly.begin();
   for (PieceNumber piece = 1; piece + 1 < built.cut.pieces(); ++piece) {
-    built.assembly.splice(piece);
+    built.splice(piece);
   }
   EXPECT_EQ(status_of(built.spool.tree_folder())->st_mode & 077U, 0U);
   for (const auto& entry :
@@ -271,14 +276,14 @@ TEST_F(AssemblyTest, FileIsFinishedWithTheLastOfItsPieces) {
   auto built = build();
   const auto a = built.spool.tree_folder() / "payload/a";
   built.assembly.begin();
-  built.assembly.splice(2);
+  built.splice(2);
   EXPECT_EQ(status_of(built.spool.tree_folder() / "payload/b/read-only")->st_mode & 07777U, 0400U);
-  built.assembly.splice(0);
-  built.assembly.splice(2);  // What is in place is not counted again.
+  built.splice(0);
+  built.splice(2);  // What is in place is not counted again.
   EXPECT_EQ(status_of(a)->st_mode & 07777U, 0600U);
-  built.assembly.splice(1);
+  built.splice(1);
   EXPECT_EQ(status_of(a)->st_mode & 07777U, 0751U);
-  built.assembly.splice(0);
+  built.splice(0);
   EXPECT_EQ(mtime_of(*status_of(a)), (FileTime{1'500'000'000, 5}));
 }
 
@@ -286,7 +291,7 @@ TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
   test::write_file(source(), test::random_bytes(2 * kLongPieceBytes, 1));
   auto built = build_of({source(), kLongPieceBytes});
   built.assembly.begin();
-  built.assembly.splice(1);
+  built.splice(1);
   EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
 }
 
@@ -296,7 +301,7 @@ TEST_F(AssemblyTest, DiskBeginsToWriteWhatFollowsAFileOfOneByte) {
   test::write_file(source() / "b", test::random_bytes(2 * kLongPieceBytes, 1));
   auto built = build_of({source(), kLongPieceBytes});
   built.assembly.begin();
-  built.assembly.splice(1);
+  built.splice(1);
   EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload/b"));
 }
 
@@ -305,7 +310,7 @@ TEST_F(AssemblyTest, PutsLongPiecesTogetherInAnyOrder) {
   test::write_file(source(), content);
   auto built = build_of({source(), kLongPieceBytes});
   built.assembly.begin();
-  for (const PieceNumber piece : {2U, 0U, 1U}) built.assembly.splice(piece);
+  for (const PieceNumber piece : {2U, 0U, 1U}) built.splice(piece);
   EXPECT_TRUE(test::content_of(built.spool.tree_folder() / "payload") == content);
 }
 
@@ -337,7 +342,7 @@ TEST_F(AssemblyTest, PublishesIntoARepoThatIsASymlink) {
   Assembly assembly(built.spool, built.cut.manifest(), kPieceBytes, folder_.path() / "link", "name",
                     Ownership::own);
   assembly.begin();
-  assembly.splice(0);
+  EXPECT_EQ(assembly.splice(0, built.cut.digest(0), {}), Verdict::good);
   assembly.complete();
   assembly.publish();
   EXPECT_TRUE(is_published_as(built.cut));
@@ -351,12 +356,52 @@ TEST_F(AssemblyTest, SharesNoFileWithTheSpool) {
   EXPECT_EQ(test::content_of(built.spool.piece_path(0)), "one piece");
 }
 
-TEST_F(AssemblyTest, PieceThatIsTooShortIsAFailure) {
+// Found when it is copied: it was good when it got its name.
+TEST_F(AssemblyTest, PieceThatHasChangedSinceItWasVerifiedIsNotInPlace) {
   write_tree(source(), 1);
   auto built = build();
   built.assembly.begin();
-  std::filesystem::resize_file(built.spool.piece_path(1), 999);
-  EXPECT_THROW(built.assembly.splice(1), Failure);
+  const auto path = built.spool.piece_path(1);
+  const auto file = open_file(path, O_RDWR);
+  const char other = static_cast<char>(built.cut.piece(1)[700] ^ 1);
+  ASSERT_EQ(pwrite(file.number(), &other, 1, 700), 1);
+  EXPECT_EQ(built.assembly.splice(1, built.cut.digest(1), {}), Verdict::bad);
+  std::filesystem::resize_file(path, 999);
+  EXPECT_EQ(built.assembly.splice(1, built.cut.digest(1), {}), Verdict::absent);
+  std::filesystem::remove(path);
+  EXPECT_EQ(built.assembly.splice(1, built.cut.digest(1), {}), Verdict::absent);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(built.assembly.splice(2, built.cut.digest(2), stop.get_token()), Verdict::absent);
+  test::write_file(path, built.cut.piece(1));
+  for (const PieceNumber piece : {0U, 1U, 2U, 3U, 4U, 5U}) built.splice(piece);
+  built.assembly.complete();
+  built.assembly.publish();
+  EXPECT_TRUE(is_published_as(built.cut));
+}
+
+TEST_F(AssemblyTest, TheVerdictIsOnTheFileEvenWhereThePieceIsInPlace) {
+  write_tree(source(), 1);
+  auto built = build();
+  built.assembly.begin();
+  built.splice(1);
+  test::write_file(built.spool.incoming_path(1), std::string(kPieceBytes, '#'));
+  EXPECT_EQ(built.assembly.splice(1, open_file(built.spool.incoming_path(1), O_RDONLY),
+                                  built.cut.digest(1), {}),
+            Verdict::bad);
+  EXPECT_EQ(built.assembly.splice(1, open_file(built.spool.piece_path(1), O_RDONLY),
+                                  built.cut.digest(1), {}),
+            Verdict::good);
+}
+
+TEST_F(AssemblyTest, PieceOfMoreFilesThanMayBeOpenIsPutInPlace) {
+  for (unsigned i = 0; i < 1200; ++i) {
+    test::write_file(source() / std::to_string(i), std::to_string(i));
+  }
+  auto built = build_of({source(), kLongPieceBytes});
+  ASSERT_EQ(built.cut.pieces(), 1U);
+  publish(built);
+  EXPECT_TRUE(is_published_as(built.cut));
 }
 
 TEST_F(AssemblyTest, AdoptsPublishedPiecesWhoseBytesAreTheSame) {
@@ -374,7 +419,7 @@ TEST_F(AssemblyTest, AdoptsPublishedPiecesWhoseBytesAreTheSame) {
     EXPECT_EQ(second.assembly.is_published(piece, digest, {}), piece != 1) << piece;
     EXPECT_EQ(second.assembly.adopt(piece, digest, {}), piece != 1) << piece;
   }
-  second.assembly.splice(1);
+  second.splice(1);
   second.assembly.complete();
   second.assembly.publish();
   EXPECT_TRUE(is_published_as(second.cut));

@@ -29,7 +29,8 @@ const std::set<std::pair<PieceState, PieceState>> kAllowed = {
     {in_flight, wanted},   {in_flight, judging},  {judging, in_flight},  {judging, verified},
     {verified, comparing}, {verified, placing},   {verified, wanted},    {verified, candidate},
     {comparing, in_place}, {comparing, verified}, {comparing, adopting}, {placing, in_place},
-    {placing, adopting},   {in_place, verified},  {in_place, adopted},
+    {placing, adopting},   {placing, wanted},     {placing, candidate},  {in_place, verified},
+    {in_place, adopted},
 };
 
 const std::set<PieceState> kServable = {verified, comparing, placing, in_place};

@@ -7,6 +7,7 @@
 
 #include "libsync/core/failure.h"
 #include "libsync/core/verdict.h"
+#include "os/files.h"
 #include "placement_fixture.h"
 
 namespace libsync {
@@ -83,6 +84,56 @@ TEST_F(PlacementTest, ReverifyingFindsWhatHasBeenSpoiltSince) {
   EXPECT_THAT(pieces_->servable().members(), ElementsAre(0, 2));
   EXPECT_FALSE(exists(spool_->piece_path(1)));
   EXPECT_THAT(claimable(), ElementsAre(1, 3, 4));
+}
+
+TEST_F(PlacementTest, ReverifyingMakesAGoodPieceReadableForTheModuleAgain) {
+  auto& placement = start(Delivery::pulled);
+  EXPECT_EQ(pull(0), Verdict::good);
+  std::filesystem::permissions(spool_->piece_path(0), std::filesystem::perms(0600));
+  placement.reverify();
+  EXPECT_TRUE(pump([&] { return !placement.is_reverifying(); }));
+  EXPECT_EQ(status_of(spool_->piece_path(0))->st_mode & 07777U, 0640U);
+}
+
+// Pieces that came before the manifest are verified long before they are copied.
+TEST_F(PlacementTest, PieceThatRotsBetweenItsCheckAndItsCopyIsFetchedAgain) {
+  start(Delivery::pulled);
+  for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
+  auto rotten = cut_->piece(3);
+  rotten[500] = static_cast<char>(rotten[500] ^ 1);
+  test::write_file(spool_->piece_path(3), rotten);
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  ASSERT_TRUE(pump([&] { return pieces_->in_place().size() == 4 && claimable().size() == 1; }));
+  EXPECT_FALSE(is_at(Step::gathered));
+  EXPECT_FALSE(pieces_->servable().contains(3));
+  EXPECT_FALSE(exists(spool_->piece_path(3)));
+  EXPECT_THAT(claimable(), ElementsAre(3));
+  EXPECT_EQ(pull(3), Verdict::good);
+  complete_and_publish();
+}
+
+TEST_F(PlacementTest, PieceThatVanishesBeforeItIsCopiedIsFetchedAgain) {
+  start(Delivery::pulled);
+  EXPECT_EQ(pull(3), Verdict::good);
+  std::filesystem::remove(spool_->piece_path(3));
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  ASSERT_TRUE(pump([&] { return !pieces_->servable().contains(3); }));
+  EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
+}
+
+// The assembler has time: it copies the piece while it hashes it.
+TEST_F(PlacementTest, CorruptPieceIsNotInPlaceAfterAManifestEither) {
+  const auto& placement = start(Delivery::pulled);
+  EXPECT_EQ(pull_manifest(), Verdict::good);
+  ASSERT_TRUE(pump([&] { return placement.has_manifest(); }));
+  for (const PieceNumber piece : {2U, 4U}) {
+    EXPECT_EQ(pull(piece, std::string(kPieceBytes, '#')),
+              piece == 2 ? Verdict::bad : Verdict::absent);
+    EXPECT_FALSE(pieces_->servable().contains(piece));
+    EXPECT_FALSE(pieces_->in_place().contains(piece));
+  }
+  for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
+  complete_and_publish();
 }
 
 TEST_F(PlacementTest, WhatWasPutInPlaceFromAPieceThatWentBadIsNotPublished) {

@@ -24,6 +24,7 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 constexpr std::size_t kBlock = 64 << 10U;
+constexpr std::size_t kMiB = std::size_t{1} << 20U;
 const auto kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 
 bool is_on_ext4(const Descriptor& file) {
@@ -151,8 +152,7 @@ TEST_F(CopyPastCache, CopiesEveryRangeToEveryOffset) {
   const std::string before(content_.size() + kPage, '#');
   for (const std::size_t from : {std::size_t{0}, kPage, std::size_t{100}}) {
     for (const std::size_t to : {std::size_t{0}, 2 * kPage, std::size_t{100}}) {
-      for (const std::size_t bytes :
-           {kPage, kWorthExpecting, kWorthExpecting + kPage, content_.size() - from}) {
+      for (const std::size_t bytes : {kPage, kMiB, kMiB + kPage, content_.size() - from}) {
         test::write_file(path("to"), before);
         EXPECT_TRUE(copy_range_past_cache(from_, from, to_, to, bytes, Density::dense));
         auto expected = before;
@@ -191,8 +191,7 @@ TEST_F(CopyPastCache, KeepsHolesAsHoles) {
 TEST_F(CopyPastCache, TellsThatTheOriginalIsTooShort) {
   const auto to_the_end_of_the_page = content_.size() + kPage - content_.size() % kPage;
   EXPECT_FALSE(copy_range_past_cache(from_, 0, to_, 0, to_the_end_of_the_page, Density::dense));
-  EXPECT_FALSE(
-      copy_range_past_cache(from_, 4 * kWorthExpecting, to_, 0, content_.size(), Density::dense));
+  EXPECT_FALSE(copy_range_past_cache(from_, 4 * kMiB, to_, 0, content_.size(), Density::dense));
 }
 
 TEST_F(CopyPastCache, WhatIsWrittenAfterItNeedNotFitThePages) {
@@ -215,14 +214,13 @@ TEST_F(CopyPastCache, SaysWhatStoppedIt) {
 }
 
 TEST_F(Ranges, Ext4HasTheBlocksOfWhatIsExpectedAndItsSizeStays) {
-  constexpr std::uint64_t kBytes = std::uint64_t{2} << 20U;
   const auto file = open_file(path("file"), O_RDWR | O_CREAT, 0600);
-  expect_writes(file, 0, kBytes);
+  expect_writes(file, 2 * kMiB);
   EXPECT_EQ(status_of(file).st_size, 0);
   const auto blocks = static_cast<std::uint64_t>(status_of(file).st_blocks);
   if (is_on_ext4(file)) {
-    EXPECT_GE(blocks * 512, kBytes);
-    EXPECT_LE(blocks * 512, kBytes + kBlock);  // And what lists them.
+    EXPECT_GE(blocks * 512, 2 * kMiB);
+    EXPECT_LE(blocks * 512, 2 * kMiB + kBlock);  // And what lists them.
   } else {
     EXPECT_EQ(blocks, 0U);
   }
@@ -230,7 +228,7 @@ TEST_F(Ranges, Ext4HasTheBlocksOfWhatIsExpectedAndItsSizeStays) {
 
 TEST_F(Ranges, LittleIsNotExpected) {
   const auto file = open_file(path("file"), O_RDWR | O_CREAT, 0600);
-  expect_writes(file, 0, 4096);
+  expect_writes(file, 4096);
   EXPECT_EQ(status_of(file).st_blocks, 0);
 }
 

@@ -21,6 +21,7 @@ namespace {
 
 using testing::EndsWith;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 ChildSpec shell(const std::string& script) {
   return {"/bin/bash", {"-c", script}, {"PATH=/usr/bin:/bin"}, "", -1};
@@ -112,6 +113,14 @@ TEST(Process, MuchOnStandardErrorDoesNotBlockItAndItsEndIsKept) {
   EXPECT_EQ(exit_code_of(child), 0);
   EXPECT_EQ(child.errors().size(), 4096U);
   EXPECT_THAT(child.errors(), EndsWith("xlast\n"));
+}
+
+TEST(Process, OfMuchOnStandardErrorWholeLinesAreKept) {
+  auto child = Child::start(shell("for i in $(seq 1000 2000); do echo line $i >&2; done"));
+  EXPECT_EQ(exit_code_of(child), 0);
+  EXPECT_EQ(child.errors().size() % std::string("line 1000\n").size(), 0U);
+  EXPECT_THAT(child.errors(), StartsWith("line 1"));
+  EXPECT_THAT(child.errors(), EndsWith("line 2000\n"));
 }
 
 TEST(Process, MuchOnStandardInputArrivesWhole) {

@@ -109,9 +109,11 @@ TEST_F(SpoolTest, MakesWayForAPieceAndKeepsWhatItCanGoOnFrom) {
   spool_.assign(owner_as(Role::minion));
   const auto path = spool_.incoming_path(kPiece);
   const auto make_way = [&] { spool_.make_way(kPiece, kBytes, Density::dense); };
+  const auto mask = umask(077);
   make_way();
+  umask(mask);
   EXPECT_EQ(test::content_of(path), "") << "made for what comes";
-  EXPECT_EQ(status_of(path)->st_mode & 0777U, 0600U);
+  EXPECT_EQ(status_of(path)->st_mode & 0777U, 0640U);
   test::write_file(path, content_);
   make_way();
   EXPECT_EQ(test::content_of(path), content_) << "a part of it";
@@ -130,6 +132,54 @@ TEST_F(SpoolTest, MakesNoFileForAPieceThatGainsNothingByIt) {
   spool_.make_way(kPiece, std::uint64_t{2} << 20U, Density::sparse);
   spool_.make_way(kPiece, 0, Density::dense);
   EXPECT_FALSE(exists(spool_.incoming_path(kPiece)));
+}
+
+// rsync sets the mode that the file had when it opened it, and may do so after the last look.
+TEST_F(SpoolTest, GivesWhatIsThereInPartTheModeThatTheWholeGets) {
+  spool_.assign(owner_as(Role::minion));
+  const auto path = spool_.incoming_path(kPiece);
+  test::write_file(path, "a part");
+  std::filesystem::permissions(path, std::filesystem::perms(0600));
+  spool_.make_way(kPiece, content_.size() + 1, Density::dense);
+  EXPECT_EQ(status_of(path)->st_mode & 07777U, 0640U);
+  EXPECT_EQ(test::content_of(path), "a part");
+}
+
+TEST_F(SpoolTest, NobodyElseEntersWhereUnprovenPiecesLie) {
+  spool_.assign(owner_as(Role::minion));
+  EXPECT_EQ(status_of(spool_.incoming_folder())->st_mode & 07777U, 0700U);
+  std::filesystem::permissions(spool_.incoming_folder(), std::filesystem::perms(0750));
+  spool_.assign(owner_as(Role::minion));
+  EXPECT_EQ(status_of(spool_.incoming_folder())->st_mode & 07777U, 0700U) << "of a former version";
+}
+
+TEST_F(SpoolTest, SetsTheModeAfterTheProof) {
+  spool_.assign(owner_as(Role::minion));
+  const auto path = spool_.incoming_path(kPiece);
+  test::write_file(path, content_);
+  const auto verdict =
+      spool_.accept(path, kPiece, content_.size(), [&](const Descriptor& /*file*/) {
+        std::filesystem::permissions(path, std::filesystem::perms(0600));  // As a late rsync does.
+        return Verdict::good;
+      });
+  EXPECT_EQ(verdict, Verdict::good);
+  EXPECT_EQ(status_of(spool_.piece_path(kPiece))->st_mode & 07777U, 0640U);
+}
+
+TEST_F(SpoolTest, ReverifyingGivesAGoodPieceItsModeAgainAndKeepsABadOne) {
+  spool_.assign(owner_as(Role::minion));
+  const auto path = spool_.piece_path(kPiece);
+  const auto reverify = [&](const std::string& expected) {
+    return spool_.reverify(kPiece, content_.size(), digest_of(expected), {});
+  };
+  EXPECT_EQ(reverify(content_), Verdict::absent);
+  test::write_file(path, content_);
+  std::filesystem::permissions(path, std::filesystem::perms(0600));
+  EXPECT_EQ(reverify("other"), Verdict::bad);
+  EXPECT_EQ(status_of(path)->st_mode & 07777U, 0600U);
+  EXPECT_EQ(reverify(content_), Verdict::good);
+  EXPECT_EQ(status_of(path)->st_mode & 07777U, 0640U);
+  EXPECT_EQ(status_of(path)->st_gid, status_of(repo_.path())->st_gid);
 }
 
 TEST_F(SpoolTest, TakesOverWhatWasPushedOutOfThePushersReach) {
