@@ -139,73 +139,6 @@ TEST_P(ClaimsContract, NobodyPullsFromItself) {
       minion(host(2)).claim(info.id, host(2), {pieces({0}), 1}, want(1, pieces({})))));
 }
 
-// --- Wait and wake ---
-
-TEST_P(ClaimsContract, AHostThatWaitsIsWokenWhenASlotIsFree) {
-  const auto info = begin(1);
-  stage_all(info);
-  const auto held = granted(info, host(2), pieces({}));
-  const auto outcome = claim(info, host(3), pieces({}));
-  ASSERT_TRUE(std::holds_alternative<Wait>(outcome));
-  EXPECT_EQ(std::get<Wait>(outcome).view.state, RunState::staged);
-  EXPECT_GE(std::get<Wait>(outcome).patience, 1s);
-  EXPECT_TRUE(is_left_alone(host(3)));
-  static_cast<void>(complete(info, host(2), held.token, PullEnd::good, pieces({0})));
-  EXPECT_TRUE(is_woken(host(3)));
-  static_cast<void>(granted(info, host(3), pieces({})));
-}
-
-TEST_P(ClaimsContract, AHostThatLeavesWakesAnotherAndNotItself) {
-  const auto info = begin(2);
-  stage_all(info);
-  static_cast<void>(granted(info, host(2), pieces({})));
-  static_cast<void>(granted(info, host(3), pieces({})));
-  for (const auto& waiting : {host(2), host(4)}) {
-    EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, waiting, pieces({}))));
-    EXPECT_TRUE(is_left_alone(waiting));
-  }
-  minion(host(2)).leave(info.id, host(2), Retreat::claims_only, "disk full");
-  EXPECT_TRUE(is_woken(host(4)));
-  EXPECT_TRUE(is_left_alone(host(2)));
-}
-
-TEST_P(ClaimsContract, AHostThatWaitsIsWokenWhenAPieceIsAnnounced) {
-  const auto info = begin();
-  stage(info, {0});
-  EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(2), pieces({0}))));
-  EXPECT_TRUE(is_left_alone(host(2)));
-  stage(info, {1});
-  EXPECT_TRUE(is_woken(host(2)));
-}
-
-TEST_P(ClaimsContract, AHostThatWaitsIsWokenWhenAnotherReportsWhatItLacks) {
-  const auto info = begin(1);
-  stage_all(info);
-  static_cast<void>(granted(info, host(9), pieces({})));
-  EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(2), pieces({0}))));
-  static_cast<void>(report(info, host(3), pieces({0}), 1));
-  EXPECT_TRUE(is_left_alone(host(2))) << "it has that";
-  static_cast<void>(report(info, host(3), pieces({0, 2}), 1));
-  EXPECT_TRUE(is_woken(host(2)));
-}
-
-TEST_P(ClaimsContract, PatienceGrowsWithTheNumberOfHostsThatWait) {
-  const auto info = begin(1);
-  stage(info, {0});
-  std::chrono::seconds last{0};
-  for (unsigned number = 0; number < 1001; ++number) {
-    const auto address = Address::parse("10.0." + std::to_string(1 + number / 200) + "." +
-                                        std::to_string(1 + number % 200))
-                             .value();
-    const auto outcome =
-        minion(host(2)).claim(info.id, address, {pieces({0}), 1}, want(1, pieces({0})));
-    ASSERT_TRUE(std::holds_alternative<Wait>(outcome));
-    EXPECT_GE(std::get<Wait>(outcome).patience, last);
-    last = std::get<Wait>(outcome).patience;
-  }
-  EXPECT_GT(last, 1s);
-}
-
 // --- complete ---
 
 TEST_P(ClaimsContract, CompleteWithNextHoldsTheSlotWithoutAPause) {
@@ -223,6 +156,20 @@ TEST_P(ClaimsContract, CompleteWithNextHoldsTheSlotWithoutAPause) {
   EXPECT_EQ(status_of(host(2)).claims, 1U);
   EXPECT_EQ(status_of(host(2)).in_place, 1U);
   EXPECT_EQ(status_of(origin()).uploads, 1U);
+}
+
+TEST_P(ClaimsContract, NobodyIsWokenForASlotThatIsClaimedAgainInTheSameCall) {
+  const auto info = begin(1);
+  stage_all(info);
+  const auto first = granted(info, host(2), pieces({}));
+  EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(3), pieces({0}))));
+  const auto have = pieces({named_by(first).front()});
+  const auto outcome = complete(info, host(2), first.token, PullEnd::good, have, want(1, have));
+  ASSERT_TRUE(std::holds_alternative<Claimed>(outcome));
+  EXPECT_TRUE(is_left_alone(host(3)));
+  static_cast<void>(
+      complete(info, host(2), std::get<Claimed>(outcome).claim.token, PullEnd::good, have));
+  EXPECT_TRUE(is_woken(host(3)));
 }
 
 TEST_P(ClaimsContract, CompleteWithoutNextAnswersAViewThatHolds) {
@@ -268,6 +215,33 @@ TEST_P(ClaimsContract, AFailedPullKeepsItsHostAwayFromTheSourceForAWhile) {
   }
   EXPECT_EQ(status_of(host(2)).error, "why it failed");
   EXPECT_EQ(granted(info, host(2), pieces({})).source, origin());
+}
+
+TEST_P(ClaimsContract, ASourceThatIsBusyIsNotBlamedByAnyNumberOfHosts) {
+  const auto info = begin(1);
+  stage_all(info);
+  for (unsigned number = 2; number < 12; ++number) {
+    const auto held = granted(info, host(number), pieces({}));
+    static_cast<void>(complete(info, host(number), held.token, PullEnd::busy, pieces({})));
+  }
+  EXPECT_EQ(granted(info, host(20), pieces({})).source, origin());
+  EXPECT_FALSE(standing().origin_is_suspect);
+}
+
+TEST_P(ClaimsContract, ASourceThatSeveralHostsCannotReachIsOutForAWhile) {
+  const auto info = begin(0);
+  stage_all(info);
+  static_cast<void>(report(info, host(5), all_pieces(), 1));
+  for (const auto& by : {host(6), host(7), host(8)}) {
+    const auto held = granted(info, by, pieces({}));
+    EXPECT_EQ(held.source, host(5));
+    static_cast<void>(complete(info, by, held.token, PullEnd::unreachable, pieces({})));
+  }
+  EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(9), pieces({}))));
+  EXPECT_EQ(view_of(info, host(9)).sources, 0U);
+  EXPECT_EQ(view_of(info, host(5)).suspicion, Suspicion::none) << "its bytes were not wrong";
+  backend_->advance(1min);
+  EXPECT_EQ(granted(info, host(9), pieces({})).source, host(5));
 }
 
 TEST_P(ClaimsContract, AFaultOfTheHostItselfBlamesNoSource) {

@@ -60,5 +60,85 @@ TEST_P(WakeContract, ListeningLapsesAfterItsPatience) {
   EXPECT_EQ(listener.heard(), Listening::on);
 }
 
+// --- Waiting for a source ---
+
+TEST_P(WakeContract, AHostThatWaitsIsWokenWhenASlotIsFree) {
+  const auto info = begin(1);
+  stage_all(info);
+  const auto held = granted(info, host(2), pieces({}));
+  const auto outcome = claim(info, host(3), pieces({}));
+  ASSERT_TRUE(std::holds_alternative<Wait>(outcome));
+  EXPECT_EQ(std::get<Wait>(outcome).view.state, RunState::staged);
+  EXPECT_GE(std::get<Wait>(outcome).patience, 1s);
+  EXPECT_TRUE(is_left_alone(host(3)));
+  static_cast<void>(complete(info, host(2), held.token, PullEnd::good, pieces({0})));
+  EXPECT_TRUE(is_woken(host(3)));
+  static_cast<void>(granted(info, host(3), pieces({})));
+}
+
+TEST_P(WakeContract, AHostThatLeavesWakesAnotherAndNotItself) {
+  const auto info = begin(2);
+  stage_all(info);
+  static_cast<void>(granted(info, host(2), pieces({})));
+  static_cast<void>(granted(info, host(3), pieces({})));
+  for (const auto& waiting : {host(2), host(4)}) {
+    EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, waiting, pieces({}))));
+    EXPECT_TRUE(is_left_alone(waiting));
+  }
+  minion(host(2)).leave(info.id, host(2), Retreat::claims_only, "disk full");
+  EXPECT_TRUE(is_woken(host(4)));
+  EXPECT_TRUE(is_left_alone(host(2)));
+}
+
+TEST_P(WakeContract, OneFreeSlotWakesOneHost) {
+  const auto info = begin(1);
+  stage_all(info);
+  const auto held = granted(info, host(2), pieces({}));
+  for (const auto& by : {host(3), host(4)}) {
+    EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, by, pieces({}))));
+    EXPECT_TRUE(is_left_alone(by));
+  }
+  static_cast<void>(complete(info, host(2), held.token, PullEnd::good, pieces({0})));
+  const bool is_first = is_left_alone(host(4));
+  EXPECT_EQ(is_left_alone(host(3)), !is_first);
+}
+
+TEST_P(WakeContract, AHostThatWaitsIsWokenWhenAPieceIsAnnounced) {
+  const auto info = begin();
+  stage(info, {0});
+  EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(2), pieces({0}))));
+  EXPECT_TRUE(is_left_alone(host(2)));
+  stage(info, {1});
+  EXPECT_TRUE(is_woken(host(2)));
+}
+
+TEST_P(WakeContract, AHostThatWaitsIsWokenWhenAnotherReportsWhatItLacks) {
+  const auto info = begin(1);
+  stage_all(info);
+  static_cast<void>(granted(info, host(9), pieces({})));
+  EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(2), pieces({0}))));
+  static_cast<void>(report(info, host(3), pieces({0}), 1));
+  EXPECT_TRUE(is_left_alone(host(2))) << "it has that";
+  static_cast<void>(report(info, host(3), pieces({0, 2}), 1));
+  EXPECT_TRUE(is_woken(host(2)));
+}
+
+TEST_P(WakeContract, PatienceGrowsWithTheNumberOfHostsThatWait) {
+  const auto info = begin(1);
+  stage(info, {0});
+  std::chrono::seconds last{0};
+  for (unsigned number = 0; number < 1001; ++number) {
+    const auto address = Address::parse("10.0." + std::to_string(1 + number / 200) + "." +
+                                        std::to_string(1 + number % 200))
+                             .value();
+    const auto outcome =
+        minion(host(2)).claim(info.id, address, {pieces({0}), 1}, want(1, pieces({0})));
+    ASSERT_TRUE(std::holds_alternative<Wait>(outcome));
+    EXPECT_GE(std::get<Wait>(outcome).patience, last);
+    last = std::get<Wait>(outcome).patience;
+  }
+  EXPECT_GT(last, 1s);
+}
+
 }  // namespace
 }  // namespace libsync::test
