@@ -1,21 +1,24 @@
 #pragma once
 
-// Moving files between this host and another one's rsync daemon.
+// Moves files between this host and the rsync daemon of another one.
 //
-// A Transfer only carries: it does not choose sources, does not check what arrives (spool.h does),
-// and does not retry. It is passive, too: start() begins a pull or a push in the background;
-// collect(), called whenever one of its descriptors can be read or next_check() has come, says what
-// has happened since.
+// A Transfer only moves files. It chooses no source, checks no content (store/spool.h does), and
+// does not retry.
 //
-// Only fixed names are ever carried: `manifest`, `pNNNNN`, `probe`, and fingerprints as folders.
+// It is passive: start() begins a pull or push in the background. The owner calls collect() when
+// one of the descriptors is readable or next_check() has come, and gets the events since the last
+// call.
 //
-// It watches what it started by its own clock, since rsync's time limit does not protect a puller:
-// without a byte for TransferLimits::stall, or past the deadline of the size, it is ended.
+// Only fixed names move: `manifest`, `pNNNNN`, `probe`, and fingerprints as folders.
 //
-// Death: what was started dies with this process (TERM; rsync keeps what it has). What has arrived
-// in part stays, and the next pull of the same file goes on from there.
+// It watches each transfer by its own clock, because rsync's time limit does not protect a puller.
+// It ends a transfer that moves no byte for TransferLimits::stall, or that passes its deadline.
 //
-// Not thread-safe. Failure (no_source) of start() and collect() if there is no rsync to start.
+// Death: transfers die with this process (by TERM, so rsync keeps its partial files). The next pull
+// of the same file continues at that point.
+//
+// A Transfer belongs to one thread. start() and collect() throw Failure (no_source) if rsync cannot
+// be started.
 
 #include <chrono>
 #include <cstdint>
@@ -32,57 +35,57 @@
 namespace libsync {
 
 struct TransferLimits {
-  /// No byte for this long: the source is frozen, or gone without a word. rsync alone would hang
-  /// for more than ten minutes. (As long as rsync's own --timeout at both ends, and the lease of
-  /// the claim is renewed meanwhile; a guard, not tuned, as are the others.)
+  /// After this time without a byte the source is frozen or dead. rsync alone would hang for more
+  /// than ten minutes. As long as rsync's own --timeout at both ends. A guard, not tuned, as are
+  /// the others.
   static constexpr std::chrono::seconds stall{60};
-  /// From TERM to KILL: rsync needs a moment to keep what it has.
+  /// From TERM to KILL: rsync needs a moment to keep its partial files.
   static constexpr std::chrono::seconds farewell{5};
-  /// A pull may take this long whatever its size …
+  /// Deadline of a small transfer. A bandwidth limit of the operator switches deadlines off.
   static constexpr std::chrono::minutes least_deadline{10};
-  /// … and longer if it is large: slower than this a source is of no use to a fleet. Neither
-  /// holds where the operator has set a bandwidth limit.
+  /// The deadline of a large transfer allows for this rate. A slower source is of no use to a
+  /// fleet.
   static constexpr std::uint64_t bytes_per_second = 1'000'000;
 };
 
 using TransferId = std::uint64_t;
 
-/// What a source does not have.
+/// The meaning of a file that the source does not have.
 enum class Absent {
-  is_fault,    ///< It was said to have it: the pull ends as `missing`.
-  is_ignored,  ///< The rest comes, and the pull ends well.
+  is_fault,    ///< The source offered the file, so the pull ends as `missing`.
+  is_ignored,  ///< The other files come, and the pull ends as `good`.
 };
 
 struct PullRequest {
   Address source;
   std::string folder;              ///< Below the source's module.
-  std::vector<std::string> names;  ///< In that folder.
+  std::vector<std::string> names;  ///< Files in that folder.
   std::filesystem::path into;      ///< A local folder; files keep their names.
-  std::uint64_t bytes = 0;         ///< Roughly, for the deadline.
-  std::uint64_t largest = 0;       ///< Of one file: a source that sends more than this is corrupt.
-  Density density = Density::dense;  ///< Sparse: make holes of runs of zeros.
+  std::uint64_t bytes = 0;         ///< Approximate size of all files, for the deadline.
+  std::uint64_t largest = 0;       ///< Most bytes of one file. A source that sends more is corrupt.
+  Density density = Density::dense;  ///< Sparse: runs of zeros become holes.
   Absent absent = Absent::is_fault;
 };
 
 struct PushRequest {
   Address target;
   std::filesystem::path from;      ///< A local folder.
-  std::vector<std::string> names;  ///< In that folder.
-  std::string folder;              ///< Below the target's state folder; made if it is not there.
-  std::uint64_t bytes = 0;
+  std::vector<std::string> names;  ///< Files in that folder.
+  std::string folder;              ///< Below the target's state folder; made if it is missing.
+  std::uint64_t bytes = 0;         ///< Approximate size of all files, for the deadline.
 };
 
-/// A file is complete, as far as rsync knows. Nothing is proven.
+/// rsync says that a file is complete, which proves nothing.
 struct FileArrived {
   TransferId id;
   std::string name;
-  std::uint64_t wire_bytes;  ///< Moved for it; less than its size if a part was there already.
+  std::uint64_t wire_bytes;  ///< Bytes moved for it: less than its size after a partial pull.
 };
 
 struct TransferEnded {
   TransferId id;
   PullEnd end;
-  std::string detail;  ///< For a person: source, cause, way out. Empty if good.
+  std::string detail;  ///< For a person: source, cause and way out. Empty if good.
 };
 
 using TransferEvent = std::variant<FileArrived, TransferEnded>;
@@ -94,19 +97,20 @@ class Transfer {
   [[nodiscard]] virtual TransferId start(const PullRequest& request) = 0;
   [[nodiscard]] virtual TransferId start(const PushRequest& request) = 0;
 
-  /// What has happened since the last call, in order. Never blocks.
+  /// The events since the last call, in order. Never blocks.
   [[nodiscard]] virtual std::vector<TransferEvent> collect() = 0;
 
-  /// Ends one that is of no use any more, for a reason that goes on from "rsync with PEER". That it
-  /// has ended is an event, as of `unreachable`. Nothing happens if it has ended before.
+  /// Ends a transfer that is of no use any more. `reason` continues the words "rsync with PEER".
+  /// Its end is an event with `unreachable`. Does nothing if it has ended before.
   virtual void end(TransferId id, const std::string& reason) = 0;
 
+  /// Appends descriptors that are readable when collect() has work.
   virtual void append_descriptors(std::vector<int>& descriptors) const = 0;
 
-  /// When collect() is due even if nothing can be read.
+  /// The time at which collect() is due even if no descriptor is readable.
   [[nodiscard]] virtual Instant next_check() const = 0;
 
-  /// Ends everything that was started and waits for it, no longer than TransferLimits::farewell.
+  /// Ends all transfers and waits for them, no longer than TransferLimits::farewell.
   virtual void end_all() = 0;
 };
 

@@ -11,26 +11,26 @@
 namespace libsync {
 namespace {
 
-// How often the bytes of what runs are looked at. A stall is found this much late.
+// Interval at which the bytes of transfers are checked. A stall is found this much late.
 constexpr Duration kCheckEvery{1000};
-// Keep-alives, as rsync exchanges them every few seconds, are less than this.
+// The keep-alives that rsync exchanges every few seconds are smaller than this.
 constexpr std::uint64_t kKeepAliveBytes = 4096;
 
-// Nothing of whoever started us gets through: RSYNC_CONNECT_PROG and popt's aliases run programs.
+// The complete environment of rsync. No variable of our own passes through, because
+// RSYNC_CONNECT_PROG and the aliases of popt run programs.
 std::vector<std::string> environment() {
   return {"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=/nonexistent"};
 }
 
-// rsync's own digest of all that it moves, made at both ends, is left out: what arrives is proven
-// by its digest. 1 GB by one pull over loopback takes 2.46 s of processor time rather than 2.72,
-// medians of six in turn. By a variable, since a daemon that is to refuse all options but some
-// refuses the option; and "none" alone, since with others after it the ends of rsync 3.5.0
-// disagree.
+// rsync makes no digests of its own, because the announced ones prove each file. This saves a tenth
+// of the processor time: ./tests/bench/loopback. A daemon may refuse the option of the same
+// meaning, but not a variable. It must be "none" alone: with other names behind it the ends of
+// rsync 3.5.0 disagree.
 constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
 
 constexpr int kPartial = 23;  // rsync's RERR_PARTIAL.
 
-// What is there in part is of use only to an rsync that has digests.
+// Whether one of the files is partial. Only an rsync with digests continues it.
 bool is_begun(const PullRequest& request) {
   return std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
     std::error_code unknown;
@@ -70,7 +70,7 @@ std::vector<std::string> common_arguments(const RsyncOptions& options) {
   return all;
 }
 
-// The message that says most: rsync's first error line, without the daemon's echo of the end.
+// rsync's first error line, which says most. The daemon repeats the end in later ones.
 std::string first_line(const std::string& errors) {
   for (std::size_t start = 0; start < errors.size();) {
     const auto end = std::min(errors.find('\n', start), errors.size());
@@ -81,6 +81,7 @@ std::string first_line(const std::string& errors) {
   return "no message";
 }
 
+// A text among rsync's errors, with its meaning and the way out.
 struct Pattern {
   std::string_view text;
   PullEnd end;
@@ -98,7 +99,7 @@ constexpr std::array kPatterns = {
     Pattern{"Failed to negotiate a checksum", PullEnd::refused,
             "its rsync is older than 3.2: update it to 3.2.7 or newer"},
     Pattern{"configured to refuse", PullEnd::refused,
-            "take the option out of 'refuse options' in its rsyncd.conf"},
+            "remove the option from 'refuse options' in its rsyncd.conf"},
     Pattern{"--bwlimit", PullEnd::local, "correct --bwlimit: a rate such as 50m"},
     Pattern{"access denied", PullEnd::refused, "add this host to 'hosts allow' in its rsyncd.conf"},
     Pattern{"chroot failed", PullEnd::refused,
@@ -107,23 +108,25 @@ constexpr std::array kPatterns = {
     Pattern{"password file", PullEnd::local,
             "make --rsync-password-file readable for this user only"},
     Pattern{"File too large", PullEnd::corrupt,
-            "it sends more than there is: look at its spool, and at who answers there"},
+            "it sends more than there is: check its spool, and which program answers there"},
     Pattern{"No space left", PullEnd::local, "free space on the receiving host, where --repo lies"},
     Pattern{"Disk quota", PullEnd::local, "free space on the receiving host, where --repo lies"},
     Pattern{"Read-only file system", PullEnd::local, "mount --repo of the receiving host writable"},
     Pattern{"Connection refused", PullEnd::unreachable, "start its rsync daemon"},
-    Pattern{"No route to host", PullEnd::unreachable, "look at the network and its firewall"},
-    Pattern{"timed out", PullEnd::unreachable, "look at the host, the network and its firewall"},
+    Pattern{"No route to host", PullEnd::unreachable, "check the network and its firewall"},
+    Pattern{"timed out", PullEnd::unreachable, "check the host, the network and its firewall"},
 };
 
 bool names_sender(std::string_view text) { return text.find("[sender") != std::string::npos; }
 
-// In a message of its own: the last line of any pull has `[generator=3.2.7]`.
+// Whether the receiver or generator wrote a message. The last line of any pull has
+// `[generator=3.2.7]`, which is none.
 bool names_receiver(std::string_view text) {
   return text.find("eceiver]") != std::string::npos || text.find("enerator]") != std::string::npos;
 }
 
-// rsync passes on what the other end says, and its status: its full disk is none of ours.
+// Whether the words come from the source. rsync repeats the messages and the status of the other
+// end, whose full disk is no fault of ours.
 bool is_said_by_source(std::string_view errors, std::string_view words) {
   const auto at = errors.find(words);
   const auto begin = errors.rfind('\n', at) + 1;  // npos + 1 is 0.
@@ -173,16 +176,16 @@ PullVerdict by_status(int code, const std::string& errors) {
     case 21:
     case 22:
       if (names_sender(errors) && !names_receiver(errors)) break;
-      return {PullEnd::local, "look at this host's disk and memory"};
+      return {PullEnd::local, "check this host's disk and memory"};
     case kPartial:
       if (names_receiver(errors) && errors.find("sender]") == std::string::npos) {
-        return {PullEnd::local, "look at this host's disk and permissions"};
+        return {PullEnd::local, "check this host's disk and permissions"};
       }
       return {PullEnd::unreachable, "let the module's user read --repo there"};
     default:
       break;
   }
-  return {PullEnd::unreachable, "look at the host, its rsyncd and the network"};
+  return {PullEnd::unreachable, "check the host, its rsyncd and the network"};
 }
 
 }  // namespace
@@ -204,7 +207,7 @@ std::vector<std::string> push_arguments(const RsyncOptions& options, const PushR
   all.emplace_back("--mkpath");
   all.emplace_back("--");
   all.push_back(request.from.string() + "/");
-  // The module that peers pull from exports the repo; one for pushes alone, the state folder in it.
+  // The module for pulls exports the repo. One for pushes alone exports the state folder in it.
   const std::string state = options.push_module == options.module ? ".libsync/" : "";
   all.push_back(url(options, request.target, options.push_module) + state + request.folder + "/");
   return all;
@@ -261,7 +264,7 @@ TransferId RsyncTransfer::run(const Address& peer, std::uint64_t bytes, const Ch
   const auto now = clock_.now();
   const auto by_size = std::chrono::seconds(bytes / TransferLimits::bytes_per_second);
   const auto limit = std::max<std::chrono::seconds>(TransferLimits::least_deadline, by_size);
-  // What --bwlimit holds back is as slow as it was asked to be.
+  // With --bwlimit the operator has asked for slow transfers.
   const auto deadline = options_.bandwidth_limit.empty() ? now + limit : Instant::max();
   running_.emplace(next_id_, Running{std::move(child), peer, deadline, now, 0, {}, {}, {}});
   return next_id_++;
@@ -274,7 +277,7 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
   for (auto next = running_.begin(); next != running_.end();) {
     auto& [id, running] = *next;
     if (check_is_due) check(running);
-    // The end is asked for first: whatever was written before it can then be read.
+    // ended() comes first, so that lines() reads all that the child wrote before its end.
     const auto end = running.child->ended();
     for (const auto& line : running.child->lines()) {
       const auto space = line.find(' ');
@@ -289,8 +292,8 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
       ++next;
       continue;
     }
-    auto verdict = running.told_to_end ? PullVerdict{PullEnd::unreachable, running.why_told}
-                                       : judge(running.peer, *end, errors, running.arrived);
+    auto verdict = running.ending ? PullVerdict{PullEnd::unreachable, running.why_ending}
+                                  : judge(running.peer, *end, errors, running.arrived);
     events.push_back(TransferEnded{id, verdict.end, std::move(verdict.detail)});
     next = running_.erase(next);
   }
@@ -299,8 +302,8 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
 
 void RsyncTransfer::check(Running& running) {
   const auto now = clock_.now();
-  if (running.told_to_end) {
-    if (now - *running.told_to_end >= TransferLimits::farewell) running.child->kill();
+  if (running.ending) {
+    if (now - *running.ending >= TransferLimits::farewell) running.child->kill();
     return;
   }
   const auto read = running.child->bytes_read();
@@ -310,20 +313,20 @@ void RsyncTransfer::check(Running& running) {
   }
   const bool stalled = now - running.moved >= TransferLimits::stall;
   if (!stalled && now < running.deadline) return;
-  tell_to_end(running, stalled ? "has moved nothing for 60 s"
-                               : "is slower than 1 MB/s and past its deadline");
+  begin_ending(running, stalled ? "has moved nothing for 60 s"
+                                : "is slower than 1 MB/s and past its deadline");
 }
 
-void RsyncTransfer::tell_to_end(Running& running, const std::string& reason) {
-  running.told_to_end = clock_.now();
-  running.why_told = fmt::format("rsync with {} {}: look at the host, its disk and the network",
-                                 running.peer.text(), reason);
+void RsyncTransfer::begin_ending(Running& running, const std::string& reason) {
+  running.ending = clock_.now();
+  running.why_ending = fmt::format("rsync with {} {}: check the host, its disk and the network",
+                                   running.peer.text(), reason);
   running.child->terminate();
 }
 
 void RsyncTransfer::end(TransferId id, const std::string& reason) {
   const auto found = running_.find(id);
-  if (found != running_.end() && !found->second.told_to_end) tell_to_end(found->second, reason);
+  if (found != running_.end() && !found->second.ending) begin_ending(found->second, reason);
 }
 
 void RsyncTransfer::append_descriptors(std::vector<int>& descriptors) const {

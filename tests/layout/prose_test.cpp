@@ -30,9 +30,20 @@ constexpr std::size_t kMostWords = 25;
 // Folders whose comments obey the rules already. The list grows until it holds every folder of
 // kRead, and then goes.
 const std::set<std::string> kClean = {
-    "include/libsync/core", "src/core",      "src/feed",        "src/os",       "src/redis",
-    "src/redis/functions",  "tests/core",    "tests/functions", "tests/layout", "tests/os",
-    "tests/redis",          "tests/support",
+    "include/libsync",
+    "include/libsync/core",
+    "src/core",
+    "src/feed",
+    "src/os",
+    "src/redis",
+    "src/redis/functions",
+    "src/rsync",
+    "tests/core",
+    "tests/functions",
+    "tests/layout",
+    "tests/os",
+    "tests/redis",
+    "tests/support",
 };
 
 // Files of clean folders that other work rewrites now. The list must become empty.
@@ -225,7 +236,7 @@ TEST(Prose, AThirdToAHalfOfAllHeadersIsComment) {
       if (!has_code) ++comments;
     }
   }
-  EXPECT_GE(comments * 100, lines * 25) << comments << " of " << lines;
+  EXPECT_GE(comments * 100, lines * 30) << comments << " of " << lines;
   EXPECT_LE(comments * 100, lines * 50) << comments << " of " << lines;
 }
 

@@ -168,7 +168,7 @@ TEST_F(RsyncWatchdog, EndsWhatIsOfNoUseAnyMore) {
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(ended_->id, id);
   EXPECT_EQ(ended_->end, PullEnd::unreachable);
-  EXPECT_THAT(ended_->detail, HasSubstr("10.1.2.3 brought nothing while others did: look at"));
+  EXPECT_THAT(ended_->detail, HasSubstr("10.1.2.3 brought nothing while others did: check"));
   EXPECT_TRUE(test::eventually([this] { return !is_alive(number_in("grandchild")); }));
   transfer().end(id, "is over");
 }
