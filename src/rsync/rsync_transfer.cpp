@@ -134,8 +134,8 @@ bool is_said_by_source(std::string_view errors, std::string_view words) {
   return line.starts_with("@ERROR") || names_sender(line);
 }
 
-// Whether rsync misses a file that it brought: the minion renamed or deleted it after rsync had
-// printed its name and before rsync looked at it again.
+// Whether rsync complains about a file that it brought and that is missing since. The minion
+// renames or deletes a file as soon as rsync has printed its name.
 bool is_late(std::string_view line, const std::set<std::string>& arrived) {
   if (!names_receiver(line) || !line.ends_with(": No such file or directory (2)")) return false;
   const auto end = line.rfind('"');

@@ -179,7 +179,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{11, "rsync: [receiver] write failed on \"p00000\": No space left on device (28)\n",
              PullEnd::local, "free space on the receiving host, where --repo lies"},
         Case{11, "rsync: [receiver] write failed on \"p00000\": File too large (27)\n",
-             PullEnd::corrupt, "at who answers there"},
+             PullEnd::corrupt, "and which program answers there"},
         Case{11, "rsync: [receiver] write failed on \"p00000\": Disk quota exceeded (122)\n",
              PullEnd::local, "free space on the receiving host, where --repo lies"},
         // What the other end says of itself.
