@@ -33,14 +33,14 @@ constexpr int kWeightPercent = 30;
 // A parent is slow if a piece takes so many times as long as usual, while other trees go ahead:
 // twice is what it takes from a parent that serves a claim beside.
 constexpr int kSlower = 3;
-// A pull that brings nothing for so long is not waited for to say so.
-constexpr int kOverdue = 4;
-constexpr Duration kLeastOverdue{500};
-// One that brings nothing for so long is given up: a host that froze had its children wait for a
-// minute, until rsync was ended for moving nothing. Not if all pulls bring nothing, though: then it
-// is the network, which comes back.
+// The host gives up a pull that brings nothing for this multiple of the usual time of a piece, and
+// at least the second. rsync itself waits a minute for a host that froze. If no pull brings
+// anything, the network is at fault and comes back.
 constexpr int kGivenUp = 10;
 constexpr Duration kLeastGivenUp{3'000};
+// Another pull has moved if it brought something this long after the silent one did last.
+constexpr int kMovedAfter = 4;
+constexpr Duration kLeastMovedAfter{500};
 // While a tree fills, whoever came late catches up as well as its parents' links let it: nobody is
 // called slow so soon after coming, and later by those further down. (10,000 hosts had 38 set aside
 // who were not slow; the last had it after 24.6 s, and with this after 21.5 s.)
@@ -70,7 +70,9 @@ constexpr Duration kPoll{500};
 constexpr Duration kBackOff{5'000};
 constexpr unsigned kBackOffDoublings = 4;
 
-Duration overdue_after(Duration usual) { return std::max(kLeastOverdue, kOverdue * usual); }
+ParentFeedback slow(const Address& parent) {
+  return {parent, ParentFeedback::Kind::slow, PullEnd::good, ""};
+}
 
 }  // namespace
 
@@ -147,8 +149,7 @@ std::vector<StagedPiece> Trees::next_of(PieceNumber tree, PieceNumber most,
 }
 
 std::optional<Act> Trees::pull(const Situation& situation) {
-  note_overdue(situation.pieces.in_place(), situation.now);
-  if (auto act = give_up(situation.now)) return act;
+  if (auto act = give_up(situation)) return act;
   return next_pull(situation);
 }
 
@@ -190,24 +191,18 @@ void Trees::arrived(TransferId id, Instant now) {
   }
 }
 
-void Trees::note_overdue(const PieceSet& in_place, Instant now) {
+std::optional<Act> Trees::give_up(const Situation& situation) {
   for (std::size_t tree = 0; tree < streams_.size(); ++tree) {
-    auto& pull = streams_[tree].pull;
-    if (!pull || pull->is_overdue || now < overdue_at(*pull)) continue;
-    if (lags(in_place)[tree] <= 1) continue;
-    pull->is_overdue = true;
-    feedback_.push_back({pull->parent, ParentFeedback::Kind::slow, PullEnd::good, ""});
-  }
-}
-
-std::optional<Act> Trees::give_up(Instant now) {
-  for (auto& stream : streams_) {
-    if (!stream.pull || !is_hopeless(*stream.pull, now)) continue;
+    auto& stream = streams_[tree];
+    if (!stream.pull || !is_hopeless(*stream.pull, situation.now)) continue;
+    if (lags(situation.pieces.in_place())[tree] > 1) {
+      feedback_.push_back(slow(stream.pull->parent));
+    }
     left_.push_back(*std::exchange(stream.pull, std::nullopt));
-    stream.not_before = now + kRest;
+    stream.not_before = situation.now + kRest;
   }
   for (auto& pull : left_) {
-    if (pull.is_given_up || (!pull.is_overdue && !is_hopeless(pull, now))) continue;
+    if (pull.is_given_up || !is_hopeless(pull, situation.now)) continue;
     pull.is_given_up = true;
     return EndPull{pull.id, "brought nothing while others did"};
   }
@@ -216,18 +211,17 @@ std::optional<Act> Trees::give_up(Instant now) {
 
 Instant Trees::judges_from() const { return came_ + kGrace + 2 * poll_short_; }
 
-Instant Trees::overdue_at(const Pull& pull) const {
+Instant Trees::hopeless_at(const Pull& pull) const {
   const auto usual = usual_piece();
   if (usual.count() == 0) return Instant::max();
-  return std::max<Instant>(judges_from(), pull.moved + overdue_after(usual));
+  return std::max<Instant>(judges_from(), pull.moved + std::max(kLeastGivenUp, kGivenUp * usual));
 }
 
 bool Trees::is_hopeless(const Pull& pull, Instant now) const {
-  const auto usual = usual_piece();
-  if (now < overdue_at(pull)) return false;
-  if (now < pull.moved + std::max(kLeastGivenUp, kGivenUp * usual)) return false;
-  const bool others_went_on = arrived_ > pull.moved + overdue_after(usual);
-  return others_went_on || std::none_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
+  if (now < hopeless_at(pull)) return false;
+  const auto others_move = std::max(kLeastMovedAfter, kMovedAfter * usual_piece());
+  return arrived_ > pull.moved + others_move ||
+         std::none_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
            return stream.pull && stream.pull->parent != pull.parent;
          });
 }
@@ -270,7 +264,7 @@ void Trees::note_end(Stream& stream, PieceNumber lag, const OverPull& over, Inst
   const bool had_failed = std::exchange(stream.failures, 0) > 0;
   if (now >= judges_from() && is_slow(stream, lag)) {
     stream.not_before = now + kRest;
-    feedback_.push_back({pull.parent, Kind::slow, PullEnd::good, ""});
+    feedback_.push_back(slow(pull.parent));
   } else if (had_failed) {
     feedback_.push_back({pull.parent, Kind::good, PullEnd::good, ""});
   }
@@ -341,9 +335,6 @@ Instant Trees::due(const Situation& situation) const {
   for (const auto& stream : streams_) {
     if (!stream.pull && stream.not_before > now) due = std::min(due, stream.not_before);
     if (stream.pull) due = std::min<Instant>(due, now + kPoll);
-    if (stream.pull && !stream.pull->is_overdue) {
-      if (const auto at = overdue_at(*stream.pull); at > now) due = std::min(due, at);
-    }
   }
   const auto report = report_due(situation);
   return report > now ? std::min(due, report) : due;

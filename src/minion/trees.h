@@ -67,7 +67,6 @@ class Trees final : public PullPolicy {
     PieceNumber brought;
     Instant began;
     Instant moved;  // When it brought something last, or began.
-    bool is_overdue = false;
     bool is_given_up = false;
   };
   struct Stream {
@@ -89,8 +88,7 @@ class Trees final : public PullPolicy {
                                                  const PieceTable& pieces) const;
   [[nodiscard]] std::optional<Act> next_pull(const Situation& situation);
   /// A pull to be ended, so that its pieces can come from elsewhere.
-  [[nodiscard]] std::optional<Act> give_up(Instant now);
-  void note_overdue(const PieceSet& in_place, Instant now);
+  [[nodiscard]] std::optional<Act> give_up(const Situation& situation);
   void note_end(Stream& stream, PieceNumber lag, const OverPull& over, Instant now);
 
   /// How many pieces of each tree are not in the set.
@@ -101,7 +99,7 @@ class Trees final : public PullPolicy {
   [[nodiscard]] Duration usual_piece() const;
   /// Before this moment no parent is called slow.
   [[nodiscard]] Instant judges_from() const;
-  [[nodiscard]] Instant overdue_at(const Pull& pull) const;
+  [[nodiscard]] Instant hopeless_at(const Pull& pull) const;
   /// Whether waiting is no use: the pull has brought nothing for long, while others did, or there
   /// are none.
   [[nodiscard]] bool is_hopeless(const Pull& pull, Instant now) const;

@@ -92,35 +92,19 @@ TEST_F(TreesParentsTest, AParentThatIsSlowerThanOthersIsReportedAndLeftAlone) {
   EXPECT_TRUE(pulls(0));
 }
 
-TEST_F(TreesParentsTest, AParentThatBringsNothingIsReportedBeforeItsPullEnds) {
-  seat();
-  now_ += kFilled;
-  others_go_on(0, 4);
-  EXPECT_THAT(feedback(), IsEmpty()) << "four pieces' time is not much";
-  now_ += milliseconds(100);
-  ASSERT_THAT(feedback(), SizeIs(1));
-  EXPECT_EQ(feedback().front().parent, parent(0));
-  EXPECT_EQ(feedback().front().kind, Kind::slow);
-  EXPECT_THAT(feedback(), SizeIs(1)) << "once a pull";
-  EXPECT_THAT(ended(), IsEmpty()) << "it may be slow, and bring something yet";
-  seat(kPieces, 1);
-  EXPECT_THAT(ended(), ElementsAre(0U)) << "others find so, too";
-  const auto pull = next();
-  ASSERT_TRUE(pull) << "the stream does not wait for the old parent";
-  EXPECT_EQ(pull->pieces.front().piece, 4U) << "but for the piece that may still come";
-  EXPECT_FALSE(end(0, 0, PullEnd::unreachable));
-}
-
-TEST_F(TreesParentsTest, APullThatBringsNothingForLongIsGivenUp) {
+TEST_F(TreesParentsTest, APullThatBringsNothingForLongIsGivenUpAndItsParentReported) {
   seat();
   now_ += kFilled;
   others_go_on(0, 9, milliseconds(300));
-  EXPECT_THAT(feedback(), SizeIs(1));
+  EXPECT_THAT(feedback(), IsEmpty());
   EXPECT_THAT(ended(), IsEmpty());
   others_go_on(0, 1, milliseconds(300));
   EXPECT_THAT(ended(), ElementsAre(0U));
-  EXPECT_THAT(feedback(), SizeIs(1));
+  ASSERT_THAT(feedback(), SizeIs(1));
+  EXPECT_EQ(feedback().front().parent, parent(0));
+  EXPECT_EQ(feedback().front().kind, Kind::slow);
   EXPECT_THAT(ended(), IsEmpty()) << "once";
+  EXPECT_THAT(feedback(), SizeIs(1)) << "once";
 
   EXPECT_TRUE(pulls(0)) << "it has not ended yet";
   EXPECT_FALSE(end(0, 0, PullEnd::unreachable)) << "that it was ended says nothing of its parent";
@@ -129,6 +113,22 @@ TEST_F(TreesParentsTest, APullThatBringsNothingForLongIsGivenUp) {
   now_ += seconds(5);
   start_all();
   EXPECT_TRUE(pulls(0));
+}
+
+TEST_F(TreesParentsTest, APullFromAFormerParentMayBringSomethingYet) {
+  seat();
+  now_ += kFilled;
+  others_go_on(0, 9, milliseconds(300));
+  trees_.seated({.poll_short = milliseconds(100),
+                 .poll_long = seconds(4),
+                 .parents = {parent(0, 1), parent(1), parent(2), parent(3)}});
+  const auto pull = next();
+  ASSERT_TRUE(pull) << "the stream does not wait for the old parent";
+  EXPECT_EQ(pull->pieces.front().piece, 4U) << "but for the piece that may still come";
+  EXPECT_THAT(ended(), IsEmpty());
+  now_ += milliseconds(300);
+  EXPECT_THAT(ended(), ElementsAre(0U)) << "it brings nothing for long";
+  EXPECT_THAT(feedback(), IsEmpty()) << "Redis has replaced that parent already";
 }
 
 TEST_F(TreesParentsTest, AStreamThatHelpsIsGivenUpWithoutAWord) {
