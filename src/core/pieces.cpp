@@ -35,18 +35,9 @@ std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts) 
   // For a handful of hosts fewer pieces suffice. 0 hosts means an unknown number.
   constexpr std::size_t kHandful = 8;
   if (hosts == 0 || hosts > kHandful) return fine;
-  // Large pieces: 113 to 224 of them. Fewer rsyncs save each host processor time, of which each
-  // start needs more than 10 ms: --hosts 8 --bytes 4294967296, ./tests/bench/loopback
-  const auto coarse = std::bit_ceil(stream_bytes / 224);
-  if (coarse >= kLargePiece) return coarse;
-  // With as few pieces of a smaller size the links would idle while rsyncs start, so there are more
-  // of them: --hosts 8 --bytes 1500000000
-  const auto medium = std::max(kSmallest, std::bit_ceil(stream_bytes / 384));
-  // A small payload gets 64 to 128 pieces, unless they would be larger than this. Fewer starts cost
-  // less, above all for a tree of many files: --hosts 8 --bytes 80000000, ./tests/bench/small
-  constexpr std::uint64_t kWorthAStart = std::uint64_t{1} << 20U;
-  const auto enough = std::bit_floor(stream_bytes / 64);
-  return std::max(medium, std::min(enough, kWorthAStart));
+  // 113 to 224 pieces. Fewer rsyncs save each host processor time, of which each start needs more
+  // than 10 ms: --hosts 8 --bytes 4294967296, ./tests/bench/loopback
+  return std::max(kSmallest, std::bit_ceil(stream_bytes / 224));
 }
 
 PieceSet::PieceSet(PieceNumber pieces) : pieces_(pieces), bitmap_(bitmap_bytes(pieces), '\0') {}

@@ -7,8 +7,8 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "libsync/core/grain.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/slots.h"
 #include "store/state_folder.h"
 
 namespace libsync {
@@ -201,7 +201,7 @@ EndingTerms Master::ending_terms() const {
 }
 
 bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
-  const auto wanted = config_.host.slots.value_or(default_origin_uploads(grain_of(run.cut)));
+  const auto wanted = config_.host.slots.value_or(default_origin_uploads(run.cut));
   // A host that is pushed to offers its slots itself.
   const unsigned slots = run.origin_kind == OriginKind::minion ? 0 : wanted;
   const auto outcome = coordinator_.begin(run, slots, {owner.expected_count, owner.expected_hosts},

@@ -1,9 +1,9 @@
 #pragma once
 
-// What a puller asks its owner to do, one act at a time.
+// The acts that a puller gives its owner, one at a time.
 //
-// Calls of the coordinator are answered by an event, or by CallFailed if the answer was lost; the
-// puller asks for nothing else until then. The other acts are carried out at once.
+// The owner answers a call of the coordinator by an event, or by CallFailed if the answer is lost.
+// Until then the puller gives no other act. The owner carries out all other acts at once.
 
 #include <optional>
 #include <string>
@@ -24,9 +24,9 @@ struct AskClaim {
   Want want;
 };
 
-/// A claim is over. Answered by a ClaimOutcome.
+/// Gives a claim back, and asks for the next one. Answered by a ClaimOutcome.
 struct CompleteClaim {
-  std::optional<TransferId> pull;  ///< Nothing: none was started for it.
+  std::optional<TransferId> pull;  ///< Nothing: the host started no pull for it.
   Token token;
   PullEnd end;
   std::string detail;
@@ -71,7 +71,7 @@ struct Doubt {
 
 // --- Pulls ---
 
-/// Answered by PullStarted, before anything else.
+/// Answered by PullStarted, before any other event.
 struct StartPull {
   Assignment assignment;
 };
@@ -88,16 +88,16 @@ struct JudgePiece {
 };
 struct JudgeManifest {};
 
-/// Candidates whose digests are known may be checked; delivered files may have come.
+/// Check the candidates whose digests are known, and look for files that the master delivered.
 struct CheckCandidates {};
 
-/// Reverify the spool: every servable piece is announced.
+/// Reverify the spool. Every servable piece has its digest.
 struct Reverify {};
 
 /// All pieces are in place: give the tree its modes and times and put it on the disk.
 struct CompleteTree {};
 
-/// Swap it with the destination.
+/// Swap the tree with the destination.
 struct Publish {};
 
 // --- The rest ---

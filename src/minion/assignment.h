@@ -11,14 +11,14 @@
 
 namespace libsync {
 
-/// Whether the manifest comes along.
+/// Whether a pull brings the manifest too.
 enum class Manifests { none, one };
 
 struct Assignment {
   Address source;
   std::vector<StagedPiece> pieces;
-  /// The claim that grants it: the source has the pieces and keeps a slot free. Nothing: it comes
-  /// from the host's seat, and the parent may not have the pieces yet.
+  /// The claim that grants it: the source has the pieces and keeps a slot free. Nothing for a pull
+  /// from a parent, which may not have the pieces yet.
   std::optional<Token> token;
   Manifests manifests = Manifests::none;
 };

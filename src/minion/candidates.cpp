@@ -6,7 +6,7 @@
 namespace libsync {
 namespace {
 
-// Soon at first, since a small payload is staged in a moment.
+// First pause between two questions. A small payload is staged in a moment.
 constexpr Duration kFirstPause{20};
 constexpr Duration kLongestPause{1'000};
 // The master needs a while to hash or push again what is missing.
@@ -20,7 +20,8 @@ Candidates::Candidates(const PieceTable& pieces, Delivery delivery, Timers& time
   timers_.set(Timer::doubt, now);
 }
 
-// The others live on what is pushed here: all of it has to come, and not only what this host needs.
+// All other hosts need the pieces that the master pushes here. So every piece must come, and not
+// only those that this host lacks.
 bool Candidates::is_delivered() const {
   return delivery_ == Delivery::pushed ? pieces_.servable().is_complete()
                                        : pieces_.in_place().is_complete();
@@ -34,7 +35,7 @@ std::optional<Act> Candidates::seek(Instant now) {
     pause(now);
     return CheckCandidates{};
   }
-  // Nothing is awaited until a wake-up, or another candidate.
+  // No timer is needed before a wake-up or another candidate.
   timers_.clear(Timer::digests);
   if (!is_set) return std::nullopt;
   return CheckCandidates{};

@@ -1,10 +1,10 @@
 #pragma once
 
-// What may be here without a pull: candidates, and files that a master delivers.
+// Pieces that may be here without a pull: candidates, and files that a master delivers.
 //
-// A candidate waits for its digest, and a delivered file for the master. The host asks for digests
-// and has the files checked, soon at first and then more and more seldom. What a master does not
-// deliver, or delivers wrong, it doubts, so that the master delivers it again. Pure.
+// A candidate needs its digest, and a delivered file needs the master. The host asks for digests
+// and checks the files, soon at first and then less and less often. It doubts a file that the
+// master does not deliver or delivers wrong, so that the master delivers it again. Pure.
 
 #include <optional>
 #include <string>
@@ -21,7 +21,7 @@ class Candidates {
   /// `pieces` and `timers` must outlive the Candidates.
   Candidates(const PieceTable& pieces, Delivery delivery, Timers& timers, Instant now);
 
-  /// Everything that this host needs is here, and what others need of it.
+  /// Every piece that this host needs is here, and every piece that others need from it.
   [[nodiscard]] bool is_delivered() const;
 
   /// AskDigests, CheckCandidates, or nothing for now.
@@ -29,9 +29,9 @@ class Candidates {
   /// Redis has answered AskDigests.
   void asked(Instant now) { pause(now); }
 
-  /// `undelivered`: as the disk says.
+  /// `undelivered`: DiskState::undelivered.
   [[nodiscard]] std::optional<Act> doubt(const std::string& undelivered, Instant now) const;
-  /// The master will hear of it.
+  /// Redis has noted the doubt, and the master reads it.
   void doubted(Instant now);
 
  private:

@@ -8,25 +8,24 @@
 namespace libsync {
 namespace {
 
-// News is reported at most this often: later, and the next host waits for a source that exists;
-// more often, and Redis is asked more than anybody gains.
+// Shortest interval between two reports. A later report makes hosts wait for a source that exists.
+// More reports cost Redis time and gain nothing: ./tests/simulate --hosts 195 --spread claims
 constexpr Duration kReportEvery{100};
 
-// Failures in a row after which this host gives up for this tick: Redis keeps a host away from a
-// source that failed it, so four in a row are no accident. A refusal comes at once, and from
-// everybody alike.
+// Failures in a row after which this host gives up for this tick. Redis keeps a host away from a
+// source that failed it, so four in a row are no accident. Refusals come at once, and mostly from
+// all sources alike.
 constexpr std::size_t kFailuresAtMost = 4;
 constexpr std::size_t kRefusalsAtMost = 3;
 constexpr Duration kFirstBackOff{200};
 
-// A source outside --peers costs a call each time that Redis names it.
+// Each claim that names a source outside --peers costs two calls.
 constexpr std::chrono::seconds kPauseAfterUnusable{1};
 
 }  // namespace
 
-Claims::Claims(Grain grain, std::optional<unsigned> slots, Timers& timers, MakeToken make_token)
-    : grain_(grain),
-      slots_(slots.value_or(default_slots(grain))),
+Claims::Claims(unsigned slots, Timers& timers, MakeToken make_token)
+    : slots_(slots),
       timers_(timers),
       make_token_(std::move(make_token)),
       next_token_(make_token_()) {}
@@ -56,8 +55,7 @@ std::optional<Want> Claims::want(const Situation& situation, std::size_t held, u
                                      .claimable = situation.pieces.size() - unwanted.size(),
                                      .claims = held,
                                      .slots = slots,
-                                     .start_in_pieces = pace_.start_in_pieces(),
-                                     .grain = grain_});
+                                     .start_in_pieces = pace_.start_in_pieces()});
   if (most == 0 && manifests == Manifests::none) return std::nullopt;
   return Want{next_token_, most, std::move(unwanted)};
 }
@@ -66,8 +64,8 @@ bool Claims::may_ask(Instant now) const {
   return timers_.is_due(Timer::ask, now) && timers_.is_due(Timer::back_off, now);
 }
 
-// If the first answer to a claim was lost, a stream may have begun to pull what it names: two pulls
-// must not write into one file.
+// If the first answer to a claim was lost, a stream may pull its pieces by now. Two pulls must not
+// write into one file.
 Act Claims::granted(const Claim& claim, PieceTable& pieces, Manifests manifests) {
   next_token_ = make_token_();
   Assignment assignment{claim.source, {}, claim.token, manifests};

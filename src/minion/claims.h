@@ -1,17 +1,17 @@
 #pragma once
 
-// Pulls by claims: in a small run every piece, in a large one what the trees do not carry.
+// Pulls by claims: of every piece in a small run, and of pieces that no tree carries in a large
+// one.
 //
-// A host asks Redis for a claim while it has free slots, waits when nothing is to be had, and
-// pauses after a failure, so that no loop runs hot around something broken. Which pieces, and from
-// whom, is decided by the functions in Redis (redis/functions/claims.lua). Pure.
+// A host asks Redis for a claim while it has free slots. It waits if Redis has none, and pauses
+// after a failure, so that no loop runs hot. Redis decides which pieces it gets, and from which
+// source (redis/functions/claims.lua). Pure.
 
 #include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
 
-#include "libsync/core/grain.h"
 #include "minion/pace.h"
 #include "minion/policy.h"
 #include "minion/timers.h"
@@ -22,10 +22,10 @@ class Claims final : public PullPolicy {
  public:
   using MakeToken = std::function<Token()>;
 
-  /// `slots`: as configured; nothing: by grain. `timers` must outlive the Claims.
-  Claims(Grain grain, std::optional<unsigned> slots, Timers& timers, MakeToken make_token);
+  /// `slots`: parallel pulls. `timers` must outlive the Claims.
+  Claims(unsigned slots, Timers& timers, MakeToken make_token);
 
-  // By claims there is nothing to start unasked, and everything is reported as it comes.
+  // Each pull needs a claim first, so pull() has none to start.
   [[nodiscard]] std::optional<Act> pull(const Situation&) override { return std::nullopt; }
   void started(TransferId id, Instant now) override;
   void arrived(TransferId id, Instant now) override { pace_.arrived(id, now); }
@@ -36,9 +36,9 @@ class Claims final : public PullPolicy {
   [[nodiscard]] bool reports_regularly() const override { return false; }
   [[nodiscard]] Instant due(const Situation&) const override { return Instant::max(); }
 
-  /// A request while `held` claims are in hand. `carried`: pieces that come without a claim.
-  /// Nothing if there is nothing to ask for: all slots in use, or no piece, and not the manifest
-  /// either.
+  /// A request for a claim. `held`: claims that the host holds. `carried`: pieces that come without
+  /// a claim. Nothing if all slots are in use, or if the host needs neither a piece nor the
+  /// manifest.
   [[nodiscard]] std::optional<Want> want(const Situation& situation, std::size_t held,
                                          unsigned slots, const PieceSet& carried,
                                          Manifests manifests) const;
@@ -46,27 +46,26 @@ class Claims final : public PullPolicy {
   /// Whether a claim may be asked for now.
   [[nodiscard]] bool may_ask(Instant now) const;
 
-  /// A claim was asked for. The same token goes out again until the answer is here.
+  /// The host has asked for a claim. It repeats the token until Redis has answered.
   void asked(Instant now) { asked_at_ = now; }
-  /// The claim is granted, and the next one gets another token. Returns the start of its pull, of
-  /// the pieces that are wanted still, and of the manifest if a pull may bring it; if nothing is
-  /// left to pull, the completion of the claim; if the run has no such piece, the end of the
-  /// download.
+  /// Redis has granted the claim, and the next request uses another token. Returns StartPull for
+  /// the pieces that are still wanted, and for the manifest if `manifests` allows it. Returns
+  /// CompleteClaim if nothing is left to pull, and GiveUp if the run has no such piece.
   [[nodiscard]] Act granted(const Claim& claim, PieceTable& pieces, Manifests manifests);
-  /// Nothing is to be had now.
+  /// Redis has no claim for this host now.
   void wait(Instant until) { timers_.set(Timer::ask, until); }
-  /// The source is no address that may be used. Returns the completion of the claim.
+  /// The source lies outside --peers, or is no address. Returns the completion of the claim.
   [[nodiscard]] CompleteClaim unusable(const Unusable& claim, Instant now);
 
-  /// A pull failed. A Failure if this host gives up for this tick: failures in a row, without a
-  /// piece between them, and no pull in hand.
+  /// A pull has failed. Returns a Failure if the host gives up for this tick: after several
+  /// failures in a row, without a piece between them and without another pull. `pulls_left`: other
+  /// pulls.
   [[nodiscard]] std::optional<Failure> failed(PullEnd end, const std::string& detail,
                                               std::size_t pulls_left, Instant now);
   /// A good piece has come.
   void succeeded() { failures_ = 0; }
 
  private:
-  Grain grain_;
   unsigned slots_;
   Timers& timers_;
   MakeToken make_token_;

@@ -2,13 +2,13 @@
 
 // The pulls in hand, from their start until each is settled.
 //
-// Bookkeeping only. The ledger learns which files rsync delivered, what the digests said and how
-// rsync ended, and says which pulls are over and how. It moves pieces between wanted, in flight and
-// judging in the piece table.
+// Bookkeeping only. The ledger learns which files rsync delivered, the verdicts on them, and how
+// rsync ended. It finds the pulls that are over, and how they ended. In the piece table it moves
+// pieces between wanted, in flight and judging.
 //
-// A pull is over when its rsync has ended and everything that it delivered is judged. Digests
-// decide before exit statuses: a pull that broke off after its last piece is good, and one that
-// ended well without a piece is not.
+// A pull is over when its rsync has ended and every delivered file is judged. Digests count more
+// than exit statuses: a pull that broke off after its last piece is good. One that ended with
+// status 0 and brought no piece is not.
 //
 // Pure. Belongs to one thread.
 
@@ -57,16 +57,16 @@ class Ledger {
   /// The pull has begun: its pieces are in flight.
   void add(TransferId id, Assignment assignment);
 
-  /// Sorts a delivered file. A piece is judging from now on, until judged() gives its verdict.
+  /// Sorts a delivered file. A piece that a pull awaits is judging until judged().
   [[nodiscard]] Arrived arrived(const FileArrived& file);
 
-  /// The source that delivered it, if it is good and some pull waited for it.
+  /// Returns the source if the file is good and a pull waited for it.
   std::optional<Address> judged(const Judgement& judgement);
 
   void ended(const TransferEnded& end);
 
-  /// A pull by a claim that is over, if there is one; the same one until forget(). It awaits
-  /// nothing any more: pieces that it did not bring are wanted again.
+  /// A pull by a claim that is over, if there is one; the same one until forget(). The pieces that
+  /// it did not bring are wanted again.
   [[nodiscard]] std::optional<OverPull> over_claim();
   /// The same of a pull by the seat.
   [[nodiscard]] std::optional<OverPull> over_seat();
@@ -83,7 +83,7 @@ class Ledger {
     Assignment assignment;
     bool awaits_manifest = false;
     std::set<PieceNumber> awaited;
-    // A source may name a file twice: it is judged once at a time.
+    // A source may name a file twice. A file is judged once at a time.
     std::set<std::optional<PieceNumber>> judging;  // Nothing: the manifest.
     bool was_corrupt = false;
     std::optional<TransferEnded> end;

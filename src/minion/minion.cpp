@@ -7,7 +7,6 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "libsync/core/grain.h"
 #include "libsync/core/run_record.h"
 #include "libsync/core/verdict.h"
 #include "store/state_folder.h"
@@ -231,7 +230,7 @@ bool Minion::clears_suspicion(const RunInfo& run) {
   if (run.origin == self_ && !good.is_complete()) return false;
   // The origin has no place in the trees that grow from it.
   const bool is_in_trees = run.has_trees && run.origin != self_;
-  const auto usual = is_in_trees ? kSlotsBesideTrees : default_slots(grain_of(run.cut));
+  const auto usual = is_in_trees ? kSlotsBesideTrees : default_slots(run.cut);
   const auto slots = config_.host.slots.value_or(usual);
   static_cast<void>(
       coordinator_.report(run.id, self_, {good, run.cut.pieces()}, slots, Clearance::cleared));

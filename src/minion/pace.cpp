@@ -3,58 +3,32 @@
 #include <algorithm>
 #include <cmath>
 
-#include "libsync/core/grain.h"
-
 namespace libsync {
 namespace {
 
-// The figures are those of ./tests/simulate, 1.747 GB in pieces of 4 MiB to 195 hosts at 1 Gbit/s,
-// starts of 30 ms, as multiples of the bound. They differ by 0.01 from run to run.
-
-// Several pieces a claim save starts and calls, and let pieces wait behind each other that others
-// lack. Up to 1, 2 and 4 pieces give 1.60 (Redis has no more time), 1.10 and 1.15.
+// A claim of two pieces saves starts and calls. In a claim of more, pieces that other hosts lack
+// wait behind each other: ./tests/simulate --hosts 195 --spread claims
 constexpr PieceNumber kMostPieces = 2;
 
-// Pieces this large are this few only for a handful of hosts, or where somebody named their size.
-// 4 GiB to 8 hosts at 1 Gbit/s in pieces of 32 MiB, means of two or three runs: up to two a claim
-// by 3 slots 1.065, with 97 rsyncs a host; one a claim by 3 and 4 slots 1.08 and 1.07 with 128, up
-// to two by 4 and 5 slots 1.085 and 1.11, up to four by 3 and 2 slots 1.10 and 1.31. 2 GB in pieces
-// of 16 MiB: up to two by 3 slots, and one by 4, 1.09. 3.8 GB in pieces of 32 MiB to 15 and 60
-// hosts: up to two by 3 slots 1.12 and 1.16, one by 4 slots 1.11 and 1.145, up to two by 5 slots
-// 1.17 and 1.20. What it costs: at 2.5 Gbit/s 4 GiB to 8 hosts take 1.085, where pieces half as
-// large, claimed as fine ones, take 1.05, and at 0.1 Gbit/s 1.075, where one by 4 slots takes 1.05;
-// at 10 Gbit/s all wait for the staging at 0.8 GB/s.
-
-// Where a start takes longer than a piece, so many for each that it could have brought; not more
-// than the most, since the pieces of a claim wait behind each other. 15 hosts at 10 Gbit/s
-// take 1.39 where two a claim take 1.67, with half the starts.
+// Where a start takes longer than a piece, a claim names this many for each that could have come
+// meanwhile, up to the most: ./tests/simulate --hosts 15 --rate 10
 constexpr double kPiecesPerStart = 3;
 constexpr double kMostOnFastLinks = 16;
 
-// Of coarse pieces fewer, and more than two as soon as a start takes a quarter of one: 4 GiB to 8
-// hosts, staged at 6 GB/s, take 1.19 at 10 Gbit/s and 1.39 at 25, by 63 and 56 rsyncs a host, where
-// never more than two a claim take 1.23 and 1.46 by 82 and 74; up to six or eight are no better. At
-// 1 Gbit/s a start is too little for it to matter. Where the processor is what is short, as on one
-// machine, an rsync less saves it 11 ms.
-constexpr double kCoarsePerStart = 8;
-constexpr double kMostOfCoarse = 4;
-
-// Of a new measurement in the average: a few pulls tell, and a single one that was held up does
-// not.
+// The weight of a new measurement in the average: a few pulls change it, and one that was held up
+// does not.
 constexpr double kWeight = 0.25;
-// Two pieces that are read in one go came in less than this.
+// The time of a piece that the host reads together with the one before.
 constexpr std::chrono::duration<double> kShortest{0.001};
 
-// At first one, so that a host can serve soon: until 4, 16 and 64 are verified gives 1.10, 1.11 and
-// 1.11, and in the middle of a run the change lets links run empty for a moment.
+// Before it has verified this many pieces, a host claims one at a time, so that it can serve soon:
+// ./tests/simulate --hosts 195 --spread claims
 constexpr PieceNumber kOneEachUntil = 4;
 
 PieceNumber most_of_a_claim(const PullState& state) {
   if (state.verified < kOneEachUntil) return 1;
-  const bool is_coarse = state.grain == Grain::coarse;
-  const auto wanted =
-      std::ceil((is_coarse ? kCoarsePerStart : kPiecesPerStart) * state.start_in_pieces);
-  const auto shared = std::min(wanted, is_coarse ? kMostOfCoarse : kMostOnFastLinks);
+  const auto shared =
+      std::min(std::ceil(kPiecesPerStart * state.start_in_pieces), kMostOnFastLinks);
   return std::max(kMostPieces, static_cast<PieceNumber>(shared));
 }
 

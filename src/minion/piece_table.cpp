@@ -16,7 +16,7 @@ struct Transition {
   PieceState to;
 };
 
-// All that may happen to a piece, and why.
+// Every transition, and its reason.
 constexpr std::array kTransitions = {
     Transition{unknown, candidate},   // The survey found a range of its size.
     Transition{unknown, wanted},      // The survey found nothing.
@@ -24,22 +24,22 @@ constexpr std::array kTransitions = {
     Transition{candidate, adopting},  // There is no file, and a published range of its size.
     Transition{candidate, wanted},    // There is neither.
     Transition{checking, verified},   // The file is right.
-    Transition{checking, candidate},  // It is not: what is published comes next.
+    Transition{checking, candidate},  // It is wrong. The published range comes next.
     Transition{adopting, adopted},    // The published range is right.
-    Transition{adopting, candidate},  // It is not, or is to be copied after all.
-    Transition{adopting, wanted},     // It is not.
+    Transition{adopting, candidate},  // It is wrong, or must be copied after all.
+    Transition{adopting, wanted},     // It is wrong, and there is no other candidate.
     Transition{adopted, candidate},   // The published payload differs elsewhere: copy it.
     Transition{wanted, in_flight},    // An assignment names it.
     Transition{in_flight, wanted},    // The pull ended without it.
     Transition{in_flight, judging},   // rsync delivered a file.
     Transition{judging, in_flight},   // Wrong bytes, or cut short: as if it had not come.
     Transition{judging, verified},    // The file is right.
-    Transition{verified, comparing},  // The published payload looks equal: is this range?
+    Transition{verified, comparing},  // The published payload may be equal: compare this range.
     Transition{verified, placing},    // Copy it into the tree.
     Transition{verified, wanted},     // Its file was lost: rotten, or deleted.
     Transition{verified, candidate},  // The same where a master delivers the files.
     Transition{comparing, in_place},  // The published range is right.
-    Transition{comparing, verified},  // It is not: the piece goes into a tree.
+    Transition{comparing, verified},  // It is wrong: the piece goes into a tree.
     Transition{comparing, adopting},  // Its file was lost meanwhile.
     Transition{placing, in_place},    // It is in the tree.
     Transition{placing, wanted},      // Its bytes changed since the verdict.

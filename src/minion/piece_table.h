@@ -1,7 +1,6 @@
 #pragma once
 
-// Where every piece of a run stands on this host: one state a piece, and the digests that are
-// known.
+// The state of every piece of a run on this host, and the known digests.
 //
 // A piece that may be here already:
 //
@@ -13,7 +12,7 @@
 //                              range, no file          equal
 //                       candidate ------> adopting ---------> adopted
 //                                 <------
-//                          differs, or is to be copied
+//                          differs, or must be copied
 //
 //   unknown, candidate, adopting ---> wanted      nothing here holds it
 //
@@ -31,10 +30,10 @@
 //            <-------------
 //                differs
 //
-//             is to be copied         copied
+//              must be copied         copied
 //   verified ----------------> placing -------> in place
 //
-// The published payload differs elsewhere, so that this piece is to be copied:
+// The published payload differs elsewhere, so this piece must be copied:
 //
 //   adopted ---> candidate
 //   in place ---> verified
@@ -42,18 +41,17 @@
 // The file of a piece is lost, rotten or deleted:
 //
 //   verified ---> wanted                 or candidate, where a master delivers the files
-//   comparing, placing ---> adopting     a thread is at work on it
+//   comparing, placing ---> adopting     a thread still works on it
 //   placing ---> wanted                  that thread found it rotten; or candidate, as above
 //   in place ---> adopted
 //
 // A piece is servable while its verified file is in the spool: verified, comparing, placing, in
-// place. It needs nobody's help any more when it is in place or adopted. `move` refuses every
-// change that is not in the list of piece_table.cpp, so that an order of events that nobody thought
-// of is found where it happens and not where it hurts.
+// place. It is done when it is in place or adopted. `move` refuses every transition that is not in
+// the list of piece_table.cpp. So an unforeseen order of events fails where it happens.
 //
-// Placement moves pieces as threads tell it what is on the disk; the ledger moves them as pulls
-// begin and end. Pure; belongs to one thread. A death loses the table; the next tick makes it from
-// the disk.
+// Placement moves pieces as threads report the state of the disk. The ledger moves them as pulls
+// start and end. Pure; belongs to one thread. A death loses the table, and the next tick makes it
+// again from the disk.
 
 #include <cstddef>
 #include <optional>
@@ -66,11 +64,11 @@
 namespace libsync {
 
 enum class PieceState : unsigned char {
-  unknown,    ///< What is published under the payload's name may hold it; nobody has looked yet.
-  candidate,  ///< A file, or a range of what is published, may hold it. Its digest will tell.
+  unknown,    ///< The published payload may hold it; the survey has not come to it yet.
+  candidate,  ///< A file, or a published range, may hold it. Its digest will decide.
   checking,   ///< A thread compares the candidate's file with the digest.
   adopting,   ///< A thread compares the published range with the digest, and may copy it.
-  wanted,     ///< Has to be pulled.
+  wanted,     ///< The host must pull it.
   in_flight,  ///< An assignment names it, and its pull has not delivered it.
   judging,    ///< Delivered: a thread compares it with the digest.
   verified,   ///< Its file is in the spool, proven.
@@ -84,7 +82,7 @@ enum class PieceState : unsigned char {
 
 class PieceTable {
  public:
-  /// All pieces begin in this state.
+  /// Every piece gets the state `initial`.
   explicit PieceTable(PieceNumber pieces, PieceState initial = PieceState::wanted);
 
   [[nodiscard]] PieceNumber size() const { return static_cast<PieceNumber>(states_.size()); }
@@ -93,11 +91,11 @@ class PieceTable {
   /// Throws std::logic_error, and changes nothing, unless the transition is in the list.
   void move(PieceNumber piece, PieceState to);
 
-  /// Verified piece files: what this host may offer.
+  /// Pieces with a verified file. This host may offer them.
   [[nodiscard]] const PieceSet& servable() const { return servable_; }
   /// In place or adopted.
   [[nodiscard]] const PieceSet& in_place() const { return in_place_; }
-  /// All but the wanted ones: nobody has to be asked for them now.
+  /// All but the wanted ones.
   [[nodiscard]] const PieceSet& unwanted() const { return unwanted_; }
   /// Servable, in place, or both.
   [[nodiscard]] PieceNumber verified() const { return verified_; }
@@ -109,10 +107,10 @@ class PieceTable {
   /// The master has announced this piece.
   void announce(const StagedPiece& piece);
   [[nodiscard]] const PieceSet& announced() const { return announced_; }
-  /// Nothing if the piece has not been announced, as far as this host knows.
+  /// Nothing if this host does not know the digest.
   [[nodiscard]] std::optional<Digest> digest(PieceNumber piece) const;
 
-  /// Candidates that wait for their digest.
+  /// Candidates whose digest this host does not know.
   [[nodiscard]] std::vector<PieceNumber> without_digest() const;
 
  private:

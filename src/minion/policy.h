@@ -1,9 +1,9 @@
 #pragma once
 
-// How a host takes part in the spreading of a run: by claims, or along trees.
+// The way in which a host pulls: by claims, or along trees.
 //
-// Both policies get the same events and give the same kinds of acts. The puller asks one of them,
-// and chooses it in one place. Pure.
+// Both policies get the same events and give the same kinds of acts. The puller chooses one of them
+// in one place. Pure.
 
 #include <optional>
 
@@ -14,15 +14,15 @@
 
 namespace libsync {
 
-/// A host at a moment, as its policy sees it.
+/// The state of a host at a moment.
 struct Situation {
   const PieceTable& pieces;
   const Ledger& ledger;
   Instant now;
   unsigned offered = 0;    ///< Upload slots that the host offers now.
-  bool is_served = false;  ///< By its own rsync daemon.
-  bool has_news = false;   ///< Redis does not know all that the host has, or offers.
-  Instant reported_at;     ///< When Redis learned of it last.
+  bool is_served = false;  ///< Its own rsync daemon serves its spool.
+  bool has_news = false;   ///< Its holdings or its offer have changed since the last report.
+  Instant reported_at;     ///< The last report.
   Clearance clearance = Clearance::none;
 };
 
@@ -30,17 +30,17 @@ class PullPolicy {
  public:
   virtual ~PullPolicy() = default;
 
-  /// A pull to start or to end now, without asking Redis.
+  /// A pull to start or to end now, without a call of Redis.
   [[nodiscard]] virtual std::optional<Act> pull(const Situation& situation) = 0;
 
-  /// The pull of the last StartPull has begun.
+  /// The pull of the last StartPull runs.
   virtual void started(TransferId id, Instant now) = 0;
-  /// Another piece of a pull is here.
+  /// rsync has delivered another piece of a pull.
   virtual void arrived(TransferId id, Instant now) = 0;
-  /// A pull that this policy started is settled.
+  /// A pull of this policy is over.
   virtual void over(const OverPull& pull, const Situation& situation) = 0;
 
-  /// A report of what the host has, if one is due.
+  /// A report of the holdings, if one is due.
   [[nodiscard]] virtual std::optional<Act> report(const Situation& situation) = 0;
 
   /// Pieces that come without a claim.
@@ -49,10 +49,10 @@ class PullPolicy {
   /// Parallel pulls by claims when the configuration names no number; also uploads to offer.
   [[nodiscard]] virtual unsigned slots() const = 0;
 
-  /// Whether reports keep the host known between two renewals, so that it renews for claims only.
+  /// Whether reports show Redis that the host lives. Then it renews only while it holds claims.
   [[nodiscard]] virtual bool reports_regularly() const = 0;
 
-  /// When pull() or report() may have another answer although nothing has happened.
+  /// When pull() or report() may give another act although nothing has happened.
   [[nodiscard]] virtual Instant due(const Situation& situation) const = 0;
 };
 

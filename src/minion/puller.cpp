@@ -7,7 +7,7 @@
 namespace libsync {
 namespace {
 
-// How often the run is checked before publishing, when no wake-up comes.
+// Interval of the checks of the run before publishing, when no wake-up comes.
 constexpr std::chrono::seconds kCheckEvery{1};
 
 template <typename... Kinds>
@@ -32,7 +32,7 @@ Puller::Puller(PieceTable& pieces, Terms terms, const std::optional<Seat>& seat,
     : pieces_(pieces),
       terms_(std::move(terms)),
       ledger_(pieces),
-      claims_(grain_of(terms_.cut), terms_.slots, timers_, terms_.make_token),
+      claims_(terms_.slots.value_or(default_slots(terms_.cut)), timers_, terms_.make_token),
       trees_(pieces.size(), now),
       offer_(pieces, terms_.delivery),
       candidates_(pieces, terms_.delivery, timers_, now) {
@@ -49,7 +49,7 @@ Puller::Puller(PieceTable& pieces, Terms terms, const std::optional<Seat>& seat,
 
 // --- The policy ---
 
-// A host that nobody can pull from has no seat: its children would wait for it.
+// A host that is not served has no seat, because its children would wait for it.
 bool Puller::is_seated() const {
   return terms_.has_trees && terms_.delivery == Delivery::pulled && !terms_.slots &&
          !offer_.is_unserved();
@@ -118,7 +118,7 @@ void Puller::on(const PullStarted& started, Instant now) {
 
 void Puller::on(const Probed& probed) { offer_.probed(!probed.fault); }
 
-// A lost wake-up costs no more than a listening that lapses.
+// A listening that lapses counts as a wake-up, in case that was lost.
 void Puller::on(Listening heard, Instant now) {
   if (heard == Listening::on) return;
   for (const auto timer : {Timer::ask, Timer::digests, Timer::check}) timers_.set(timer, now);
@@ -129,7 +129,7 @@ void Puller::on(Listening heard, Instant now) {
 
 Puller::Call Puller::answered() { return std::exchange(call_, std::nullopt).value(); }
 
-// A claim that has no pull is in no ledger: its completion is repeated from here.
+// The ledger does not know a claim without a pull, so its completion is repeated from here.
 void Puller::on(CallFailed) {
   const auto call = std::exchange(call_, std::nullopt);
   if (call && is_without_pull(call->act)) ready_.push_front(call->act);
@@ -209,8 +209,8 @@ void Puller::on(const SeatOutcome& outcome, Instant) {
 void Puller::on(const RenewOutcome& outcome, Instant now) {
   static_cast<void>(answered());
   timers_.set(Timer::renewal, now + LeaseTerms::renewal);
-  // A Redis that lost its data learns again what is here. A lost token needs nothing: what is
-  // verified counts without it.
+  // After a loss of data Redis learns the holdings of this host again. A lost token needs nothing,
+  // because verified pieces count without it.
   if (!policy().reports_regularly()) timers_.set(Timer::report, now);
   probe();
   if (const auto* const renewed = std::get_if<Renewed>(&outcome)) {
@@ -288,7 +288,7 @@ Instant Puller::due(Instant now) const {
   return timers_.next(now);
 }
 
-// A parent's failure costs no call. If all parents fail there are still sources to claim from.
+// A parent's failure costs no call. If all parents fail, the host claims.
 void Puller::settle_seat_pulls(Instant now) {
   while (const auto over = ledger_.over_seat()) {
     ledger_.forget(over->id);
@@ -327,8 +327,8 @@ std::optional<Act> Puller::pull(Instant now) {
 std::optional<Want> Puller::want(std::size_t held, Instant now) const {
   if (terms_.delivery != Delivery::pulled || is_finished_) return std::nullopt;
   const auto here = situation(now);
-  // Along trees the manifest comes with the first pieces, unless there is nothing else to bring:
-  // what may be here already is not pulled before the manifest says where it would be.
+  // Along trees the manifest comes with the first pieces. If no piece is wanted yet, the host
+  // claims it, because the manifest says where candidates lie.
   const bool is_carried = is_seated() && pieces_.wanted() > 0;
   const auto manifests = is_carried ? Manifests::none : manifests_now();
   return claims_.want(here, held, policy().slots(), policy().carried(here), manifests);
@@ -338,7 +338,7 @@ std::optional<Act> Puller::complete(Instant now) {
   const auto over = ledger_.over_claim();
   if (!over) return std::nullopt;
   claims_.over(*over, situation(now));
-  // After a failure the next claim waits a moment: no hot loop around something broken.
+  // After a failure the next claim waits a moment, so that no loop runs hot.
   auto next = over->end == PullEnd::good ? want(ledger_.claims() - 1, now) : std::nullopt;
   return CompleteClaim{over->id, *over->assignment.token, over->end, over->detail, std::move(next)};
 }
@@ -381,7 +381,7 @@ std::optional<Act> Puller::advance(Instant now) {
     return CompleteTree{};
   }
   if (!timers_.is_due(Timer::check, now)) return std::nullopt;
-  // Nothing is published for a run that has been cancelled, or whose payload has changed.
+  // The host publishes nothing for a run that was cancelled or whose payload has changed.
   if (disk_.step == Step::completed) {
     timers_.set(Timer::check, now + kCheckEvery);
     return CheckRun{};

@@ -2,26 +2,24 @@
 
 // The decisions of one download: a state machine without I/O, clock or thread.
 //
-// A Puller learns what happened by events, and says what to do by acts, one at a time: ask for a
-// claim, report, renew, complete, start a pull, end a pull, check the run, publish, give up. Its
-// owner carries them out (download.h), and so does the simulation, which knows no disk and no
-// rsync:
+// A Puller learns what happened by events, and gives acts, one at a time: ask for a claim, report,
+// start a pull, end a pull, publish, give up, and more (act.h). Its owner carries them out
+// (download.h). The simulation does so too, without a disk and without rsync:
 //
 //   deliver events;
 //   while (auto act = puller.next(now)) carry it out, and deliver its answer;
 //   wait for an event or until puller.due(now)
 //
-// Redis: at most one call is under way. Its answer is an event. CallFailed says that the answer was
-// lost: the effect is unknown, and next() gives an act of the same meaning again, with the same
-// token.
+// Redis: at most one call is under way. Its answer is an event. CallFailed means that the answer is
+// lost and the effect unknown. next() then gives an act of the same meaning, with the same token.
 //
-// The pieces: piece_table.h has their states. The puller moves them from wanted to judging and
-// back; the owner does the rest, as its disk tells it.
+// The pieces: piece_table.h has their states. The puller moves a piece between wanted, in flight
+// and judging. The owner moves it between the other states, as its disk demands.
 //
 // Two policies: by claims (claims.h) and along trees (trees.h). policy() is the one place that
-// chooses. What the host has without a pull is in candidates.h, what it offers in offer.h.
+// chooses. candidates.h seeks pieces that are here without a pull. offer.h decides what to offer.
 //
-// Pure. Belongs to one thread. Nothing is left when the process dies but the leases, which lapse.
+// Pure. Belongs to one thread. If the process dies, its leases lapse, and nothing else is left.
 
 #include <cstddef>
 #include <deque>
@@ -51,12 +49,13 @@ struct PullStarted {
   TransferId id;
 };
 
-/// The answer to StartProbe: why the own daemon does not serve this host; nothing if it does.
+/// The answer to StartProbe: the reason why the own daemon does not serve this host. Nothing if it
+/// does.
 struct Probed {
   std::optional<std::string> fault;
 };
 
-/// The answer to AskDigests: of the pieces that were asked for, those that are announced.
+/// The answer to AskDigests: those of the pieces that the master has announced.
 struct Digests {
   std::vector<StagedPiece> pieces;
 };
@@ -76,19 +75,19 @@ class Puller {
  public:
   struct Terms {
     Cut cut;
-    bool has_trees = false;  ///< The run has some.
+    bool has_trees = false;  ///< Of the run.
     Delivery delivery = Delivery::pulled;
-    /// As configured. A host with a number of its own claims every piece: trees need as many pulls
-    /// as there are trees.
+    /// As configured. A host with a number claims every piece, because a seat needs one pull a
+    /// tree.
     std::optional<unsigned> slots;
     Claims::MakeToken make_token;
   };
 
-  /// `pieces` must outlive the Puller. `seat`: as join() answered it.
+  /// `pieces` must outlive the Puller. `seat`: from the answer to join().
   Puller(PieceTable& pieces, Terms terms, const std::optional<Seat>& seat, Instant now);
 
   void on(const FileArrived& file, Instant now);
-  /// The source that delivered a good file.
+  /// Returns the source if it delivered a good file.
   std::optional<Address> on(const Judgement& judgement);
   void on(const TransferEnded& ended);
   void on(const PullStarted& started, Instant now);
@@ -109,7 +108,7 @@ class Puller {
   /// The next act; nothing until another event, or until due().
   [[nodiscard]] std::optional<Act> next(Instant now);
 
-  /// When next() has to be asked again although nothing has happened.
+  /// When next() may have an act although nothing has happened.
   [[nodiscard]] Instant due(Instant now) const;
 
   /// How long to listen for a wake-up.
@@ -120,14 +119,14 @@ class Puller {
   [[nodiscard]] bool is_finished() const { return is_finished_; }
 
  private:
-  /// A call under way, and what was true when it went out.
+  /// A call under way, with the state of this host when it went out.
   struct Call {
     Act act;
-    std::string servable;  // As a bitmap.
+    std::string servable;  // Bitmap.
     Instant asked;
   };
 
-  // Decisions, in the order in which next() asks them.
+  // Decisions, in the order in which next() tries them.
   [[nodiscard]] std::optional<Act> pull(Instant now);
   [[nodiscard]] std::optional<Act> complete(Instant now);
   [[nodiscard]] std::optional<Act> reverify(Instant now);
@@ -164,7 +163,7 @@ class Puller {
   Candidates candidates_;
   DiskState disk_;
   View view_;
-  std::deque<Act> ready_;  // To be given before anything is decided.
+  std::deque<Act> ready_;  // next() gives these before it decides anything.
   std::optional<Call> call_;
   std::optional<Assignment> starting_;
   std::chrono::seconds patience_{1};

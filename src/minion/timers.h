@@ -1,10 +1,10 @@
 #pragma once
 
-// Everything that a puller waits for by time, in one table.
+// The timers of a puller, in one table.
 //
-// A timer that is not set never comes. A timer whose moment has passed stays due until it is set
-// again, but wakes nobody: the caller acts on all that is due before it waits. (After quinn-proto's
-// timer.rs.)
+// A timer that is not set never becomes due. One whose moment has passed stays due until it is set
+// again, but next() passes over it: the caller acts on all due timers before it waits. (After
+// quinn-proto's timer.rs.)
 
 #include <algorithm>
 #include <array>
@@ -15,13 +15,13 @@
 namespace libsync {
 
 enum class Timer : std::size_t {
-  ask,       ///< For a claim, unless a wake-up comes first.
-  back_off,  ///< For a claim after a failure, wake-up or not.
-  report,    ///< What this host has, by claims: only while there is news.
-  renewal,   ///< Of the leases.
-  digests,   ///< Of candidates, and files that a master delivers.
-  doubt,     ///< The master has to be asked again for what it did not deliver.
-  check,     ///< Of the run, before publishing and finishing.
+  ask,       ///< Ask for a claim. A wake-up makes it due at once.
+  back_off,  ///< No claim before this moment after a failure, wake-up or not.
+  report,    ///< Report, as a host without a seat. Set only while there is news.
+  renewal,   ///< Renew the leases.
+  digests,   ///< Ask for digests of candidates, and look for files that the master delivers.
+  doubt,     ///< Doubt files that the master did not deliver.
+  check,     ///< Check the run, before publishing and finishing.
 };
 
 class Timers {

@@ -17,7 +17,7 @@ class ClaimsTest : public testing::Test {
   Ledger ledger_{pieces_};
   PieceSet carried_{10};
   Timers timers_;
-  Claims claims_{Grain::fine, 2, timers_, [] { return Token(Token::Bytes{1}); }};
+  Claims claims_{2, timers_, [] { return Token(Token::Bytes{1}); }};
 };
 
 TEST_F(ClaimsTest, AsksForWhatIsWantedAndNotCarried) {
@@ -40,12 +40,6 @@ TEST_F(ClaimsTest, AsksForNothingWithAllSlotsInUse) {
   EXPECT_TRUE(want(1, Manifests::one));
   EXPECT_FALSE(want(2, Manifests::none));
   EXPECT_FALSE(want(2, Manifests::one)) << "not even for the manifest";
-}
-
-TEST_F(ClaimsTest, HasAsManySlotsAsConfiguredOrAsTheGrainHas) {
-  EXPECT_EQ(claims_.slots(), 2U);
-  const Claims by_grain(Grain::coarse, std::nullopt, timers_, [] { return Token(); });
-  EXPECT_EQ(by_grain.slots(), default_slots(Grain::coarse));
 }
 
 }  // namespace

@@ -4,8 +4,6 @@
 
 #include <string>
 
-#include "libsync/core/grain.h"
-
 namespace libsync {
 namespace {
 
@@ -25,7 +23,7 @@ void for_every_state(const Check& check) {
         for (unsigned slots = 1; slots <= 9; slots += 2) {
           for (std::size_t claims = 0; claims <= slots + 1; ++claims) {
             check(PullState{verified, claimable, claims, slots});
-            check(PullState{verified, claimable, claims, slots, 9, Grain::coarse});
+            check(PullState{verified, claimable, claims, slots, 9});
           }
         }
       }
@@ -73,13 +71,6 @@ TEST(PiecesToClaim, LeavesPiecesForItsOtherSlots) {
     const auto claimed = pieces_to_claim(state);
     EXPECT_GE(claimed, 1U) << shown(state);
     state.claimable -= claimed;
-  }
-}
-
-TEST(Grain, TheOriginOffersOneUploadMoreThanAnyHostPullsAndOfOnePieceOne) {
-  EXPECT_EQ(default_origin_uploads(Grain::whole), 1U);
-  for (const auto grain : {Grain::coarse, Grain::fine}) {
-    EXPECT_EQ(default_origin_uploads(grain), default_slots(grain) + 1);
   }
 }
 
@@ -138,38 +129,6 @@ TEST_F(PaceTest, ItAdaptsToWhatChanges) {
   pull({60, 70});
   for (int i = 0; i < 30; ++i) pull({250, 450});
   EXPECT_NEAR(pace_.start_in_pieces(), 0.25, 0.01);
-}
-
-TEST(PiecesToClaim, AClaimIsOfFourCoarsePiecesAtTheMostWhereStartsTakeLong) {
-  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 0.04, Grain::coarse}), 2U) << "as at 1 Gbit/s";
-  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 0.3, Grain::coarse}), 3U);
-  EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 1e9, Grain::coarse}), 4U);
-  EXPECT_EQ(pieces_to_claim({0, 1000, 0, 5, 1e9, Grain::coarse}), 1U) << "the first is served on";
-}
-
-TEST(Grain, OnePieceHasOneSlotAndFewLargeOnesFewerThanMany) {
-  EXPECT_EQ(default_slots(Grain::whole), 1U);
-  EXPECT_GT(default_slots(Grain::coarse), 1U);
-  EXPECT_GT(default_slots(Grain::fine), default_slots(Grain::coarse));
-}
-
-TEST(Grain, CoarseIsWhatHasFewPiecesThatAreLarge) {
-  const auto grain = [](std::uint64_t pieces, std::uint64_t piece_bytes) {
-    return grain_of({pieces * piece_bytes, piece_bytes});
-  };
-  EXPECT_EQ(grain(1, kLargePiece), Grain::whole);
-  EXPECT_EQ(grain_of({0, kLargePiece}), Grain::whole);
-  EXPECT_EQ(grain(2, kLargePiece), Grain::coarse);
-  EXPECT_EQ(grain(224, kLargePiece), Grain::coarse);
-  EXPECT_EQ(grain(256, kLargePiece), Grain::fine);
-  EXPECT_EQ(grain(100, kLargePiece / 2), Grain::fine);
-}
-
-TEST(Grain, WhatIsCutForAHandfulOfHostsIsCoarseAndForMoreFine) {
-  for (const std::uint64_t size : {2'000'000'000ULL, 4ULL << 30U, 100'000'000'000ULL}) {
-    EXPECT_EQ(grain_of({size, choose_piece_bytes(size, 8)}), Grain::coarse) << size;
-    EXPECT_EQ(grain_of({size, choose_piece_bytes(size, 9)}), Grain::fine) << size;
-  }
 }
 
 }  // namespace

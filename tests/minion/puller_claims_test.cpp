@@ -70,8 +70,8 @@ TEST_F(PullerClaimsTest, AHostHoldsAsManyClaimsAsItHasSlots) {
   EXPECT_THAT(deeds_.running, SizeIs(3));
   EXPECT_EQ(puller_->ledger().claims(), 3U);
   start({});
-  for (PieceNumber piece = 0; piece < default_slots(Grain::fine); ++piece) grant({piece});
-  EXPECT_TRUE(is_idle()) << "as many as the grain has, if no number is configured";
+  for (PieceNumber piece = 0; piece < default_slots(Cut{2, 1}); ++piece) grant({piece});
+  EXPECT_TRUE(is_idle()) << "the default, if no number is configured";
 }
 
 // --- Lost answers ---

@@ -80,7 +80,7 @@ TEST_F(PullerDeliveryTest, APushedRunIsFinishedOnlyWhenEveryPieceCanBeServed) {
   find_manifest();
   for (const PieceNumber piece : {0U, 1U, 2U}) find(piece);
   answer(RunChecked{RunState::staged});
-  EXPECT_EQ(call<Finish>().slots, default_slots(Grain::fine));
+  EXPECT_EQ(call<Finish>().slots, default_slots(Cut{2, 1}));
   answer(FinishOutcome::finished);
   EXPECT_EQ(deeds_.conclusion, How::finished);
 }

@@ -50,7 +50,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
     run_state_ = is_faulty_ ? RunState::staging : RunState::staged;
     change_seat();
     const auto slots = kind == Kind::claims && one_in(2) ? std::optional(2U) : std::nullopt;
-    most_claims_ = slots.value_or(default_slots(Grain::fine));
+    most_claims_ = slots.value_or(default_slots(Cut{2, 1}));
     start({.pieces = kPieces,
            .state = kind == Kind::pushed ? PieceState::candidate : PieceState::unknown,
            .has_trees = kind == Kind::trees,

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "libsync/core/grain.h"
+#include "libsync/core/slots.h"
 #include "libsync/master_coordinator.h"
 #include "libsync/minion_coordinator.h"
 #include "libsync/observer.h"

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "libsync/core/grain.h"
+#include "libsync/core/slots.h"
 #include "os/random.h"
 
 namespace libsync::simulation {
@@ -49,8 +49,8 @@ Simulation::Simulation(const Scenario& scenario)
            .manifest = digest_of("manifest"),
            .origin = address_of(0),
            .master = random_name<MasterId>()} {
-  slots_ = scenario.slots.value_or(default_slots(grain_of(run_.cut)));
-  origin_uploads_ = scenario.slots.value_or(default_origin_uploads(grain_of(run_.cut)));
+  slots_ = scenario.slots.value_or(default_slots(run_.cut));
+  origin_uploads_ = scenario.slots.value_or(default_origin_uploads(run_.cut));
   if (run_.cut.pieces() > kMaxPieces) broken("more pieces than there may be: enlarge --piece-size");
   const auto all = scenario.hosts + 1;
   rates_.assign(all, scenario.rate);

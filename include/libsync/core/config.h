@@ -40,7 +40,7 @@ struct HostConfig {
   std::filesystem::path rsync_password_file;        ///< Empty: none.
   std::vector<Network> peers = private_networks();  ///< A source outside of these is refused.
   Duration linger{0};                               ///< 0: one pass.
-  std::optional<unsigned> slots;                    ///< Nothing: see grain.h.
+  std::optional<unsigned> slots;                    ///< Nothing: see slots.h.
 };
 
 struct MinionConfig {

@@ -28,10 +28,6 @@ using PieceNumber = std::uint32_t;
 /// pieces only cost time (./tests/bench/micro). `auto` cuts a payload into at most 512.
 inline constexpr PieceNumber kMaxPieces = 4096;
 
-/// From this size on a piece is large: it moves in 134 ms at 1 Gbit/s. Its rsync starts in a
-/// quarter of that (`--start-cost` of ./tests/simulate).
-inline constexpr std::uint64_t kLargePiece = std::uint64_t{16} << 20U;
-
 /// `p00017`: the file name of a piece, in the spool and for rsync.
 [[nodiscard]] std::string piece_name(PieceNumber piece);
 

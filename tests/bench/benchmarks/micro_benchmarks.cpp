@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "libsync/core/digest.h"
-#include "libsync/core/grain.h"
 #include "libsync/core/manifest.h"
+#include "libsync/core/slots.h"
 #include "minion/pace.h"
 #include "os/file_ranges.h"
 #include "os/files.h"
@@ -97,7 +97,7 @@ class RunInTheMiddle {
     Token token;
   };
 
-  static unsigned slots() { return default_slots(Grain::fine); }
+  static unsigned slots() { return default_slots(Cut{2, 1}); }
 
   static Address address_of(std::size_t number) {
     return *Address::parse(fmt::format("10.0.{}.{}", number >> 8U, number & 255U));
