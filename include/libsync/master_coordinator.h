@@ -71,6 +71,7 @@ struct RunStanding {
   std::optional<std::chrono::milliseconds> overtaken_for;
   std::optional<TaskPath> waiting;  ///< The waiting task that was seen last.
   bool origin_is_suspect = false;   ///< Its spool has to be reverified, or pushed again.
+  RunFormat format = RunFormat::ours;
 };
 
 struct Watch {

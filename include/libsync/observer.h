@@ -32,11 +32,12 @@ struct HostStatus {
 
 /// The run in progress.
 struct RunStatus {
-  RunInfo run;
+  RunInfo run;                      ///< A run of another format has a manifest digest of zeros.
   std::chrono::milliseconds age{};  ///< Since the run began.
   std::size_t announced = 0;        ///< Pieces that the master has announced.
   std::size_t free_sources = 0;     ///< Sources with a free upload slot.
   std::size_t expected = 0;         ///< Hosts that are expected to finish.
+  RunFormat format = RunFormat::ours;
 };
 
 /// The end of the last run, or the last refused task.

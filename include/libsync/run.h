@@ -55,6 +55,12 @@ enum class OriginKind {
   minion,  ///< The master pushes to another host, whose minion verifies the pieces.
 };
 
+/// Whether this version of sync-fanout can read the spools and the manifest of a run.
+enum class RunFormat {
+  ours,
+  other,  ///< Another version began the run: it can end, and be neither pulled nor resumed.
+};
+
 struct RunInfo {
   RunId id;
   RunState state = RunState::staging;

@@ -155,6 +155,12 @@ Master::Next Master::make(const Move& move) {
                     "key {}sync:run",
                     escaped(foreign->task.text()), escaped(config_.host.prefix)),
         foreign_told_);
+  } else if (const auto* const other = std::get_if<OtherFormat>(&move)) {
+    status_ = ExitStatus::redis;
+    tell_once(fmt::format("another version of sync-fanout began the run of '{}': install one "
+                          "version everywhere; `redis-cli del {}task` ends that run",
+                          escaped(other->task.text()), escaped(config_.host.prefix)),
+              foreign_told_);
   } else if (const auto* const doubtful = std::get_if<Reverify>(&move)) {
     reverify(doubtful->owner);
   }

@@ -64,6 +64,7 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const RunRecord& ow
   } else if (run.overtaken_for) {
     return NoteWaiting{run.id, std::nullopt};
   }
+  if (run.format == RunFormat::other) return OtherFormat{run.id, run.task};
   if (run.state == RunState::staging) return Resume{owner};
   if (run.origin_is_suspect) return Reverify{owner};
   return Idle{};

@@ -74,12 +74,19 @@ struct Foreign {
   TaskPath task;
 };
 
+/// Another version of sync-fanout began the run of this master. It can end and cannot be resumed.
+struct OtherFormat {
+  RunId run;
+  TaskPath task;
+};
+
 /// Hosts got wrong bytes from the origin, or none: hash, or push, its spool again.
 struct Reverify {
   RunRecord owner;
 };
 
-using Move = std::variant<Idle, Distribute, Refuse, Resume, EndRun, NoteWaiting, Foreign, Reverify>;
+using Move = std::variant<Idle, Distribute, Refuse, Resume, EndRun, NoteWaiting, Foreign,
+                          OtherFormat, Reverify>;
 
 /// `own`: the spool of this master whose run has not ended, or whose run is the one in progress.
 [[nodiscard]] Move next_move(const Watch& watch, const std::optional<RunRecord>& own,

@@ -96,6 +96,9 @@ std::string run_text(const RunStatus& run, const Progress& progress) {
   if (progress.seconds_left)
     text += fmt::format(", expected end in {:.0f} s", *progress.seconds_left);
   text += '\n';
+  if (run.format == RunFormat::other) {
+    text += "version  another version of sync-fanout began this run: `del task` ends it\n";
+  }
   for (const auto& [state, hosts] : progress.hosts) {
     if (state == HostState::failed) continue;
     text += fmt::format("{:<8}{}\n", name_of(state), addresses(hosts));
@@ -152,6 +155,7 @@ nlohmann::json run_json(const RunStatus& run, const Progress& progress) {
       {"sources_free", run.free_sources},
       {"done_fraction", progress.done},
       {"bytes_per_second", progress.bytes_per_second},
+      {"other_version", run.format == RunFormat::other},
   };
   for (const auto state :
        {HostState::waiting, HostState::pulling, HostState::finished, HostState::failed}) {

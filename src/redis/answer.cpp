@@ -15,6 +15,10 @@ namespace {
 // The answer to 300,000 hosts that wait together (ASKS_A_SECOND in functions/libsync.lua).
 constexpr std::chrono::seconds kLongestPatience{600};
 
+// The format of keys, functions, manifest and spools. A change of one of them raises it. The runs
+// of format 1 name none.
+constexpr std::string_view kFormat = "2:";
+
 }  // namespace
 
 void throw_not_understood(std::string_view what) {
@@ -177,6 +181,7 @@ Watch read_watch(const RedisValue& answer) {
   auto waiting = TaskPath::parse(reader.text());
   const auto master = MasterId::parse(reader.text());
   if (!master) throw_not_understood("a master's id");
+  const auto manifest = read_manifest_field(reader.text());
   watch.run = RunStanding{.id = *id,
                           .state = state,
                           .task = std::move(task),
@@ -186,7 +191,8 @@ Watch read_watch(const RedisValue& answer) {
                           .known_at_begin = known_at_begin,
                           .age = age,
                           .since_last_joined = since_last_joined,
-                          .origin_is_suspect = origin_is_suspect};
+                          .origin_is_suspect = origin_is_suspect,
+                          .format = manifest ? RunFormat::ours : RunFormat::other};
   if (overtaken) watch.run->overtaken_for = between(*overtaken, now);
   if (auto* const checked = std::get_if<TaskPath>(&waiting)) {
     watch.run->waiting = std::move(*checked);
@@ -217,8 +223,13 @@ ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& pe
   return Claimed{{*token, *source, std::move(pieces)}, view};
 }
 
-std::optional<Digest> read_manifest_digest(const AnswerFields& fields) {
-  return Digest::parse_named(fields.text("manifest"));
+std::string manifest_field(const Digest& manifest) {
+  return std::string(kFormat) + manifest.named();
+}
+
+std::optional<Digest> read_manifest_field(std::string_view text) {
+  if (!text.starts_with(kFormat)) return std::nullopt;
+  return Digest::parse_named(text.substr(kFormat.size()));
 }
 
 RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manifest) {
@@ -242,9 +253,10 @@ RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manife
   const auto& sparse = fields.text("sparse");
   if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
   if (!manifest) {
-    throw_not_understood(
-        "the digest of a manifest; once every host runs this version, `del task` ends a "
-        "run of an older one");
+    throw Failure(ExitStatus::redis, Remedy::operator_acts,
+                  fmt::format("another version of sync-fanout began the run of '{}': install one "
+                              "version everywhere; `del task` ends that run",
+                              escaped(task->text())));
   }
   const auto listed = fields.number_or_zero("manifest_bytes");
   return RunInfo{

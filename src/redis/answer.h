@@ -116,14 +116,17 @@ class AnswerFields {
 /// The state of `run`, from an array of id and state; nothing if the id is another one.
 [[nodiscard]] std::optional<RunState> read_state(const RedisValue& answer, const RunId& run);
 
-/// The digest of the manifest; nothing if it has a hash that this version does not know. Then
-/// another version has begun the run.
 [[nodiscard]] Watch read_watch(const RedisValue& answer);
 /// A source outside `peers` is unusable.
 [[nodiscard]] ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& peers);
-[[nodiscard]] std::optional<Digest> read_manifest_digest(const AnswerFields& fields);
 
-/// The run as sync:run holds it. `manifest` is the result of read_manifest_digest(). Throws if that
+/// The field `manifest` of sync:run: the format of the run, and the digest of its manifest. A
+/// version that knows another format cannot read the field, and refuses the run.
+[[nodiscard]] std::string manifest_field(const Digest& manifest);
+/// Nothing, unless manifest_field() of this version could have written the text.
+[[nodiscard]] std::optional<Digest> read_manifest_field(std::string_view text);
+
+/// The run as sync:run holds it. `manifest` is the result of read_manifest_field(). Throws if that
 /// is nothing, or if a field breaks its rules.
 [[nodiscard]] RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manifest);
 

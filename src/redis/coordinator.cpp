@@ -110,7 +110,7 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                          std::to_string(run.cut.stream_bytes),
                          std::to_string(run.cut.piece_bytes),
                          std::to_string(run.cut.pieces()),
-                         run.manifest.named(),
+                         manifest_field(run.manifest),
                          run.density == Density::sparse ? "1" : "0",
                          run.origin.text(),
                          run.origin_kind == OriginKind::master ? "master" : "minion",
@@ -195,10 +195,13 @@ Status RedisCoordinator::status() {
   status.task = reader.text();
   const auto started = run_fields.number_or_zero("started");
   if (!run_fields.empty()) {
-    // Status does not show the digest. A run of another version must be shown, too.
-    const auto manifest = read_manifest_digest(run_fields).value_or(Digest(Digest::Bytes{}));
-    status.run = RunStatus{read_run(run_fields, manifest), between(started, now), announced,
-                           free_sources, expected};
+    const auto manifest = read_manifest_field(run_fields.text("manifest"));
+    status.run = RunStatus{.run = read_run(run_fields, manifest.value_or(Digest(Digest::Bytes{}))),
+                           .age = between(started, now),
+                           .announced = announced,
+                           .free_sources = free_sources,
+                           .expected = expected,
+                           .format = manifest ? RunFormat::ours : RunFormat::other};
   }
   if (!last_fields.empty()) status.last = read_last(last_fields, now);
   while (!reader.at_end()) status.hosts.push_back(read_host(reader.value(), now, started));

@@ -54,15 +54,15 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, SeatWis
   const auto& word = reader.text();
   if (word == "NONE") {
     const auto ended = RunId::parse(reader.text());
-    return NoRun{ended, reader.at_end() ? 0 : reader.number()};  // Older functions omit the time.
+    return NoRun{ended, reader.number()};
   }
   if (word != "RUN") throw_not_understood(escaped(word));
   const bool is_finished = reader.flag();
   const auto suspicion = reader.suspicion();
   auto own_seat = reader.flag() ? std::optional(reader.seat(options_.peers)) : std::nullopt;
   const AnswerFields fields(reader);
-  return Joined{read_run(fields, read_manifest_digest(fields)), is_finished, suspicion,
-                std::move(own_seat)};
+  return Joined{read_run(fields, read_manifest_field(fields.text("manifest"))), is_finished,
+                suspicion, std::move(own_seat)};
 }
 
 std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,
@@ -143,7 +143,7 @@ RenewOutcome RedisCoordinator::renew(const RunId& run, const Address& host,
 FinishOutcome RedisCoordinator::finish(const RunId& run, const Address& host,
                                        const Digest& manifest, const Holdings& holdings,
                                        unsigned slots) {
-  const auto answer = call_or_stale("finish", {run.text(), host.text(), manifest.named(),
+  const auto answer = call_or_stale("finish", {run.text(), host.text(), manifest_field(manifest),
                                                holdings.servable.bitmap(), std::to_string(slots)});
   AnswerReader reader(answer);
   const auto& word = reader.text();

@@ -240,6 +240,31 @@ TEST_F(Trouble, AMountInWhatWouldBeReplacedIsNotEmptied) {
   EXPECT_THAT(ran.output, AllOf(HasSubstr("holds, the mount point"), HasSubstr("kept\n")));
 }
 
+TEST_F(Trouble, ARunOfTheFormerVersionIsRefusedUntilItIsEnded) {
+  const auto payload = staged_payload("model.7");
+  auto& host = add_host();
+  const auto manifest = redis.cli({"hget", "sync:run", "manifest"});
+  ASSERT_TRUE(manifest.starts_with("2:")) << manifest;
+  redis.cli({"hset", "sync:run", "manifest", manifest.substr(2)});
+
+  for (const auto& ran : {host.run("sync-minion"), master().run("sync-master")}) {
+    EXPECT_EQ(ran.status, 3);
+    EXPECT_THAT(ran.output, AllOf(HasSubstr("another version of sync-fanout began the run of '" +
+                                            payload.string() + "'"),
+                                  HasSubstr("task` ends that run")));
+  }
+  EXPECT_FALSE(std::filesystem::exists(host.repo() / "model.7"));
+  EXPECT_THAT(master().run("sync-master", {"status"}).output,
+              HasSubstr("another version of sync-fanout began this run: `del task` ends it"));
+
+  redis.cli({"del", "task"});
+  EXPECT_EQ(master().run("sync-master").status, 1);
+  set_task(payload);
+  EXPECT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  EXPECT_EQ(host.run("sync-minion").status, 0);
+  EXPECT_EQ(content_of(host.repo() / "model.7"), content_of(payload));
+}
+
 TEST_F(Trouble, AMissingRepoIsStatusFour) {
   auto& host = add_host();
   const auto ran = host.run("sync-minion", {"--repo", "/nonexistent/repo"});

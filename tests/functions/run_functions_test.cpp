@@ -364,7 +364,7 @@ TEST_F(RunFunctions, WatchReturnsTheStateOfTheRun) {
   f("overtake", {run, "/data/model.2"});
   EXPECT_THAT(f("watch"), ElementsAre("LOOK", "/data/model.2", std::to_string(f.now), "1", "2", "0",
                                       "2", began, began, overtaken, run, "staged", "/data/model.1",
-                                      "/data/model.2", std::string(32, 'a')));
+                                      "/data/model.2", std::string(32, 'a'), digest(0)));
   f("overtake", {run, ""});
   EXPECT_EQ(f("watch").at(9), "");
   EXPECT_EQ(f("watch").at(13), "");

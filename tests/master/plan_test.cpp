@@ -50,8 +50,8 @@ Move decide(const std::optional<std::string>& task, const std::optional<RunStand
 // The move in a word: what a run is ended for, or its kind.
 std::string in_a_word(const Move& move) {
   if (const auto* const end = std::get_if<EndRun>(&move)) return end->outcome;
-  constexpr std::array kNames = {"idle", "distribute", "refuse",  "resume",
-                                 "end",  "note",       "foreign", "reverify"};
+  constexpr std::array kNames = {"idle", "distribute", "refuse",       "resume",  "end",
+                                 "note", "foreign",    "other format", "reverify"};
   return kNames.at(move.index());
 }
 
@@ -219,6 +219,23 @@ TEST(MasterPlan, EndsShortOnlyWhenEveryTermHolds) {
       EXPECT_EQ(end->standing, Standing::ended_short);
     }
   }
+}
+
+TEST(MasterPlan, NeitherResumesNorReverifiesARunOfAnotherFormatAndLetsItEnd) {
+  auto run = standing();
+  run.format = RunFormat::other;
+  for (const auto state : {RunState::staging, RunState::staged}) {
+    for (const bool is_suspect : {false, true}) {
+      run.state = state;
+      run.origin_is_suspect = is_suspect;
+      EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "other format");
+      EXPECT_EQ(in_a_word(decide({}, run, spool())), "cancelled");
+      EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "note");
+    }
+  }
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool(), {{}, 100s})), "deadline");
+  run.finished = run.expected;
+  EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "complete");
 }
 
 TEST(MasterPlan, HasNoQuorumOfNobody) {

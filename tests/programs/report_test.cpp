@@ -162,6 +162,15 @@ TEST(ReportText, TellsOfOneHost) {
               HasSubstr("host     10.0.0.9 is not known\n"));
 }
 
+TEST(ReportText, NamesARunOfAnotherVersionAndTheWayOut) {
+  auto status = running();
+  EXPECT_THAT(report_text(status, {}), Not(HasSubstr("version")));
+  status.run->format = RunFormat::other;
+  EXPECT_THAT(report_text(status, {}),
+              HasSubstr("version  another version of sync-fanout began this run: `del task` ends"));
+  EXPECT_EQ(json_of(status).at("run").at("other_version"), true);
+}
+
 TEST(ReportJson, HoldsTheFieldsOfVersionOne) {
   auto status = running();
   status.last = last();
@@ -174,7 +183,7 @@ TEST(ReportJson, HoldsTheFieldsOfVersionOne) {
     "name": "model.7", "bytes": 1000, "piece_bytes": 100, "pieces": 10, "pieces_announced": 9,
     "origin": "10.0.0.1", "age_seconds": 10.0, "hosts_expected": 4, "sources_free": 2,
     "done_fraction": 0.375, "bytes_per_second": 150.0, "hosts_waiting": 1, "hosts_pulling": 1,
-    "hosts_finished": 1, "hosts_failed": 1, "seconds_left": 16.666666666666668})"));
+    "hosts_finished": 1, "hosts_failed": 1, "other_version": false, "seconds_left": 16.666666666666668})"));
   EXPECT_EQ(json.at("last"), nlohmann::json::parse(R"({
     "path": "/data1/model.6", "outcome": "quorum", "reason": "", "hosts_finished": 9,
     "hosts_expected": 10, "bytes": 2500000000, "seconds": 12.34, "ended_seconds_ago": 90.0})"));

@@ -1,6 +1,6 @@
 #include "redis/answer.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <limits>
 #include <map>
@@ -13,6 +13,7 @@
 namespace libsync {
 namespace {
 
+using testing::HasSubstr;
 using Array = RedisValue::Array;
 using Fields = std::map<std::string, std::string>;
 
@@ -174,18 +175,19 @@ RunInfo read(const Fields& named) {
   const auto answer = answer_of(named);
   AnswerReader reader(answer);
   const AnswerFields fields(reader);
-  return read_run(fields, read_manifest_digest(fields));
+  return read_run(fields, read_manifest_field(fields.text("manifest")));
 }
 
 const std::string kId(32, 'a');
+const std::string kDigest(64, 'b');
+const std::string kManifest = "2:blake3:" + kDigest;
 
 Fields right_run() {
-  return {
-      {"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
-      {"name", "model.7"}, {"fingerprint", kId},    {"bytes", "2500"},
-      {"pieces", "3"},     {"piece_bytes", "1000"}, {"manifest", "blake3:" + std::string(64, 'b')},
-      {"sparse", "1"},     {"origin", "10.0.0.1"},  {"origin_kind", "minion"},
-      {"master", kId}};
+  return {{"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
+          {"name", "model.7"}, {"fingerprint", kId},    {"bytes", "2500"},
+          {"pieces", "3"},     {"piece_bytes", "1000"}, {"manifest", kManifest},
+          {"sparse", "1"},     {"origin", "10.0.0.1"},  {"origin_kind", "minion"},
+          {"master", kId}};
 }
 
 TEST(ReadState, ReadsThatRunAlone) {
@@ -200,17 +202,30 @@ TEST(ReadState, ReadsThatRunAlone) {
   }
 }
 
-TEST(ReadRun, ShowsARunOfAVersionWithAnotherHash) {
-  auto old = right_run();
-  for (auto& [name, value] : old) {
-    if (name == "manifest") value = std::string(64, 'b');
+// The field `manifest` as other versions write it. The first is that of format 1.
+std::vector<std::string> other_formats() {
+  return {"blake3:" + kDigest, "1:blake3:" + kDigest, "3:blake3:" + kDigest, "2:sha256:" + kDigest,
+          ""};
+}
+
+TEST(ReadRun, RefusesARunOfAnotherFormatByItsPath) {
+  for (const auto& manifest : other_formats()) {
+    auto other = right_run();
+    other["manifest"] = manifest;
+    expect_not_understood(manifest, [&] { static_cast<void>(read(other)); });
+    try {
+      static_cast<void>(read(other));
+    } catch (const Failure& failure) {
+      EXPECT_THAT(failure.what(), HasSubstr("'/data1/model.7'"));
+      EXPECT_THAT(failure.what(), HasSubstr("another version"));
+    }
   }
-  expect_not_understood("another hash", [&] { static_cast<void>(read(old)); });
-  const auto answer = answer_of(old);
-  AnswerReader reader(answer);
-  const AnswerFields fields(reader);
-  EXPECT_EQ(read_manifest_digest(fields), std::nullopt);
-  EXPECT_EQ(read_run(fields, digest_of("any")).task.text(), "/data1/model.7");
+}
+
+TEST(ManifestField, NamesTheFormatThatOtherVersionsCannotRead) {
+  const auto digest = digest_of("any");
+  EXPECT_EQ(read_manifest_field(manifest_field(digest)), digest);
+  EXPECT_EQ(Digest::parse_named(manifest_field(digest)), std::nullopt) << "as format 1 reads it";
 }
 
 TEST(ReadRun, ReadsEveryField) {
@@ -259,10 +274,10 @@ TEST(ReadRun, RefusesHostileFields) {
                            {{"name", "/data1/model.7"}},
                            {{"name", ""}},
                            {{"manifest", ""}},
-                           {{"manifest", "blake3:" + std::string(64, 'B')}},
+                           {{"manifest", "2:blake3:" + std::string(64, 'B')}},
                            {{"manifest", kId}},
-                           // An older version announced SHA-256.
-                           {{"manifest", std::string(64, 'b')}},
+                           {{"manifest", kDigest}},
+                           {{"manifest", "2:" + kDigest}},
                            {{"origin", ""}},
                            {{"origin", "0.0.0.0"}},
                            {{"origin", "127.2"}},
@@ -318,7 +333,8 @@ Array right_watch() {
           text("staged"),
           text("/data1/model.7"),
           text("/data1/model.8"),
-          text(kId)};
+          text(kId),
+          text(kManifest)};
 }
 
 TEST(ReadWatch, ReadsEveryElement) {
@@ -339,6 +355,17 @@ TEST(ReadWatch, ReadsEveryElement) {
   EXPECT_EQ(watch.run->overtaken_for->count(), 500);
   ASSERT_TRUE(watch.run->waiting);
   EXPECT_EQ(watch.run->waiting->text(), "/data1/model.8");
+  EXPECT_EQ(watch.run->format, RunFormat::ours);
+}
+
+TEST(ReadWatch, TellsARunOfAnotherFormat) {
+  for (const auto& manifest : other_formats()) {
+    auto answer = right_watch();
+    answer.back() = text(manifest);
+    const auto watch = read_watch(array(answer));
+    ASSERT_TRUE(watch.run) << manifest;
+    EXPECT_EQ(watch.run->format, RunFormat::other) << manifest;
+  }
 }
 
 TEST(ReadWatch, FindsNoRunInAShortAnswer) {
@@ -357,11 +384,20 @@ TEST(ReadWatch, ATaskThatWaitsAndIsNoneIsNone) {
 }
 
 TEST(ReadWatch, RefusesHostileElements) {
-  const std::vector<std::pair<std::size_t, RedisValue>> changes = {
-      {0, text("STALE")},     {2, text("now")},         {3, number(-1)},    {6, text("")},
-      {7, text("x")},         {10, text("not an id")},  {11, text("over")}, {12, text("")},
-      {12, text("model.7")},  {12, text("/data1/a\n")}, {12, nil()},        {14, text("")},
-      {14, text("not an id")}};
+  const std::vector<std::pair<std::size_t, RedisValue>> changes = {{0, text("STALE")},
+                                                                   {2, text("now")},
+                                                                   {3, number(-1)},
+                                                                   {6, text("")},
+                                                                   {7, text("x")},
+                                                                   {10, text("not an id")},
+                                                                   {11, text("over")},
+                                                                   {12, text("")},
+                                                                   {12, text("model.7")},
+                                                                   {12, text("/data1/a\n")},
+                                                                   {12, nil()},
+                                                                   {14, text("")},
+                                                                   {14, text("not an id")},
+                                                                   {15, nil()}};
   for (const auto& [at, value] : changes) {
     auto answer = right_watch();
     answer[at] = value;

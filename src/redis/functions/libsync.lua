@@ -33,6 +33,7 @@
 --                                 announced (bitmap of pieces in sync:digests), fresh (bitmap of
 --                                 pieces that no host but the origin has or pulls), left (how often
 --                                 pieces ceased to be fresh), trees (how many; 0: claims alone) …
+--                                 manifest is FORMAT:HASH:DIGEST, which other versions refuse
 --   P sync:digests        string  32 bytes a piece: its BLAKE3; zeros where it is not announced
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
 --   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it;

@@ -27,7 +27,7 @@ end
 
 -- Begins a run.
 --
---   Args:    run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest digest,
+--   Args:    run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest,
 --            sparse (0/1), origin,
 --            origin kind (master: the master fills its spool; minion: a push does),
 --            the master's id, origin's slots,
@@ -198,16 +198,17 @@ end
 --   Args:    none
 --   Answers: LOOK task-or-'' now finished expected suspect-origin(0/1),
 --            and if there is a run: known joined started overtaken id state path waiting master
+--            manifest
 local function watch(_, a)
   local k, now = call_of(a)
   local run = redis.call('HMGET', k.run, 'known', 'joined', 'started', 'overtaken', 'id', 'state',
-                         'path', 'waiting', 'master')
+                         'path', 'waiting', 'master', 'manifest')
   local answer = {'LOOK', redis.call('GET', k.task) or '', now, redis.call('HLEN', k.done), 0, 0}
   if not run[5] then return answer end
   answer[5] = expected_count(k)
   local doubt = (is_masters_spool(k, k.of.origin) and 'verify ' or 'undelivered ') .. k.of.origin
   answer[6] = redis.call('HEXISTS', k.blame, doubt)
-  for i = 1, 9 do answer[6 + i] = run[i] or '' end
+  for i = 1, 10 do answer[6 + i] = run[i] or '' end
   return answer
 end
 

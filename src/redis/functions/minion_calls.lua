@@ -205,7 +205,7 @@ end
 
 -- A host has published. It needs no lease.
 --
---   Args:    run, host, manifest digest, bitmap and upload slots as in hold
+--   Args:    run, host, manifest, bitmap and upload slots as in hold
 --   Answers: FINISHED
 --            EARLY     the run is not staged
 --            OTHER     the host published something else
