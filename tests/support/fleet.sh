@@ -89,7 +89,7 @@ check_programs() {
 is_over() {
   local left
   check_programs
-  left=$(redis exists task sync:run) || fail "Redis is gone: see above"
+  left=$(redis exists task sync:run) || fail "Redis does not answer: see above"
   [ "$left" -eq 0 ]
 }
 check_outcome() {
