@@ -1,4 +1,5 @@
-// Does this host's own daemon serve its spool? With a fake transfer, and every call that can fail.
+// The probe: this host's own daemon serves its spool, or not. The transfer is a fake, and each of
+// its calls fails once.
 
 #include "feed/probe.h"
 
@@ -26,7 +27,7 @@ class ProbeTest : public testing::Test {
 
   [[nodiscard]] std::filesystem::path into() const { return repo_.path() / ".libsync" / "into"; }
 
-  // The event loop, until the probe has ended. Nothing: this host is served.
+  // Runs the event loop until the probe has ended. Nothing: this host is served.
   [[nodiscard]] std::optional<std::string> fault_of(Probe& probe) {
     for (int i = 0; i < 10; ++i) {
       for (const auto& event : transfer_.collect()) {
@@ -58,7 +59,7 @@ TEST_F(ProbeTest, PullsItsFileFromThisVeryHostAsAPeerWould) {
   EXPECT_FALSE(probe.is_running());
 }
 
-TEST_F(ProbeTest, SaysWhyItsTransferFailed) {
+TEST_F(ProbeTest, NamesWhyItsTransferFailed) {
   Probe probe(transfer_, state_, self_);
   transfer_.silence(self_);
   probe.start(into());
@@ -90,17 +91,17 @@ TEST_F(ProbeTest, DoesNotBelieveAFileOfTheSameLengthThatIsNotItsOwn) {
   EXPECT_THAT(*fault, HasSubstr("--repo"));
 }
 
-TEST_F(ProbeTest, DoesNotBelieveWhatAnEarlierProbeLeft) {
+TEST_F(ProbeTest, DoesNotBelieveTheFileOfAnEarlierProbe) {
   Probe first(transfer_, state_, self_);
   first.start(into());
   EXPECT_EQ(fault_of(first), std::nullopt);
   Probe second(transfer_, state_, self_);
-  transfer_.end_as(1, PullEnd::good);  // rsync says so, and brings nothing.
+  transfer_.end_as(1, PullEnd::good);  // rsync exits with 0, and brings nothing.
   second.start(into());
   EXPECT_TRUE(fault_of(second));
 }
 
-TEST_F(ProbeTest, IsNotAboutTheTransfersOfOthers) {
+TEST_F(ProbeTest, DoesNotOwnTheTransfersOfOthers) {
   Probe probe(transfer_, state_, self_);
   EXPECT_FALSE(probe.owns(0));
   probe.start(into());
@@ -110,7 +111,7 @@ TEST_F(ProbeTest, IsNotAboutTheTransfersOfOthers) {
 }
 
 // The n-th call of the transfer fails, for every n; then a host that tries again is served.
-TEST_F(ProbeTest, AFailureOfEachCallLeavesThatTheNextProbeIsRight) {
+TEST_F(ProbeTest, AfterAFailureOfAnyCallTheNextProbeIsRight) {
   std::size_t failures = 0;
   for (std::size_t nth = 1;; ++nth) {
     SCOPED_TRACE("call " + std::to_string(nth));
@@ -130,7 +131,7 @@ TEST_F(ProbeTest, AFailureOfEachCallLeavesThatTheNextProbeIsRight) {
     EXPECT_EQ(fault_of(next), std::nullopt);
     EXPECT_FALSE(next.is_running());
   }
-  EXPECT_GE(failures, 3U) << "a start, and a collect for the file and for the end";
+  EXPECT_GE(failures, 3U) << "start, collect with the file, collect with the end";
 }
 
 // The n-th transfer ends in each way, with and without its file.

@@ -32,7 +32,7 @@ PushRequest plain_push() {
   return {address("10.1.2.3"), "/srv/repo/.libsync/abc", {"manifest"}, "push/abc"};
 }
 
-TEST(RsyncArguments, OfAPullAreExactlyThese) {
+TEST(RsyncArguments, PullsPassExactlyThese) {
   EXPECT_THAT(pull_arguments(plain_options(), plain_pull()),
               ElementsAre("--no-motd", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60",
                           "--port=873", "--files-from=-", "--from0", "--outbuf=L",
@@ -40,7 +40,7 @@ TEST(RsyncArguments, OfAPullAreExactlyThese) {
                           "rsync://10.1.2.3/repo/", "/srv/repo/.libsync/abc/incoming/"));
 }
 
-TEST(RsyncArguments, OfAPushAreExactlyThese) {
+TEST(RsyncArguments, PushesPassExactlyThese) {
   EXPECT_THAT(push_arguments(plain_options(), plain_push()),
               ElementsAre("--no-motd", "--sockopts=TCP_NODELAY", "--contimeout=10", "--timeout=60",
                           "--port=873", "--files-from=-", "--from0", "--outbuf=L",
@@ -89,7 +89,7 @@ TEST(RsyncArguments, MakeHolesOnlyWhereTheOriginalHasThem) {
   EXPECT_THAT(pull_arguments(plain_options(), request), testing::Contains("--sparse"));
 }
 
-TEST(RsyncArguments, PassOverWhatIsNotThereOnlyWhereNobodyPromisedIt) {
+TEST(RsyncArguments, IgnoreMissingFilesOnlyWhereNoHostPromisedThem) {
   auto request = plain_pull();
   EXPECT_THAT(pull_arguments(plain_options(), request),
               Not(testing::Contains("--ignore-missing-args")));
@@ -109,15 +109,15 @@ TEST(RsyncArguments, PutIpv6InBrackets) {
               "rsync://fanout@[fd00::7]/libsync-push/push/abc/");
 }
 
-TEST(RsyncArguments, OfAPushIntoTheModuleOfPullsNameTheStateFolder) {
+TEST(RsyncArguments, APushIntoTheModuleOfPullsNamesTheStateFolder) {
   auto options = plain_options();
   options.push_module = options.module;
   EXPECT_EQ(push_arguments(options, plain_push()).back(),
             "rsync://10.1.2.3/repo/.libsync/push/abc/");
 }
 
-// What comes before it could be an option, what comes after it cannot.
-TEST(RsyncArguments, EndTheOptionsBeforeWhatComesFromElsewhere) {
+// rsync reads no word after `--` as an option.
+TEST(RsyncArguments, TheOptionsEndBeforeAddressesAndFolders) {
   for (const auto& all : {pull_arguments(plain_options(), plain_pull()),
                           push_arguments(plain_options(), plain_push())}) {
     ASSERT_GE(all.size(), 3U);
@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(
              PullEnd::corrupt, "and which program answers there"},
         Case{11, "rsync: [receiver] write failed on \"p00000\": Disk quota exceeded (122)\n",
              PullEnd::local, "free space on the receiving host, where --repo lies"},
-        // What the other end says of itself.
+        // The source complains about its own disk.
         Case{11,
              "rsync: [sender] write failed: No space left on device (28)\n"
              "rsync error: error in file IO (code 11) at io.c(1892) [generator=3.5.0]\n",
@@ -209,7 +209,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{11, "", PullEnd::local, "disk and memory"},
         Case{13, "", PullEnd::local, "disk and memory"},
         Case{14, "", PullEnd::local, "disk and memory"},
-        // A sibling of ours that crashed, or was killed.
+        // A process of the rsync on this host crashed, or was killed.
         Case{15, "", PullEnd::local, "disk and memory"},
         Case{16, "", PullEnd::local, "disk and memory"},
         Case{21, "", PullEnd::local, "disk and memory"},
@@ -230,13 +230,13 @@ INSTANTIATE_TEST_SUITE_P(
              "rsync error: some files were not transferred (code 23) [generator]\n",
              PullEnd::unreachable, "read --repo there"}));
 
-TEST(RsyncVerdict, NothingIsSaidOfAGoodEnd) {
+TEST(RsyncVerdict, AGoodEndHasNoDetail) {
   const auto verdict = judge(address("10.1.2.3"), Exited{0}, "some warning\n");
   EXPECT_EQ(verdict.end, PullEnd::good);
   EXPECT_EQ(verdict.detail, "");
 }
 
-// The minion renames a file as soon as it is proven, which may be before rsync is done with it.
+// The minion renames a file as soon as it has verified it, perhaps before rsync has closed it.
 class RsyncLateComplaint : public testing::Test {
  protected:
   static PullEnd judged(const std::string& complaints, int code = 23) {
@@ -249,14 +249,14 @@ class RsyncLateComplaint : public testing::Test {
     return "rsync: [receiver] " + act + " \"/srv/a \" b/.libsync/abc/incoming/" + name +
            "\": No such file or directory (2)\n";
   }
-  // The words of rsync 3.2.7 and 3.5.0.
+  // rsync 3.2.7 and 3.5.0 use these words.
   static std::string late_stat(const std::string& name) {
     return "rsync: [receiver] stat \"/srv/repo/.libsync/abc/incoming/" + name +
            "\" failed: No such file or directory (2)\n";
   }
 };
 
-TEST_F(RsyncLateComplaint, CountsForNothing) {
+TEST_F(RsyncLateComplaint, IsIgnored) {
   EXPECT_EQ(judged(late_stat("p00000")), PullEnd::good);
   EXPECT_EQ(judged(late("failed to set permissions on", "p00001")), PullEnd::good);
   EXPECT_EQ(judged(late_stat("p00000") + late_stat("p00001")), PullEnd::good);
@@ -275,7 +275,7 @@ TEST_F(RsyncLateComplaint, HidesNoOther) {
   EXPECT_EQ(judged(""), PullEnd::unreachable) << "without any complaint";
 }
 
-TEST(RsyncVerdict, ASignalFromElsewhereIsOurFaultAndNotTheSources) {
+TEST(RsyncVerdict, ASignalFromElsewhereIsAFaultOfThisHostAndNotOfTheSource) {
   const auto verdict = judge(address("10.1.2.3"), Signalled{SIGKILL}, "");
   EXPECT_EQ(verdict.end, PullEnd::local);
   EXPECT_THAT(verdict.detail, HasSubstr("signal 9"));

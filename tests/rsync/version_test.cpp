@@ -1,4 +1,4 @@
-// Which rsync is too old to serve, by what `rsync --version` prints.
+// A host finds by `rsync --version` whether its rsync is too old to serve.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ TEST(RsyncVersion, OlderThan32IsNamed) {
   for (const auto& row : rows) EXPECT_EQ(old_version(row.line), row.version) << row.line;
 }
 
-TEST(RsyncVersion, NewerOrOfAnotherFormIsLeftToThePulls) {
+TEST(RsyncVersion, NewerVersionsAndOtherFormsAreAccepted) {
   for (const auto* const line :
        {"rsync  version 3.2.0  protocol version 31", "rsync  version v3.2.7  protocol version 31",
         "rsync  version 3.5.0  protocol version 32", "rsync  version 3.10.0", "rsync  version 4.0",
@@ -42,7 +42,7 @@ TEST(RsyncVersion, NewerOrOfAnotherFormIsLeftToThePulls) {
 
 class RsyncAtStart : public testing::Test {
  protected:
-  // The failure with a script in rsync's place; empty if there is none.
+  // The failure with this script instead of rsync; empty if there is none.
   std::string failure_of(const std::string& script) {
     const auto program = folder_.path() / "rsync";
     test::write_file(program, "#!/bin/sh\n" + script);
@@ -61,21 +61,21 @@ class RsyncAtStart : public testing::Test {
   test::HandClock clock_;
 };
 
-TEST_F(RsyncAtStart, IsAskedForItsVersionAndNothingElse) {
+TEST_F(RsyncAtStart, RunsWithTheOptionVersionAlone) {
   EXPECT_EQ(failure_of("echo \"$@\" >" + (folder_.path() / "options").string() +
                        "\necho 'rsync  version 3.2.7  protocol version 31'"),
             "");
   EXPECT_EQ(test::content_of(folder_.path() / "options"), "--version\n");
 }
 
-TEST_F(RsyncAtStart, IsAFailureIfItIsOld) {
+TEST_F(RsyncAtStart, FailsIfItIsOld) {
   EXPECT_EQ(failure_of("printf 'rsync  version 3.1.3  protocol version 31\\nmore\\n'"),
             "rsync 3.1.3 at '" + (folder_.path() / "rsync").string() +
                 "' is older than 3.2, and its daemon can serve no peer: update it to 3.2.7 or "
                 "newer");
 }
 
-TEST_F(RsyncAtStart, IsWaitedForInVainFiveSecondsAtMost) {
+TEST_F(RsyncAtStart, HasFiveSecondsToAnswer) {
   EXPECT_EQ(failure_of("exit 127"), "");
   EXPECT_EQ(failure_of("printf 'rsync  version 3.1.3'"), "") << "a line without its end";
   const auto begin = clock_.now();

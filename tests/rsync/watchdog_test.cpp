@@ -1,4 +1,4 @@
-// How what rsync does is watched, with scripts in rsync's place and a clock moved by hand.
+// The transfer watches rsync and ends it. Scripts act as rsync, and the test moves the clock.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ constexpr std::uint64_t kLargest = 1'024'000;
 
 class RsyncWatchdog : public testing::Test {
  protected:
-  // A script in rsync's place. It finds its own folder as $here, and says that it has begun.
+  // Makes a script that acts as rsync. The script finds the test's folder in $here.
   void play(const std::string& script) {
     options_.program = folder_.path() / "rsync";
     test::write_file(options_.program,
@@ -51,7 +51,7 @@ class RsyncWatchdog : public testing::Test {
                                         kLargest});
   }
 
-  // Takes in what has happened, without moving the clock.
+  // Collects the events so far, without moving the clock.
   void collect() {
     for (auto& event : transfer().collect()) {
       if (const auto* const arrived = std::get_if<FileArrived>(&event))
@@ -60,7 +60,7 @@ class RsyncWatchdog : public testing::Test {
     }
   }
 
-  // Moves the clock in steps that are shorter than the watchdog's.
+  // Moves the clock in steps shorter than the pauses between two checks.
   void pass(seconds time) {
     for (milliseconds passed{0}; passed < time; passed += milliseconds(500)) {
       clock_.advance(milliseconds(500));
@@ -81,7 +81,7 @@ class RsyncWatchdog : public testing::Test {
     }
   }
 
-  // A line for each variable. The shell has its own: what the kernel was given is in /proc.
+  // One line for each variable. The shell adds its own, so the script reads /proc instead.
   std::string environment_of_a_pull() {
     play("tr '\\0' '\\n' < /proc/$$/environ > $here/environment\n");
     static_cast<void>(pull());
@@ -133,38 +133,38 @@ class RsyncWatchdog : public testing::Test {
   std::optional<TransferEnded> ended_;
 };
 
-// With a grandchild, as rsync has one, and whatever of its own may hold a socket.
+// rsync forks a child that holds the socket, too. It must end with its parent.
 constexpr auto kMovesNothing = R"(
-trap 'touch $here/told; exit 20' TERM
+trap 'touch $here/terminated; exit 20' TERM
 (trap '' TERM; exec sleep 600) &
 echo $! > $here/grandchild.new; mv $here/grandchild.new $here/grandchild
 wait
 )";
 
-TEST_F(RsyncWatchdog, EndsWhatMovesNothingForAMinute) {
+TEST_F(RsyncWatchdog, EndsAPullThatMovesNothingForAMinute) {
   play(kMovesNothing);
   const auto id = pull();
   ASSERT_TRUE(appears("grandchild"));
-  pass(seconds(1));  // What it read of its own to begin with.
+  pass(seconds(1));  // Bash reads its script and libraries, which is movement.
   pass(seconds(58));
-  EXPECT_FALSE(exists("told"));
+  EXPECT_FALSE(exists("terminated"));
   EXPECT_FALSE(ended_);
   pass(seconds(3));
   ASSERT_TRUE(comes_to_an_end());
-  EXPECT_TRUE(exists("told"));
+  EXPECT_TRUE(exists("terminated"));
   EXPECT_EQ(ended_->id, id);
   EXPECT_EQ(ended_->end, PullEnd::unreachable);
   EXPECT_THAT(ended_->detail, HasSubstr("10.1.2.3 has moved nothing for 60 s"));
   EXPECT_TRUE(test::eventually([this] { return !is_alive(number_in("grandchild")); }));
 }
 
-TEST_F(RsyncWatchdog, EndsWhatIsOfNoUseAnyMore) {
+TEST_F(RsyncWatchdog, EndsAPullOnDemand) {
   play(kMovesNothing);
   const auto id = pull();
   ASSERT_TRUE(appears("grandchild"));
   transfer().end(id + 1, "was another one");
   transfer().end(id, "brought nothing while others did");
-  transfer().end(id, "is told once");
+  transfer().end(id, "ends once");
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(ended_->id, id);
   EXPECT_EQ(ended_->end, PullEnd::unreachable);
@@ -173,13 +173,13 @@ TEST_F(RsyncWatchdog, EndsWhatIsOfNoUseAnyMore) {
   transfer().end(id, "is over");
 }
 
-TEST_F(RsyncWatchdog, KillsWhatDoesNotObeyFiveSecondsLater) {
-  play("trap 'touch $here/told' TERM\ntouch $here/ready\nwhile :; do sleep 0.05; done\n");
+TEST_F(RsyncWatchdog, KillsAProcessThatIgnoresTermAfterFiveSeconds) {
+  play("trap 'touch $here/terminated' TERM\ntouch $here/ready\nwhile :; do sleep 0.05; done\n");
   static_cast<void>(pull());
   ASSERT_TRUE(appears("ready"));
   clock_.advance(minutes(11));
   collect();
-  ASSERT_TRUE(appears("told"));
+  ASSERT_TRUE(appears("terminated"));
   clock_.advance(seconds(4));
   collect();
   collect();
@@ -189,7 +189,7 @@ TEST_F(RsyncWatchdog, KillsWhatDoesNotObeyFiveSecondsLater) {
   EXPECT_EQ(ended_->end, PullEnd::unreachable);
 }
 
-// Reads 64 kB whenever the test asks for it by a file. Waits without reading anything.
+// Reads 64 kB whenever the test makes a file. It reads nothing while it waits.
 constexpr auto kReadsWhenAsked = R"(
 mkfifo $here/silent
 exec 5<>$here/silent
@@ -200,7 +200,7 @@ while :; do
 done
 )";
 
-TEST_F(RsyncWatchdog, LetsSteadyBytesGoOn) {
+TEST_F(RsyncWatchdog, LeavesAPullAloneWhileBytesArrive) {
   play(kReadsWhenAsked);
   static_cast<void>(pull(2'000'000'000));  // 2000 s, at the least speed.
   ASSERT_TRUE(appears("ready"));
@@ -215,7 +215,7 @@ TEST_F(RsyncWatchdog, LetsSteadyBytesGoOn) {
   EXPECT_THAT(ended_->detail, HasSubstr("has moved nothing"));
 }
 
-// Reads one byte for each that the test sends: less than anything that moves a piece.
+// Reads one byte for each that the test sends, as rsync reads keep-alives.
 constexpr auto kReadsByteByByte = R"(
 echo $$ > $here/pid
 mkfifo $here/bytes
@@ -224,11 +224,11 @@ exec 5<>$here/bytes
 while read -r -u 5 -n 1; do :; done
 )";
 
-TEST_F(RsyncWatchdog, TakesKeepAlivesForNoMovement) {
+TEST_F(RsyncWatchdog, KeepAlivesAreNoMovement) {
   play(kReadsByteByByte);
   static_cast<void>(pull());
   ASSERT_TRUE(appears("ready"));
-  pass(seconds(1));  // What it read to begin is movement, once.
+  pass(seconds(1));  // Bash reads its script and libraries, which is movement once.
   std::ofstream keep_alives(folder_.path() / "bytes");
   for (int second = 0; second < 59; ++second) {
     const auto before = transfer_bytes();
@@ -242,8 +242,8 @@ TEST_F(RsyncWatchdog, TakesKeepAlivesForNoMovement) {
   EXPECT_THAT(ended_->detail, HasSubstr("has moved nothing"));
 }
 
-TEST_F(RsyncWatchdog, EndsWhatStallsAndLeavesWhatRunsBesideIt) {
-  // No other program once it is ready: what one reads to begin would be movement.
+TEST_F(RsyncWatchdog, EndsAStalledPullAndLeavesTheOtherAlone) {
+  // The script starts no program once it is ready: reading that program would be movement.
   play(
       "[ -p $here/silent ] || mkfifo $here/silent\nexec 5<>$here/silent\n: > $here/ready\n"
       "read -u 5\n");
@@ -276,7 +276,7 @@ TEST_F(RsyncWatchdog, EndsATrickleAtItsDeadline) {
   EXPECT_THAT(ended_->detail, HasSubstr("slower than 1 MB/s and past its deadline"));
 }
 
-TEST_F(RsyncWatchdog, HasNoDeadlineForWhatTheOperatorSlowedDown) {
+TEST_F(RsyncWatchdog, HasNoDeadlineUnderABandwidthLimit) {
   options_.bandwidth_limit = "1k";
   play("touch $here/ready\nwhile :; do echo 65536 p00000; sleep 0.01; done\n");
   static_cast<void>(pull());
@@ -285,7 +285,7 @@ TEST_F(RsyncWatchdog, HasNoDeadlineForWhatTheOperatorSlowedDown) {
   EXPECT_FALSE(ended_);
 }
 
-TEST_F(RsyncWatchdog, TellsOfFilesInOrderBeforeTheEnd) {
+TEST_F(RsyncWatchdog, ReportsFilesInOrderBeforeTheEnd) {
   play("echo 100 p00000\necho wordless\necho 'a notice'\necho 20 p00001\nexit 0\n");
   const auto id = pull();
   std::vector<std::string> order;
@@ -318,12 +318,12 @@ TEST_F(RsyncWatchdog, GivesTheChildFourVariablesAndNoMore) {
             "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\nRSYNC_CHECKSUM_LIST=none\n");
 }
 
-TEST_F(RsyncWatchdog, HasTheChildUseWhatIsThereInPart) {
+TEST_F(RsyncWatchdog, KeepsDigestsWhereAFileIsThereInPart) {
   test::write_file(folder_.path() / "into" / "p00001", "begun");
   EXPECT_EQ(environment_of_a_pull(), "PATH=/usr/bin:/bin\nLC_ALL=C\nHOME=/nonexistent\n");
 }
 
-TEST_F(RsyncWatchdog, DoesWithoutDigestsWhereTheFileIsMadeAndEmpty) {
+TEST_F(RsyncWatchdog, DoesWithoutDigestsWhereTheFileIsEmpty) {
   test::write_file(folder_.path() / "into" / "p00001", "");
   EXPECT_THAT(environment_of_a_pull(), testing::HasSubstr("RSYNC_CHECKSUM_LIST=none\n"));
 }
@@ -352,7 +352,7 @@ TEST_F(RsyncWatchdog, LeavesTheChildTheLockAndNoOtherDescriptor) {
                                 "3 " + (folder_.path() / "lock").string()));
 }
 
-TEST_F(RsyncWatchdog, NothingGrowsBeyondTheLargestFileAskedFor) {
+TEST_F(RsyncWatchdog, NoFileGrowsBeyondTheLargestOfTheRequest) {
   play("ulimit -S -f > $here/limit");  // In units of 1024 bytes.
   pull();
   ASSERT_TRUE(comes_to_an_end());
