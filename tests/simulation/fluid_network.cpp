@@ -51,7 +51,7 @@ double FluidNetwork::moved(FlowId id, double now) {
   return flows_[id].moved;
 }
 
-std::vector<FlowId> FluidNetwork::take_faster() {
+std::vector<FlowId> FluidNetwork::pop_faster() {
   std::vector<FlowId> all;
   all.swap(faster_);
   for (const auto id : all) flows_[id].is_faster = false;
@@ -90,7 +90,7 @@ double FluidNetwork::share_of(const Link& link, std::size_t index) {
     left -= limit;
     --count;
   }
-  return left + limits_.back();  // Nobody is held back here.
+  return left + limits_.back();  // This link limits no flow.
 }
 
 void FluidNetwork::settle(std::size_t first, std::size_t second, double now) {

@@ -1,17 +1,18 @@
 #pragma once
 
-// Links whose bytes flow like water: every host has one link out and one in, and flows share both
-// fairly (max-min, as long-lived TCP connections roughly do): no flow can get more without taking
-// it from one that has no more than itself.
+// Links whose bytes flow like water. Every host has one link out and one in, and flows share both
+// fairly (max-min), roughly as long-lived TCP connections do. No flow can gain without a loss of
+// one that has no more than itself.
 //
-// Each link offers its flows a share: its rate, divided so that what a flow cannot use, because its
-// other link offers it less, goes to the rest. A flow runs at the lesser of its two shares. When a
-// flow comes or goes, the shares of its two links are worked out anew, and then those of the links
-// at the other ends, for as long as anything changes by more than kTolerance (the asynchronous form
-// of Hahne's and Charny's max-min computation; it converges from any state).
+// Each link divides its rate among its flows, and offers each a share. A flow whose other link
+// offers less leaves the difference to the others. A flow runs at the lesser of its two shares.
 //
-// It knows no time of day: it integrates over the times that it is given, which must not go back.
-// No latency, no slow start, no loss: what the start of an rsync costs is the caller's business.
+// When a flow opens or closes, its two links compute their shares anew, then the links at the other
+// ends, and so on. It ends when no share changes by more than kTolerance. This is the asynchronous
+// form of Hahne's and Charny's max-min computation; it converges from any state.
+//
+// The network has no clock: it integrates over the times of the calls, which must not decrease.
+// It knows no latency, no slow start and no loss. The caller models the start of an rsync.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,27 +24,27 @@ using FlowId = std::uint32_t;
 
 class FluidNetwork {
  public:
-  /// Bytes a second, both ways, of each host.
+  /// `rates`: bytes a second of each host, both ways.
   explicit FluidNetwork(const std::vector<double>& rates);
 
   FlowId open(std::size_t from, std::size_t to, double now);
   void close(FlowId flow, double now);
 
-  /// Bytes that it has moved until `now`.
+  /// The bytes that the flow has moved until `now`.
   double moved(FlowId flow, double now);
 
   [[nodiscard]] double rate(FlowId flow) const { return flows_[flow].rate; }
 
-  /// Flows that run faster than when they were last given here: what they carry arrives earlier
-  /// than was said. (One that runs slower tells by not having arrived.)
-  std::vector<FlowId> take_faster();
+  /// The flows that have become faster since the last call: their pieces arrive earlier than the
+  /// caller predicted. The caller notices a slower flow itself: its piece is not there in time.
+  std::vector<FlowId> pop_faster();
 
-  /// The largest factor by which a link carries more than its rate, over all links, now.
+  /// The largest quotient of a link's traffic and its rate, over all links, now.
   [[nodiscard]] double worst_overload() const;
 
  private:
   static constexpr double kTolerance = 0.005;
-  /// A link changes its share by less and less; this only bounds the work.
+  /// The changes of a share become ever smaller. This bounds the work of one call.
   static constexpr int kSettledAtMost = 400;
 
   struct Link {

@@ -8,7 +8,7 @@
 namespace libsync::simulation {
 namespace {
 
-// The functions take milliseconds since 1970; any moment will do for the beginning.
+// The functions count milliseconds since 1970. The simulation may begin at any moment.
 constexpr double kEpochMs = 1e12;
 constexpr std::string_view kWakeKeys = "sync:wake:";
 
@@ -51,8 +51,8 @@ double MeteredRedis::call(const std::string& verb, double now,
   return serve(verb, now, [&] { ask(coordinator_); });
 }
 
-// The list is popped without blocking: a blocked BLPOP costs the same and would need a connection
-// for each host. What it would be woken by is found by new_wakes().
+// LPOP does not block. A blocked BLPOP costs the same, but would need a connection for each host.
+// new_wakes() finds later wake-ups.
 MeteredRedis::Listening MeteredRedis::listen(const Address& host, double now) {
   const auto key = std::string(kWakeKeys) + host.text();
   bool is_woken = false;

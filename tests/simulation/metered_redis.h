@@ -1,16 +1,15 @@
 #pragma once
 
-// A real Redis with the product's functions, as one serial server in a virtual time: calls queue
-// up, and each takes as long as it was measured to take.
+// A real Redis with the product's functions, as one serial server in virtual time. Calls wait in a
+// queue, and each lasts as long as its measured CPU time.
 //
-// What is measured is the CPU time of the server's process before and after each call (its CPU
-// clock, to the nanosecond): reading the command, the function, writing the answer; not the wait
-// for a busy machine. A little work after an answer counts for the next call; the sum is right.
+// A measurement reads the CPU clock of the server's process before and after each call, to the
+// nanosecond. It covers the command, the function and the answer, and no wait for a busy machine.
+// A little work after an answer counts for the next call; the sum is right.
 //
-// In virtual time the server is as busy as a fleet makes it; in real time it sleeps most of the
-// time, while the simulation works, and would find its caches cold at every call. So before each
-// call it is asked for something that does not count: with 1,000 hosts a follow takes 203 us then,
-// and 300 us without.
+// In virtual time the fleet keeps the server busy. In real time the server sleeps while the
+// simulation works, and its caches would be cold at every call, which would make it dearer. So
+// another call, which does not count, warms them before each.
 
 #include <cstddef>
 #include <ctime>
@@ -34,34 +33,33 @@ class MeteredRedis {
   /// `latency`: seconds from a host to the server, and as much back.
   explicit MeteredRedis(double latency);
 
-  /// Asks at `now`. Calls must come in the order of time. Returns when the answer is back; what it
-  /// is, `ask` has put where it belongs.
+  /// Asks at `now`, which must not decrease. Returns the time at which the answer is back. `ask`
+  /// keeps the answer itself.
   double call(const std::string& verb, double now,
               const std::function<void(RedisCoordinator&)>& ask);
 
-  /// Asks before the time begins: it costs nothing.
+  /// Asks before virtual time begins, at no cost.
   void prepare(const std::function<void(RedisCoordinator&)>& ask) { ask(coordinator_); }
 
-  /// Begins to listen for a wake-up. True if there is one already, which is then taken.
+  /// Begins to listen for a wake-up. `is_woken` if there was one already; the call removes it.
   struct Listening {
     bool is_woken;
     double answered;
   };
   Listening listen(const Address& host, double now);
 
-  /// Wake lists that have something in them, once a list: since they last were here or were taken
-  /// by listen().
+  /// The hosts whose wake lists hold a wake-up. A host is named once; after listen(), again.
   std::vector<std::string> new_wakes();
 
-  /// When the server has done all that it has been asked.
+  /// The time at which the server has answered every call so far.
   [[nodiscard]] double free_at() const { return free_at_; }
   [[nodiscard]] const std::map<std::string, CallCosts>& costs() const { return costs_; }
-  /// Seconds that the given part of all calls took no longer than.
+  /// This part of all calls lasted no longer than these seconds.
   [[nodiscard]] double quantile(double part) const;
   [[nodiscard]] std::size_t calls() const { return single_.size(); }
   [[nodiscard]] double seconds() const;
 
-  /// For the checks at the end; costs nothing.
+  /// Asks for the checks at the end, at no cost.
   RedisValue ask(const RedisCommand& command) { return redis_.ask(command); }
 
  private:

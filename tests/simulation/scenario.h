@@ -1,6 +1,6 @@
 #pragma once
 
-// What is simulated: the options of ./tests/simulate, as values.
+// The options of ./tests/simulate, as values.
 
 #include <cstdint>
 #include <optional>
@@ -12,7 +12,7 @@
 
 namespace libsync::simulation {
 
-/// Some of the hosts, and a number that says how or when.
+/// A share of the hosts, and a number that says how or when.
 struct Part {
   double percent = 0;
   double value = 0;
@@ -22,7 +22,7 @@ struct Scenario {
   std::size_t hosts = 195;
   double bytes = 1.747e9;
   double rate = 125e6;                       ///< Bytes a second, each way, each host.
-  double start_cost = 0.030;                 ///< Seconds that an rsync takes before its first byte.
+  double start_cost = 0.030;                 ///< Seconds from an rsync's start to its first byte.
   double end_cost = 0.025;                   ///< Seconds from its last file to its exit.
   double latency = 0.0001;                   ///< Seconds to Redis, one way.
   double staging_rate = 800e6;               ///< Bytes a second that the origin cuts and hashes.
@@ -31,10 +31,11 @@ struct Scenario {
   std::optional<unsigned> slots;             ///< Nothing: default_slots.
   Spread spread = Spread::automatic;
   std::uint64_t seed = 1;
-  Part slow;  ///< value: so many times slower, both ways.
-  Part die;   ///< value: when, in F/B. All its processes end, and its connections are reset.
-  Part late;  ///< value: when they join, in F/B.
+  Part slow;  ///< The value divides the rate of the links, both ways.
+  Part die;   ///< The value is the time in F/B. Processes end, and connections are reset.
+  Part late;  ///< The value is the time in F/B at which they join.
 
+  /// F/B: the seconds in which one link carries the payload once.
   [[nodiscard]] double file_time() const { return bytes / rate; }
 };
 

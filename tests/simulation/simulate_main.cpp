@@ -20,7 +20,7 @@
 namespace libsync::simulation {
 namespace {
 
-// Of how many pieces the bound is, whatever was used: fewer must not look better.
+// The bound is that of this many pieces, whatever the cut: fewer pieces must not seem better.
 constexpr double kPiecesOfBound = 128;
 
 double bound(const Scenario& scenario) {
@@ -60,7 +60,7 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--hosts", options.scenario.hosts, "receivers")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  app.add_option("--bytes", options.scenario.bytes, "of the payload")
+  app.add_option("--bytes", options.scenario.bytes, "size of the payload")
       ->check(CLI::Range(1.0, 1e14))
       ->capture_default_str();
   app.add_option("--rate", options.rate_gbit, "Gbit/s of every link, each way")
@@ -76,21 +76,24 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--latency", options.latency_ms, "ms to Redis, one way")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--staging-rate", options.scenario.staging_rate, "bytes/s cut by the origin")
+  app.add_option("--staging-rate", options.scenario.staging_rate, "bytes/s that the origin cuts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--hash-rate", options.scenario.hash_rate, "bytes/s verified by a host; 0: free")
+  app.add_option("--hash-rate", options.scenario.hash_rate, "bytes/s that a host verifies; 0: free")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--piece-size", options.piece_size, "SIZE, auto or whole: as sync-master has it")
+  app.add_option("--piece-size", options.piece_size,
+                 "SIZE, auto or whole, like that of sync-master")
       ->capture_default_str();
-  app.add_option("--slots", options.slots, "pulls a host, and uploads; 0: as the product has it")
+  app.add_option("--slots", options.slots,
+                 "pulls of a host, and its uploads; 0: the product's default")
       ->capture_default_str();
-  app.add_option("--spread", options.spread, "auto, claims or trees: as sync-master has it")
+  app.add_option("--spread", options.spread, "auto, claims or trees, like that of sync-master")
       ->capture_default_str();
-  app.add_option("--seed", options.scenario.seed, "of what the simulation draws; Redis draws, too")
+  app.add_option("--seed", options.scenario.seed,
+                 "seed of the simulation; Redis has a random seed of its own")
       ->capture_default_str();
-  app.add_option("--slow", options.slow, "PERCENT:FACTOR, hosts whose links are so much slower");
+  app.add_option("--slow", options.slow, "PERCENT:FACTOR, hosts with links slower by this factor");
   app.add_option("--die", options.die, "PERCENT:AT, hosts that die at AT x F/B");
   app.add_option("--late", options.late, "PERCENT:AT, hosts that join at AT x F/B");
 }
@@ -135,7 +138,7 @@ void print(const Scenario& scenario, const Outcome& outcome, const MeteredRedis&
   }
   fmt::print("origin       {:.3f} x F uploaded; every piece had left it after {:.3f} x F/B\n",
              outcome.origin_bytes / scenario.bytes, outcome.last_first_copy / file_time);
-  // A run that starts outweigh has thousands of them.
+  // A run of small pieces spends its time on starting rsync, and has thousands of twentieths.
   constexpr std::size_t kMostShown = 60;
   const auto shown =
       std::span(outcome.fullness).first(std::min(kMostShown, outcome.fullness.size()));
@@ -159,8 +162,8 @@ void print(const Scenario& scenario, const Outcome& outcome, const MeteredRedis&
              outcome.last / file_time, outcome.last / bound(scenario));
 }
 
-// Redis and whoever asks it take turns, and on a core of its own it would fall asleep in between:
-// waking up and cold caches made each call dearer by a third, which a busy Redis does not know.
+// The simulation and Redis work in turn. On a core of its own Redis would sleep in between, and
+// cold caches would make each call dearer than on a busy Redis.
 void stay_on_this_core() {
   cpu_set_t cores;
   CPU_ZERO(&cores);

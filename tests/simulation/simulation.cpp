@@ -13,16 +13,16 @@
 namespace libsync::simulation {
 namespace {
 
-// A run that takes this many file times will not end any more.
+// A run that lasts longer, in F/B, will never end.
 constexpr double kFileTimesAtMost = 60;
-// How often the links are looked over, in events: a look costs as much as some thousand of them.
-constexpr std::size_t kLookOverEvery = 20'000;
-// What settling leaves behind (FluidNetwork), and what a link may carry too much because of it.
+// Events between two checks of the links. A check costs as much as some thousand events.
+constexpr std::size_t kEventsBetweenChecks = 20'000;
+// FluidNetwork settles to a tolerance, so a link may carry slightly more than its rate.
 constexpr double kOverloadAtMost = 1.02;
-// Of F/B, in which the fullness of the links is shown.
+// Outcome::fullness has this many entries for each F/B.
 constexpr double kParts = 20;
-// A host that lingers is woken, and asks so many seconds later at most.
 constexpr Duration kLingers{20'000};
+// A lingering host joins within this many seconds of its wake-up.
 constexpr double kReaction = 0.010;
 
 Address address_of(HostNumber number) {
@@ -91,7 +91,7 @@ Simulation::Simulation(const Scenario& scenario)
 Outcome Simulation::run() {
   std::vector<std::string> expected;
   for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
-  // All linger but those who are late.
+  // Every host lingers, except the late ones.
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     lingers_[i] = !is_disturbed_[i] || rates_[i] != scenario_.rate;
     if (!lingers_[i]) continue;
@@ -118,12 +118,12 @@ Outcome Simulation::run() {
     const Event event = events_.top();
     events_.pop();
     now_ = event.time;
-    if (now_ > kFileTimesAtMost * scenario_.file_time() + 60) broken("it does not end");
+    if (now_ > kFileTimesAtMost * scenario_.file_time() + 60) broken("the run does not end");
     const bool was = event.kind == Kind::answer && hosts_[event.subject]->finished_at().has_value();
     handle(event);
     predict_faster();
     if (event.kind == Kind::answer && !was && hosts_[event.subject]->finished_at()) ++finished;
-    if (++handled_ % kLookOverEvery == 0)
+    if (++handled_ % kEventsBetweenChecks == 0)
       worst_overload_ = std::max(worst_overload_, network_->worst_overload());
   }
   check();
@@ -162,7 +162,7 @@ void Simulation::schedule(HostNumber host, Due kind, double time) {
       return push(time, Kind::answer, host);
     case Due::wake:
       return push(time, Kind::wake, host);
-    case Due::served:  // It asks its own daemon first, which costs an rsync.
+    case Due::served:  // The host probes its own daemon first, which costs one rsync.
       return push(time + scenario_.start_cost, Kind::served, host);
   }
 }
@@ -199,7 +199,6 @@ void Simulation::handle(const Event& event) {
   }
 }
 
-// The origin cuts one piece after the other, and announces each.
 void Simulation::stage() {
   const auto piece = staged_++;
   const bool is_last = staged_ == run_.cut.pieces();
@@ -220,7 +219,7 @@ void Simulation::deliver_wakes() {
     const auto host = numbers_.at(text);
     if (!lingers_[host] && !hosts_[host]->is_listening()) continue;
     const auto [is_woken, answered] = redis_.listen(hosts_[host]->address(), now_);
-    if (!is_woken) broken("a wake-up vanishes");
+    if (!is_woken) broken("a wake-up is lost");
     if (lingers_[host]) {
       lingers_[host] = false;
       std::uniform_real_distribution<double> reaction(0, kReaction);
@@ -245,7 +244,8 @@ void Simulation::claim_granted(const Claim& claim) {
   if (++uploads_[from] > (from == 0 ? origin_uploads_ : slots_))
     broken(claim.source.text() + " has more claims than slots");
   for (const auto& [piece, digest] : claim.pieces) {
-    if (!has(from, piece)) broken(claim.source.text() + " is to serve what it does not have");
+    if (!has(from, piece))
+      broken(claim.source.text() + " should serve a piece that it does not have");
   }
 }
 
@@ -281,7 +281,7 @@ TransferId Simulation::start_pull(HostNumber host, const Assignment& assignment)
 void Simulation::connect(std::size_t index) {
   Pull& pull = pulls_[index];
   if (hosts_[pull.from]->is_dead()) return settle_pull(index, PullEnd::unreachable);
-  // The host acts on the manifest at once, and may begin other pulls: no reference lives on.
+  // The host may start other pulls during this call, which invalidates `pull`.
   hosts_[pull.to]->file_arrived(pull.id, "manifest");
   if (!pulls_[index].is_claimed) {
     const auto from = pulls_[index].from;
@@ -305,12 +305,12 @@ void Simulation::predict(std::size_t index) {
 }
 
 void Simulation::predict_faster() {
-  for (const auto flow : network_->take_faster()) predict(pull_of_flow_[flow]);
+  for (const auto flow : network_->pop_faster()) predict(pull_of_flow_[flow]);
 }
 
 void Simulation::move(std::size_t index) {
   Pull& pull = pulls_[index];
-  // A byte is nothing; a flow that has become slower is asked again.
+  // Rounding may leave a byte. If more is missing, the flow has become slower.
   if (network_->moved(*pull.flow, now_) < pull.boundary - 1) return predict(index);
   const auto piece = pull.pieces[pull.next];
   const auto id = pull.id;
@@ -332,7 +332,7 @@ void Simulation::move(std::size_t index) {
   if (is_last) exit_soon(index);
 }
 
-// One piece after the other, on one core.
+// A host hashes its pieces in turn, on one core.
 void Simulation::judge(HostNumber host, PieceNumber piece) {
   const double hashing = scenario_.hash_rate > 0
                              ? static_cast<double>(run_.cut.bytes_of(piece)) / scenario_.hash_rate
@@ -378,7 +378,7 @@ void Simulation::die(HostNumber host) {
   if (hosts_[host]->finished_at()) return;
   hosts_[host]->die();
   --living_;
-  std::vector<std::size_t> broken_off;
+  std::vector<std::size_t> cut_off;
   for (std::size_t i = 0; i < pulls_.size(); ++i) {
     Pull& pull = pulls_[i];
     if (pull.is_over) continue;
@@ -389,10 +389,10 @@ void Simulation::die(HostNumber host) {
       unused_pulls_.push_back(i);
       if (pull.is_claimed) --uploads_[pull.from];  // Its claim will lapse.
     } else if (pull.from == host && pull.flow) {
-      broken_off.push_back(i);
+      cut_off.push_back(i);
     }
   }
-  for (const auto i : broken_off) settle_pull(i, PullEnd::unreachable);
+  for (const auto i : cut_off) settle_pull(i, PullEnd::unreachable);
 }
 
 void Simulation::check() {
@@ -407,10 +407,12 @@ void Simulation::check() {
   const auto claims = redis_.ask({"HVALS", "sync:claims"});
   for (const auto& claim : *claims.array()) {
     const auto puller = claim.text()->substr(0, claim.text()->find(' '));
-    if (!hosts_[numbers_.at(puller)]->is_dead()) broken("a claim is left: " + *claim.text());
+    if (!hosts_[numbers_.at(puller)]->is_dead())
+      broken("a living host holds a claim: " + *claim.text());
   }
   const auto done = redis_.ask({"HLEN", "sync:done"});
-  if (*done.number() < static_cast<std::int64_t>(living_)) broken("not all have finished");
+  if (*done.number() < static_cast<std::int64_t>(living_))
+    broken("Redis counts fewer finished hosts");
   if (worst_overload_ > kOverloadAtMost) {
     broken(fmt::format("a link carried {:.3f} times its rate", worst_overload_));
   }

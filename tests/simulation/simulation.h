@@ -1,12 +1,15 @@
 #pragma once
 
-// The loop over events, and what moves bytes: hosts, links, the origin that stages, faults.
+// The loop over events, and all that moves bytes: hosts, links, the origin that stages, faults.
 //
-// Whatever it does to the shared state is a call of the product's functions on a real Redis. At the
-// end it checks what must hold whatever was simulated, and throws std::runtime_error if it does
-// not: every host that lives is complete and has finished, no claim is left but those of the dead,
-// no source ever had more claims than slots, nothing was served before it was there, and no link
-// carried more than its rate.
+// The simulation changes the shared state only by the product's functions on a real Redis. It
+// checks some invariants and throws std::runtime_error if one does not hold:
+//
+// - Every living host is complete and has finished.
+// - Only dead hosts still hold claims.
+// - No source ever has more claims than slots.
+// - No source serves a piece before it has it.
+// - No link carries more than its rate.
 
 #include <memory>
 #include <queue>
@@ -23,15 +26,16 @@ namespace libsync::simulation {
 struct Outcome {
   PieceNumber pieces = 0;
   unsigned slots = 0;
-  double last = 0;              ///< Seconds from begin until the last host that lives has finished.
-  double last_undisturbed = 0;  ///< The same of those that are neither slow nor late.
-  double median = 0;            ///< Of all that finished.
-  double origin_bytes = 0;      ///< That left the origin.
+  double last = 0;              ///< Seconds until the last living host has finished.
+  double last_undisturbed = 0;  ///< Seconds until the last one that is neither slow nor late has.
+  double median = 0;            ///< Seconds until half of the hosts that finish have finished.
+  double origin_bytes = 0;      ///< Bytes that left the origin.
   std::size_t finished = 0;
-  /// How full the links in were, all together, in each twentieth of F/B; by pieces that arrived.
+  /// The traffic of all links in, as a part of their rate, in each twentieth of F/B. A piece counts
+  /// when it is complete.
   std::vector<double> fullness;
-  double last_first_copy = 0;  ///< When the last piece had left the origin for the first time.
-  std::size_t pulls = 0;       ///< Runs of rsync, all hosts.
+  double last_first_copy = 0;  ///< Seconds until each piece had left the origin once.
+  std::size_t pulls = 0;       ///< Pulls of all hosts.
 };
 
 class Simulation final : public World {
@@ -69,8 +73,8 @@ class Simulation final : public World {
     double time;
     std::uint64_t order;
     Kind kind;
-    std::size_t subject;  // A host, or a pull.
-    std::uint64_t stamp;  // Of the pull; or the piece that is judged.
+    std::size_t subject;  // A host, or the index of a pull.
+    std::uint64_t stamp;  // The pull's stamp, its id, or the piece that is judged.
     bool operator>(const Event& other) const {
       return time != other.time ? time > other.time : order > other.order;
     }
@@ -80,10 +84,10 @@ class Simulation final : public World {
     HostNumber from = 0;
     TransferId id = 0;
     std::vector<PieceNumber> pieces;
-    std::size_t next = 0;  // Of pieces.
-    double boundary = 0;   // Bytes of the flow at which the next one is complete.
+    std::size_t next = 0;  // Index into pieces.
+    double boundary = 0;   // Bytes of the flow at which the next piece is complete.
     std::optional<FlowId> flow;
-    std::uint64_t stamp = 0;  // Events of an older one are void.
+    std::uint64_t stamp = 0;  // Events with an older stamp are void.
     bool is_claimed = false;
     bool is_over = true;
   };
@@ -94,7 +98,7 @@ class Simulation final : public World {
   void move(std::size_t pull);
   void predict(std::size_t pull);
   void predict_faster();
-  /// rsync has done its work, and exits a little later.
+  /// Lets rsync exit after end_cost.
   void exit_soon(std::size_t pull);
   void settle_pull(std::size_t pull, PullEnd end);
   void end_pull_of(HostNumber host, TransferId id);
@@ -116,9 +120,9 @@ class Simulation final : public World {
   unsigned origin_uploads_ = 0;
   std::vector<double> rates_;
   std::unique_ptr<FluidNetwork> network_;
-  std::vector<std::unique_ptr<VirtualHost>> hosts_;  // The first is the origin, which only serves.
+  std::vector<std::unique_ptr<VirtualHost>> hosts_;  // The origin is the first, and only serves.
   std::vector<bool> is_disturbed_;
-  std::vector<bool> lingers_;  // Waits for the run, and has not been woken yet.
+  std::vector<bool> lingers_;  // The host waits for the run, and no wake-up has reached it.
   std::unordered_map<std::string, HostNumber> numbers_;
   std::vector<unsigned> uploads_;
   std::unordered_map<std::string, HostNumber> sources_of_claims_;  // By token.

@@ -1,5 +1,5 @@
-// The product's functions and puller in virtual time, small: whatever the hosts do, what
-// simulation.h promises must hold. How fast it is, ./tests/simulate tells.
+// Small runs of the product's functions and puller in virtual time. The invariants of simulation.h
+// must hold, whatever the hosts do. ./tests/simulate measures the speed.
 
 #include "simulation.h"
 
@@ -47,14 +47,14 @@ std::string title_of(const testing::TestParamInfo<Case>& info) {
 
 class SimulationTest : public testing::TestWithParam<Case> {};
 
-TEST_P(SimulationTest, EveryHostThatLivesHasAllOfIt) {
+TEST_P(SimulationTest, EveryLivingHostHasThePayload) {
   const auto scenario = scenario_of(GetParam());
   Simulation simulation(scenario);
   const auto outcome = simulation.run();
   const std::size_t dead = std::get<Trouble>(GetParam()) == Trouble::deaths ? 3 : 0;
   EXPECT_EQ(outcome.pieces, kPieces);
   EXPECT_EQ(outcome.finished, kHosts - dead);
-  // The origin alone would have to send it as often as there are hosts.
+  // Without other sources the origin would upload the payload once for each host.
   EXPECT_LT(outcome.origin_bytes, 8 * scenario.bytes);
 }
 

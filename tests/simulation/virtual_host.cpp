@@ -95,7 +95,7 @@ void VirtualHost::step() {
   schedule_next();
 }
 
-// Everything is written and published in no time; the checks before and after are as real.
+// The virtual disk writes and publishes at once.
 DiskState VirtualHost::disk() const {
   using Step = DiskState::Step;
   const bool is_gathered = has_manifest_ && pieces_.in_place().is_complete();
@@ -158,10 +158,14 @@ void VirtualHost::perform(const Finish& act) {
   });
 }
 
-// A host that begins with nothing has no candidates, gets nothing delivered, and is never suspect.
-void VirtualHost::perform(const AskDigests&) { throw std::runtime_error("digests are asked for"); }
-void VirtualHost::perform(const Doubt&) { throw std::runtime_error("a delivery is doubted"); }
-void VirtualHost::perform(const Reverify&) { throw std::runtime_error("a spool is suspect"); }
+// Virtual hosts begin with nothing: no candidate, no delivery and no suspicion.
+void VirtualHost::perform(const AskDigests&) {
+  throw std::runtime_error("a host asks for digests");
+}
+void VirtualHost::perform(const Doubt&) { throw std::runtime_error("a host doubts a delivery"); }
+void VirtualHost::perform(const Reverify&) {
+  throw std::runtime_error("a host reverifies its spool");
+}
 
 // --- Pulls ---
 

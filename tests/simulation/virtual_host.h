@@ -2,12 +2,11 @@
 
 // One host of the simulation, as the coordinator and its peers see it.
 //
-// It decides nothing: the product's Puller (minion/puller.h) does, with virtual calls of Redis and
-// virtual pulls. Only the disk and rsync are left out: a pulled piece arrives when the World says,
-// is always good, and is in place as soon as it is judged.
+// The host decides nothing: the product's Puller (minion/puller.h) does. The calls of Redis and the
+// pulls are virtual. There is no disk and no rsync: a piece arrives when the World says so. It is
+// always good, and it is in place as soon as it is judged.
 //
-// A host asks Redis one thing at a time and does nothing else until the answer is there, as the
-// real one does.
+// Like the real one, a host waits for the answer of each call of Redis and does nothing meanwhile.
 
 #include <functional>
 #include <optional>
@@ -20,7 +19,7 @@ namespace libsync::simulation {
 
 using HostNumber = std::size_t;
 
-/// What hosts need of the world around them.
+/// The outside world, as a host uses it.
 class World {
  public:
   virtual ~World() = default;
@@ -29,29 +28,29 @@ class World {
   [[nodiscard]] virtual MeteredRedis& redis() = 0;
   enum class Due { step, answer, wake, served };
   virtual void schedule(HostNumber host, Due kind, double time) = 0;
-  /// Begins a pull. Ends with file_arrived() for each piece, then pull_ended().
+  /// Begins a pull. The World calls file_arrived() for each piece, then pull_ended().
   virtual TransferId start_pull(HostNumber host, const Assignment& assignment) = 0;
-  /// Ends a pull before it has brought everything, in a moment.
+  /// Ends a pull early. The World calls pull_ended() afterwards, not during this call.
   virtual void end_pull(HostNumber host, TransferId id) = 0;
-  /// Hashes a piece. Ends with piece_judged().
+  /// Hashes a piece. The World calls piece_judged() afterwards.
   virtual void judge(HostNumber host, PieceNumber piece) = 0;
-  /// A call of the coordinator may have woken others.
+  /// Wakes the hosts that a call of the coordinator has woken.
   virtual void deliver_wakes() = 0;
-  /// A claim was granted, or is over: for the count of uploads.
+  /// The World counts uploads by claims as they are granted and end.
   virtual void claim_granted(const Claim& claim) = 0;
   virtual void claim_ended(const Token& token) = 0;
 };
 
 class VirtualHost {
  public:
-  /// `slots`: as configured; nothing: the product's default.
+  /// `slots`: as configured. Nothing: the product's default.
   VirtualHost(World& world, HostNumber number, Address address, RunInfo run,
               std::optional<unsigned> slots);
 
   void join();
   void die() { is_dead_ = true; }
 
-  void answer();  ///< The call that is under way is answered.
+  void answer();  ///< Delivers the answer of the pending call.
   void step();
   void woken();
   void served();
@@ -68,13 +67,13 @@ class VirtualHost {
   [[nodiscard]] std::size_t pulls_started() const { return pulls_started_; }
 
  private:
-  /// Asks now; the answer is delivered when Redis has it.
+  /// Asks now. `deliver` gets the answer at the virtual time of the answer.
   template <typename Call, typename Deliver>
   void ask(const std::string& verb, Call call, Deliver deliver);
   template <typename Call>
   void ask_puller(const std::string& verb, Call call);
 
-  // One for each act: minion/act.h.
+  // minion/act.h describes the acts.
   void perform(const AskClaim& act);
   void perform(const CompleteClaim& act);
   void perform(const Report& act);
@@ -112,8 +111,8 @@ class VirtualHost {
   std::optional<unsigned> slots_;
 
   PieceTable pieces_;
-  std::optional<Puller> puller_;  // Once it has joined.
-  std::function<void()> then_;    // While a call is on its way.
+  std::optional<Puller> puller_;  // None before the host has joined.
+  std::function<void()> then_;    // Delivers the pending answer; empty if no call is pending.
   bool is_dead_ = false;
   bool has_manifest_ = false;
   bool is_completed_ = false;
