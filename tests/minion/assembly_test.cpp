@@ -39,7 +39,7 @@ using std::filesystem::perms;
 using testing::ElementsAre;
 
 constexpr std::uint64_t kPieceBytes = 1000;
-// Of which the disk begins to write when they are in place.
+// The disk begins to write a piece of this size when it is in place.
 constexpr std::uint64_t kLongPieceBytes = std::uint64_t{1} << 20U;
 
 void set_mtime(const std::filesystem::path& path, FileTime time) {
@@ -47,7 +47,7 @@ void set_mtime(const std::filesystem::path& path, FileTime time) {
   ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0) << path;
 }
 
-// A folder of files whose borders and pieces do not meet, with modes and times of every kind.
+// Writes a folder with modes and times of every kind. No border of a file is one of a piece.
 void write_tree(const std::filesystem::path& top, unsigned seed) {
   test::write_file(top / "a", test::random_bytes(2500, seed));
   test::write_file(top / "b/read-only", test::random_bytes(10, seed + 1));
@@ -66,12 +66,12 @@ void write_tree(const std::filesystem::path& top, unsigned seed) {
   std::filesystem::permissions(top, perms(0555));
 }
 
-// Whether some bytes of the file are not on the disk yet.
+// Whether the file has bytes that are not on the disk yet.
 bool waits_to_be_written(const std::filesystem::path& path) {
   const auto file = open_file(path, O_RDONLY);
   struct statfs where {};
   EXPECT_EQ(fstatfs(file.number(), &where), 0);
-  if (where.f_type == TMPFS_MAGIC) return false;  // That has no disk.
+  if (where.f_type == TMPFS_MAGIC) return false;  // There is no disk below it.
   alignas(fiemap) std::array<char, sizeof(fiemap) + 64 * sizeof(fiemap_extent)> answer{};
   auto* const map = reinterpret_cast<fiemap*>(answer.data());
   map->fm_length = FIEMAP_MAX_OFFSET;
@@ -84,7 +84,7 @@ bool waits_to_be_written(const std::filesystem::path& path) {
   });
 }
 
-// The kernel by itself begins after 30 s.
+// On its own the kernel would begin to write after 30 s.
 bool is_soon_written(const std::filesystem::path& path) {
   return test::eventually([&] { return !waits_to_be_written(path); }, std::chrono::seconds(20));
 }
@@ -97,10 +97,10 @@ class AssemblyTest : public testing::Test {
   }
 
   [[nodiscard]] std::filesystem::path repo() const { return folder_.path() / "repo"; }
-  [[nodiscard]] std::filesystem::path source() const { return folder_.path() / "source"; }
+  [[nodiscard]] std::filesystem::path original() const { return folder_.path() / "source"; }
   [[nodiscard]] std::filesystem::path destination() const { return repo() / "name"; }
 
-  [[nodiscard]] Spool taken_spool() const {
+  [[nodiscard]] Spool assigned_spool() const {
     auto spool = state_->spool(random_name<Fingerprint>());
     spool.assign(RunRecord{Role::minion, "sync", random_name<RunId>(), test::task_path("/srv/name"),
                            random_name<Fingerprint>()});
@@ -118,18 +118,18 @@ class AssemblyTest : public testing::Test {
     }
   };
   Build build_of(const test::CutPayload& cut, Ownership ownership = Ownership::own) const {
-    const auto spool = taken_spool();
+    const auto spool = assigned_spool();
     for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
       test::write_file(spool.piece_path(piece), cut.piece(piece));
     }
     return {cut, spool,
             Assembly(spool, cut.manifest(), cut.piece_bytes(), repo(), "name", ownership)};
   }
-  Build build() const { return build_of({source(), kPieceBytes}); }
+  Build build() const { return build_of({original(), kPieceBytes}); }
 
   static void gather(Build& built) {
     built.assembly.begin();
-    // Last first: a piece is spliced when it comes.
+    // Pieces arrive in any order. Here the last comes first.
     for (PieceNumber piece = built.cut.pieces(); piece-- > 0;) built.splice(piece);
   }
   static void publish(Build& built) {
@@ -152,7 +152,7 @@ class AssemblyTest : public testing::Test {
 };
 
 TEST_F(AssemblyTest, PublishesContentsModesAndTimesOfEveryEntry) {
-  write_tree(source(), 1);
+  write_tree(original(), 1);
   auto built = build();
   ASSERT_EQ(built.cut.pieces(), 6U);
   publish(built);
@@ -160,10 +160,10 @@ TEST_F(AssemblyTest, PublishesContentsModesAndTimesOfEveryEntry) {
   EXPECT_TRUE(built.assembly.looks_published());
 }
 
-// Put on the disk as a whole, and in part while it is built.
+// Some files reach the disk while Assembly builds the tree, the rest with the whole of it.
 TEST_F(AssemblyTest, PublishesATreeOfThousandsOfFiles) {
   for (unsigned i = 0; i < 2500; ++i) {
-    test::write_file(source() / std::to_string(i % 10) / std::to_string(i), std::to_string(i));
+    test::write_file(original() / std::to_string(i % 10) / std::to_string(i), std::to_string(i));
   }
   auto built = build();
   publish(built);
@@ -171,9 +171,9 @@ TEST_F(AssemblyTest, PublishesATreeOfThousandsOfFiles) {
 }
 
 TEST_F(AssemblyTest, PublishesAFileAlone) {
-  test::write_file(source(), test::random_bytes(2001, 1));
-  std::filesystem::permissions(source(), perms(0444));
-  set_mtime(source(), {1'000'000'000, 7});
+  test::write_file(original(), test::random_bytes(2001, 1));
+  std::filesystem::permissions(original(), perms(0444));
+  set_mtime(original(), {1'000'000'000, 7});
   auto built = build();
   publish(built);
   EXPECT_TRUE(is_published_as(built.cut));
@@ -183,33 +183,33 @@ TEST_F(AssemblyTest, PublishesAFileAlone) {
   EXPECT_TRUE(is_published_as(next.cut));
 }
 
-TEST_F(AssemblyTest, PublishesWhatHasNoBytes) {
-  std::filesystem::create_directory(source());
+TEST_F(AssemblyTest, PublishesAPayloadWithoutBytes) {
+  std::filesystem::create_directory(original());
   auto built = build();
   publish(built);
   EXPECT_TRUE(is_published_as(built.cut));
 }
 
 TEST_F(AssemblyTest, ExchangesAFolderInOneStepAndKeepsTheOldOneUntilCleared) {
-  write_tree(source(), 1);
+  write_tree(original(), 1);
   auto first = build();
   publish(first);
   write_tree(folder_.path() / "other", 50);
   auto second = build_of({folder_.path() / "other", kPieceBytes});
   gather(second);
   second.assembly.complete();
-  EXPECT_TRUE(is_published_as(first.cut));  // Untouched up to here.
+  EXPECT_TRUE(is_published_as(first.cut)) << "until the swap";
   second.assembly.publish();
   EXPECT_TRUE(is_published_as(second.cut));
   EXPECT_TRUE(test::content_of(second.spool.tree_folder() / "payload/a") ==
-              test::content_of(source() / "a"));
+              test::content_of(original() / "a"));
   second.assembly.clear();
   EXPECT_FALSE(std::filesystem::exists(second.spool.tree_folder()));
   EXPECT_TRUE(is_published_as(second.cut));
 }
 
 TEST_F(AssemblyTest, OrdinaryUserReplacesFoldersThatMayNotBeWrittenTo) {
-  write_tree(source(), 1);
+  write_tree(original(), 1);
   write_tree(folder_.path() / "other", 50);
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
     test::give_to_ordinary_user(entry.path());
@@ -226,7 +226,7 @@ TEST_F(AssemblyTest, OrdinaryUserReplacesFoldersThatMayNotBeWrittenTo) {
 }
 
 TEST_F(AssemblyTest, StartsAnewFromThePiecesAfterADeath) {
-  write_tree(source(), 1);
+  write_tree(original(), 1);
   auto built = build();
   test::write_file(built.spool.tree_folder() / "payload/a", std::string(5000, '#'));
   test::write_file(built.spool.tree_folder() / "payload/stray/file", "left over");
@@ -236,16 +236,16 @@ TEST_F(AssemblyTest, StartsAnewFromThePiecesAfterADeath) {
 }
 
 TEST_F(AssemblyTest, MayBeBegunAnew) {
-  test::write_file(source() / "one", test::random_bytes(kPieceBytes, 1));
-  test::write_file(source() / "two", test::random_bytes(kPieceBytes, 2));
+  test::write_file(original() / "one", test::random_bytes(kPieceBytes, 1));
+  test::write_file(original() / "two", test::random_bytes(kPieceBytes, 2));
   auto built = build();
   gather(built);
   publish(built);
   EXPECT_TRUE(is_published_as(built.cut));
 }
 
-TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
-  write_tree(source(), 1);
+TEST_F(AssemblyTest, NoOtherUserCanReadAnUnfinishedTree) {
+  write_tree(original(), 1);
   auto built = build();
   built.assembly.begin();
   for (PieceNumber piece = 1; piece + 1 < built.cut.pieces(); ++piece) {
@@ -260,7 +260,7 @@ TEST_F(AssemblyTest, NobodyElseReadsWhatIsBeingAssembled) {
 }
 
 TEST_F(AssemblyTest, FileThatLiesInOnePieceIsFinishedWithIt) {
-  write_tree(source(), 1);
+  write_tree(original(), 1);
   auto built = build();
   gather(built);
   struct stat status {};
@@ -271,15 +271,15 @@ TEST_F(AssemblyTest, FileThatLiesInOnePieceIsFinishedWithIt) {
 }
 
 TEST_F(AssemblyTest, FileIsFinishedWithTheLastOfItsPieces) {
-  write_tree(source(), 1);
-  set_mtime(source() / "a", {1'500'000'000, 5});
+  write_tree(original(), 1);
+  set_mtime(original() / "a", {1'500'000'000, 5});
   auto built = build();
   const auto a = built.spool.tree_folder() / "payload/a";
   built.assembly.begin();
   built.splice(2);
   EXPECT_EQ(status_of(built.spool.tree_folder() / "payload/b/read-only")->st_mode & 07777U, 0400U);
   built.splice(0);
-  built.splice(2);  // What is in place is not counted again.
+  built.splice(2);  // A piece in place does not count twice.
   EXPECT_EQ(status_of(a)->st_mode & 07777U, 0600U);
   built.splice(1);
   EXPECT_EQ(status_of(a)->st_mode & 07777U, 0751U);
@@ -288,18 +288,18 @@ TEST_F(AssemblyTest, FileIsFinishedWithTheLastOfItsPieces) {
 }
 
 TEST_F(AssemblyTest, DiskBeginsToWriteAPieceWhenItIsInPlace) {
-  test::write_file(source(), test::random_bytes(2 * kLongPieceBytes, 1));
-  auto built = build_of({source(), kLongPieceBytes});
+  test::write_file(original(), test::random_bytes(2 * kLongPieceBytes, 1));
+  auto built = build_of({original(), kLongPieceBytes});
   built.assembly.begin();
   built.splice(1);
   EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
 }
 
-// Of which no page is one of the piece's.
-TEST_F(AssemblyTest, DiskBeginsToWriteWhatFollowsAFileOfOneByte) {
-  test::write_file(source() / "a", "a");
-  test::write_file(source() / "b", test::random_bytes(2 * kLongPieceBytes, 1));
-  auto built = build_of({source(), kLongPieceBytes});
+// No page of the small file belongs to the piece.
+TEST_F(AssemblyTest, DiskBeginsToWriteTheFileAfterOneOfOneByte) {
+  test::write_file(original() / "a", "a");
+  test::write_file(original() / "b", test::random_bytes(2 * kLongPieceBytes, 1));
+  auto built = build_of({original(), kLongPieceBytes});
   built.assembly.begin();
   built.splice(1);
   EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload/b"));
@@ -307,17 +307,17 @@ TEST_F(AssemblyTest, DiskBeginsToWriteWhatFollowsAFileOfOneByte) {
 
 TEST_F(AssemblyTest, PutsLongPiecesTogetherInAnyOrder) {
   const auto content = test::random_bytes(5 * kLongPieceBytes / 2, 1);
-  test::write_file(source(), content);
-  auto built = build_of({source(), kLongPieceBytes});
+  test::write_file(original(), content);
+  auto built = build_of({original(), kLongPieceBytes});
   built.assembly.begin();
   for (const PieceNumber piece : {2U, 0U, 1U}) built.splice(piece);
   EXPECT_TRUE(test::content_of(built.spool.tree_folder() / "payload") == content);
 }
 
-TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
-  test::write_file(source(), test::random_bytes(2 * kLongPieceBytes, 1));
-  std::filesystem::copy(source(), destination());
-  auto built = build_of({source(), kLongPieceBytes});
+TEST_F(AssemblyTest, DiskBeginsToWriteAnAdoptedPiece) {
+  test::write_file(original(), test::random_bytes(2 * kLongPieceBytes, 1));
+  std::filesystem::copy(original(), destination());
+  auto built = build_of({original(), kLongPieceBytes});
   built.assembly.begin();
   EXPECT_TRUE(built.assembly.adopt(1, built.cut.digest(1), {}));
   EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
@@ -326,9 +326,9 @@ TEST_F(AssemblyTest, DiskBeginsToWriteWhatIsAdopted) {
 TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {
   constexpr std::uintmax_t kData = 4096;
   constexpr std::uintmax_t kSize = 65536;
-  test::write_file(source(), test::random_bytes(kData, 1));
-  std::filesystem::resize_file(source(), kSize);
-  auto built = build_of({source(), 2 * kSize});
+  test::write_file(original(), test::random_bytes(kData, 1));
+  std::filesystem::resize_file(original(), kSize);
+  auto built = build_of({original(), 2 * kSize});
   std::filesystem::resize_file(built.spool.piece_path(0), kData);
   std::filesystem::resize_file(built.spool.piece_path(0), kSize);
   publish(built);
@@ -336,7 +336,7 @@ TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {
 }
 
 TEST_F(AssemblyTest, PublishesIntoARepoThatIsASymlink) {
-  test::write_file(source(), "contents");
+  test::write_file(original(), "contents");
   const auto built = build();
   std::filesystem::create_directory_symlink(repo(), folder_.path() / "link");
   Assembly assembly(built.spool, built.cut.manifest(), kPieceBytes, folder_.path() / "link", "name",
@@ -349,16 +349,16 @@ TEST_F(AssemblyTest, PublishesIntoARepoThatIsASymlink) {
 }
 
 TEST_F(AssemblyTest, SharesNoFileWithTheSpool) {
-  test::write_file(source(), "one piece");
+  test::write_file(original(), "one piece");
   auto built = build();
   publish(built);
-  test::write_file(destination(), "written");  // In place.
+  test::write_file(destination(), "written");  // This keeps the inode.
   EXPECT_EQ(test::content_of(built.spool.piece_path(0)), "one piece");
 }
 
-// Found when it is copied: it was good when it got its name.
+// The piece was good when it got its name. Its copy finds the change.
 TEST_F(AssemblyTest, PieceThatHasChangedSinceItWasVerifiedIsNotInPlace) {
-  write_tree(source(), 1);
+  write_tree(original(), 1);
   auto built = build();
   built.assembly.begin();
   const auto path = built.spool.piece_path(1);
@@ -380,8 +380,8 @@ TEST_F(AssemblyTest, PieceThatHasChangedSinceItWasVerifiedIsNotInPlace) {
   EXPECT_TRUE(is_published_as(built.cut));
 }
 
-TEST_F(AssemblyTest, TheVerdictIsOnTheFileEvenWhereThePieceIsInPlace) {
-  write_tree(source(), 1);
+TEST_F(AssemblyTest, TheVerdictIsOnTheFileEvenIfThePieceIsInPlace) {
+  write_tree(original(), 1);
   auto built = build();
   built.assembly.begin();
   built.splice(1);
@@ -396,19 +396,19 @@ TEST_F(AssemblyTest, TheVerdictIsOnTheFileEvenWhereThePieceIsInPlace) {
 
 TEST_F(AssemblyTest, PieceOfMoreFilesThanMayBeOpenIsPutInPlace) {
   for (unsigned i = 0; i < 1200; ++i) {
-    test::write_file(source() / std::to_string(i), std::to_string(i));
+    test::write_file(original() / std::to_string(i), std::to_string(i));
   }
-  auto built = build_of({source(), kLongPieceBytes});
+  auto built = build_of({original(), kLongPieceBytes});
   ASSERT_EQ(built.cut.pieces(), 1U);
   publish(built);
   EXPECT_TRUE(is_published_as(built.cut));
 }
 
 TEST_F(AssemblyTest, AdoptsPublishedPiecesWhoseBytesAreTheSame) {
-  write_tree(source(), 1);
+  write_tree(original(), 1);
   auto first = build();
   publish(first);
-  // One byte of piece 1: byte 1500 of the stream, which starts with `a`.
+  // Byte 1500 of the stream belongs to piece 1, and lies in `a`.
   const auto file = open_file(destination() / "a", O_RDWR);
   ASSERT_EQ(pwrite(file.number(), "\x01", 1, 1500), 1);
   auto second = build();
@@ -425,16 +425,16 @@ TEST_F(AssemblyTest, AdoptsPublishedPiecesWhoseBytesAreTheSame) {
   EXPECT_TRUE(is_published_as(second.cut));
 }
 
-TEST_F(AssemblyTest, CandidatesLieWhollyInWhatIsPublished) {
-  write_tree(source(), 1);
+TEST_F(AssemblyTest, CandidatesLieWhollyInThePublishedCopy) {
+  write_tree(original(), 1);
   auto built = build();
-  EXPECT_EQ(built.assembly.candidates().size(), 0U);  // Nothing is published.
+  EXPECT_EQ(built.assembly.candidates().size(), 0U) << "there is no published copy";
   publish(built);
   // `a` has pieces 0, 1 and half of 2; `b/read-only` 10 bytes more of 2; `b/z` the rest.
   std::filesystem::resize_file(destination() / "a", 1500);
   EXPECT_THAT(built.assembly.candidates().members(), ElementsAre(0, 3, 4, 5));
   EXPECT_FALSE(built.assembly.looks_published());
-  // Through a symlink nothing is adopted, not even the right bytes.
+  // Assembly adopts nothing through a symlink, not even the right bytes.
   std::filesystem::permissions(destination(), perms(0755));
   std::filesystem::permissions(destination() / "b", perms(0755));
   std::filesystem::rename(destination() / "b", folder_.path() / "b");
@@ -443,16 +443,16 @@ TEST_F(AssemblyTest, CandidatesLieWhollyInWhatIsPublished) {
   EXPECT_FALSE(built.assembly.is_published(4, built.cut.digest(4), {}));
 }
 
-TEST_F(AssemblyTest, KeepsSetIdBitsOnlyForTheOwnerWhoGaveThem) {
+TEST_F(AssemblyTest, KeepsSetIdBitsOnlyForTheSameOwner) {
   const auto mode_with = [this](std::uint32_t uid, std::uint32_t gid) {
-    test::write_file(source(), "program");
-    auto entries = test::CutPayload(source(), kPieceBytes).manifest().entries();
+    test::write_file(original(), "program");
+    auto entries = test::CutPayload(original(), kPieceBytes).manifest().entries();
     entries[0].mode = 06755;
     entries[0].uid = uid;
     entries[0].gid = gid;
-    const auto spool = taken_spool();
+    const auto spool = assigned_spool();
     test::write_file(spool.piece_path(0), "program");
-    Build built{{source(), kPieceBytes},
+    Build built{{original(), kPieceBytes},
                 spool,
                 {spool, Manifest(entries), kPieceBytes, repo(), "name", Ownership::own}};
     publish(built);
@@ -466,12 +466,12 @@ TEST_F(AssemblyTest, KeepsSetIdBitsOnlyForTheOwnerWhoGaveThem) {
 }
 
 TEST_F(AssemblyTest, CarriesOwnersIfItIsAskedTo) {
-  test::write_file(source(), "program");
-  test::give_to_ordinary_user(source());
-  std::filesystem::permissions(source(), perms(04755));
-  auto built = build_of({source(), kPieceBytes}, Ownership::carried);
+  test::write_file(original(), "program");
+  test::give_to_ordinary_user(original());
+  std::filesystem::permissions(original(), perms(04755));
+  auto built = build_of({original(), kPieceBytes}, Ownership::carried);
   publish(built);
-  EXPECT_TRUE(is_published_as(built.cut));  // As root the owner is another one.
+  EXPECT_TRUE(is_published_as(built.cut));  // As root, the payload has another owner.
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ class ClaimsTest : public testing::Test {
   Claims claims_{2, timers_, [] { return Token(Token::Bytes{1}); }};
 };
 
-TEST_F(ClaimsTest, AsksForWhatIsWantedAndNotCarried) {
+TEST_F(ClaimsTest, AsksForWantedPiecesThatAreNotCarried) {
   carried_.insert(3);
   pieces_.move(5, PieceState::in_flight);
   const auto wanted = want(0, Manifests::none);

@@ -1,4 +1,4 @@
-// What may stand where a payload is to be published.
+// A minion refuses some destinations, because it must not replace them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ TEST(Destination, IsRefusedIfItMustNotBeReplaced) {
     std::filesystem::path repo;
     const char* name;
     std::optional<EntryKind> kind;
-    const char* rule;  // Empty: not refused.
+    const char* rule;  // Empty: the minion accepts the destination.
   };
   const std::vector<Row> rows = {
       {repo, "missing", EntryKind::file, ""},

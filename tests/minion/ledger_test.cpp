@@ -46,7 +46,7 @@ class LedgerTest : public testing::Test {
     ledger_.add(id, assignment(pieces, std::nullopt, manifests, kFar));
   }
 
-  /// The piece that has arrived; nothing if no pull awaits one.
+  /// Returns the piece that has arrived; nothing if no pull awaits it.
   std::optional<PieceNumber> arrive(TransferId id, const std::string& name) {
     const auto arrived = ledger_.arrived({id, name, 0});
     const auto* const piece = std::get_if<PieceArrived>(&arrived);
@@ -55,7 +55,7 @@ class LedgerTest : public testing::Test {
     return piece->piece.piece;
   }
 
-  /// As Placement does it: a good piece is verified before the ledger learns of it.
+  /// Like Placement: a good piece is verified before the ledger learns of it.
   std::optional<Address> judge(PieceNumber piece, Verdict verdict) {
     if (verdict == Verdict::good) pieces_.move(piece, PieceState::verified);
     return ledger_.judged({piece, verdict});
@@ -70,7 +70,7 @@ class LedgerTest : public testing::Test {
     ledger_.ended({id, how, how == PullEnd::good ? "" : "because"});
   }
 
-  /// The pull by a claim that is over, by its id, class and detail; forgotten then.
+  /// The pull by a claim that is over has this id, end and detail. The ledger forgets it.
   void expect_over(TransferId id, PullEnd how, const std::string& detail) {
     expect_over(ledger_.over_claim(), id, how, detail);
   }
@@ -84,7 +84,7 @@ class LedgerTest : public testing::Test {
     ledger_.forget(id);
   }
 
-  /// Assigned, and not good yet.
+  /// The pieces that are assigned, and not verified yet.
   [[nodiscard]] Pieces on_the_way() const {
     auto all = pieces_.in(PieceState::in_flight);
     for (const auto piece : pieces_.in(PieceState::judging)) all.push_back(piece);
@@ -113,7 +113,7 @@ TEST_F(LedgerTest, AFileThatIsNamedTwiceIsJudgedOnceAtATime) {
   EXPECT_TRUE(std::holds_alternative<ManifestArrived>(ledger_.arrived({1, "manifest", 0})));
   EXPECT_TRUE(std::holds_alternative<NotAwaited>(ledger_.arrived({1, "manifest", 0})));
   judge(3, Verdict::absent);
-  EXPECT_EQ(arrive(1, "p00003"), 3U) << "rsync has another go at what it finds wrong";
+  EXPECT_EQ(arrive(1, "p00003"), 3U) << "rsync repeats a file that it finds wrong";
   judge(3, Verdict::good);
   ledger_.judged({std::nullopt, Verdict::good});
   end(1);
@@ -144,7 +144,7 @@ TEST_F(LedgerTest, DoesNotCompleteBeforeRsyncHasEnded) {
   expect_over(1, PullEnd::good, "");
 }
 
-TEST_F(LedgerTest, DigestsDecideBeforeExitStatuses) {
+TEST_F(LedgerTest, DigestsOverruleExitStatuses) {
   for (const auto how : {PullEnd::unreachable, PullEnd::local, PullEnd::missing, PullEnd::busy}) {
     add(1, {3});
     arrive_good(1, 3);
@@ -154,7 +154,7 @@ TEST_F(LedgerTest, DigestsDecideBeforeExitStatuses) {
   }
 }
 
-TEST_F(LedgerTest, SaysHowAPullBrokeOff) {
+TEST_F(LedgerTest, KeepsTheEndOfAPullThatLacksPieces) {
   for (const auto how :
        {PullEnd::busy, PullEnd::unreachable, PullEnd::refused, PullEnd::missing, PullEnd::local}) {
     add(1, {3, 5});
@@ -165,19 +165,19 @@ TEST_F(LedgerTest, SaysHowAPullBrokeOff) {
   }
 }
 
-TEST_F(LedgerTest, MissesWhatEndedWellWithoutComing) {
+TEST_F(LedgerTest, MissesAPieceThatAGoodPullDidNotBring) {
   add(1, {3, 5});
   arrive_good(1, 5);
   end(1);
   expect_over(1, PullEnd::missing, "10.0.0.2");
   add(2, {3});
   EXPECT_EQ(arrive(2, "p00003"), 3U);
-  EXPECT_FALSE(judge(3, Verdict::absent)) << "came and went";
+  EXPECT_FALSE(judge(3, Verdict::absent)) << "the file has vanished";
   end(2);
   expect_over(2, PullEnd::missing, "10.0.0.2");
 }
 
-TEST_F(LedgerTest, CallsWrongBytesCorruptHoweverThePullEnded) {
+TEST_F(LedgerTest, CallsWrongBytesCorruptAfterAnyEnd) {
   for (const auto how : {PullEnd::good, PullEnd::unreachable, PullEnd::local}) {
     add(1, {3, 5}, Manifests::none, kFar);
     EXPECT_EQ(arrive(1, "p00003"), 3U);
@@ -220,7 +220,7 @@ TEST_F(LedgerTest, APullWithoutItsManifestIsMissingItAndAwaitsItNoLonger) {
   expect_over(1, PullEnd::missing, "10.0.0.2");
 }
 
-TEST_F(LedgerTest, AwaitsNothingThatWasNotClaimed) {
+TEST_F(LedgerTest, AwaitsOnlyAssignedFiles) {
   add(1, {3});
   add(2, {4});
   for (const auto& [id, name] : std::vector<std::pair<TransferId, std::string>>{{1, "manifest"},
@@ -238,13 +238,13 @@ TEST_F(LedgerTest, AwaitsNothingThatWasNotClaimed) {
     EXPECT_TRUE(std::holds_alternative<NotAwaited>(ledger_.arrived({id, name, 0}))) << name;
   }
   arrive_good(1, 3);
-  EXPECT_FALSE(arrive(1, "p00003")) << "it is there already";
+  EXPECT_FALSE(arrive(1, "p00003")) << "it has arrived already";
   for (const TransferId id : {1U, 2U}) end(id);
   expect_over(1, PullEnd::good, "");
   expect_over(2, PullEnd::missing, "10.0.0.2");
 }
 
-TEST_F(LedgerTest, AwaitsNothingOfAPullThatIsOver) {
+TEST_F(LedgerTest, AwaitsNothingFromAPullThatIsOver) {
   add(1, {3, 5}, Manifests::one);
   end(1, PullEnd::unreachable);
   EXPECT_TRUE(ledger_.over_claim());
@@ -254,7 +254,7 @@ TEST_F(LedgerTest, AwaitsNothingOfAPullThatIsOver) {
   expect_over(1, PullEnd::unreachable, "because");
 }
 
-TEST_F(LedgerTest, CountsAJudgementOnlyForWhatArrived) {
+TEST_F(LedgerTest, CountsAJudgementOnlyForAFileThatArrived) {
   add(1, {3}, Manifests::one);
   EXPECT_FALSE(ledger_.judged({3, Verdict::good}));
   EXPECT_FALSE(ledger_.judged({std::nullopt, Verdict::good}));
@@ -303,7 +303,7 @@ TEST_F(LedgerTest, NamesTheTokensOfAllItsClaims) {
   EXPECT_EQ(ledger_.tokens(), (std::vector{first}));
 }
 
-TEST_F(LedgerTest, IgnoresTheEndOfWhatItDoesNotHold) {
+TEST_F(LedgerTest, IgnoresTheEndOfAPullThatItDoesNotHold) {
   add(1, {3});
   end(7);
   EXPECT_FALSE(ledger_.over_claim());
@@ -315,7 +315,7 @@ TEST_F(LedgerTest, APullByTheSeatMayBringLess) {
   add_seat_pull(2, {1, 2}, Manifests::one);
   EXPECT_EQ(ledger_.claims(), 1U);
   EXPECT_EQ(ledger_.size(), 2U);
-  EXPECT_EQ(ledger_.tokens(), std::vector{claimed}) << "the coordinator knows of no other";
+  EXPECT_EQ(ledger_.tokens(), std::vector{claimed}) << "a pull by the seat has none";
   arrive_good(2, 1);
   end(2);
   EXPECT_FALSE(ledger_.over_claim());

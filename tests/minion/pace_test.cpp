@@ -31,8 +31,6 @@ void for_every_state(const Check& check) {
   }
 }
 
-// Only what must hold whatever the figures are.
-
 TEST(PiecesToClaim, HoldsNoMoreClaimsThanSlots) {
   for_every_state([](const PullState& state) {
     if (state.claims >= state.slots) {
@@ -47,7 +45,7 @@ TEST(PiecesToClaim, NeverAsksForMoreThanIsClaimable) {
   });
 }
 
-// Otherwise a host that has nothing on its way would wait for ever.
+// Otherwise a host without a pull would wait for ever.
 TEST(PiecesToClaim, AsksWheneverSomethingIsClaimableAndNothingIsPulled) {
   for_every_state([](const PullState& state) {
     if (state.claimable > 0 && state.claims == 0) {
@@ -56,7 +54,7 @@ TEST(PiecesToClaim, AsksWheneverSomethingIsClaimableAndNothingIsPulled) {
   });
 }
 
-// So that it becomes a source as soon as it can.
+// With one piece a host is a source, the sooner the better.
 TEST(PiecesToClaim, BeginsWithOnePiece) {
   for_every_state([](const PullState& state) {
     if (state.verified == 0) {
@@ -74,7 +72,7 @@ TEST(PiecesToClaim, LeavesPiecesForItsOtherSlots) {
   }
 }
 
-TEST(PiecesToClaim, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
+TEST(PiecesToClaim, AClaimHasAtMostTwoPiecesWhereStartsAreCheap) {
   for_every_state([](PullState state) {
     state.start_in_pieces = 0;
     ASSERT_LE(pieces_to_claim(state), 2U) << shown(state);
@@ -82,16 +80,16 @@ TEST(PiecesToClaim, AClaimIsOfTwoPiecesAtTheMostWhereStartsTakeLittle) {
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 0.5}), 2U);
 }
 
-TEST(PiecesToClaim, AClaimIsOfMoreWhereStartsTakeLonger) {
+TEST(PiecesToClaim, AClaimHasMorePiecesWhereStartsAreDear) {
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 2}), 6U);
   EXPECT_EQ(pieces_to_claim({100, 1000, 0, 5, 1e9}), 16U);
-  EXPECT_EQ(pieces_to_claim({0, 1000, 0, 5, 1e9}), 1U) << "the first is to be served";
-  EXPECT_EQ(pieces_to_claim({100, 20, 0, 5, 1e9}), 4U) << "and the last are shared";
+  EXPECT_EQ(pieces_to_claim({0, 1000, 0, 5, 1e9}), 1U) << "the host serves its first piece soon";
+  EXPECT_EQ(pieces_to_claim({100, 20, 0, 5, 1e9}), 4U) << "its other slots share the last pieces";
 }
 
 class PaceTest : public testing::Test {
  protected:
-  // A pull whose pieces come at these times after its start.
+  // Runs a pull whose pieces arrive at these times after its start.
   void pull(std::initializer_list<int> arrivals_ms) {
     pace_.started(1, start_);
     for (const int ms : arrivals_ms) pace_.arrived(1, start_ + Duration(ms));
@@ -120,12 +118,12 @@ TEST_F(PaceTest, AFirstPieceThatCameFasterThanTheSecondHadNoStart) {
   EXPECT_EQ(pace_.start_in_pieces(), 0);
 }
 
-TEST_F(PaceTest, PiecesThatAreReadAtOnceTookAMillisecond) {
+TEST_F(PaceTest, PiecesThatArriveTogetherAreAMillisecondApart) {
   pull({41, 41});
   EXPECT_DOUBLE_EQ(pace_.start_in_pieces(), 40);
 }
 
-TEST_F(PaceTest, ItAdaptsToWhatChanges) {
+TEST_F(PaceTest, ItAdaptsToAChange) {
   pull({60, 70});
   for (int i = 0; i < 30; ++i) pull({250, 450});
   EXPECT_NEAR(pace_.start_in_pieces(), 0.25, 0.01);

@@ -21,7 +21,7 @@ using testing::IsEmpty;
 const std::vector<PieceState> kAll = {unknown, candidate, checking,  adopting, wanted,   in_flight,
                                       judging, verified,  comparing, placing,  in_place, adopted};
 
-// What may happen to a piece, beside the code's own list.
+// The allowed transitions, independent of the list in the code.
 const std::set<std::pair<PieceState, PieceState>> kAllowed = {
     {unknown, candidate},  {unknown, wanted},     {candidate, checking}, {candidate, adopting},
     {candidate, wanted},   {checking, verified},  {checking, candidate}, {adopting, adopted},
@@ -38,7 +38,7 @@ const std::set<PieceState> kInPlace = {in_place, adopted};
 
 StagedPiece staged(PieceNumber piece) { return {piece, digest_of(std::to_string(piece))}; }
 
-// Every set and count is what the states say.
+// Every set and count of the table agrees with the states of its pieces.
 void expect_consistent(const PieceTable& table) {
   PieceSet servable(table.size());
   PieceSet in_place(table.size());
@@ -96,7 +96,7 @@ TEST(PieceTable, CountsHoldOverAnyNumberOfMoves) {
     for (const auto& [from, to] : kAllowed) {
       if (from == table.state(piece)) targets.push_back(to);
     }
-    ASSERT_THAT(targets, testing::Not(IsEmpty())) << "no state is the end of a piece";
+    ASSERT_THAT(targets, testing::Not(IsEmpty())) << "no state is final";
     table.move(piece,
                targets[std::uniform_int_distribution<std::size_t>(0, targets.size() - 1)(random)]);
     expect_consistent(table);
@@ -152,7 +152,7 @@ TEST(PieceTable, EveryStateHasANameOfItsOwn) {
   EXPECT_EQ(name_of(adopted), "adopted");
   try {
     PieceTable(9).move(5, adopted);
-    FAIL() << "it was moved";
+    FAIL() << "the table moved the piece";
   } catch (const std::logic_error& error) {
     EXPECT_STREQ(error.what(), "piece 5 cannot go from 'wanted' to 'adopted'");
   }

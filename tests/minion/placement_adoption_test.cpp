@@ -1,4 +1,5 @@
-// What a host has already: of an earlier attempt, published, pushed, or of the master beside it.
+// A host adopts bytes that it has: from an earlier attempt, published, pushed, or in the spool that
+// it shares with a master.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -57,7 +58,7 @@ TEST_F(AdoptionTest, AManifestThatAKilledTickHalfPulledIsPulledAnew) {
   EXPECT_FALSE(exists(spool_->incoming_folder() / "manifest"));
 }
 
-TEST_F(AdoptionTest, NothingIsClaimedBeforeWhatIsPublishedHasBeenSurveyed) {
+TEST_F(AdoptionTest, NoPieceIsClaimedBeforeThePublishedCopyIsSurveyed) {
   publish_copy();
   start(Delivery::pulled);
   EXPECT_THAT(claimable(), IsEmpty());
@@ -80,8 +81,8 @@ TEST_F(AdoptionTest, EqualPayloadIsPublishedWithoutWriting) {
   EXPECT_EQ(after->st_ctim.tv_nsec, before->st_ctim.tv_nsec);
 }
 
-// A death between the swap and the receipt leaves it so on XFS.
-TEST_F(AdoptionTest, OnlyTheTimeOfTheTopFolderIsSetRight) {
+// On XFS a death between the swap and the receipt leaves another time.
+TEST_F(AdoptionTest, OnlyTheTimeOfTheTopFolderIsRestored) {
   publish_copy();
   const timespec times[] = {{0, UTIME_OMIT}, {1'000'000'000, 5}};
   ASSERT_EQ(utimensat(AT_FDCWD, destination().c_str(), times, 0), 0);
@@ -95,7 +96,7 @@ TEST_F(AdoptionTest, OnlyTheTimeOfTheTopFolderIsSetRight) {
   expect_published();
 }
 
-TEST_F(AdoptionTest, TheTimeOfTheTopFolderStaysWhileItsFilesAreOthers) {
+TEST_F(AdoptionTest, TheTimeOfTheTopFolderStaysWhileItsFilesDiffer) {
   publish_copy({3});
   const timespec times[] = {{0, UTIME_OMIT}, {1'000'000'000, 5}};
   ASSERT_EQ(utimensat(AT_FDCWD, destination().c_str(), times, 0), 0);
@@ -108,18 +109,18 @@ TEST_F(AdoptionTest, TheTimeOfTheTopFolderStaysWhileItsFilesAreOthers) {
   complete_and_publish();
 }
 
-// What a piece's file in the spool can be, and what is published.
+// The state of a piece's file in the spool, and of the published copy.
 enum class Found { nothing, good, bad };
 enum class Old { nothing, same_entries, other_entries };
 
-TEST_F(AdoptionTest, OfEveryMixtureExactlyTheRestIsClaimed) {
+TEST_F(AdoptionTest, AfterAnyMixtureOnlyTheMissingPiecesAreClaimed) {
   std::mt19937 random(20);
   const auto up_to = [&](int most) { return std::uniform_int_distribution<int>(0, most)(random); };
   for (int round = 0; round < 40; ++round) {
     SCOPED_TRACE(round);
     remove_tree(destination());
     remove_tree(spool_->folder());
-    take_spool();
+    assign_spool();
     const auto old = static_cast<Old>(up_to(2));
     std::set<PieceNumber> changed;
     std::vector<PieceNumber> missing;
@@ -140,7 +141,7 @@ TEST_F(AdoptionTest, OfEveryMixtureExactlyTheRestIsClaimed) {
       std::filesystem::permissions(destination() / "b", std::filesystem::perms(0600));
     }
     start(Delivery::pulled);
-    decide(all_announced());  // Before the manifest, which comes after it.
+    decide(all_announced());  // The manifest arrives only after this.
     EXPECT_EQ(pull_manifest(), Verdict::good);
     ASSERT_TRUE(pump([&] {
       decide(all_announced());
@@ -180,7 +181,7 @@ TEST_F(AdoptionTest, PushedPiecesCountAsTheyAreAnnounced) {
   complete_and_publish();
 }
 
-TEST_F(AdoptionTest, PushedPiecesHaveToComeEvenIfTheyArePublishedAlready) {
+TEST_F(AdoptionTest, APushMustDeliverEvenPublishedPieces) {
   publish_copy();
   start(Delivery::pushed);
   test::write_file(spool_->pushed_folder() / "manifest", cut_->manifest().encode());
@@ -188,7 +189,7 @@ TEST_F(AdoptionTest, PushedPiecesHaveToComeEvenIfTheyArePublishedAlready) {
   EXPECT_TRUE(pump([&] { return placement_->undelivered().starts_with("5 pieces"); }));
   decide({});
   EXPECT_THAT(claimable(), IsEmpty());
-  EXPECT_EQ(pieces_->in_place().size(), 0U) << "the others live on what is pushed here";
+  EXPECT_EQ(pieces_->in_place().size(), 0U) << "other hosts pull the pushed files from here";
   for (PieceNumber piece = 0; piece < 5; ++piece) {
     test::write_file(spool_->pushed_folder() / piece_name(piece), cut_->piece(piece));
   }
@@ -198,10 +199,10 @@ TEST_F(AdoptionTest, PushedPiecesHaveToComeEvenIfTheyArePublishedAlready) {
   }));
   EXPECT_TRUE(pieces_->servable().is_complete());
   EXPECT_EQ(placement_->undelivered(), "");
-  EXPECT_FALSE(exists(spool_->tree_folder())) << "it was equal, and nothing was written";
+  EXPECT_FALSE(exists(spool_->tree_folder())) << "the published copy was equal";
 }
 
-TEST_F(AdoptionTest, APushedPieceWhoseFileIsLostHasToComeAgain) {
+TEST_F(AdoptionTest, APushMustDeliverALostPieceAgain) {
   for (PieceNumber piece = 0; piece < 5; ++piece) {
     test::write_file(spool_->pushed_folder() / piece_name(piece), cut_->piece(piece));
   }
@@ -230,7 +231,7 @@ TEST_F(AdoptionTest, SharedSpoolIsOnlyRead) {
   EXPECT_TRUE(pump([&] { return !placement.undelivered().empty(); }));
   EXPECT_THAT(placement.undelivered(), HasSubstr("1 pieces are missing or damaged, piece 2"));
   EXPECT_EQ(test::content_of(spool_->piece_path(2)), wrong);
-  test::write_file(spool_->piece_path(2), cut_->piece(2));  // As the master repairs it.
+  test::write_file(spool_->piece_path(2), cut_->piece(2));  // The master repairs its piece.
   decide({});
   complete_and_publish();
   EXPECT_EQ(placement.undelivered(), "");

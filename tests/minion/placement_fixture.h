@@ -33,23 +33,23 @@ inline constexpr std::uint64_t kPieceBytes = 1000;
 
 class PlacementFixture : public testing::Test {
  protected:
-  // Five pieces, over two files.
+  // Makes a payload of two files in five pieces.
   PlacementFixture() {
-    write_file(source() / "a", random_bytes(2500, 1));
-    write_file(source() / "b", random_bytes(2000, 2));
+    write_file(original() / "a", random_bytes(2500, 1));
+    write_file(original() / "b", random_bytes(2000, 2));
     std::filesystem::create_directory(repo());
-    cut_.emplace(source(), kPieceBytes);
+    cut_.emplace(original(), kPieceBytes);
     state_.emplace(repo());
     spool_.emplace(state_->spool(random_name<Fingerprint>()));
-    take_spool();
+    assign_spool();
   }
 
-  void take_spool() const {
+  void assign_spool() const {
     spool_->assign(RunRecord{Role::minion, "sync", random_name<RunId>(), task_path("/srv/name"),
                              random_name<Fingerprint>()});
   }
 
-  [[nodiscard]] std::filesystem::path source() const { return folder_.path() / "source"; }
+  [[nodiscard]] std::filesystem::path original() const { return folder_.path() / "source"; }
   [[nodiscard]] std::filesystem::path repo() const { return folder_.path() / "repo"; }
   [[nodiscard]] std::filesystem::path destination() const { return repo() / "name"; }
 
@@ -66,7 +66,7 @@ class PlacementFixture : public testing::Test {
     return placement_.emplace(*pieces_, *spool_, run, repo(), Ownership::own, delivery);
   }
 
-  // The event loop: until it holds. All the time that a busy disk may take.
+  // Runs the event loop until `holds` does, or until even a busy disk must be done.
   [[nodiscard]] bool pump(const std::function<bool()>& holds) {
     SystemClock clock;
     const auto until = clock.now() + std::chrono::seconds(50);
@@ -90,7 +90,7 @@ class PlacementFixture : public testing::Test {
     return all;
   }
 
-  // Announces pieces, and has the candidates among them checked.
+  // Announces pieces. Placement then checks the candidates among them.
   void decide(const std::vector<StagedPiece>& announced) {
     for (const auto& piece : announced) pieces_->announce(piece);
     placement_->decide();
@@ -98,7 +98,7 @@ class PlacementFixture : public testing::Test {
 
   [[nodiscard]] bool is_at(DiskState::Step step) const { return placement_->step() == step; }
 
-  // A pull has delivered the piece.
+  // A pull delivers the piece.
   void deliver(PieceNumber piece, const std::string& content) {
     write_file(spool_->incoming_path(piece), content);
     pieces_->move(piece, PieceState::in_flight);
@@ -106,7 +106,7 @@ class PlacementFixture : public testing::Test {
     placement_->judge(announced(piece));
   }
 
-  // As a pull leaves it, then judged; the pull is over then.
+  // A pull delivers the piece and ends. Returns the verdict.
   [[nodiscard]] std::optional<Verdict> pull(PieceNumber piece, const std::string& content) {
     deliver(piece, content);
     const auto verdict = this->verdict();
@@ -159,11 +159,11 @@ class PlacementFixture : public testing::Test {
     }
   }
 
-  // Something is published already: a copy with the same times, one byte changed in some pieces.
+  // Publishes a copy with the same times. One byte differs in each changed piece.
   void publish_copy(const std::set<PieceNumber>& changed = {}) const {
-    std::filesystem::copy(source(), destination(), std::filesystem::copy_options::recursive);
+    std::filesystem::copy(original(), destination(), std::filesystem::copy_options::recursive);
     for (const auto piece : changed) {
-      // The first of each piece; `a` holds 2500 bytes of them.
+      // The first byte of the piece differs. `a` holds the first 2500 bytes of the stream.
       const auto offset = piece * kPieceBytes;
       const bool is_in_a = offset < 2500;
       const auto file = open_file(destination() / (is_in_a ? "a" : "b"), O_RDWR);
@@ -182,7 +182,7 @@ class PlacementFixture : public testing::Test {
   std::optional<CutPayload> cut_;
   std::optional<StateFolder> state_;
   std::optional<Spool> spool_;
-  std::optional<std::uint64_t> stream_bytes_;  // What the run announces, if not the truth.
+  std::optional<std::uint64_t> stream_bytes_;  // Announced instead of the true size.
   std::optional<PieceTable> pieces_;
   std::optional<Placement> placement_;
   std::vector<Judgement> judgements_;

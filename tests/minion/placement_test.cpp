@@ -1,4 +1,4 @@
-// What is pulled: judged, served, assembled, published.
+// A host judges, serves, assembles and publishes the files that it pulls.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ using testing::IsEmpty;
 
 class PlacementTest : public test::PlacementFixture {};
 
-TEST_F(PlacementTest, WhatIsPulledIsServedAssembledAndPublished) {
+TEST_F(PlacementTest, PulledPiecesAreServedAssembledAndPublished) {
   const auto& placement = start(Delivery::pulled);
   EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
   EXPECT_EQ(pull_manifest(), Verdict::good);
@@ -37,10 +37,10 @@ TEST_F(PlacementTest, WhatIsPulledIsServedAssembledAndPublished) {
   EXPECT_THAT(claimable(), IsEmpty());
   EXPECT_FALSE(exists(destination()));
   complete_and_publish();
-  EXPECT_TRUE(pieces_->servable().is_complete());  // And is served on.
+  EXPECT_TRUE(pieces_->servable().is_complete()) << "the host goes on serving them";
 }
 
-TEST_F(PlacementTest, PiecesThatComeBeforeTheManifestAreServedAtOnceAndPlacedLater) {
+TEST_F(PlacementTest, PiecesBeforeTheManifestAreServedAtOnceAndPlacedLater) {
   start(Delivery::pulled);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
   EXPECT_TRUE(pieces_->servable().is_complete());
@@ -74,7 +74,7 @@ TEST_F(PlacementTest, ManifestThatContradictsTheRunIsAFailure) {
   EXPECT_THROW(static_cast<void>(pull_manifest()), Failure);
 }
 
-TEST_F(PlacementTest, ReverifyingFindsWhatHasBeenSpoiltSince) {
+TEST_F(PlacementTest, ReverifyingFindsSpoiltPieces) {
   auto& placement = start(Delivery::pulled);
   for (PieceNumber piece = 0; piece < 3; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
   test::write_file(spool_->piece_path(1), std::string(kPieceBytes, '#'));
@@ -95,8 +95,8 @@ TEST_F(PlacementTest, ReverifyingMakesAGoodPieceReadableForTheModuleAgain) {
   EXPECT_EQ(status_of(spool_->piece_path(0))->st_mode & 07777U, 0640U);
 }
 
-// Pieces that came before the manifest are verified long before they are copied.
-TEST_F(PlacementTest, PieceThatRotsBetweenItsCheckAndItsCopyIsFetchedAgain) {
+// A piece that arrives before the manifest is verified long before it is copied.
+TEST_F(PlacementTest, PieceThatRotsBetweenItsCheckAndItsCopyIsPulledAgain) {
   start(Delivery::pulled);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
   auto rotten = cut_->piece(3);
@@ -112,7 +112,7 @@ TEST_F(PlacementTest, PieceThatRotsBetweenItsCheckAndItsCopyIsFetchedAgain) {
   complete_and_publish();
 }
 
-TEST_F(PlacementTest, PieceThatVanishesBeforeItIsCopiedIsFetchedAgain) {
+TEST_F(PlacementTest, PieceThatVanishesBeforeItIsCopiedIsPulledAgain) {
   start(Delivery::pulled);
   EXPECT_EQ(pull(3), Verdict::good);
   std::filesystem::remove(spool_->piece_path(3));
@@ -121,7 +121,7 @@ TEST_F(PlacementTest, PieceThatVanishesBeforeItIsCopiedIsFetchedAgain) {
   EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
 }
 
-// The assembler has time: it copies the piece while it hashes it.
+// With the manifest, the host copies a piece while it hashes it.
 TEST_F(PlacementTest, CorruptPieceIsNotInPlaceAfterAManifestEither) {
   const auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull_manifest(), Verdict::good);
@@ -136,7 +136,7 @@ TEST_F(PlacementTest, CorruptPieceIsNotInPlaceAfterAManifestEither) {
   complete_and_publish();
 }
 
-TEST_F(PlacementTest, WhatWasPutInPlaceFromAPieceThatWentBadIsNotPublished) {
+TEST_F(PlacementTest, ATreeFromAPieceThatWentBadIsNotPublished) {
   auto& placement = start(Delivery::pulled);
   EXPECT_EQ(pull_manifest(), Verdict::good);
   for (PieceNumber piece = 0; piece < 5; ++piece) EXPECT_EQ(pull(piece), Verdict::good);
@@ -158,14 +158,14 @@ TEST_F(PlacementTest, APieceWhoseFileIsLostIsNotServedAndStaysInPlace) {
   complete_and_publish();
 }
 
-TEST_F(PlacementTest, WhatWasCutOffIsResumed) {
+TEST_F(PlacementTest, AnInterruptedPlacementIsResumed) {
   start(Delivery::pulled);
   test::write_file(spool_->incoming_folder() / "manifest", cut_->manifest().encode());
   placement_->judge_manifest();
   for (PieceNumber piece = 0; piece < 5; ++piece) {
     deliver(piece, cut_->piece(piece));
   }
-  placement_.reset();  // Whatever has been done of it by now.
+  placement_.reset();  // At any point of the work.
   auto& placement = start(Delivery::pulled);
   decide(all_announced());
   ASSERT_TRUE(pump([&] { return pieces_->servable().is_complete(); }));
@@ -182,7 +182,7 @@ TEST_F(PlacementTest, DestinationThatBecameASymlinkIsNotReplaced) {
   ASSERT_TRUE(pump([&] { return is_at(Step::gathered); }));
   placement.complete();
   ASSERT_TRUE(pump([&] { return is_at(Step::completed); }));
-  std::filesystem::create_directory_symlink(source(), destination());
+  std::filesystem::create_directory_symlink(original(), destination());
   EXPECT_THROW(placement.publish([] {}), Failure);
   EXPECT_TRUE(std::filesystem::is_symlink(destination()));
 }

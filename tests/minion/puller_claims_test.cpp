@@ -1,4 +1,4 @@
-// A host that pulls by claims: what it asks for, and what it makes of answers, failures and files.
+// A host that pulls by claims: it asks for claims, and handles answers, failures and files.
 
 #include <gmock/gmock.h>
 
@@ -18,13 +18,13 @@ using testing::SizeIs;
 
 class PullerClaimsTest : public test::PullerFixture {
  protected:
-  /// The pull ends like this; Redis has nothing to add.
+  /// The pull ends in this way, and Redis grants no next claim.
   void fail(TransferId id, PullEnd how) {
     end(id, how);
-    EXPECT_FALSE(call<CompleteClaim>().next) << "the next claim waits a moment";
+    EXPECT_FALSE(call<CompleteClaim>().next) << "the host pauses before its next claim";
     answer(ClaimOutcome{Wait{view()}});
   }
-  /// The host waits no longer than a back-off.
+  /// The host asks again exactly after a back-off, in spite of a wake-up.
   void wake_after(Duration back_off) {
     hear(Listening::woken);
     EXPECT_TRUE(is_idle()) << "a wake-up does not shorten a back-off";
@@ -57,10 +57,11 @@ TEST_F(PullerClaimsTest, AHostAsksPullsJudgesAndCompletes) {
   EXPECT_EQ(completed.pull, id);
   EXPECT_EQ(completed.token, want.token);
   EXPECT_EQ(completed.end, PullEnd::good);
-  ASSERT_TRUE(completed.next) << "no slot idles";
+  ASSERT_TRUE(completed.next) << "the free slot asks at once";
   EXPECT_NE(completed.next->token, want.token);
   EXPECT_THAT(completed.next->unwanted.members(), ElementsAre(2));
-  EXPECT_EQ(deeds_.running.at(grant({0})).manifests, Manifests::none) << "it is here";
+  EXPECT_EQ(deeds_.running.at(grant({0})).manifests, Manifests::none)
+      << "the host has the manifest";
 }
 
 TEST_F(PullerClaimsTest, AHostHoldsAsManyClaimsAsItHasSlots) {
@@ -76,7 +77,7 @@ TEST_F(PullerClaimsTest, AHostHoldsAsManyClaimsAsItHasSlots) {
 
 // --- Lost answers ---
 
-TEST_F(PullerClaimsTest, ALostClaimIsAskedForByTheSameTokenUntilItIsGranted) {
+TEST_F(PullerClaimsTest, ALostClaimKeepsItsTokenUntilItIsGranted) {
   start({.slots = 1});
   const auto token = wanted_token();
   for (int i = 0; i < 3; ++i) {
@@ -101,7 +102,7 @@ TEST_F(PullerClaimsTest, ALostCompletionIsRepeated) {
   EXPECT_EQ(again.end, PullEnd::unreachable);
   EXPECT_EQ(again.detail, "because");
   EXPECT_FALSE(again.next);
-  EXPECT_EQ(puller_->ledger().claims(), 1U) << "until Redis has heard of its end";
+  EXPECT_EQ(puller_->ledger().claims(), 1U) << "until Redis knows of its end";
 }
 
 TEST_F(PullerClaimsTest, ALostCompletionNamesTheSameNextToken) {
@@ -129,7 +130,7 @@ TEST_F(PullerClaimsTest, ALostCompletionOfAClaimWithoutAPullIsRepeated) {
 
 // --- Waiting ---
 
-TEST_F(PullerClaimsTest, AHostThatWaitsAsksAgainInCaseItsWakeUpWasLost) {
+TEST_F(PullerClaimsTest, AWaitingHostAsksAgainInCaseItsWakeUpWasLost) {
   start({.slots = 1});
   tell_to_wait(seconds(5));
   EXPECT_EQ(puller_->patience(), seconds(5));
@@ -206,10 +207,10 @@ TEST_F(PullerClaimsTest, AClaimWithoutPiecesIsForTheManifest) {
   EXPECT_THAT(deeds_.running.at(id).pieces, IsEmpty());
   bring_all(id);
   EXPECT_EQ(call<CompleteClaim>().end, PullEnd::good);
-  EXPECT_FALSE(call<CompleteClaim>().next) << "nobody has surveyed the pieces yet";
+  EXPECT_FALSE(call<CompleteClaim>().next) << "the states of the pieces are unknown";
 }
 
-TEST_F(PullerClaimsTest, AClaimForAManifestThatHasComeFromElsewhereIsCompletedAsGood) {
+TEST_F(PullerClaimsTest, AClaimForAManifestThatIsHereAlreadyIsCompletedAsGood) {
   start({.pieces = 2, .state = PieceState::unknown, .slots = 1});
   const auto token = wanted_token();
   find_manifest();
@@ -224,7 +225,7 @@ TEST_F(PullerClaimsTest, AClaimForAManifestThatHasComeFromElsewhereIsCompletedAs
 
 // --- Answers that the host does not expect ---
 
-TEST_F(PullerClaimsTest, ASourceThatMayNotBeUsedIsWarnedOfRefusedAndPausesTheHost) {
+TEST_F(PullerClaimsTest, AnUnusableSourceIsRefusedWithAWarningAndAPause) {
   start({.slots = 1});
   const auto token = wanted_token();
   answer(ClaimOutcome{Unusable{token, "evil"}});
@@ -239,11 +240,11 @@ TEST_F(PullerClaimsTest, ASourceThatMayNotBeUsedIsWarnedOfRefusedAndPausesTheHos
   EXPECT_NE(wanted_token(), token);
 }
 
-TEST_F(PullerClaimsTest, TheEndOfAClaimWithoutAPullMakesNobodyWait) {
+TEST_F(PullerClaimsTest, TheEndOfAClaimWithoutAPullMakesNoHostWait) {
   start({.slots = 1});
   answer(ClaimOutcome{Unusable{wanted_token(), "evil"}});
   answer(ClaimOutcome{Wait{view(), seconds(30)}});
-  EXPECT_EQ(puller_->due(now_), now_ + seconds(1)) << "nothing was asked for";
+  EXPECT_EQ(puller_->due(now_), now_ + seconds(1)) << "the host asked for no claim";
   pass(seconds(1));
   EXPECT_TRUE(calls<AskClaim>());
 }
@@ -306,7 +307,7 @@ TEST_F(PullerClaimsTest, AGoodPieceBetweenFailuresCounts) {
   }
 }
 
-TEST_F(PullerClaimsTest, NobodyGivesUpWhileAnotherPullIsInHand) {
+TEST_F(PullerClaimsTest, AHostDoesNotGiveUpWhileAnotherPullRuns) {
   start({.slots = 2});
   const auto other = grant({9});
   for (int i = 0; i < 4; ++i) {
@@ -320,7 +321,7 @@ TEST_F(PullerClaimsTest, NobodyGivesUpWhileAnotherPullIsInHand) {
   EXPECT_TRUE(deeds_.failure);
 }
 
-TEST_F(PullerClaimsTest, ABusySourceIsNobodysFault) {
+TEST_F(PullerClaimsTest, ABusySourceIsNoFault) {
   start({.slots = 1});
   for (int i = 0; i < 10; ++i) {
     fail(grant({0}), PullEnd::busy);

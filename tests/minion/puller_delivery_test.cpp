@@ -17,21 +17,21 @@ using How = Conclude::How;
 
 class PullerDeliveryTest : public test::PullerFixture {
  protected:
-  /// Three pieces that a master delivers; all are announced.
+  /// A master delivers three pieces, and has announced them all.
   void await_delivery(Delivery delivery) {
     start({.pieces = 3, .state = PieceState::candidate, .delivery = delivery});
     answer(Digests{{staged(0), staged(1), staged(2)}});
   }
-  /// A delivered file is here.
+  /// The host finds and verifies a delivered file.
   void find(PieceNumber piece) {
     pieces_->move(piece, PieceState::checking);
     move(piece, PieceState::verified);
   }
 };
 
-TEST_F(PullerDeliveryTest, NothingIsClaimedAndWhatMayHaveComeIsCheckedWithAGrowingPause) {
+TEST_F(PullerDeliveryTest, TheHostClaimsNothingAndChecksCandidatesWithAGrowingPause) {
   await_delivery(Delivery::pushed);
-  EXPECT_TRUE(deeds_.is_probing) << "the others pull from here";
+  EXPECT_TRUE(deeds_.is_probing) << "other hosts pull from this one";
   EXPECT_TRUE(is_idle()) << "not even the manifest is claimed";
   auto checked = deeds_.candidates_checked;
   for (const auto pause : {20, 40, 80, 160, 320, 640, 1000, 1000}) {
@@ -43,7 +43,7 @@ TEST_F(PullerDeliveryTest, NothingIsClaimedAndWhatMayHaveComeIsCheckedWithAGrowi
   EXPECT_THAT(deeds_.running, IsEmpty());
 }
 
-TEST_F(PullerDeliveryTest, WhatIsNotDeliveredIsDoubtedEveryFiveSecondsAtTheMost) {
+TEST_F(PullerDeliveryTest, AMissingDeliveryIsDoubtedEveryFiveSecondsAtTheMost) {
   await_delivery(Delivery::pushed);
   set_undelivered("2 pieces are missing");
   for (int i = 0; i < 2; ++i) {
@@ -68,7 +68,7 @@ TEST_F(PullerDeliveryTest, APushedRunIsFinishedOnlyWhenEveryPieceCanBeServed) {
   probed();
   find_manifest();
   for (const PieceNumber piece : {0U, 1U}) find(piece);
-  disk_.step = DiskState::Step::published;  // It was published before, and is equal.
+  disk_.step = DiskState::Step::published;  // An equal payload lies at the destination.
   pieces_->move(2, PieceState::adopting);
   move(2, PieceState::adopted);
   pass(seconds(2));
@@ -97,7 +97,7 @@ TEST_F(PullerDeliveryTest, ASharedSpoolIsNotProbedAndOffersNothing) {
   EXPECT_EQ(deeds_.conclusion, How::finished);
 }
 
-TEST_F(PullerDeliveryTest, ASharedSpoolMayLackWhatIsPublishedAlready) {
+TEST_F(PullerDeliveryTest, ASharedSpoolMayLackAPieceThatIsPublishedAlready) {
   await_delivery(Delivery::shared);
   find_manifest();
   for (const PieceNumber piece : {0U, 1U}) find(piece);
@@ -119,12 +119,12 @@ TEST_F(PullerDeliveryTest, ADeliveryInARunWithTreesHasNoSeat) {
   EXPECT_THAT(deeds_.seat_reports, IsEmpty());
 }
 
-TEST_F(PullerDeliveryTest, APieceThatIsLostAfterAllHadComeIsLookedForAgain) {
+TEST_F(PullerDeliveryTest, APieceThatIsLostAfterTheDeliveryIsCheckedForAgain) {
   await_delivery(Delivery::pushed);
   for (const PieceNumber piece : {0U, 1U, 2U}) find(piece);
   pass(seconds(2));
   const auto checked = deeds_.candidates_checked;
-  move(1, PieceState::candidate);  // Its file has rotten.
+  move(1, PieceState::candidate);  // Its file holds wrong bytes.
   pass(seconds(1));
   EXPECT_GT(deeds_.candidates_checked, checked);
 }

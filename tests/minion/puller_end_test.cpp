@@ -1,4 +1,4 @@
-// The end of a run on one host: publishing, finishing, and a run that is over before.
+// The end of a run on one host: it publishes and finishes, or the run ends before.
 
 #include <gmock/gmock.h>
 
@@ -16,7 +16,7 @@ class PullerEndTest : public test::PullerFixture {};
 
 // --- Publishing and finishing ---
 
-TEST_F(PullerEndTest, TheTreeIsPublishedOnceTheRunIsStagedAndThenFinished) {
+TEST_F(PullerEndTest, AHostPublishesOnceTheRunIsStagedAndThenFinishes) {
   gather();
   EXPECT_EQ(deeds_.completions, 1U);
   ASSERT_TRUE(calls<CheckRun>());
@@ -71,7 +71,7 @@ TEST_F(PullerEndTest, AHostThatFinishesEarlyTriesAgainASecondLater) {
   EXPECT_EQ(deeds_.conclusion, How::finished);
 }
 
-TEST_F(PullerEndTest, AnEqualPayloadIsFinishedWithoutBeingPublished) {
+TEST_F(PullerEndTest, AHostWithAnEqualPayloadFinishesWithoutPublishing) {
   begin();
   disk_.step = Step::published;
   for (const PieceNumber piece : {1U, 2U}) {
@@ -94,7 +94,7 @@ TEST_F(PullerEndTest, AFinishedHostConcludesWhenAllItsPullsAreSettled) {
   bring(second, 1);
   answer(RunChecked{RunState::staged});
   answer(FinishOutcome::finished);
-  EXPECT_FALSE(deeds_.conclusion) << "Redis has not heard of the ends of two claims";
+  EXPECT_FALSE(deeds_.conclusion) << "Redis does not know that two claims have ended";
   end(first);
   EXPECT_FALSE(call<CompleteClaim>().next) << "it needs nothing more";
   answer(ClaimOutcome{Wait{view()}});
@@ -114,7 +114,7 @@ TEST_F(PullerEndTest, AFinishedHostConcludesWhenItsProbeHasEndedAndItsSlotsAreRe
   answer(FinishOutcome::finished);
   end(id);
   answer(ClaimOutcome{Wait{view()}});
-  EXPECT_FALSE(deeds_.conclusion) << "the probe is under way";
+  EXPECT_FALSE(deeds_.conclusion) << "the probe runs";
   answers_reports_ = false;
   probed();
   pass(milliseconds(100));
@@ -171,7 +171,7 @@ TEST_F(PullerEndTest, ARunThatEndsAtAnyCallConcludesTheDownload) {
   }
 }
 
-TEST_F(PullerEndTest, ARunThatEndsAfterThisHostHasFinishedIsAFinishedOne) {
+TEST_F(PullerEndTest, ARunThatEndsAfterThisHostHasFinishedIsNoFault) {
   start({.pieces = 1});
   const auto id = grant({0});
   bring_manifest(id);

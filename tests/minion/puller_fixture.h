@@ -2,9 +2,9 @@
 
 // Drives a Puller by events alone, without Redis, disk, rsync or clock.
 //
-// The fixture carries out at once every act that is no call, and notes it. A call stays under way
-// until the test answers it or loses the answer. After every event the puller has to come to rest:
-// in a few acts, with nothing more to do when it is asked again, and due in the future only.
+// The fixture carries out every act but calls at once, and records it. A call stays pending until
+// the test answers it or loses the answer. After every event the puller must come to rest within a
+// few acts: it has no further act, and is due in the future.
 
 #include <gtest/gtest.h>
 
@@ -28,17 +28,17 @@ inline Address host(unsigned number) {
 
 inline StagedPiece staged(PieceNumber piece) { return {piece, digest_of(std::to_string(piece))}; }
 
-/// A download.
+/// The state of a download at its start.
 struct Given {
   PieceNumber pieces = 10;
-  PieceState state = PieceState::wanted;  ///< Of all pieces.
+  PieceState state = PieceState::wanted;  ///< The state of all pieces.
   bool has_trees = false;
   Delivery delivery = Delivery::pulled;
   std::optional<unsigned> slots;
   std::optional<Seat> seat;
 };
 
-/// What a puller has had done, calls apart.
+/// The acts of a puller, except its calls.
 struct Deeds {
   std::map<TransferId, Assignment> running;  ///< Pulls whose rsync has not ended.
   TransferId last_pull = 0;
@@ -75,7 +75,7 @@ class PullerFixture : public testing::Test {
     run();
   }
 
-  // --- Downloads that have come so far ---
+  // --- Downloads at a certain point ---
 
   /// Three pieces by one slot. The probe is good; the manifest and the first piece are here.
   void begin() {
@@ -99,7 +99,7 @@ class PullerFixture : public testing::Test {
     }
   }
 
-  // --- What happens ---
+  // --- Events ---
 
   void pass(Duration duration) {
     now_ += duration;
@@ -153,19 +153,19 @@ class PullerFixture : public testing::Test {
     arrive(id, "manifest");
     judge_manifest(Verdict::good);
   }
-  /// The pull brings all that it was to bring, and ends well.
+  /// The pull brings its whole assignment, and ends well.
   void bring_all(TransferId id) {
     const auto assignment = deeds_.running.at(id);
     if (assignment.manifests == Manifests::one) bring_manifest(id);
     for (const auto& [piece, digest] : assignment.pieces) bring(id, piece);
     end(id);
   }
-  /// A thread has found this out about a piece.
+  /// A thread changes the state of a piece.
   void move(PieceNumber piece, PieceState to) {
     pieces_->move(piece, to);
     run();
   }
-  /// Every servable piece has been hashed again.
+  /// A thread has hashed every servable piece again.
   void reverified() {
     disk_.is_reverifying = false;
     run();
@@ -181,30 +181,30 @@ class PullerFixture : public testing::Test {
   [[nodiscard]] bool calls() const {
     return call_ && std::holds_alternative<Known>(*call_);
   }
-  /// The call under way.
+  /// The pending call.
   template <typename Known>
   [[nodiscard]] Known call() const {
-    if (!call_) throw std::runtime_error("no call is under way");
+    if (!call_) throw std::runtime_error("no call is pending");
     if (!calls<Known>()) {
-      throw std::runtime_error("call " + std::to_string(call_->index()) + " is under way");
+      throw std::runtime_error("call " + std::to_string(call_->index()) + " is pending");
     }
     return std::get<Known>(*call_);
   }
-  /// Nothing is under way, and the download goes on.
+  /// No call is pending, and the download goes on.
   [[nodiscard]] bool is_idle() const { return !call_ && !deeds_.failure && !deeds_.conclusion; }
 
   template <typename Outcome>
   void answer(const Outcome& outcome) {
-    if (!awaits(outcome)) throw std::runtime_error("another call is under way, or none");
+    if (!awaits(outcome)) throw std::runtime_error("another call is pending, or none");
     call_.reset();
     deliver([&] { puller_->on(outcome, now_); });
   }
-  /// The answer is lost.
+  /// Loses the answer of the pending call.
   void lose_answer() {
     call_.reset();
     deliver([&] { puller_->on(CallFailed{}); });
   }
-  /// The run is over, or another has begun.
+  /// Redis answers that the run is over, or that another one has begun.
   void answer_stale() {
     if (calls<AskClaim>() || calls<CompleteClaim>()) return answer(ClaimOutcome{Stale{}});
     if (calls<Report>()) return answer(ViewOutcome{Stale{}});
@@ -212,17 +212,17 @@ class PullerFixture : public testing::Test {
     if (calls<Renew>()) return answer(RenewOutcome{Stale{}});
     if (calls<CheckRun>()) return answer(RunChecked{});
     if (calls<Finish>()) return answer(FinishOutcome::stale);
-    throw std::runtime_error("the answer to this call does not tell that the run is over");
+    throw std::runtime_error("no answer to this call says that the run is over");
   }
 
   [[nodiscard]] View view() const { return {.state = run_state_, .suspicion = suspicion_}; }
 
-  /// The token that the call under way names for a new claim.
+  /// The token for a new claim in the pending call.
   [[nodiscard]] Token wanted_token() const {
     if (calls<AskClaim>()) return call<AskClaim>().want.token;
     return call<CompleteClaim>().next.value().token;
   }
-  /// Grants these pieces. Returns the id of the pull that was started last.
+  /// Grants these pieces. Returns the id of the last pull.
   TransferId grant(const std::vector<PieceNumber>& pieces, const Address& source = host(2)) {
     Claim claim{wanted_token(), source, {}};
     for (const auto piece : pieces) claim.pieces.push_back(staged(piece));
@@ -240,7 +240,7 @@ class PullerFixture : public testing::Test {
   Instant now_{std::chrono::hours(1)};
   RunState run_state_ = RunState::staging;
   Suspicion suspicion_ = Suspicion::none;
-  /// Reports are answered at once, by view() and this seat.
+  /// The fixture answers reports at once, by view() and seat_.
   bool answers_reports_ = true;
   Seat seat_;
   DiskState disk_;
@@ -250,7 +250,7 @@ class PullerFixture : public testing::Test {
   std::optional<Puller> puller_;
 
  private:
-  // Far more than any event may cause.
+  // No event causes nearly as many acts.
   static constexpr int kActsAtMost = 60;
 
   Token new_token() {
@@ -284,16 +284,17 @@ class PullerFixture : public testing::Test {
       settle_disk();
       const auto act = puller_->next(now_);
       if (!act) break;
-      ASSERT_FALSE(call_) << "act " << act->index() << " while a call is under way";
-      ASSERT_LT(acts, kActsAtMost) << "act " << act->index() << ", and no end";
+      ASSERT_FALSE(call_) << "act " << act->index() << " while a call is pending";
+      ASSERT_LT(acts, kActsAtMost)
+          << "act " << act->index() << " and more: the puller does not rest";
       std::visit([this](const auto& known) { perform(known); }, *act);
     }
     if (deeds_.failure || deeds_.conclusion) return;
-    ASSERT_FALSE(puller_->next(now_)) << "there was something to do after all";
-    ASSERT_GT(puller_->due(now_), now_) << "the owner would not wait";
+    ASSERT_FALSE(puller_->next(now_)) << "the puller is not at rest";
+    ASSERT_GT(puller_->due(now_), now_) << "the loop would not wait";
   }
 
-  // Everything is copied, completed and published in no time.
+  // The virtual disk copies at once.
   void settle_disk() {
     if (disk_.has_manifest) {
       for (const auto piece : pieces_->in(PieceState::verified)) {

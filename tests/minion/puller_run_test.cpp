@@ -1,4 +1,4 @@
-// What a host reports, renews, asks digests for, and reverifies while a run lasts.
+// A host reports, renews leases, asks for digests, and reverifies while a run lasts.
 
 #include <gmock/gmock.h>
 
@@ -28,7 +28,7 @@ TEST_F(PullerRunTest, SlotsAreOfferedOnceTheProbeIsGoodAndTheManifestIsHere) {
   EXPECT_EQ(deeds_.reports.back().slots, 0U);
   bring_manifest(id);
   pass(seconds(1));
-  EXPECT_THAT(deeds_.reports, SizeIs(1)) << "it is not served yet";
+  EXPECT_THAT(deeds_.reports, SizeIs(1)) << "the probe has not ended";
   probed();
   ASSERT_THAT(deeds_.reports, SizeIs(2));
   EXPECT_EQ(deeds_.reports.back().slots, 1U);
@@ -63,7 +63,7 @@ TEST_F(PullerRunTest, ALostReportIsRepeated) {
   EXPECT_TRUE(is_idle()) << "Redis knows";
 }
 
-TEST_F(PullerRunTest, WhatComesWhileAReportIsUnderWayIsReportedAfterIt) {
+TEST_F(PullerRunTest, APieceThatArrivesDuringAReportIsInTheNextOne) {
   start({.slots = 1});
   const auto id = grant({0, 1});
   arrive(id, "p00000");
@@ -79,7 +79,7 @@ TEST_F(PullerRunTest, WhatComesWhileAReportIsUnderWayIsReportedAfterIt) {
 
 // --- Renewals ---
 
-TEST_F(PullerRunTest, LeasesAreRenewedAndAllIsReportedAgain) {
+TEST_F(PullerRunTest, AHostRenewsItsLeasesAndReportsAgain) {
   begin();
   pass(milliseconds(100));
   const auto reports = deeds_.reports.size();
@@ -102,7 +102,7 @@ TEST_F(PullerRunTest, LeasesAreRenewedAndAllIsReportedAgain) {
 
 TEST_F(PullerRunTest, ADaemonThatDidNotServeTheHostIsProbedAgainAtARenewal) {
   start({.slots = 1});
-  probed("nobody listens");
+  probed("no daemon listens");
   grant({0});
   pass(LeaseTerms::renewal);
   EXPECT_FALSE(deeds_.is_probing);
@@ -111,7 +111,7 @@ TEST_F(PullerRunTest, ADaemonThatDidNotServeTheHostIsProbedAgainAtARenewal) {
   probed();
   pass(LeaseTerms::renewal);
   answer(RenewOutcome{Renewed{view()}});
-  EXPECT_FALSE(deeds_.is_probing) << "it serves";
+  EXPECT_FALSE(deeds_.is_probing) << "the daemon serves";
 }
 
 // --- Digests of candidates ---
@@ -132,7 +132,7 @@ TEST_F(PullerRunTest, DigestsOfCandidatesAreAskedForWithAGrowingPause) {
   }
 }
 
-TEST_F(PullerRunTest, ACandidateThatTurnsUpLaterIsAskedForAtOnce) {
+TEST_F(PullerRunTest, TheDigestOfALaterCandidateIsAskedForAtOnce) {
   start({.pieces = 2, .state = PieceState::unknown, .slots = 1});
   tell_to_wait(seconds(100));
   EXPECT_EQ(puller_->due(now_), now_ + LeaseTerms::renewal) << "there is no candidate";
@@ -160,7 +160,7 @@ TEST_F(PullerRunTest, ASuspectHostReverifiesAndReportsThatItIsCleared) {
   bring(id, 1);
   pass(milliseconds(100));
   for (int i = 0; i < 2; ++i) {
-    EXPECT_THAT(call<AskDigests>().pieces, ElementsAre(0, 1)) << "all that it serves";
+    EXPECT_THAT(call<AskDigests>().pieces, ElementsAre(0, 1)) << "all pieces that it serves";
     lose_answer();
   }
   answer(Digests{{staged(0), staged(1)}});
@@ -170,7 +170,7 @@ TEST_F(PullerRunTest, ASuspectHostReverifiesAndReportsThatItIsCleared) {
   bring(id, 2);
   pass(seconds(2));
   EXPECT_EQ(deeds_.publications, 0U);
-  EXPECT_EQ(deeds_.completions, 0U) << "it may not be good";
+  EXPECT_EQ(deeds_.completions, 0U) << "pieces in place may be wrong";
   for (auto i = reports; i < deeds_.reports.size(); ++i) {
     EXPECT_EQ(deeds_.reports.at(i).clearance, Clearance::none);
   }
@@ -198,7 +198,7 @@ TEST_F(PullerRunTest, AClearanceWhoseReportIsLostIsReportedAgain) {
   EXPECT_TRUE(calls<AskDigests>()) << "another host has accused it since";
 }
 
-TEST_F(PullerRunTest, ASuspectHostWhoseDigestsAreNotKnownAsksLater) {
+TEST_F(PullerRunTest, ASuspectHostWithoutDigestsAsksLater) {
   begin();
   hear(Listening::woken);
   suspicion_ = Suspicion::verify;

@@ -1,4 +1,4 @@
-// A host with a seat in the trees: what it pulls from its parents, reports and claims besides.
+// A host with a seat in the trees: it pulls from its parents, reports, and may claim besides.
 
 #include <gmock/gmock.h>
 
@@ -31,7 +31,7 @@ class PullerTreesTest : public test::PullerFixture {
     start({.has_trees = true, .seat = seat_});
   }
 
-  /// The pull in hand from this parent.
+  /// The running pull from this parent.
   [[nodiscard]] TransferId pull_from(const Address& parent) const {
     for (const auto& [id, assignment] : deeds_.running) {
       if (assignment.source == parent && !assignment.token) return id;
@@ -85,7 +85,7 @@ TEST_F(PullerTreesTest, WithoutASeatTheHostReportsForOne) {
            .digests = {staged(0)}};
   start({.has_trees = true});
   EXPECT_TRUE(is_idle()) << "nothing is claimed before Redis has answered";
-  EXPECT_THAT(deeds_.seat_reports, IsEmpty()) << "it has to be served first";
+  EXPECT_THAT(deeds_.seat_reports, IsEmpty()) << "its probe must be good first";
   probed();
   EXPECT_THAT(deeds_.seat_reports, SizeIs(1));
   EXPECT_EQ(deeds_.running.at(pull_from(kFirstParent)).pieces.front().piece, 0U);
@@ -109,12 +109,12 @@ TEST_F(PullerTreesTest, AConfiguredNumberOfSlotsMeansClaims) {
 
 TEST_F(PullerTreesTest, AServedHostReportsSoonWhileADigestIsMissingAndSeldomOtherwise) {
   join_with_seat(2);
-  EXPECT_EQ(puller_->due(now_), now_ + milliseconds(500)) << "to see how the pulls are";
+  EXPECT_EQ(puller_->due(now_), now_ + milliseconds(500)) << "to check its running pulls";
   probed();
   EXPECT_EQ(puller_->due(now_), now_ + milliseconds(100));
   pass(milliseconds(100));
   ASSERT_THAT(deeds_.seat_reports, SizeIs(1));
-  EXPECT_EQ(deeds_.seat_reports.front().slots, 0U) << "the manifest is not here";
+  EXPECT_EQ(deeds_.seat_reports.front().slots, 0U) << "the host lacks the manifest";
   find_manifest();
   for (PieceNumber piece = 2; piece < 10; ++piece) seat_.digests.push_back(staged(piece));
   pass(milliseconds(100));
@@ -178,7 +178,7 @@ TEST_F(PullerTreesTest, CandidatesAreCheckedWhenAReportBringsTheirDigests) {
   answer(Digests{});
   EXPECT_EQ(deeds_.candidates_checked, checked + 2) << "once for each answer";
   hear(Listening::woken);
-  EXPECT_FALSE(calls<AskDigests>()) << "they are known";
+  EXPECT_FALSE(calls<AskDigests>()) << "the host knows them";
 }
 
 // --- Renewals ---
@@ -207,19 +207,19 @@ TEST_F(PullerTreesTest, AHostWithASeatThatIsNotServedYetRenews) {
 
 // --- Claims beside the trees ---
 
-TEST_F(PullerTreesTest, AHostWhoseDaemonDoesNotServeItHasNoSeatAndClaims) {
+TEST_F(PullerTreesTest, AHostWithoutAServingDaemonHasNoSeatAndClaims) {
   join_with_seat();
   probed("its module exports another folder");
   EXPECT_TRUE(calls<AskClaim>());
   EXPECT_THAT(call<AskClaim>().want.unwanted.members(), ElementsAre(0, 1))
-      << "but for the pulls in hand";
+      << "except the pieces of running pulls";
   tell_to_wait();
   bring_all(pull_from(kFirstParent));
   pass(milliseconds(100));
   ASSERT_THAT(deeds_.reports, SizeIs(1));
   EXPECT_EQ(deeds_.reports.front().slots, 0U);
   EXPECT_THAT(deeds_.seat_reports, IsEmpty());
-  EXPECT_THAT(deeds_.running, SizeIs(1)) << "its streams begin no other pull";
+  EXPECT_THAT(deeds_.running, SizeIs(1)) << "its seat starts no further pull";
 }
 
 TEST_F(PullerTreesTest, AProbeThatIsGoodLaterGivesTheSeatBack) {
@@ -240,12 +240,12 @@ TEST_F(PullerTreesTest, AProbeThatIsGoodLaterGivesTheSeatBack) {
   EXPECT_THAT(deeds_.seat_reports, SizeIs(1));
 }
 
-TEST_F(PullerTreesTest, WhatAStreamPullsMeanwhileIsDroppedFromAClaimWhoseAnswerWasLost) {
+TEST_F(PullerTreesTest, ALateClaimLosesThePiecesThatAStreamPullsMeanwhile) {
   join_with_seat();
   find_manifest();
   strand();
   const auto token = wanted_token();
-  pass(milliseconds(100));  // Redis has granted 0 and 4, and nobody knows. The streams go on.
+  pass(milliseconds(100));  // Redis has granted 0 and 4. The streams go on before the answer.
   lose_answer();
   ASSERT_EQ(deeds_.running.at(pull_from(kFirstParent)).pieces.front().piece, 0U);
   EXPECT_EQ(wanted_token(), token);
@@ -255,7 +255,7 @@ TEST_F(PullerTreesTest, WhatAStreamPullsMeanwhileIsDroppedFromAClaimWhoseAnswerW
   EXPECT_EQ(deeds_.running.at(id).token, token);
 }
 
-TEST_F(PullerTreesTest, AClaimOfWhichNothingIsLeftIsCompletedAsGood) {
+TEST_F(PullerTreesTest, AClaimWithoutAnyWantedPieceIsCompletedAsGood) {
   join_with_seat();
   find_manifest();
   strand();
@@ -272,7 +272,7 @@ TEST_F(PullerTreesTest, AClaimOfWhichNothingIsLeftIsCompletedAsGood) {
     lose_answer();
   }
   answer(ClaimOutcome{Wait{view()}});
-  EXPECT_NE(wanted_token(), token) << "and another claim is asked for";
+  EXPECT_NE(wanted_token(), token) << "the host asks for another claim";
 }
 
 // --- Ends ---

@@ -1,4 +1,5 @@
-// Random walks: what a puller does when anything may happen, and that it ends once faults stop.
+// Random walks: events come in any order, some are faults, and the puller must stay sound. Once the
+// faults stop, it must finish.
 
 #include <gmock/gmock.h>
 
@@ -39,7 +40,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
     return *std::next(all.begin(), up_to(static_cast<unsigned>(all.size()) - 1));
   }
 
-  /// A tick begins. `kept`: pieces of which an earlier one has left a file.
+  /// Begins a tick. An earlier tick has left files of the pieces in `kept`.
   void begin_tick(const PieceSet& kept, bool has_manifest) {
     const auto kind = GetParam().kind;
     ++ticks_;
@@ -77,7 +78,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
 
   // --- Redis ---
 
-  /// Answers the call under way. Some answers are lost, with or without their effect.
+  /// Answers the pending call. Some answers are lost, with or without their effect.
   void answer_call() {
     const bool is_lost = is_faulty_ && one_in(5);
     if (is_lost && one_in(2)) return lose_answer();
@@ -126,7 +127,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
     if (clearance == Clearance::cleared) suspicion_ = Suspicion::none;
   }
 
-  /// A token that is known gives the same claim again.
+  /// A known token gives the same claim again.
   ClaimOutcome claim(const Want& want) {
     const auto tokens = puller_->ledger().tokens();
     EXPECT_EQ(std::count(tokens.begin(), tokens.end(), want.token), 0) << "it is in use";
@@ -175,7 +176,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
     if (!is_delivered) move(piece, PieceState::wanted);
   }
 
-  /// The spool has been hashed again, and some of it is lost.
+  /// A thread has hashed the spool again. Some pieces are lost.
   void step_reverified() {
     const bool is_delivered = GetParam().kind == Kind::pushed;
     for (PieceNumber piece = 0; piece < kPieces && is_faulty_; ++piece) {
@@ -230,7 +231,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
     }
   }
 
-  /// What comes of pulls that are over, or were ended.
+  /// A file of an old pull arrives, and pulls end that the puller has ended.
   void step_late() {
     if (deeds_.last_pull > 0) {
       arrive(1 + up_to(static_cast<unsigned>(deeds_.last_pull) + 1), piece_name(up_to(kPieces)));
@@ -249,7 +250,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
   }
 
   void expect_sound() {
-    // A pull that has begun since names no piece that another one still may bring.
+    // A new pull must name no piece that another pull may still bring.
     for (; seen_pull_ < deeds_.last_pull; ++seen_pull_) {
       const auto begun = deeds_.running.find(seen_pull_ + 1);
       if (begun == deeds_.running.end()) continue;
@@ -270,14 +271,14 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
     }
   }
 
-  /// The next tick, once this one has ended.
+  /// Begins the next tick if this one has ended.
   void begin_again_if_over() {
     if (deeds_.conclusion == Conclude::How::finished) return is_faulty_ ? begin_anew() : void();
     if (!deeds_.conclusion && !deeds_.failure) return;
     begin_tick(PieceSet(pieces_->servable()), disk_.has_manifest);
   }
 
-  /// Nothing goes wrong any more.
+  /// One step without faults.
   void step_well() {
     if (call_) return answer_call();
     if (deeds_.is_probing) return probed();
@@ -310,12 +311,12 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
   bool is_faulty_ = true;
   unsigned most_claims_ = 0;
   int ticks_ = 0;
-  std::map<Token, Claim> claims_;                        // That Redis knows of.
-  std::map<TransferId, std::set<PieceNumber>> awaited_;  // Of each pull, what it may still bring.
+  std::map<Token, Claim> claims_;                        // Claims that Redis knows of.
+  std::map<TransferId, std::set<PieceNumber>> awaited_;  // Pieces that each pull may still bring.
   TransferId seen_pull_ = 0;
 };
 
-TEST_P(PullerWalkTest, NothingBreaksItAndItEndsOnceFaultsStop) {
+TEST_P(PullerWalkTest, ItStaysSoundAndFinishesOnceFaultsStop) {
   begin_anew();
   for (int i = 0; i < kSteps && !HasFailure(); ++i) {
     SCOPED_TRACE(i);
@@ -323,7 +324,7 @@ TEST_P(PullerWalkTest, NothingBreaksItAndItEndsOnceFaultsStop) {
     expect_sound();
     begin_again_if_over();
   }
-  EXPECT_GT(ticks_, 1) << "no download has ended";
+  EXPECT_GT(ticks_, 1) << "no tick has ended";
   is_faulty_ = false;
   suspicion_ = Suspicion::none;
   run_state_ = RunState::staged;
@@ -334,7 +335,7 @@ TEST_P(PullerWalkTest, NothingBreaksItAndItEndsOnceFaultsStop) {
   }
   const auto until = now_ + std::chrono::minutes(5);
   while (!HasFailure() && deeds_.conclusion != Conclude::How::finished) {
-    ASSERT_LT(now_, until) << "it does not end";
+    ASSERT_LT(now_, until) << "it does not finish";
     step_well();
     expect_sound();
     begin_again_if_over();

@@ -19,7 +19,7 @@ namespace libsync::test {
 inline constexpr PieceNumber kPieces = 400;
 inline constexpr PieceNumber kTrees = 4;
 
-/// By then a host that has come calls parents slow.
+/// A host calls parents slow only after this time.
 inline constexpr std::chrono::seconds kFilled{2};
 
 inline Address parent(unsigned tree, unsigned generation = 0) {
@@ -54,7 +54,7 @@ class TreesFixture : public testing::Test {
             .reported_at = reported_at_};
   }
 
-  /// The next pull to start. Notes the trees whose pull has to end before it.
+  /// The next pull to start. Records the trees whose pull ends before it.
   std::optional<Assignment> next() {
     while (const auto act = trees_.pull(here())) {
       if (const auto* const start = std::get_if<StartPull>(&*act)) return start->assignment;
@@ -66,7 +66,7 @@ class TreesFixture : public testing::Test {
     return std::nullopt;
   }
 
-  /// Starts all that may start; returns how many.
+  /// Starts all pulls that may start, and returns their number.
   std::size_t start_all() {
     std::size_t count = 0;
     for (; const auto pull = next(); ++count) {
@@ -87,7 +87,7 @@ class TreesFixture : public testing::Test {
     return pulls_.at(tree).second;
   }
 
-  /// The pull in `tree` brings so many of its pieces and ends. Returns what is new to report.
+  /// The pull in `tree` brings this many of its pieces and ends. Returns the new feedback.
   std::optional<ParentFeedback> end(std::size_t tree, std::size_t brought,
                                     PullEnd how = PullEnd::good) {
     const auto [id, pieces] = pulls_.at(tree);
@@ -117,7 +117,7 @@ class TreesFixture : public testing::Test {
     }
   }
 
-  /// All streams but one go on, a pull a step each.
+  /// All streams but one continue, each with one pull in a step.
   void others_go_on(std::size_t held, PieceNumber steps, Milliseconds step = Milliseconds(100)) {
     for (PieceNumber i = 0; i < steps; ++i) {
       start_all();
@@ -134,7 +134,7 @@ class TreesFixture : public testing::Test {
     return std::exchange(ended_, {});
   }
 
-  /// What the host has to report, until it reports it.
+  /// The feedback that the host has not reported yet.
   std::vector<ParentFeedback> feedback() {
     static_cast<void>(next());
     return trees_.feedback();
@@ -165,7 +165,7 @@ class TreesFixture : public testing::Test {
   }
 
   TransferId last_id_ = 0;
-  // The pull in each tree: its id, and its pieces.
+  // Id and pieces of the pull in each tree.
   std::map<std::size_t, std::pair<TransferId, std::vector<StagedPiece>>> pulls_;
   std::vector<std::size_t> ended_;
 };

@@ -1,4 +1,4 @@
-// Parents that fail, are slow or bring nothing: what a host reports, gives up and claims.
+// Parents that fail, are slow or bring nothing: the host reports them, ends pulls, and claims.
 
 #include <gmock/gmock.h>
 
@@ -20,7 +20,7 @@ using Kind = ParentFeedback::Kind;
 
 class TreesParentsTest : public test::TreesFixture {};
 
-TEST_F(TreesParentsTest, AFailureIsReportedAndWhatDoesNotComeIsClaimed) {
+TEST_F(TreesParentsTest, AFailureIsReportedAndTheMissingPiecesAreClaimed) {
   seat();
   start_all();
   const auto report = end(0, 0, PullEnd::unreachable);
@@ -43,7 +43,7 @@ TEST_F(TreesParentsTest, AFaultOfThisHostIsNotReported) {
   EXPECT_FALSE(end(0, 0, PullEnd::local));
 }
 
-TEST_F(TreesParentsTest, AParentThatHadFailedIsPraised) {
+TEST_F(TreesParentsTest, AParentThatServesAgainIsReportedAsGood) {
   seat();
   start_all();
   ASSERT_TRUE(end(0, 0, PullEnd::refused));
@@ -65,11 +65,11 @@ TEST_F(TreesParentsTest, ANewParentIsAskedAtOnceAndIsNotTheOldOne) {
   const auto pull = next();
   ASSERT_TRUE(pull);
   EXPECT_EQ(pull->source, parent(0, 1));
-  EXPECT_FALSE(end(1, 0, PullEnd::unreachable)) << "that pull was from the old one";
+  EXPECT_FALSE(end(1, 0, PullEnd::unreachable)) << "its source was the old parent";
   EXPECT_TRUE(next());
 }
 
-TEST_F(TreesParentsTest, NobodyIsCalledSlowWhileTheTreeFills) {
+TEST_F(TreesParentsTest, NoParentIsCalledSlowWhileTheTreeFills) {
   seat();
   others_go_on(0, 5);
   EXPECT_THAT(feedback(), IsEmpty());
@@ -107,7 +107,7 @@ TEST_F(TreesParentsTest, APullThatBringsNothingForLongIsGivenUpAndItsParentRepor
   EXPECT_THAT(feedback(), SizeIs(1)) << "once";
 
   EXPECT_TRUE(pulls(0)) << "it has not ended yet";
-  EXPECT_FALSE(end(0, 0, PullEnd::unreachable)) << "that it was ended says nothing of its parent";
+  EXPECT_FALSE(end(0, 0, PullEnd::unreachable)) << "its end adds no feedback";
   start_all();
   EXPECT_FALSE(pulls(0)) << "the parent is left alone";
   now_ += seconds(5);
@@ -124,14 +124,14 @@ TEST_F(TreesParentsTest, APullFromAFormerParentMayBringSomethingYet) {
                  .parents = {parent(0, 1), parent(1), parent(2), parent(3)}});
   const auto pull = next();
   ASSERT_TRUE(pull) << "the stream does not wait for the old parent";
-  EXPECT_EQ(pull->pieces.front().piece, 4U) << "but for the piece that may still come";
+  EXPECT_EQ(pull->pieces.front().piece, 4U) << "piece 0 may still arrive";
   EXPECT_THAT(ended(), IsEmpty());
   now_ += milliseconds(300);
-  EXPECT_THAT(ended(), ElementsAre(0U)) << "it brings nothing for long";
+  EXPECT_THAT(ended(), ElementsAre(0U)) << "it has brought nothing for long";
   EXPECT_THAT(feedback(), IsEmpty()) << "Redis has replaced that parent already";
 }
 
-TEST_F(TreesParentsTest, AStreamThatHelpsIsGivenUpWithoutAWord) {
+TEST_F(TreesParentsTest, AStreamThatHelpsIsGivenUpWithoutFeedback) {
   seat();
   now_ += kFilled;
   lack({0, 4, 8, 12, 16, 20, 24});
@@ -158,10 +158,10 @@ TEST_F(TreesParentsTest, NothingIsGivenUpWhenNothingComesAtAll) {
   }
   start_all();
   now_ += seconds(50);
-  EXPECT_THAT(ended(), IsEmpty()) << "it is the network, and not four parents";
+  EXPECT_THAT(ended(), IsEmpty()) << "the network fails, not four parents";
 }
 
-TEST_F(TreesParentsTest, ThePullThatIsLeftIsGivenUp) {
+TEST_F(TreesParentsTest, TheLastPullIsGivenUp) {
   seat();
   now_ += kFilled;
   lack({0, 4});
@@ -174,7 +174,7 @@ TEST_F(TreesParentsTest, ThePullThatIsLeftIsGivenUp) {
   EXPECT_THAT(ended(), ElementsAre(0U));
 }
 
-TEST_F(TreesParentsTest, AHostThatIsSlowInEveryTreeAccusesNobody) {
+TEST_F(TreesParentsTest, AHostThatIsSlowInEveryTreeAccusesNoParent) {
   seat();
   for (int i = 0; i < 5; ++i) {
     start_all();
@@ -183,7 +183,7 @@ TEST_F(TreesParentsTest, AHostThatIsSlowInEveryTreeAccusesNobody) {
   }
 }
 
-TEST_F(TreesParentsTest, AParentThatWaitsItselfIsGivenTime) {
+TEST_F(TreesParentsTest, AParentThatWaitsItselfGetsTime) {
   seat();
   start_all();
   now_ += milliseconds(100);
@@ -200,7 +200,7 @@ TEST_F(TreesParentsTest, AParentThatWaitsItselfIsGivenTime) {
   EXPECT_FALSE(is_carried(0));
 }
 
-TEST_F(TreesParentsTest, WhereNoParentHasAnythingAllIsClaimedInTheEnd) {
+TEST_F(TreesParentsTest, IfNoParentHasAnythingEveryPieceIsClaimedInTheEnd) {
   seat();
   for (int second = 0; second < 15; ++second) {
     start_all();
@@ -214,7 +214,7 @@ TEST_F(TreesParentsTest, WhereNoParentHasAnythingAllIsClaimedInTheEnd) {
   for (PieceNumber tree = 0; tree < kTrees; ++tree) EXPECT_FALSE(is_carried(tree)) << tree;
 }
 
-TEST_F(TreesParentsTest, WhereAllParentsFailAllIsClaimedSoon) {
+TEST_F(TreesParentsTest, IfAllParentsFailEveryPieceIsClaimedSoon) {
   seat();
   start_all();
   for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 0, PullEnd::unreachable);

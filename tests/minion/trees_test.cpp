@@ -1,4 +1,4 @@
-// Streams along trees: which pieces a host pulls from its parents, and when it reports.
+// Streams along trees: a host pulls pieces from its parents, and reports.
 
 #include "minion/trees.h"
 
@@ -36,7 +36,7 @@ TEST_F(TreesTest, EachTreeHasOnePullOfItsNextPieceFromItsParent) {
   const auto first = next();
   ASSERT_TRUE(first);
   EXPECT_EQ(first->source, parent(0));
-  EXPECT_FALSE(first->token) << "nobody grants it";
+  EXPECT_FALSE(first->token) << "no claim grants it";
   EXPECT_EQ(start_all(), kTrees);
   EXPECT_EQ(asked(3).front().piece, 3U);
   EXPECT_FALSE(next()) << "one at a time";
@@ -54,7 +54,7 @@ TEST_F(TreesTest, QuickPiecesAreAskedForTogether) {
   EXPECT_THAT(asked(0), SizeIs(4)) << "as many as come in a second";
 }
 
-TEST_F(TreesTest, WhatCannotBeProvenIsNotPulled) {
+TEST_F(TreesTest, PiecesWithoutADigestAreNotPulled) {
   seat(6);
   EXPECT_EQ(start_all(), kTrees);
   for (std::size_t tree = 0; tree < kTrees; ++tree) end(tree, 1);
@@ -66,12 +66,12 @@ TEST_F(TreesTest, WhatCannotBeProvenIsNotPulled) {
 
 TEST_F(TreesTest, AParentThatHasNothingIsAskedAgainLaterAndLater) {
   seat();
-  is_served_ = false;  // No report comes between.
+  is_served_ = false;  // The host makes no reports.
   start_all();
   milliseconds before{0};
   for (int i = 0; i < 5; ++i) {
     now_ += milliseconds(100);
-    EXPECT_FALSE(end(0, 0)) << "it is not accused of anything";
+    EXPECT_FALSE(end(0, 0)) << "the host does not accuse it";
     EXPECT_FALSE(next());
     const auto wait = std::chrono::duration_cast<milliseconds>(trees_.due(here()) - now_);
     EXPECT_GT(wait, before);
@@ -82,7 +82,7 @@ TEST_F(TreesTest, AParentThatHasNothingIsAskedAgainLaterAndLater) {
   EXPECT_LE(before, milliseconds(500));
 }
 
-TEST_F(TreesTest, WherePiecesTakeLongAnEmptyParentIsAskedSeldom) {
+TEST_F(TreesTest, IfPiecesArriveSlowlyAnEmptyParentIsAskedSeldom) {
   seat();
   start_all();
   now_ += seconds(32);
@@ -105,13 +105,13 @@ TEST_F(TreesTest, AParentWithNoConnectionFreeIsNotAccused) {
   EXPECT_TRUE(next());
 }
 
-TEST_F(TreesTest, AStreamWhoseTreeIsDoneHelpsTheTreeThatIsFurthestBehind) {
+TEST_F(TreesTest, AStreamOfAFinishedTreeHelpsTheTreeFurthestBehind) {
   seat();
   lack({0, 4, 8, 12, 21});
-  EXPECT_TRUE(is_carried(0)) << "nobody claims it";
+  EXPECT_TRUE(is_carried(0)) << "the host does not claim it";
   EXPECT_EQ(start_all(), kTrees);
   EXPECT_EQ(asked(0).front().piece, 0U);
-  EXPECT_EQ(asked(1).front().piece, 21U) << "it has some of its own";
+  EXPECT_EQ(asked(1).front().piece, 21U) << "its own tree lacks one";
   EXPECT_EQ(asked(2).front().piece, 4U);
   EXPECT_EQ(asked(3).front().piece, 8U);
 
@@ -120,7 +120,7 @@ TEST_F(TreesTest, AStreamWhoseTreeIsDoneHelpsTheTreeThatIsFurthestBehind) {
   end(0, 1);
   start_all();
   EXPECT_EQ(asked(0).front().piece, 8U) << "its own stream goes on";
-  EXPECT_FALSE(pulls(3)) << "nothing is left to ask for";
+  EXPECT_FALSE(pulls(3)) << "every missing piece is on its way";
   EXPECT_TRUE(is_carried(0));
 }
 
@@ -136,7 +136,7 @@ TEST_F(TreesTest, AStreamThatHelpsAsksForFewPieces) {
   EXPECT_THAT(help->pieces, SizeIs(4)) << "though more would come in a second";
 }
 
-TEST_F(TreesTest, NobodyHelpsWithWhatCannotBeProven) {
+TEST_F(TreesTest, NoStreamHelpsWithPiecesWithoutADigest) {
   seat(4);
   lack({0, 4, 8});
   EXPECT_EQ(start_all(), 1U);
