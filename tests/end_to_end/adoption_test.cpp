@@ -1,4 +1,4 @@
-// What a host has already is not transferred again.
+// A host adopts the bytes that it has, and does not transfer them again.
 
 #include <gmock/gmock.h>
 #include <signal.h>
@@ -16,7 +16,8 @@ using testing::Not;
 
 class Adopting : public Fleet {
  protected:
-  /// What the daemons of all hosts say that they have sent. A connection costs some hundred bytes.
+  /// The bytes that the daemons of all hosts have sent, by their logs. A connection costs some
+  /// hundred bytes.
   std::size_t sent_bytes() {
     std::size_t total = 0;
     auto hosts = minions();
@@ -52,7 +53,7 @@ constexpr std::size_t kMegabyte = 1'048'576;
 
 TEST_F(Adopting, TheSameTaskAgainTransfersNoPayloadByte) {
   add_hosts(2);
-  const auto payload = sources() / "again";
+  const auto payload = source_root() / "again";
   write_file(payload, random_bytes(5 * kMegabyte, 1));
   distribute(payload);
   const auto before = sent_bytes();
@@ -63,7 +64,7 @@ TEST_F(Adopting, TheSameTaskAgainTransfersNoPayloadByte) {
 
 TEST_F(Adopting, TheSameTaskAgainLeavesThePublishedFileItself) {
   auto& host = add_host();
-  const auto payload = sources() / "untouched";
+  const auto payload = source_root() / "untouched";
   write_file(payload, random_bytes(2 * kMegabyte, 1));
   distribute(payload);
   const auto inode = run({"stat", "-c", "%i", (host.repo() / "untouched").string()}).output;
@@ -73,13 +74,13 @@ TEST_F(Adopting, TheSameTaskAgainLeavesThePublishedFileItself) {
 
 TEST_F(Adopting, AFolderWithOneChangedFileTransfersAboutThatFilesPieces) {
   add_hosts(1);
-  const auto payload = sources() / "folder";
+  const auto payload = source_root() / "folder";
   for (unsigned i = 0; i < 10; ++i) {
     write_file(payload / std::to_string(i), random_bytes(kMegabyte + 1000, 10 + i));
   }
   distribute(payload);
   const auto before = sent_bytes();
-  // Of another size, so that everything behind it lies elsewhere in the stream.
+  // The file gets another size, which shifts all bytes behind it in the stream.
   write_file(payload / "4", random_bytes(kMegabyte / 2, 99));
   distribute(payload);
   EXPECT_LT(sent_bytes() - before, 3 * kMegabyte);
@@ -87,7 +88,7 @@ TEST_F(Adopting, AFolderWithOneChangedFileTransfersAboutThatFilesPieces) {
 
 TEST_F(Adopting, AFileWithAChangedMiddleTransfersThatPiece) {
   add_hosts(1);
-  const auto payload = sources() / "file";
+  const auto payload = source_root() / "file";
   write_file(payload, random_bytes(8 * kMegabyte, 1));
   distribute(payload);
   const auto before = sent_bytes();
@@ -101,9 +102,9 @@ TEST_F(Adopting, AFileWithAChangedMiddleTransfersThatPiece) {
   EXPECT_GT(sent_bytes() - before, kMegabyte / 2);
 }
 
-TEST_F(Adopting, WhatRottedUnderTheSameTimesIsFetchedAgain) {
+TEST_F(Adopting, APieceThatRottedUnderTheSameTimesIsPulledAgain) {
   auto& host = add_host();
-  const auto payload = sources() / "rot";
+  const auto payload = source_root() / "rot";
   write_file(payload, random_bytes(4 * kMegabyte, 1));
   distribute(payload);
   const auto rot = run({"bash", "-c",
@@ -116,9 +117,9 @@ TEST_F(Adopting, WhatRottedUnderTheSameTimesIsFetchedAgain) {
   EXPECT_LT(sent_bytes() - before, 2 * kMegabyte);
 }
 
-TEST_F(Adopting, AHostKilledAtHalfGoesOnWithWhatItHas) {
+TEST_F(Adopting, AHostKilledHalfwayGoesOnWithItsPieces) {
   for (const auto* const piece_size : {"1M", "whole"}) {
-    const auto payload = sources() / piece_size;
+    const auto payload = source_root() / piece_size;
     constexpr std::size_t kBytes = 12 * kMegabyte;
     write_file(payload, random_bytes(kBytes, 1));
     if (minions().empty()) add_hosts(1);
@@ -132,10 +133,10 @@ TEST_F(Adopting, AHostKilledAtHalfGoesOnWithWhatItHas) {
       for (const auto& spool : host.spools()) {
         for (const auto& entry : std::filesystem::recursive_directory_iterator(spool)) {
           const auto name = entry.path().filename().string();
-          // A piece that is accepted just now has another name already.
-          std::error_code gone;
-          const auto bytes = name.starts_with("p0") ? entry.file_size(gone) : 0;
-          if (!gone) total += bytes;
+          // The host may rename the piece at this moment.
+          std::error_code missing;
+          const auto bytes = name.starts_with("p0") ? entry.file_size(missing) : 0;
+          if (!missing) total += bytes;
         }
       }
       return total;
@@ -155,25 +156,25 @@ TEST_F(Adopting, AHostKilledAtHalfGoesOnWithWhatItHas) {
 
 TEST_F(Adopting, AHostThatJoinsLateGetsEverythingWhileTheRunLasts) {
   add_hosts(2);
-  const auto payload = sources() / "late";
+  const auto payload = source_root() / "late";
   write_file(payload, random_bytes(3 * kMegabyte, 1));
   const Words options{"--minions", "3", "--piece-size", "1M"};
   set_task(payload);
   ASSERT_EQ(master().run("sync-master", options).status, 0);
   for (const auto* const host : minions()) ASSERT_EQ(host->run("sync-minion").status, 0);
   EXPECT_THAT(master().run("sync-master", options).output, HasSubstr("nothing to do"));
-  master().stop_daemon();  // The others serve.
+  master().stop_daemon();  // The other hosts serve.
   auto& late = add_host();
   ASSERT_EQ(late.run("sync-minion").status, 0);
   expect_published(late, payload);
   EXPECT_THAT(master().run("sync-master", options).output, HasSubstr("mission complete"));
 }
 
-TEST_F(Adopting, AfterARunThatEndedShortTheTaskAgainServesTheLaggardsFromTheSameSpool) {
+TEST_F(Adopting, TheTaskAgainAfterARunThatEndedShortServesTheMissingHostsFromTheSameSpool) {
   add_hosts(2);
   auto& first = *minions().front();
   auto& laggard = *minions().back();
-  const auto payload = sources() / "short";
+  const auto payload = source_root() / "short";
   write_file(payload, random_bytes(3 * kMegabyte, 1));
   const Words options{"--minions", "2", "--piece-size", "1M"};
   set_task(payload);
@@ -193,7 +194,8 @@ TEST_F(Adopting, AfterARunThatEndedShortTheTaskAgainServesTheLaggardsFromTheSame
 
   set_task(payload);
   ASSERT_EQ(master().run("sync-master", options).status, 0);
-  EXPECT_EQ(run({"stat", "-c", "%i", piece.string()}).output, inode) << "nothing was cut again";
+  EXPECT_EQ(run({"stat", "-c", "%i", piece.string()}).output, inode)
+      << "the master cut no piece again";
   ASSERT_EQ(first.run("sync-minion").status, 0);
   ASSERT_EQ(laggard.run("sync-minion").status, 0);
   expect_published(laggard, payload);
@@ -201,9 +203,9 @@ TEST_F(Adopting, AfterARunThatEndedShortTheTaskAgainServesTheLaggardsFromTheSame
   EXPECT_TRUE(master().spools().empty());
 }
 
-TEST_F(Adopting, ASpoolGoesOnEvidenceOnly) {
+TEST_F(Adopting, AMinionDeletesASpoolOnEvidenceOnly) {
   auto& host = add_host();
-  const auto payload = sources() / "kept";
+  const auto payload = source_root() / "kept";
   write_file(payload, random_bytes(kMegabyte, 1));
   set_task(payload);
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
@@ -213,7 +215,7 @@ TEST_F(Adopting, ASpoolGoesOnEvidenceOnly) {
   ASSERT_EQ(host.run("sync-minion").status, 0);
   EXPECT_EQ(host.spools().size(), 1U) << "an empty Redis is no evidence";
 
-  // The master begins the same run again; the host proves what it has, and nothing is sent.
+  // The master begins the same run again. The host verifies its pieces, and pulls none.
   const auto before = sent_bytes();
   const auto resumed = master().run("sync-master", {"--minions", "1"});
   EXPECT_THAT(resumed.output, HasSubstr("going on with"));

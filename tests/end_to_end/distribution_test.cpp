@@ -1,4 +1,4 @@
-// A task goes from one host to all.
+// The master distributes a task from one host to all.
 
 #include <gmock/gmock.h>
 
@@ -16,7 +16,7 @@ using testing::Not;
 class Distribution : public Fleet {};
 
 TEST_F(Distribution, AFileReachesEveryHost) {
-  const auto payload = sources() / "model.20181220011501";
+  const auto payload = source_root() / "model.20181220011501";
   write_file(payload, random_bytes(20'000'000, 1));
   add_hosts(4);
   start_master({"--minions", "4", "--piece-size", "1M"});
@@ -27,7 +27,7 @@ TEST_F(Distribution, AFileReachesEveryHost) {
 }
 
 TEST_F(Distribution, AnEmptyFileReachesEveryHost) {
-  const auto payload = sources() / "empty";
+  const auto payload = source_root() / "empty";
   write_file(payload, "");
   add_hosts(2);
   start_master({"--minions", "2"});
@@ -38,31 +38,31 @@ TEST_F(Distribution, AnEmptyFileReachesEveryHost) {
 }
 
 TEST_F(Distribution, WholePiecesFromOneSlotDoubleTheSources) {
-  const auto payload = sources() / "whole";
+  const auto payload = source_root() / "whole";
   write_file(payload, random_bytes(3'000'000, 1));
   add_hosts(7);
   start_master({"--minions", "7", "--piece-size", "whole", "--slots", "1"});
-  // Every pull takes about as long: the rounds are those of the old pair, 1, 2, 4, 8 sources.
+  // All pulls last equally long, so there are the rounds of the Python pair: 1, 2, 4, 8 sources.
   start_minions({"--slots", "1", "--bwlimit", "2m"});
   set_task(payload);
   wait_for_end();
-  std::map<std::string, int> fed;
+  std::map<std::string, int> pulls;
   for (auto* const host : minions()) {
     expect_published(*host, payload);
     const auto log = host->log();
     const auto at = log.find("start rsync from ");
     ASSERT_NE(at, std::string::npos);
     const auto source = log.substr(at + 17, log.find('\n', at) - at - 17);
-    ++fed[source];
+    ++pulls[source];
   }
-  EXPECT_EQ(fed[master().address()], 3) << "one in each of three rounds";
+  EXPECT_EQ(pulls[master().address()], 3) << "one in each of three rounds";
   std::multiset<int> counts;
-  for (const auto& [source, count] : fed) counts.insert(count);
+  for (const auto& [source, count] : pulls) counts.insert(count);
   EXPECT_EQ(counts, (std::multiset<int>{1, 1, 2, 3}));
 }
 
 TEST_F(Distribution, APushSeedsThroughAnotherHost) {
-  const auto payload = sources() / "pushed";
+  const auto payload = source_root() / "pushed";
   write_file(payload, random_bytes(9'000'000, 2));
   add_hosts(3);
   auto& target = *minions().front();
@@ -78,7 +78,7 @@ TEST_F(Distribution, APushSeedsThroughAnotherHost) {
 }
 
 TEST_F(Distribution, AMinionOnTheMastersOwnHostPublishesFromTheSameSpool) {
-  const auto payload = sources() / "shared";
+  const auto payload = source_root() / "shared";
   write_file(payload, random_bytes(5'000'000, 3));
   add_hosts(1);
   start_master({"--minions", "2", "--piece-size", "1M"});
@@ -92,8 +92,8 @@ TEST_F(Distribution, AMinionOnTheMastersOwnHostPublishesFromTheSameSpool) {
   expect_published(*minions().front(), payload);
 }
 
-TEST_F(Distribution, TheCronLinesDoTheSame) {
-  const auto payload = sources() / "by-cron";
+TEST_F(Distribution, TheCronLinesDistributeATask) {
+  const auto payload = source_root() / "by-cron";
   write_file(payload, random_bytes(1'000'000, 4));
   auto& host = add_host();
   const auto with_path = [](const std::filesystem::path& script) {

@@ -79,7 +79,7 @@ std::string Host::log() const {
 }
 
 Fleet::Fleet() {
-  std::filesystem::create_directory(sources());
+  std::filesystem::create_directory(source_root());
   add_host();
 }
 
@@ -87,7 +87,7 @@ Host& Fleet::add_host() {
   const auto number = owned_.size() + 2;
   owned_.push_back(std::make_unique<Host>(folder_.path() / ("h" + std::to_string(number)),
                                           test_address(static_cast<unsigned>(number)), redis.url(),
-                                          sources()));
+                                          source_root()));
   hosts_.push_back(owned_.back().get());
   hosts_.back()->start_daemon();
   return *hosts_.back();
@@ -138,7 +138,7 @@ void Fleet::expect_published(const Host& host, const std::filesystem::path& payl
 }
 
 std::string listing_of(const std::filesystem::path& path) {
-  // Escaped names, mode, mtime to the nanosecond, size of files, target of links.
+  // Escaped name, kind, mode, mtime to the nanosecond, size of a file, target of a link.
   const auto listed = run({"find", path.string(), "(", "-type", "d", "-printf",
                            "%P %y %m %T@ %l\\n", ")", "-o", "-printf", "%P %y %m %T@ %s %l\\n"});
   EXPECT_EQ(listed.status, 0) << listed.errors;

@@ -1,6 +1,6 @@
 #pragma once
 
-// A fleet on this machine: a Redis, and hosts of addresses of their own, each with its own rsync
+// A fleet on this machine: a Redis, and hosts with their own addresses. Each host has its own rsync
 // daemon, repo folder and configuration, made from the files in cron/ and rsyncd/.
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ namespace libsync::test {
 
 using Words = std::vector<std::string>;
 
-/// Of sync-master or sync-minion, as built.
+/// The path of sync-master or sync-minion in the build folder.
 std::string program_path(const std::string& program);
 
 class Host {
@@ -33,25 +33,26 @@ class Host {
   [[nodiscard]] std::filesystem::path repo() const { return folder_ / "repo"; }
   [[nodiscard]] std::filesystem::path state() const { return repo() / ".libsync"; }
 
-  /// The folder names of the spools that are there.
+  /// The folders of the spools that the host keeps.
   [[nodiscard]] std::vector<std::filesystem::path> spools() const;
 
   void start_daemon();
   void stop_daemon();
-  /// It takes connections and answers nothing, as on a host that hangs.
+  /// A frozen daemon accepts connections and sends nothing, like one on a host that hangs.
   void freeze_daemon();
   void thaw_daemon();
 
-  /// Its daemon has the module for pushes, too, which the shipped configuration holds as a comment.
+  /// Gives the daemon the module for pushes, too. The shipped configuration holds it as a comment.
   void open_for_pushes();
 
-  /// One program of ours with this host's configuration, in the background, its log in log().
+  /// Starts sync-master or sync-minion in the background with this host's configuration. log()
+  /// returns its log.
   Background& start(const std::string& program, const Words& options);
 
-  /// The same to its end; what it logged is in the output.
+  /// Runs such a program to its end. Its output holds its log.
   [[nodiscard]] Ran run(const std::string& program, const Words& options = {}) const;
 
-  /// The program that start() started last.
+  /// The program that start() started most recently.
   [[nodiscard]] Background& program() { return *program_; }
   [[nodiscard]] std::string log() const;
 
@@ -64,27 +65,28 @@ class Host {
 
 class Fleet : public testing::Test {
  protected:
-  /// The master's host is 127.A.B.2; payloads lie in sources().
+  /// The master's host is 127.A.B.2; payloads lie in source_root().
   Fleet();
 
-  /// A host that receives, its daemon running.
+  /// Adds a minion's host, and starts its daemon.
   Host& add_host();
   std::vector<Host*> add_hosts(int count);
 
-  [[nodiscard]] std::filesystem::path sources() const { return folder_.path() / "sources"; }
+  [[nodiscard]] std::filesystem::path source_root() const { return folder_.path() / "sources"; }
 
-  /// Starts a tick of the master that stays, and of all hosts.
+  /// Starts a lingering tick of the master.
   void start_master(const Words& options = {});
+  /// Starts a lingering tick of every minion.
   void start_minions(const Words& options = {});
 
-  /// What an operator types.
+  /// Sets the task, as an operator does it.
   void set_task(const std::filesystem::path& path);
 
-  /// Waits until all five keys of the old pair are gone.
+  /// Waits until none of the five keys of the Python pair exists.
   void wait_for_end(std::chrono::seconds limit = std::chrono::seconds(60));
 
-  /// Fails unless the host has published exactly the payload, by cmp and by a listing of names,
-  /// modes, times, sizes and targets that our code has no part in.
+  /// Fails unless the host has published exactly the payload. diff compares the contents, and find
+  /// the names, modes, times, sizes and targets; neither shares code with ours.
   void expect_published(const Host& host, const std::filesystem::path& payload);
 
   TestRedis redis;
@@ -97,7 +99,7 @@ class Fleet : public testing::Test {
   std::vector<Host*> hosts_;
 };
 
-/// `find -printf` over a tree: one line an entry, sorted.
+/// The output of `find -printf` for a tree, sorted: one line for each entry.
 [[nodiscard]] std::string listing_of(const std::filesystem::path& path);
 
 }  // namespace libsync::test

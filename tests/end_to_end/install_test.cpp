@@ -1,4 +1,4 @@
-// What `cmake --install` puts where.
+// `cmake --install` puts each file into its folder.
 
 #include <gmock/gmock.h>
 
@@ -39,13 +39,13 @@ const std::set<std::string> kPrograms = {
     "usr/share/man/man8/sync-minion.8",
 };
 
-TEST(Install, PutsEverythingInItsPlace) {
+TEST(Install, PutsEachFileIntoItsFolder) {
   auto expected = kPrograms;
   expected.insert({"etc/cron.d/sync-fanout-master", "etc/cron.d/sync-fanout-minion"});
   EXPECT_EQ(installed({}), expected);
 }
 
-TEST(Install, ARoleIsItsCronFileAlone) {
+TEST(Install, AComponentOfARoleIsItsCronFileAlone) {
   EXPECT_EQ(installed({"--component", "programs"}), kPrograms);
   EXPECT_EQ(installed({"--component", "minion"}),
             std::set<std::string>{"etc/cron.d/sync-fanout-minion"});
@@ -53,11 +53,12 @@ TEST(Install, ARoleIsItsCronFileAlone) {
             std::set<std::string>{"etc/cron.d/sync-fanout-master"});
 }
 
-TEST(Install, TheShippedCronFilesAreSuchAsCronTakes) {
+TEST(Install, CronCanReadTheShippedFiles) {
   for (const auto* const role : {"master", "minion"}) {
     const auto text = content_of(SOURCE_FOLDER "/cron/sync-fanout-" + std::string(role));
-    EXPECT_TRUE(text.ends_with("\n")) << "cron passes over a last line without its end";
-    EXPECT_THAT(text, testing::Not(testing::HasSubstr("%"))) << "cron takes it for a line's end";
+    EXPECT_TRUE(text.ends_with("\n")) << "cron ignores a last line without its end";
+    EXPECT_THAT(text, testing::Not(testing::HasSubstr("%")))
+        << "cron reads it as the end of the line";
   }
 }
 

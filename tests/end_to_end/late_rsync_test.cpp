@@ -1,5 +1,5 @@
-// rsync that is held up between the line with a file's name and its last acts on that file, as on a
-// busy host: strace delays each of its closes.
+// On a busy host rsync may pause between printing the name of a file and its last calls on that
+// file. Here strace delays each of its closes.
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -19,9 +19,9 @@ class LateRsync : public Fleet {
   LateRsync() : path_(getenv("PATH")) {}
   ~LateRsync() override { setenv("PATH", path_.c_str(), 1); }
 
-  /// From now on programs that start find this one in rsync's place.
+  /// Programs that start from now on run a delayed rsync.
   void delay_closes() const {
-    const auto folder = sources() / "bin";
+    const auto folder = source_root() / "bin";
     write_file(folder / "rsync",
                "#!/bin/sh\nexec strace -f -o /dev/null -e trace=close "
                "-e inject=close:delay_enter=20000 /usr/bin/rsync \"$@\"\n");
@@ -34,8 +34,8 @@ class LateRsync : public Fleet {
   std::string path_;
 };
 
-TEST_F(LateRsync, ProvenPiecesAreServedToTheModulesUserAndNobodyIsBlamed) {
-  const auto payload = sources() / "late";
+TEST_F(LateRsync, TheModulesUserCanReadVerifiedPiecesAndNoHostIsBlamed) {
+  const auto payload = source_root() / "late";
   write_file(payload, random_bytes(12'000'000, 1));
   add_hosts(2);
   auto& first = *minions().front();

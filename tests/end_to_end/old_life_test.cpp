@@ -1,4 +1,4 @@
-// What the users of the Python pair see: the five keys, the trigger, and the log lines.
+// The users of the Python pair see what they know: the five keys, the trigger, and the log lines.
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ class OldLife : public Fleet {
   }
 };
 
-// What is seen of a run by somebody who polls the keys as the old scripts and their users do.
+// The values that a poll of the keys has seen in a run. Old scripts and their users poll like this.
 struct Seen {
   std::map<std::string, std::set<std::string>> types;
   std::set<std::string> running;
@@ -40,19 +40,19 @@ struct Seen {
 };
 
 TEST_F(OldLife, TheFiveKeysKeepTheirTypesAndMeaning) {
-  const auto payload = sources() / "watched";
+  const auto payload = source_root() / "watched";
   write_file(payload, random_bytes(6'000'000, 1));
   add_hosts(4);
   std::set<std::string> addresses;
   for (auto* const host : minions()) addresses.insert(host->address());
-  // One more than there are at first: so the run lasts until everything has been seen.
+  // The run expects a fifth host, so it lasts until the poll has seen everything.
   start_master({"--minions", "5", "--piece-size", "1M", "--slots", "1"});
   start_minions({"--bwlimit", "4m", "--slots", "1"});
   ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:minions"}) == "4"; }));
   set_task(payload);
 
   Seen seen;
-  const auto look = [&] {
+  const auto poll = [&] {
     for (const auto* const key :
          {"task", "lookup", "synchronize_queue", "running_queue", "finished_queue"}) {
       const auto type = redis.ask({"TYPE", key});
@@ -70,7 +70,7 @@ TEST_F(OldLife, TheFiveKeysKeepTheirTypesAndMeaning) {
     seen.finished.merge(members("finished_queue"));
     return seen.finished.size() == 4 && seen.origin_came_back;
   };
-  EXPECT_TRUE(eventually(look));
+  EXPECT_TRUE(eventually(poll));
   add_host().start("sync-minion", {"--linger", "60s"});
   ASSERT_TRUE(eventually([&] { return redis.cli({"exists", "task"}) == "0"; }));
   EXPECT_EQ(redis.cli({"exists", "task", "lookup", "synchronize_queue", "running_queue",
@@ -93,8 +93,8 @@ TEST_F(OldLife, TheFiveKeysKeepTheirTypesAndMeaning) {
   EXPECT_THAT(seen.lookup, testing::AnyOf("1", "2"));
 }
 
-TEST_F(OldLife, PassByPassLookupCountsLooksAndTheMasterSaysSo) {
-  const auto payload = sources() / "model.7";
+TEST_F(OldLife, LookupCountsTheTicksAndTheMasterLogsIt) {
+  const auto payload = source_root() / "model.7";
   write_file(payload, random_bytes(100'000, 1));
   auto& host = add_host();
   const Words options{"--minions", "1"};
@@ -127,7 +127,7 @@ TEST_F(OldLife, PassByPassLookupCountsLooksAndTheMasterSaysSo) {
                             "[^\n]* - START rsync:\n  syn_queue:[0-9]+\n  fin_queue:0\n\n"
                             "[^\n]* - rsync complete:\n  received [0-9]+ bytes[^$]*"
                             "[^\n]* - END rsync:\n  syn_queue:[0-9]+\n  fin_queue:[0-9]+\n"));
-  EXPECT_EQ(host.run("sync-minion").output, "") << "it has finished: nothing to say";
+  EXPECT_EQ(host.run("sync-minion").output, "") << "it has finished, and logs nothing";
 
   const auto last = master().run("sync-master", options);
   EXPECT_EQ(last.status, 0);
@@ -139,15 +139,15 @@ TEST_F(OldLife, PassByPassLookupCountsLooksAndTheMasterSaysSo) {
   expect_published(host, payload);
 }
 
-// A daemon older than 3.2 knows one digest and agrees on no other, like this one.
+// A daemon older than 3.2 knows only one digest. RSYNC_CHECKSUM_LIST makes this one like it.
 TEST_F(OldLife, ADaemonOlderThanRsync32IsNamedWithTheWayOut) {
   master().stop_daemon();
   setenv("RSYNC_CHECKSUM_LIST", "md5", 1);
   master().start_daemon();
   auto& host = add_host();
   unsetenv("RSYNC_CHECKSUM_LIST");
-  write_file(sources() / "model.6", random_bytes(5'000'000, 6));
-  set_task(sources() / "model.6");
+  write_file(source_root() / "model.6", random_bytes(5'000'000, 6));
+  set_task(source_root() / "model.6");
   ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "1M"}).status, 0);
   const auto ran = host.run("sync-minion");
   EXPECT_EQ(ran.status, 5) << ran.output;
@@ -156,13 +156,13 @@ TEST_F(OldLife, ADaemonOlderThanRsync32IsNamedWithTheWayOut) {
                                     "than 3.2: update it to 3.2.7 or newer"));
 }
 
-TEST_F(OldLife, TheModuleOfThePythonPairIsAllThatIsNeeded) {
-  const auto payload = sources() / "model.8";
+TEST_F(OldLife, TheModuleOfThePythonPairIsEnough) {
+  const auto payload = source_root() / "model.8";
   write_file(payload, random_bytes(5'000'000, 8));
   add_hosts(3);
   const bool is_root = geteuid() == 0;
   for (auto* const host : minions()) {
-    // As the Python pair's README has it, between the lines that set this test's host apart.
+    // The module is that of the Python pair's README. The other lines belong to this test's host.
     write_file(host->folder() / "rsyncd.conf",
                "address = " + host->address() +
                    "\nport = 8730\npid file = " + (host->folder() / "rsyncd.pid").string() +
@@ -183,12 +183,12 @@ TEST_F(OldLife, TheModuleOfThePythonPairIsAllThatIsNeeded) {
 }
 
 TEST_F(OldLife, AnOldMinionThatIsStillRunningFinishesNothing) {
-  const auto payload = sources() / "mixed";
+  const auto payload = source_root() / "mixed";
   write_file(payload, random_bytes(100'000, 1));
   auto& host = add_host();
   set_task(payload);
   EXPECT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
-  // What the Python minion does: it pops a source, and adds itself and the source to both sets.
+  // The Python minion pops a source, and adds itself and the source to both sets.
   redis.cli({"spop", "synchronize_queue"});
   redis.cli({"sadd", "finished_queue", master().address(), "10.1.1.1"});
   redis.cli({"sadd", "synchronize_queue", "10.1.1.1"});
@@ -201,7 +201,7 @@ TEST_F(OldLife, AnOldMinionThatIsStillRunningFinishesNothing) {
 }
 
 TEST_F(OldLife, EveryLineBeginsWithItsTimeAndSecretsAreNeverLogged) {
-  const auto payload = sources() / "quiet";
+  const auto payload = source_root() / "quiet";
   write_file(payload, random_bytes(100'000, 1));
   auto& host = add_host();
   set_task(payload);

@@ -1,4 +1,4 @@
-// Files and folders of every kind, compared with what rsync -a makes of the same tree.
+// Files and folders of every kind arrive as rsync -a would copy them.
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -13,7 +13,7 @@ using testing::HasSubstr;
 
 class Payloads : public Fleet {
  protected:
-  /// One host, pass by pass.
+  /// Distributes a payload to one host, by ticks that do not linger.
   void distribute(const std::filesystem::path& payload, const Words& options = {}) {
     Words all{"--minions", "1"};
     all.insert(all.end(), options.begin(), options.end());
@@ -35,9 +35,9 @@ class Payloads : public Fleet {
     EXPECT_THAT(redis.cli({"hget", "sync:last", "reason"}), HasSubstr(reason));
   }
 
-  /// A tree with everything in it that is carried.
+  /// A tree that holds everything that a payload may hold.
   std::filesystem::path make_tree(const std::string& name) {
-    auto top = sources() / name;
+    auto top = source_root() / name;
     const auto made = run({"bash", SOURCE_FOLDER "/tests/end_to_end/make_tree", top.string()});
     EXPECT_EQ(made.status, 0) << made.errors;
     if (geteuid() != 0) chmod((top / "one-byte").c_str(), 0400);
@@ -55,7 +55,7 @@ TEST_F(Payloads, ATreeOfEverythingArrivesAsRsyncWouldCopyIt) {
   EXPECT_EQ(listing_of(minions().front()->repo() / "tree"), listing_of(copy));
 }
 
-TEST_F(Payloads, ATreeReplacesAnotherAndWhatIsGoneFromItIsGone) {
+TEST_F(Payloads, ATreeReplacesAnotherAndLosesItsRemovedEntries) {
   add_hosts(1);
   const auto tree = make_tree("tree");
   distribute(tree, {"--piece-size", "1M"});
@@ -69,9 +69,9 @@ TEST_F(Payloads, ATreeReplacesAnotherAndWhatIsGoneFromItIsGone) {
   expect_published(*minions().front(), tree);
 }
 
-TEST_F(Payloads, AFolderOfNothingButNamesArrives) {
+TEST_F(Payloads, AFolderWithoutContentsArrives) {
   add_hosts(1);
-  const auto tree = sources() / "names";
+  const auto tree = source_root() / "names";
   std::filesystem::create_directories(tree / "empty" / "deeper");
   write_file(tree / "file", "");
   std::filesystem::create_symlink("file", tree / "link");
@@ -79,11 +79,11 @@ TEST_F(Payloads, AFolderOfNothingButNamesArrives) {
   expect_published(*minions().front(), tree);
 }
 
-TEST_F(Payloads, NamesOfTheTaskThatARemoteShellWouldTakeApartArrive) {
+TEST_F(Payloads, PayloadNamesThatAShellWouldSplitArrive) {
   add_hosts(1);
   for (const auto* const name : {"a[b]c", "star*x", "-e sh", "$(id)", "two words ", "back\\slash",
                                  "quo'te\"", "bytes\xff\x80"}) {
-    const auto payload = sources() / name;
+    const auto payload = source_root() / name;
     write_file(payload, std::string("content of ") + name);
     distribute(payload);
     expect_published(*minions().front(), payload);
@@ -92,7 +92,7 @@ TEST_F(Payloads, NamesOfTheTaskThatARemoteShellWouldTakeApartArrive) {
 
 TEST_F(Payloads, HolesStayHoles) {
   add_hosts(1);
-  const auto payload = sources() / "sparse";
+  const auto payload = source_root() / "sparse";
   ASSERT_EQ(run({"bash", "-c",
                  "truncate -s 64M \"$0\" && printf data | dd of=\"$0\" bs=1M seek=33 conv=notrunc",
                  payload.string()})
@@ -107,7 +107,7 @@ TEST_F(Payloads, HolesStayHoles) {
 
 TEST_F(Payloads, TwentyThousandSmallFilesArrive) {
   add_hosts(1);
-  const auto tree = sources() / "many";
+  const auto tree = source_root() / "many";
   ASSERT_EQ(run({"bash", "-c",
                  "mkdir -p \"$0\" && cd \"$0\" && for d in $(seq 100); do mkdir $d; for f in $(seq "
                  "200); do echo $d.$f > $d/$f; done; done",
@@ -118,9 +118,9 @@ TEST_F(Payloads, TwentyThousandSmallFilesArrive) {
   expect_published(*minions().front(), tree);
 }
 
-TEST_F(Payloads, FilesWithSeveralNamesBecomeFilesOfTheirOwnAndThatIsSaid) {
+TEST_F(Payloads, FilesWithSeveralNamesBecomeSeparateFilesWithAWarning) {
   add_hosts(1);
-  const auto tree = sources() / "linked";
+  const auto tree = source_root() / "linked";
   write_file(tree / "one", "content");
   std::filesystem::create_hard_link(tree / "one", tree / "two");
   set_task(tree);
@@ -130,8 +130,8 @@ TEST_F(Payloads, FilesWithSeveralNamesBecomeFilesOfTheirOwnAndThatIsSaid) {
   expect_published(*minions().front(), tree);
 }
 
-TEST_F(Payloads, WhatIsNotCarriedIsRefusedByName) {
-  const auto tree = sources() / "special";
+TEST_F(Payloads, SpecialFilesAreRefusedByName) {
+  const auto tree = source_root() / "special";
   write_file(tree / "fine", "content");
   ASSERT_EQ(mkfifo((tree / "pipe").c_str(), 0600), 0);
   refused(tree, "special/pipe' is a FIFO");
@@ -145,36 +145,36 @@ TEST_F(Payloads, WhatIsNotCarriedIsRefusedByName) {
   refused("/dev/null", "lies below no --source-root");
 }
 
-TEST_F(Payloads, TasksThatLieElsewhereAreRefused) {
-  write_file(sources() / "real" / "file", "content");
-  std::filesystem::create_symlink("real", sources() / "way");
-  std::filesystem::create_symlink("real/file", sources() / "link");
+TEST_F(Payloads, TasksOutsideTheSourceRootAreRefused) {
+  write_file(source_root() / "real" / "file", "content");
+  std::filesystem::create_symlink("real", source_root() / "way");
+  std::filesystem::create_symlink("real/file", source_root() / "link");
   refused("/etc/shadow", "lies below no --source-root");
-  refused(sources(), "lies below no --source-root");
+  refused(source_root(), "lies below no --source-root");
   refused("relative/path", "is not an absolute path");
-  refused(sources().string() + "/../x", "is not in its plain form");
-  refused(sources() / "absent", "No such file or directory");
-  refused(sources() / "way" / "file", "passes through a symlink");
-  refused(sources() / "link", "is a symlink");
-  refused(sources() / ".libsync", "cannot be published");
+  refused(source_root().string() + "/../x", "is not in its plain form");
+  refused(source_root() / "absent", "No such file or directory");
+  refused(source_root() / "way" / "file", "passes through a symlink");
+  refused(source_root() / "link", "is a symlink");
+  refused(source_root() / ".libsync", "cannot be published");
   refused("--help", "is not an absolute path");
 }
 
-TEST_F(Payloads, ARunGoesOnAndEndsThoughItsSourceRootIsGone) {
+TEST_F(Payloads, ARunEndsWellAfterItsSourceRootIsRenamed) {
   add_hosts(1);
-  const auto root = sources() / "root";
+  const auto root = source_root() / "root";
   write_file(root / "file", "content");
   const Words options{"--minions", "1", "--source-root", root.string()};
   set_task(root / "file");
   ASSERT_EQ(master().run("sync-master", options).status, 0);
-  std::filesystem::rename(root, sources() / "elsewhere");
+  std::filesystem::rename(root, source_root() / "elsewhere");
   ASSERT_EQ(minions().front()->run("sync-minion").status, 0);
   const auto ran = master().run("sync-master", options);
   EXPECT_EQ(ran.status, 0) << ran.output;
   EXPECT_EQ(redis.cli({"hget", "sync:last", "outcome"}), "complete");
   set_task(root / "file");
   const auto later = master().run("sync-master", options);
-  EXPECT_EQ(later.status, 4) << "it may not have been mounted yet";
+  EXPECT_EQ(later.status, 4) << "the source root may not be mounted yet";
   EXPECT_THAT(later.output, HasSubstr("open the --source-root"));
   EXPECT_EQ(redis.cli({"get", "task"}), root / "file");
 }
@@ -195,7 +195,7 @@ TEST_F(Payloads, TheDestinationItselfAndOurOwnStateAreRefused) {
 
 TEST_F(Payloads, ADestinationOfAnotherKindIsLeftAlone) {
   auto& host = add_host();
-  const auto payload = sources() / "thing";
+  const auto payload = source_root() / "thing";
   write_file(payload, "content");
   write_file(host.repo() / "thing" / "inside", "precious");
   set_task(payload);
@@ -222,7 +222,7 @@ TEST_F(Payloads, OwnersAreCarriedByRootIfAsked) {
     return;
   }
   auto& host = add_host();
-  const auto payload = sources() / "owned";
+  const auto payload = source_root() / "owned";
   write_file(payload, "content");
   ASSERT_EQ(chown(payload.c_str(), 1234, 2345), 0);
   chmod(payload.c_str(), 06755);
@@ -237,9 +237,9 @@ TEST_F(Payloads, OwnersAreCarriedByRootIfAsked) {
 }
 
 TEST_F(Payloads, ASetIdBitDoesNotSurviveAChangeOfOwner) {
-  if (geteuid() != 0) return;  // Only root can make a file of somebody else's to begin with.
+  if (geteuid() != 0) return;  // Only root can give a file to another user.
   add_hosts(1);
-  const auto payload = sources() / "set-id";
+  const auto payload = source_root() / "set-id";
   write_file(payload, "content");
   ASSERT_EQ(chown(payload.c_str(), 1234, 2345), 0);
   chmod(payload.c_str(), 06755);

@@ -1,4 +1,4 @@
-// Verified, then visible: nothing wrong spreads, and nothing half-done is seen.
+// Verified, then visible: no wrong byte spreads, and no reader sees a payload in part.
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -21,7 +21,7 @@ using testing::Not;
 
 class Proof : public Fleet {
  protected:
-  /// Changes one byte of a file and sets its times back, so that only its bytes tell.
+  /// Changes one byte of a file and restores its times, so only its bytes differ.
   static void rot(const std::filesystem::path& path) {
     struct stat before {};
     ASSERT_EQ(stat(path.c_str(), &before), 0);
@@ -37,10 +37,10 @@ class Proof : public Fleet {
     ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
   }
 
-  // The other one has nothing yet.
+  // The second host has nothing yet.
   std::filesystem::path published_by_the_first_of_two(const std::string& name, std::size_t bytes,
                                                       const Words& more = {}) {
-    const auto payload = sources() / name;
+    const auto payload = source_root() / name;
     write_file(payload, random_bytes(bytes, 1));
     add_hosts(2);
     set_task(payload);
@@ -52,8 +52,8 @@ class Proof : public Fleet {
   }
 };
 
-TEST_F(Proof, ACorruptPieceIsFoundBeforeItSpreadsAndTheSourceMendsItself) {
-  const auto payload = sources() / "rotten";
+TEST_F(Proof, ACorruptPieceIsFoundBeforeItSpreadsAndTheOriginRepairsIt) {
+  const auto payload = source_root() / "rotten";
   write_file(payload, random_bytes(4'000'000, 1));
   add_hosts(3);
   const Words options{"--minions", "3", "--piece-size", "1M"};
@@ -61,7 +61,7 @@ TEST_F(Proof, ACorruptPieceIsFoundBeforeItSpreadsAndTheSourceMendsItself) {
   ASSERT_EQ(master().run("sync-master", options).status, 0);
   rot(master().spools().at(0) / "p00002");
   start_minions();
-  // Two hosts have to meet the wrong bytes before the origin is asked to hash its spool again.
+  // Two hosts must report wrong bytes before Redis suspects the origin, which then reverifies.
   start_master(options);
   wait_for_end();
   std::string logs;
@@ -73,7 +73,7 @@ TEST_F(Proof, ACorruptPieceIsFoundBeforeItSpreadsAndTheSourceMendsItself) {
   EXPECT_THAT(master().log(), HasSubstr("hashing the spool again"));
 }
 
-TEST_F(Proof, ARottenCopyThatAHostServesIsFetchedAgain) {
+TEST_F(Proof, AHostDoesNotPublishARottenCopyFromAnother) {
   const auto payload = published_by_the_first_of_two("published", 3'000'000, {"--slots", "1"});
   auto& first = *minions().front();
   auto& second = *minions().back();
@@ -88,7 +88,7 @@ TEST_F(Proof, ARottenCopyThatAHostServesIsFetchedAgain) {
   expect_published(second, payload);
 }
 
-TEST_F(Proof, ASourceThatSendsMoreThanThereIsFillsNobodysDisk) {
+TEST_F(Proof, ASourceThatSendsTooMuchFillsNoDisk) {
   const auto payload = published_by_the_first_of_two("endless", 1'000'000);
   auto& first = *minions().front();
   auto& second = *minions().back();
@@ -97,13 +97,13 @@ TEST_F(Proof, ASourceThatSendsMoreThanThereIsFillsNobodysDisk) {
   second.start("sync-minion", {"--linger", "60s"});
   std::uintmax_t most = 0;
   ASSERT_TRUE(eventually([&] {
-    const bool is_told = second.log().find("sends more than there is") != std::string::npos;
+    const bool is_noticed = second.log().find("sends more than there is") != std::string::npos;
     for (const auto& spool : second.spools()) {
-      std::error_code gone;  // The next try clears it away.
-      const auto bytes = std::filesystem::file_size(spool / "incoming" / "p00000", gone);
-      if (!gone) most = std::max(most, bytes);
+      std::error_code missing;  // The next pull deletes the file.
+      const auto bytes = std::filesystem::file_size(spool / "incoming" / "p00000", missing);
+      if (!missing) most = std::max(most, bytes);
     }
-    return is_told;
+    return is_noticed;
   }));
   EXPECT_GT(most, 0U);
   EXPECT_LE(most, 1'000'000U);
@@ -114,7 +114,7 @@ TEST_F(Proof, ASourceThatSendsMoreThanThereIsFillsNobodysDisk) {
 
 TEST_F(Proof, AReaderOfAFileSeesTheOldOneOrTheNewOne) {
   auto& host = add_host();
-  const auto payload = sources() / "file";
+  const auto payload = source_root() / "file";
   const std::string old_content(2'000'000, 'o');
   const std::string new_content(3'000'000, 'n');
   write_file(payload, old_content);
@@ -151,7 +151,7 @@ TEST_F(Proof, AReaderOfAFileSeesTheOldOneOrTheNewOne) {
 
 TEST_F(Proof, AReaderOfAFolderSeesTheOldOneOrTheNewOne) {
   auto& host = add_host();
-  const auto payload = sources() / "folder";
+  const auto payload = source_root() / "folder";
   const auto fill = [](const std::filesystem::path& folder, const std::string& version) {
     for (int i = 0; i < 50; ++i) write_file(folder / std::to_string(i), version);
   };
@@ -162,7 +162,7 @@ TEST_F(Proof, AReaderOfAFolderSeesTheOldOneOrTheNewOne) {
   std::set<std::string> seen;
   std::thread reader([&] {
     while (!is_over) {
-      // Relative to the folder that one look-up found: what is in it must be of one version.
+      // One folder, opened once, must hold files of one version.
       const int folder = open((host.repo() / "folder").c_str(), O_RDONLY | O_DIRECTORY);
       if (folder < 0) {
         ++torn;
@@ -172,7 +172,7 @@ TEST_F(Proof, AReaderOfAFolderSeesTheOldOneOrTheNewOne) {
       for (int i = 0; i < 50; ++i) {
         const int file = openat(folder, std::to_string(i).c_str(), O_RDONLY);
         char text[4] = {};
-        // The old folder is deleted once it has been replaced: what is still there is all old.
+        // The minion deletes the old folder once it is replaced, so some files may be missing.
         if (file >= 0 && read(file, text, 3) == 3) versions.insert(text);
         if (file >= 0) close(file);
       }
@@ -193,8 +193,8 @@ TEST_F(Proof, AReaderOfAFolderSeesTheOldOneOrTheNewOne) {
   expect_published(host, payload);
 }
 
-TEST_F(Proof, ASourceThatKeepsChangingIsRefused) {
-  const auto payload = sources() / "growing";
+TEST_F(Proof, APayloadThatKeepsChangingIsRefused) {
+  const auto payload = source_root() / "growing";
   write_file(payload, random_bytes(30'000'000, 1));
   auto& host = add_host();
   std::atomic<bool> is_over = false;
@@ -215,11 +215,11 @@ TEST_F(Proof, ASourceThatKeepsChangingIsRefused) {
   EXPECT_EQ(redis.cli({"hget", "sync:last", "outcome"}), "refused");
   EXPECT_EQ(host.run("sync-minion").status, 0);
   EXPECT_FALSE(std::filesystem::exists(host.repo() / "growing"));
-  EXPECT_TRUE(host.spools().empty()) << "nothing was left of it";
+  EXPECT_TRUE(host.spools().empty()) << "the host keeps no part of it";
 }
 
-TEST_F(Proof, ASourceThatChangesOnceIsDistributedAsItIsThen) {
-  const auto payload = sources() / "settling";
+TEST_F(Proof, APayloadThatChangesOnceIsDistributedWithTheChange) {
+  const auto payload = source_root() / "settling";
   write_file(payload / "one", random_bytes(20'000'000, 1));
   auto& host = add_host();
   start_master({"--minions", "1", "--piece-size", "1M"});
@@ -228,7 +228,7 @@ TEST_F(Proof, ASourceThatChangesOnceIsDistributedAsItIsThen) {
   ASSERT_TRUE(eventually([&] { return redis.cli({"exists", "sync:run"}) == "1"; }));
   write_file(payload / "two", "appeared while the folder was read, or after it");
   wait_for_end();
-  // Whichever it was: seen as changed, or complete as it was and then distributed again.
+  // The master notices the change while it reads, or it distributes the folder twice.
   ASSERT_TRUE(eventually([&] {
     return redis.cli({"exists", "task", "sync:run"}) == "0" &&
            redis.cli({"hget", "sync:last", "outcome"}) == "complete";
@@ -236,7 +236,7 @@ TEST_F(Proof, ASourceThatChangesOnceIsDistributedAsItIsThen) {
   expect_published(host, payload);
 }
 
-TEST_F(Proof, APublishedCopyMayBeWrittenToWithoutHarmToOthers) {
+TEST_F(Proof, AWriteToAPublishedCopyHarmsNoOtherHost) {
   const auto payload = published_by_the_first_of_two("shared", 2'000'000);
   auto& first = *minions().front();
   auto& second = *minions().back();

@@ -1,4 +1,4 @@
-// The users that cron/redis-users.conf gives to Redis: enough for each, and not more.
+// The users of cron/redis-users.conf have the rights that they need, and no more.
 
 #include <gmock/gmock.h>
 
@@ -19,12 +19,12 @@ constexpr auto kUsersFile = SOURCE_FOLDER "/cron/redis-users.conf";
 
 class RedisUsers : public Fleet {};
 
-TEST_F(RedisUsers, AreEnoughForARunAndNotMore) {
+TEST_F(RedisUsers, HaveTheRightsForARunAndNoMore) {
   auto& host = add_host();
   std::istringstream shipped(content_of(kUsersFile));
   std::set<std::string> users;
   for (std::string line; std::getline(shipped, line);) {
-    // The test itself goes on as the default user.
+    // The test itself remains the default user.
     if (!line.starts_with("user ") || line.starts_with("user default ")) continue;
     std::istringstream split(line);
     Words words{std::istream_iterator<std::string>(split), {}};
@@ -46,12 +46,12 @@ TEST_F(RedisUsers, AreEnoughForARunAndNotMore) {
   of_minion.insert(of_minion.end(), {"--linger", "60s"});
   start_master(of_master);
   host.start("sync-minion", of_minion);
-  write_file(sources() / "guarded", random_bytes(5'000'000, 1));
-  set_task(sources() / "guarded");
+  write_file(source_root() / "guarded", random_bytes(5'000'000, 1));
+  set_task(source_root() / "guarded");
   wait_for_end();
-  expect_published(host, sources() / "guarded");
+  expect_published(host, source_root() / "guarded");
   EXPECT_THAT(master().log() + host.log(), Not(HasSubstr("NOPERM")));
-  // With what a minion may write to the keys of a run it could set a task, or end one.
+  // A minion may write to the keys of a run, but must not set a task, or end one.
   redis.cli({"set", "task", "/x"});
   for (const Words& words : {Words{"setrange", "task", "0", "/y"}, Words{"expire", "task", "0"},
                              Words{"setrange", "other", "0", "/y"}}) {
@@ -62,7 +62,7 @@ TEST_F(RedisUsers, AreEnoughForARunAndNotMore) {
   EXPECT_THAT(master().log() + host.log(), Not(HasSubstr("-password")));
 }
 
-TEST_F(RedisUsers, AServerThatIncludesThemLetsTheOperatorSetATaskAndReadTheRun) {
+TEST_F(RedisUsers, LetTheOperatorSetATaskAndReadTheRun) {
   const auto address = test_address(250);
   const auto folder = master().folder();
   Background server({"redis-server", "--include", kUsersFile, "--bind", address, "--port", "6399",
@@ -90,9 +90,9 @@ TEST_F(RedisUsers, AServerThatIncludesThemLetsTheOperatorSetATaskAndReadTheRun) 
     return Words{"--redis", "redis://" + user + "@" + address + ":6399/0", "--redis-password-file",
                  file.string()};
   };
-  // With the functions there, and a run.
-  write_file(sources() / "seen", random_bytes(1000, 1));
-  EXPECT_EQ(as("operator", {"set", "task", (sources() / "seen").string()}), "OK\n");
+  // The master loads the functions and begins a run.
+  write_file(source_root() / "seen", random_bytes(1000, 1));
+  EXPECT_EQ(as("operator", {"set", "task", (source_root() / "seen").string()}), "OK\n");
   EXPECT_EQ(master().run("sync-master", options("master")).status, 0);
   auto words = options("operator");
   words.push_back("status");

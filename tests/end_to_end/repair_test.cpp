@@ -1,5 +1,5 @@
-// What mends itself: spools that lost or spoiled pieces, on the origin, on its own minion, and
-// where a push went; and what a kill between two steps leaves.
+// The fleet repairs itself. Spools lose pieces or hold wrong ones: on the origin, on its own
+// minion, and on the host of a push. A kill between two steps leaves things half done.
 
 #include <gmock/gmock.h>
 #include <signal.h>
@@ -24,18 +24,18 @@ class Repair : public Fleet {
   }
 
   std::filesystem::path staged(const std::string& name, const Words& options) {
-    write_file(sources() / name, random_bytes(5'000'000, 9));
-    set_task(sources() / name);
+    write_file(source_root() / name, random_bytes(5'000'000, 9));
+    set_task(source_root() / name);
     const auto ran = master().run("sync-master", options);
     EXPECT_EQ(ran.status, 0) << ran.output;
-    return sources() / name;
+    return source_root() / name;
   }
 
-  // Fields of an entry in a manifest, counted from zero.
+  // Indexes of the fields of an entry in a manifest.
   static constexpr int kMtime = 2;
   static constexpr int kOwner = 4;
 
-  // One digit of the first entry is another one, after all was announced.
+  // Changes one digit of the first entry after the master has announced every piece.
   void expect_listed_anew(int field) {
     auto& host = add_host();
     const auto payload = staged("rotten", options_);
@@ -80,11 +80,11 @@ TEST_F(Repair, PiecesThatTheOriginLosesDuringARunAreCutAgain) {
   expect_published(host, payload);
 }
 
-TEST_F(Repair, AListOfFilesThatRotsAtTheOriginMakesTheRunBeginAnew) { expect_listed_anew(kMtime); }
+TEST_F(Repair, AManifestThatRotsAtTheOriginMakesTheRunBeginAnew) { expect_listed_anew(kMtime); }
 
-TEST_F(Repair, OwnersThatRotInTheListOfFilesMakeTheRunBeginAnew) { expect_listed_anew(kOwner); }
+TEST_F(Repair, OwnersThatRotInTheManifestMakeTheRunBeginAnew) { expect_listed_anew(kOwner); }
 
-TEST_F(Repair, ADamagedSpoolWhoseSourceChangedMakesTheRunBeginAnew) {
+TEST_F(Repair, ADamagedSpoolOfAChangedPayloadMakesTheRunBeginAnew) {
   auto& host = add_host();
   const auto payload = staged("newer", options_);
   for (const auto* const piece : {"p00000", "p00002", "p00004"}) {
@@ -118,11 +118,11 @@ TEST_F(Repair, AMinionOnTheMastersHostLeavesItsSpoolToIt) {
   expect_published(other, payload);
 }
 
-TEST_F(Repair, WhatWasDamagedWhereThePushWentIsPushedAgain) {
+TEST_F(Repair, PiecesDamagedInThePushFolderArePushedAgain) {
   add_hosts(2);
   auto& target = *minions().front();
   target.open_for_pushes();
-  ASSERT_EQ(target.run("sync-minion").status, 0) << "its cron has been there: the folders are";
+  ASSERT_EQ(target.run("sync-minion").status, 0) << "this tick makes the folders of a push";
   const Words options{"--minions", "2", "--piece-size", "1M", "--push-to", target.address()};
   const auto payload = staged("pushed", options);
   const auto pushed = target.state() / "push";
@@ -136,29 +136,29 @@ TEST_F(Repair, WhatWasDamagedWhereThePushWentIsPushedAgain) {
   for (auto* const host : minions()) expect_published(*host, payload);
 }
 
-TEST_F(Repair, WhatThePushedToHostLosesLaterIsPushedAgain) {
+TEST_F(Repair, PiecesThatThePushTargetLosesLaterArePushedAgain) {
   add_hosts(2);
   auto& target = *minions().front();
   auto& late = *minions().back();
   target.open_for_pushes();
-  ASSERT_EQ(target.run("sync-minion").status, 0) << "its cron has been there: the folders are";
+  ASSERT_EQ(target.run("sync-minion").status, 0) << "this tick makes the folders of a push";
   const Words options{"--minions", "2", "--piece-size", "1M", "--push-to", target.address()};
-  write_file(sources() / "pushed", random_bytes(5'000'000, 9));
+  write_file(source_root() / "pushed", random_bytes(5'000'000, 9));
   start_master(options);
   target.start("sync-minion", {"--linger", "120s"});
-  set_task(sources() / "pushed");
+  set_task(source_root() / "pushed");
   ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "finished_queue"}) == "1"; }));
   std::filesystem::remove(target.spools().at(0) / "p00001");
   spoil(target.spools().at(0) / "p00003");
   late.start("sync-minion", {"--linger", "120s"});
   wait_for_end();
-  for (auto* const host : minions()) expect_published(*host, sources() / "pushed");
+  for (auto* const host : minions()) expect_published(*host, source_root() / "pushed");
 }
 
 TEST_F(Repair, ACancelledTaskThatWasNeverBegunStaysCancelled) {
-  write_file(sources() / "large", random_bytes(3'000'000, 1));
-  set_task(sources() / "large");
-  // The master's disk has no room for the pieces.
+  write_file(source_root() / "large", random_bytes(3'000'000, 1));
+  set_task(source_root() / "large");
+  // The master's disk is too small for the pieces.
   const auto script =
       "mount -t tmpfs -o size=2m tmpfs \"$1\" && exec \"$0\" --config \"$2\" --minions 1";
   const auto ran = run({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c", script,
@@ -171,7 +171,7 @@ TEST_F(Repair, ACancelledTaskThatWasNeverBegunStaysCancelled) {
   EXPECT_EQ(redis.cli({"exists", "task", "sync:run"}), "0");
 }
 
-TEST_F(Repair, ASpoolThatWasBeingDeletedGoesWithTheNextTick) {
+TEST_F(Repair, TheNextTickDeletesTheRestOfASpool) {
   auto& host = add_host();
   static_cast<void>(staged("any", options_));
   const auto left = host.state() / ("gone-minion-" + std::string(32, 'a'));
@@ -180,7 +180,7 @@ TEST_F(Repair, ASpoolThatWasBeingDeletedGoesWithTheNextTick) {
   EXPECT_FALSE(std::filesystem::exists(left));
 }
 
-TEST_F(Repair, ASpoolOfARunThatWasMissedGoesWhenAnotherHasEnded) {
+TEST_F(Repair, ASpoolOfAMissedRunIsDeletedWhenAnotherHasEnded) {
   add_hosts(2);
   auto& absent = *minions().front();
   auto& present = *minions().back();
@@ -197,7 +197,7 @@ TEST_F(Repair, ASpoolOfARunThatWasMissedGoesWhenAnotherHasEnded) {
   EXPECT_TRUE(absent.spools().empty());
 }
 
-TEST_F(Repair, ARedisOfBeforeTheRunIsNoReasonToDeleteItsSpool) {
+TEST_F(Repair, ARedisFromBeforeTheRunIsNoReasonToDeleteItsSpool) {
   auto& host = add_host();
   static_cast<void>(staged("first", options_));
   ASSERT_EQ(host.run("sync-minion").status, 0);
@@ -228,9 +228,9 @@ TEST_F(Repair, ARedisThatFallsBackToAnEarlierRunLosesNothingOfTheLaterOne) {
   ASSERT_TRUE(eventually([&] {
     return redis.cli({"hexists", "sync:waiting", host.address()}) == "1";
   }));
-  EXPECT_EQ(host.spools().size(), 2U) << "of the run that is said to be, and of the later one";
+  EXPECT_EQ(host.spools().size(), 2U) << "those of the current run, and of the later one";
   start_master(options_);
-  // The end of the earlier run would do for wait_for_end.
+  // wait_for_end() would return at the end of the earlier run.
   EXPECT_TRUE(eventually([&] {
     return redis.cli({"hmget", "sync:last", "path", "outcome"}) == second + "\ncomplete";
   })) << master().log();
@@ -242,12 +242,12 @@ TEST_F(Repair, TwoMastersAtOneAddressDoNotEndEachOthersRuns) {
   static_cast<void>(staged("first", options_));
   const auto id = redis.cli({"hget", "sync:run", "id"});
   // The same address, another repo.
-  const auto repo = sources() / "other-repo";
+  const auto repo = source_root() / "other-repo";
   std::filesystem::create_directories(repo);
   const auto other = master().run("sync-master", {"--repo", repo.string(), "--linger", "3s"});
   EXPECT_THAT(other.output, HasSubstr("is being distributed by a master on another host or with"));
   EXPECT_EQ(other.output.find("is being distributed"), other.output.rfind("is being distributed"))
-      << "said once";
+      << "the master logs it once";
   EXPECT_EQ(redis.cli({"hget", "sync:run", "id"}), id);
   ASSERT_EQ(host.run("sync-minion").status, 0);
 }
@@ -269,13 +269,13 @@ TEST_F(Repair, NewContentsAreNotLostWhenARunEndsShort) {
 
 TEST_F(Repair, ARunThatCannotBeStagedGivesWayToAWaitingTask) {
   auto& host = add_host();
-  write_file(sources() / "stuck", "content");
-  write_file(sources() / "waiting", "other content");
-  // Nobody listens where it is to be pushed.
+  write_file(source_root() / "stuck", "content");
+  write_file(source_root() / "waiting", "other content");
+  // No daemon listens at the target of the push.
   const Words stuck{"--minions", "1", "--grace", "1s", "--push-to", "127.9.9.9"};
-  set_task(sources() / "stuck");
+  set_task(source_root() / "stuck");
   EXPECT_EQ(master().run("sync-master", stuck).status, 5);
-  set_task(sources() / "waiting");
+  set_task(source_root() / "waiting");
   ASSERT_TRUE(eventually([&] {
     static_cast<void>(master().run("sync-master", stuck));
     return redis.cli({"hget", "sync:last", "outcome"}) == "overtaken";
@@ -283,18 +283,18 @@ TEST_F(Repair, ARunThatCannotBeStagedGivesWayToAWaitingTask) {
   start_master({"--minions", "1"});
   start_minions();
   wait_for_end();
-  expect_published(host, sources() / "waiting");
+  expect_published(host, source_root() / "waiting");
 }
 
-TEST_F(Repair, APieceCountBeyondAllMeasureIsRefused) {
-  ASSERT_EQ(run({"truncate", "-s", "4294967301", (sources() / "sparse").string()}).status, 0);
-  set_task(sources() / "sparse");
+TEST_F(Repair, MoreThan4096PiecesAreRefused) {
+  ASSERT_EQ(run({"truncate", "-s", "4294967301", (source_root() / "sparse").string()}).status, 0);
+  set_task(source_root() / "sparse");
   const auto ran = master().run("sync-master", {"--minions", "1", "--piece-size", "1"});
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.output, HasSubstr("into more than 4096 pieces"));
 }
 
-TEST_F(Repair, RedisIsReachedByItsUnixSocketAsWell) {
+TEST_F(Repair, AMinionReachesRedisByItsUnixSocket) {
   auto& host = add_host();
   const auto socket = host.folder() / "redis.sock";
   Background server({"redis-server", "--port", "0", "--unixsocket", socket.string(), "--save", ""},
@@ -305,7 +305,7 @@ TEST_F(Repair, RedisIsReachedByItsUnixSocketAsWell) {
   EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
 }
 
-TEST_F(Repair, AWakeUpThatIsNoListIsSaidAndMakesNoHotLoop) {
+TEST_F(Repair, AWakeUpOfAWrongTypeIsLoggedAndMakesNoHotLoop) {
   auto& host = add_host();
   ASSERT_EQ(master().run("sync-master").status, 0);
   redis.cli({"set", "sync:wake:" + host.address(), "nonsense"});
@@ -315,8 +315,8 @@ TEST_F(Repair, AWakeUpThatIsNoListIsSaidAndMakesNoHotLoop) {
   EXPECT_THAT(ran.output, HasSubstr("WRONGTYPE"));
 }
 
-// As Redis ends it when it becomes a replica.
-TEST_F(Repair, AWaitThatRedisEndsIsBegunAgain) {
+// Redis ends a blocked call when it becomes a replica.
+TEST_F(Repair, AMinionWaitsAgainAfterRedisHasEndedItsWait) {
   auto& host = add_host();
   ASSERT_EQ(master().run("sync-master").status, 0);
   host.start("sync-minion", {"--linger", "60s"});
@@ -328,7 +328,7 @@ TEST_F(Repair, AWaitThatRedisEndsIsBegunAgain) {
     return clients.substr(line, clients.find(' ', line) - line);
   };
   ASSERT_TRUE(eventually([&] { return !waiting().empty(); }));
-  // Between two waits there is none to end.
+  // Between two waits Redis has none to end.
   ASSERT_TRUE(eventually([&] {
     return redis.cli({"client", "unblock", waiting(), "error"}) == "1";
   }));
@@ -340,12 +340,12 @@ TEST_F(Repair, AWaitThatRedisEndsIsBegunAgain) {
       std::chrono::seconds(30)));
 }
 
-TEST_F(Repair, WhoIsExpectedIsAnAddress) {
+TEST_F(Repair, OnlyAddressesAreExpectedHosts) {
   add_host();
   const auto now = redis.cli({"time"});
   redis.cli({"zadd", "sync:minions", now.substr(0, now.find('\n')) + "000", "x\nstanding ended"});
-  write_file(sources() / "kept", random_bytes(1'000'000, 9));
-  set_task(sources() / "kept");
+  write_file(source_root() / "kept", random_bytes(1'000'000, 9));
+  set_task(source_root() / "kept");
   const Words options{"--piece-size", "1M"};
   ASSERT_EQ(master().run("sync-master", options).status, 0);
   const auto ran = master().run("sync-master", options);
@@ -353,10 +353,10 @@ TEST_F(Repair, WhoIsExpectedIsAnAddress) {
   EXPECT_EQ(redis.cli({"exists", "sync:run"}), "1");
 }
 
-TEST_F(Repair, WhatRedisSaysIsNotBelieved) {
+TEST_F(Repair, AHostilePathFromRedisIsRefused) {
   auto& host = add_host();
   static_cast<void>(staged("honest", options_));
-  redis.cli({"hset", "sync:run", "path", sources().string() + "/honest\nrun 0\nprefix z"});
+  redis.cli({"hset", "sync:run", "path", source_root().string() + "/honest\nrun 0\nprefix z"});
   const auto ran = host.run("sync-minion");
   EXPECT_EQ(ran.status, 3);
   EXPECT_THAT(ran.output, HasSubstr("the payload's path or name"));

@@ -1,4 +1,4 @@
-// Ticks: how they linger, step aside, wait for each other, and end.
+// Ticks linger, step aside, wait for each other, and end.
 
 #include <gmock/gmock.h>
 #include <signal.h>
@@ -16,8 +16,8 @@ using testing::Not;
 class Ticks : public Fleet {
  protected:
   std::filesystem::path make_payload(const std::string& name, std::size_t bytes = 2'000'000) {
-    write_file(sources() / name, random_bytes(bytes, static_cast<unsigned>(name.size())));
-    return sources() / name;
+    write_file(source_root() / name, random_bytes(bytes, static_cast<unsigned>(name.size())));
+    return source_root() / name;
   }
 
   bool is_seen(std::size_t count) {
@@ -26,7 +26,7 @@ class Ticks : public Fleet {
     });
   }
 
-  /// A minion amidst pulls that, left alone, go on for 20 s.
+  /// Starts a minion, and returns during its pulls, which last 20 s.
   void start_slow_pulls(Host& host, const std::filesystem::path& payload) {
     set_task(payload);
     ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "4M"}).status, 0);
@@ -35,7 +35,7 @@ class Ticks : public Fleet {
     ASSERT_TRUE(eventually([&] { return !pullers_of(host).empty(); }));
   }
 
-  /// A minion that has published, amidst its command, which has said so in `count`.
+  /// Starts a minion that publishes, and returns during its command, which has written to `count`.
   static void start_slow_command(Host& host, const std::filesystem::path& count) {
     host.start("sync-minion",
                {"--after-publish", "echo begun >> '" + count.string() + "'; sleep 60"});
@@ -43,7 +43,7 @@ class Ticks : public Fleet {
         [&] { return std::filesystem::exists(count) && content_of(count) == "begun\n"; }));
   }
 
-  /// Processes of rsync that work for a host, its daemon aside.
+  /// The process ids of a host's pulls, without its daemon.
   static std::string pullers_of(const Host& host) {
     return run({"pgrep", "-f", "rsync .*" + host.state().string()}).output;
   }
@@ -76,7 +76,7 @@ TEST_F(Ticks, AnIdleMinionAsksRedisTwiceASecondAtMost) {
   ASSERT_EQ(master().run("sync-master").status, 0);
   start_minions();
   ASSERT_TRUE(is_seen(1));
-  // Commands that the functions issue count as well; our own INFO is one more.
+  // Commands of the functions count as well, and so does the test's own INFO.
   const auto expect_quiet = [&] {
     constexpr int kSeconds = 16;
     const auto before = redis.calls();
@@ -84,7 +84,7 @@ TEST_F(Ticks, AnIdleMinionAsksRedisTwiceASecondAtMost) {
     EXPECT_LE(redis.calls() - before, 2 * kSeconds + 1);
   };
   expect_quiet();
-  // And so it is when it has finished a run that goes on.
+  // A host that has finished is as quiet while the run goes on.
   set_task(make_payload("done"));
   ASSERT_EQ(master().run("sync-master", {"--minions", "2"}).status, 0);
   ASSERT_TRUE(
@@ -138,7 +138,7 @@ TEST_F(Ticks, ARunGivesWayToAWaitingTaskAfterItsGrace) {
   const auto first = make_payload("first");
   const auto second = make_payload("second");
   start_master({"--inventory", "/dev/stdin", "--minions", "2"});
-  EXPECT_EQ(master().program().wait(), 2) << "both say who is expected";
+  EXPECT_EQ(master().program().wait(), 2) << "both options name the expected hosts";
   start_master({"--minions", "2", "--grace", "1s"});
   start_minions();
   set_task(first);
@@ -166,9 +166,9 @@ TEST_F(Ticks, AWaitingTaskThatCannotBeDistributedCostsTheRunNothing) {
   expect_published(*minions().front(), payload);
 }
 
-TEST_F(Ticks, AnInventoryNamesTheLaggards) {
+TEST_F(Ticks, AnInventoryNamesTheMissingHosts) {
   add_hosts(1);
-  const auto inventory = sources() / "hosts";
+  const auto inventory = source_root() / "hosts";
   write_file(inventory,
              "# who is expected\n" + minions().front()->address() + "  # is there\n\n127.9.9.9\n");
   const auto payload = make_payload("partly");
@@ -210,7 +210,7 @@ TEST_F(Ticks, DeletingTheTaskCancelsTheRun) {
     EXPECT_TRUE(eventually([&] { return host->spools().empty() && pullers_of(*host).empty(); }));
     EXPECT_FALSE(std::filesystem::exists(host->repo() / "cancelled"));
   }
-  // And the next task is done as ever.
+  // The fleet then distributes the next task.
   const auto next = make_payload("next");
   set_task(next);
   wait_for_end();
@@ -273,21 +273,21 @@ TEST_F(Ticks, AMasterKilledWhileStagingGoesOnInItsNextTick) {
   expect_published(*minions().front(), payload);
 }
 
-TEST_F(Ticks, ACommandIsRunAfterPublishing) {
+TEST_F(Ticks, AMinionRunsItsCommandAfterPublishing) {
   auto& host = add_host();
   const auto payload = make_payload("two words");
   set_task(payload);
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
-  const auto said = host.folder() / "said";
-  EXPECT_EQ(
-      host.run("sync-minion", {"--after-publish", "cmp \"$SYNC_FANOUT_PATH\" '" + payload.string() +
-                                                      "' && printf done > '" + said.string() + "'"})
-          .status,
-      0);
-  EXPECT_EQ(content_of(said), "done");
+  const auto written = host.folder() / "written";
+  EXPECT_EQ(host.run("sync-minion",
+                     {"--after-publish", "cmp \"$SYNC_FANOUT_PATH\" '" + payload.string() +
+                                             "' && printf done > '" + written.string() + "'"})
+                .status,
+            0);
+  EXPECT_EQ(content_of(written), "done");
 }
 
-TEST_F(Ticks, ACommandThatADeathCutShortIsRunByTheNextTickAndOnlyAfterASwap) {
+TEST_F(Ticks, TheNextTickRepeatsACommandThatAKillCutShortAndOnlyAfterASwap) {
   auto& host = add_host();
   const auto payload = make_payload("model");
   const auto count = host.folder() / "count";
@@ -304,10 +304,10 @@ TEST_F(Ticks, ACommandThatADeathCutShortIsRunByTheNextTickAndOnlyAfterASwap) {
   set_task(payload);
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
   EXPECT_EQ(host.run("sync-minion", option).status, 0);
-  EXPECT_EQ(content_of(count), "begun\ndone\n") << "nothing was swapped";
+  EXPECT_EQ(content_of(count), "begun\ndone\n") << "the host swapped nothing";
 }
 
-TEST_F(Ticks, ACommandThatWasEndedWithItsTickIsRunByTheNextOne) {
+TEST_F(Ticks, TheNextTickRepeatsACommandThatTermCutShort) {
   auto& host = add_host();
   set_task(make_payload("model"));
   const auto count = host.folder() / "count";

@@ -1,4 +1,4 @@
-// A large run's way of spreading, on a few hosts: along trees.
+// A few hosts spread a payload along trees, as a large run does.
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -17,8 +17,8 @@ using testing::HasSubstr;
 class Trees : public Fleet {
  protected:
   std::filesystem::path payload(std::size_t bytes) {
-    write_file(sources() / "payload", random_bytes(bytes, 7));
-    return sources() / "payload";
+    write_file(source_root() / "payload", random_bytes(bytes, 7));
+    return source_root() / "payload";
   }
 
   void start_master_of(int hosts, const std::string& piece_size = "512K") {
@@ -73,18 +73,19 @@ TEST_F(Trees, AHostThatFreezesDoesNotHoldUpTheOthers) {
   EXPECT_THAT(logs, testing::Not(HasSubstr("has moved nothing")));
 }
 
-TEST_F(Trees, AHostThatWaitedAndIsGoneLosesItsPlaceAndIsServedWhenItComes) {
+TEST_F(Trees, AHostThatDiedWaitingLosesItsSeatAndIsServedWhenItComes) {
   const auto file = payload(6'000'000);
   start_master_of(4);
-  auto& gone = minions().front()->start("sync-minion", {"--linger", "120s"});
+  auto& killed = minions().front()->start("sync-minion", {"--linger", "120s"});
   for (auto* const host : minions()) {
-    // At a pace at which they are not done before those who waited must have come (GATHERING_MS).
+    // They pull so slowly that GATHERING_MS, the time in which a waiting host must join, has
+    // passed.
     if (host != minions().front())
       host->start("sync-minion", {"--linger", "120s", "--bwlimit", "150"});
   }
   ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:lingering"}) == "4"; }));
-  gone.signal(SIGKILL);
-  static_cast<void>(gone.wait());
+  killed.signal(SIGKILL);
+  static_cast<void>(killed.wait());
   set_task(file);
   ASSERT_TRUE(eventually(
       [&] {
@@ -97,7 +98,7 @@ TEST_F(Trees, AHostThatWaitedAndIsGoneLosesItsPlaceAndIsServedWhenItComes) {
   for (auto* const host : minions()) expect_published(*host, file);
 }
 
-// Of a process, its children left out.
+// The processor time of a process, without its children.
 std::chrono::duration<double> processor_time(int pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string word;
@@ -108,9 +109,9 @@ std::chrono::duration<double> processor_time(int pid) {
   return std::chrono::duration<double>((user + system) / static_cast<double>(sysconf(_SC_CLK_TCK)));
 }
 
-// It claims, and reports what has come, until then: with small pieces such a report is nearly
-// always due, and one that was due before had it look without end.
-TEST_F(Trees, AHostWhoseDaemonComesLateHasAPlaceAndSleepsAsOthersDo) {
+// Until its daemon serves, the host claims and reports its pieces. With small pieces such a report
+// is nearly always due. An overdue one must not make the loop spin once the host has a seat.
+TEST_F(Trees, AHostWithALateDaemonGetsASeatAndSleepsLikeOthers) {
   const auto file = payload(24'000'000);
   start_master_of(2, "32K");
   auto& late = *minions().front();
@@ -132,8 +133,8 @@ TEST_F(Trees, AHostWhoseDaemonComesLateHasAPlaceAndSleepsAsOthersDo) {
   for (auto* const host : minions()) expect_published(*host, file);
 }
 
-// Before it has the manifest it does not know what of the old copy is of use.
-TEST_F(Trees, AHostWithAnOlderCopyTakesWhatIsNew) {
+// Without the manifest the host cannot know which parts of the old copy are useful.
+TEST_F(Trees, AHostWithAnOlderCopyPullsTheNewPieces) {
   const auto file = payload(4'000'000);
   start_master_of(2);
   start_minions();
@@ -145,8 +146,8 @@ TEST_F(Trees, AHostWithAnOlderCopyTakesWhatIsNew) {
   for (auto* const host : minions()) expect_published(*host, file);
 }
 
-// Those who have it all have nothing that they could serve, and the new one sits below them.
-TEST_F(Trees, AHostThatIsNewAmongThoseWhoHaveItTakesItFromTheOrigin) {
+// The hosts with a published copy serve no piece, and the new host has them as its parents.
+TEST_F(Trees, ANewHostAmongHostsWithACopyPullsFromTheOrigin) {
   const auto file = payload(16 << 19);
   start_master_of(10);
   auto* const fresh = minions().back();
@@ -162,7 +163,7 @@ TEST_F(Trees, AHostThatIsNewAmongThoseWhoHaveItTakesItFromTheOrigin) {
   expect_published(*fresh, file);
 }
 
-TEST_F(Trees, AHostWithSlotsOfItsOwnClaims) {
+TEST_F(Trees, AHostWithConfiguredSlotsClaims) {
   const auto file = payload(6'000'000);
   start_master_of(3);
   for (auto* const host : minions()) {

@@ -1,5 +1,5 @@
-// A broken world: one clear line that names the cause and the way out, the right status, and the
-// next tick goes on.
+// A broken world: a program logs one line with the cause and the way out, and ends with the right
+// status. The next tick goes on.
 
 #include <gmock/gmock.h>
 #include <signal.h>
@@ -20,15 +20,15 @@ using testing::Not;
 class Trouble : public Fleet {
  protected:
   std::filesystem::path staged_payload(const std::string& name, std::size_t bytes = 3'000'000) {
-    write_file(sources() / name, random_bytes(bytes, 5));
-    set_task(sources() / name);
+    write_file(source_root() / name, random_bytes(bytes, 5));
+    set_task(source_root() / name);
     const auto ran = master().run("sync-master", {"--minions", "1", "--piece-size", "1M"});
     EXPECT_EQ(ran.status, 0) << ran.output;
-    return sources() / name;
+    return source_root() / name;
   }
 
-  // A tick among other things, as `tick`, in a namespace where anybody may mount. The host's daemon
-  // does not see what is mounted there, so the host may offer nothing.
+  // Runs a script, which calls a tick as `tick`, in a namespace where any user may mount. The
+  // host's daemon does not see these mounts, so the host may offer nothing.
   static Ran run_with_mounts(const Host& host, const std::string& script) {
     return run({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c",
                 "minion=$0 repo=$1 file=$2\n"
@@ -63,15 +63,15 @@ TEST_F(Trouble, ALingeringTickReconnectsUntilItsTimeIsUp) {
   host.start("sync-minion", {"--linger", "120s"});
   redis.start();
   start_master({"--minions", "1"});
-  write_file(sources() / "after", "content");
-  set_task(sources() / "after");
+  write_file(source_root() / "after", "content");
+  set_task(source_root() / "after");
   wait_for_end();
-  expect_published(host, sources() / "after");
+  expect_published(host, source_root() / "after");
 }
 
-TEST_F(Trouble, ARedisThatForgetsEverythingInTheMiddleCostsTimeOnly) {
+TEST_F(Trouble, ARedisThatLosesItsDataDuringARunCostsTimeOnly) {
   add_hosts(3);
-  const auto payload = sources() / "forgotten";
+  const auto payload = source_root() / "forgotten";
   write_file(payload, random_bytes(12'000'000, 1));
   start_master({"--minions", "3", "--piece-size", "1M"});
   start_minions({"--bwlimit", "2m"});
@@ -153,7 +153,7 @@ TEST_F(Trouble, AnUnknownModuleIsStatusFive) {
               AllOf(HasSubstr("Unknown module 'nonsense'"), HasSubstr("correct --module")));
 }
 
-TEST_F(Trouble, AHostWhoseOwnDaemonIsDownStillReceivesAndSaysThatItOffersNothing) {
+TEST_F(Trouble, AHostWhoseOwnDaemonIsDownReceivesAndWarnsThatItOffersNothing) {
   auto& host = add_host();
   const auto payload = staged_payload("deaf");
   host.stop_daemon();
@@ -165,10 +165,10 @@ TEST_F(Trouble, AHostWhoseOwnDaemonIsDownStillReceivesAndSaysThatItOffersNothing
   expect_published(host, payload);
 }
 
-TEST_F(Trouble, AMasterWhoseOwnDaemonIsDownSaysSo) {
+TEST_F(Trouble, AMasterWhoseOwnDaemonIsDownWarns) {
   master().stop_daemon();
-  write_file(sources() / "unserved", "content");
-  set_task(sources() / "unserved");
+  write_file(source_root() / "unserved", "content");
+  set_task(source_root() / "unserved");
   const auto ran = master().run("sync-master", {"--minions", "1"});
   EXPECT_EQ(ran.status, 0);
   EXPECT_THAT(ran.output,
@@ -209,7 +209,7 @@ TEST_F(Trouble, AFullDiskIsStatusFour) {
   expect_published(host, payload);
 }
 
-TEST_F(Trouble, WhatAKilledTickLeftNeedsNoSpaceTwice) {
+TEST_F(Trouble, PiecesOfAKilledTickNeedNoSpaceTwice) {
   auto& host = add_host();
   staged_payload("resumed", 30'000'000);
   const auto ran = run_with_mounts(host,
@@ -225,10 +225,10 @@ TEST_F(Trouble, WhatAKilledTickLeftNeedsNoSpaceTwice) {
   EXPECT_THAT(ran.output, HasSubstr("END rsync"));
 }
 
-TEST_F(Trouble, AMountInWhatWouldBeReplacedIsNotEmptied) {
+TEST_F(Trouble, AMountInAReplacedFolderIsNotEmptied) {
   auto& host = add_host();
-  write_file(sources() / "folder" / "file", "new");
-  set_task(sources() / "folder");
+  write_file(source_root() / "folder" / "file", "new");
+  set_task(source_root() / "folder");
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
   const auto ran =
       run_with_mounts(host,
@@ -302,7 +302,7 @@ TEST_F(Trouble, WrongUsageIsStatusTwoAndNamesTheWayOut) {
   }
 }
 
-TEST_F(Trouble, OptionsStandBeforeOrAfterTheVerb) {
+TEST_F(Trouble, OptionsMayComeBeforeOrAfterTheVerb) {
   EXPECT_EQ(master().run("sync-master", {"run"}).status, 0);
   EXPECT_EQ(master().run("sync-master", {"--linger", "0", "run"}).status, 0);
   EXPECT_EQ(master().run("sync-master", {"run", "--linger", "0"}).status, 0);
