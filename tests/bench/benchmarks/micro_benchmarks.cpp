@@ -1,4 +1,4 @@
-// ./tests/bench/micro: what the parts cost, one by one.
+// ./tests/bench/micro: the costs of single parts.
 
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@ constexpr PieceNumber kPieces = 512;
 constexpr std::size_t kEntries = 100'000;
 constexpr std::uint64_t kPieceBytes = std::uint64_t{8} << 20U;
 
-// A run in the middle: every host has some half of the pieces, and one claim.
+// The middle of a run: every host has a random half of the pieces, and one claim.
 class RunInTheMiddle {
  public:
   RunInTheMiddle() : coordinator_({.server = redis_.server()}) {
@@ -67,7 +67,7 @@ class RunInTheMiddle {
     clock_getcpuclockid(redis_.pid(), &cpu_clock_);
   }
 
-  // Some host completes its claim and takes the next: one call.
+  // A random host completes its claim and gets the next in one call.
   void complete_and_claim() {
     auto& host = hosts_[std::uniform_int_distribution<std::size_t>(0, kHosts - 1)(random_)];
     host.token = token_of(coordinator_.complete(run_, host.address, host.token, PullEnd::good, "",
@@ -75,7 +75,7 @@ class RunInTheMiddle {
                                                 Want{random_name<Token>(), 1, host.have}));
   }
 
-  // Some host completes a claim without another, then asks for one: two calls.
+  // A random host completes its claim, then asks for another in a second call.
   void complete_then_claim() {
     auto& host = hosts_[std::uniform_int_distribution<std::size_t>(0, kHosts - 1)(random_)];
     static_cast<void>(coordinator_.complete(run_, host.address, host.token, PullEnd::good, "",
@@ -166,7 +166,7 @@ void ManifestDecode(benchmark::State& state) {
 }
 BENCHMARK(ManifestDecode)->Unit(benchmark::kMillisecond);
 
-// What a splice is: a piece's file copied into its place in another, by the kernel or the disk.
+// The kernel or the disk copies the file of a piece into another file, as Assembly does it.
 void PieceSplice(benchmark::State& state) {
   const TemporaryFolder folder;
   write_file(folder.path() / "piece", random_bytes(kPieceBytes, 1));
@@ -188,7 +188,7 @@ void Blake3OfAPiece(benchmark::State& state) {
 }
 BENCHMARK(Blake3OfAPiece)->Unit(benchmark::kMillisecond);
 
-// What it is measured against (digest.h): OpenSSL uses the SHA instructions of the processor.
+// The alternative to BLAKE3 (digest.h). OpenSSL uses the SHA instructions of the processor.
 void Sha256OfAPiece(benchmark::State& state) {
   const auto bytes = random_bytes(kPieceBytes, 1);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

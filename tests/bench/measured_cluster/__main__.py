@@ -1,4 +1,4 @@
-"""Started by ../cluster, inside the namespaces that it makes."""
+"""../cluster starts this program inside its namespaces."""
 
 import sys
 

@@ -23,15 +23,15 @@ from processes import Failed, Processes, cpu_seconds, machine_ticks
 from torrent import Aria2, LibTorrent
 from run_trace import Trace
 
-DATA = Path("/mnt")  # In the private mount namespace, so that nothing outside is covered.
+DATA = Path("/mnt")  # The mount namespace is private, so this hides no folder outside.
 
-# Settings of a rival that were tried and are slower than its others: only if asked for by name.
+# These settings of a rival are slower than its others, and run only if --methods names them.
 SLOWER = ("libtorrent-super",)
 
 
 @dataclasses.dataclass
 class Stage:
-    """Where one run of one method takes place."""
+    """The hosts, files and processes of one run of one method."""
 
     link: Link
     origin: Host
@@ -85,45 +85,45 @@ def arguments():
         type=float,
         default=7,
         metavar="MBIT",
-        help="of every link, each way (default 7: 15 hosts leave two cores some of their time)",
+        help="rate of every link, each way (default 7: 15 hosts leave two cores some time)",
     )
     parser.add_argument(
         "--bytes",
         type=size,
         default=size("64M"),
         metavar="SIZE",
-        help="of the payload (default 64M)",
+        help="size of the payload (default 64M)",
     )
     parser.add_argument(
         "--runs",
         type=int,
         default=3,
         metavar="R",
-        help="of each method; the median counts (default 3)",
+        help="runs of each method; the median counts (default 3)",
     )
     parser.add_argument(
         "--methods",
         default=",".join(name for name in names if name not in SLOWER),
         metavar="LIST",
-        help=f"of {','.join(names)} (default all but {','.join(SLOWER)})",
+        help=f"some of {','.join(names)} (default all but {','.join(SLOWER)})",
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("build/bench-cluster"),
         metavar="FOLDER",
-        help="for cluster.json, cluster.svg and cluster.txt (default build/bench-cluster)",
+        help="folder of cluster.json, cluster.svg and cluster.txt (default build/bench-cluster)",
     )
     parser.add_argument(
         "--queue-ms",
         type=float,
         default=Link.queue_ms,
-        help=f"what a queue holds (default {Link.queue_ms:g})",
+        help=f"length of a queue (default {Link.queue_ms:g})",
     )
     parser.add_argument(
         "--congestion",
         default=Link.congestion,
-        help=f"of TCP (default {Link.congestion}, as Debian's)",
+        help=f"congestion control of TCP (default {Link.congestion}, as Debian's)",
     )
     parser.add_argument(
         "--ours",
@@ -131,12 +131,12 @@ def arguments():
         default=[],
         metavar="LINE",
         dest="configuration",
-        help="a line for sync.toml, to try ours with other settings, as 'slots = 4'; repeatable",
+        help="a line for sync.toml, to run ours with other settings, as 'slots = 4'; repeatable",
     )
     parser.add_argument(
         "--trace",
         action="store_true",
-        help="say where the time of ours goes, from Redis and the links",
+        help="print where the time of ours goes, from Redis and the links",
     )
     options = parser.parse_args()
     options.methods = options.methods.split(",")
@@ -154,7 +154,7 @@ def arguments():
 
 
 def make_payload(options):
-    """Random bytes, so that nothing is gained by compression or by looking for equal blocks."""
+    """Makes a payload of random bytes: neither compression nor equal blocks can help a method."""
     subprocess.run(("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(DATA)), check=True)
     payload = DATA / "payload" / "payload.bin"
     payload.parent.mkdir()
@@ -176,7 +176,7 @@ def digest_of(path):
 
 
 def measure(method, network, payload, digest, out):
-    """One run: prepared, timed, its copies checked, and all of it taken away again."""
+    """Prepares and times one run of a method, checks its copies, and removes all of it."""
     folder = DATA / "run"
     folder.mkdir()
     processes = Processes(folder)
@@ -184,7 +184,7 @@ def measure(method, network, payload, digest, out):
     file_time = payload.stat().st_size / network.link.bytes_per_second
     try:
         method.prepare(stage)
-        time.sleep(1)  # What has just started comes to rest before CPU is counted.
+        time.sleep(1)  # The new processes settle before the CPU time counts.
         sent, cpu, (busy, ticks) = port_bytes(stage.origin)[1], cpu_seconds(), machine_ticks()
         started = time.monotonic()
         seconds = method.go(started + method.longest(len(stage.receivers)) * file_time + 30)
@@ -199,7 +199,7 @@ def measure(method, network, payload, digest, out):
         }
         wrong = [host.name for host in stage.receivers if digest_of(method.copy_of(host)) != digest]
         if wrong:
-            raise Failed(f"{len(wrong)} copies have not the payload's SHA-256: {', '.join(wrong)}")
+            raise Failed(f"{len(wrong)} copies have another SHA-256: {', '.join(wrong)}")
         return result
     except (Failed, OSError, RuntimeError, subprocess.SubprocessError) as failure:
         logs = out / f"failed-{method.name}"
@@ -237,7 +237,7 @@ def main():
     except RuntimeError as failure:
         print(f"tests/bench/cluster: {failure}", file=sys.stderr)
         return 2
-    print(calibration.told(calibrated), flush=True)
+    print(calibration.sentence(calibrated), flush=True)
     results = {
         "hosts": options.hosts,
         "bytes": options.bytes,
@@ -264,13 +264,13 @@ def main():
         for method in chosen:
             run = measure(method, network, payload, digest, options.out)
             runs[method.name].append(run)
-            said = (
+            outcome = (
                 f"{run['seconds']:.2f} s, {run['seconds'] / file_time:.2f} x F/B, machine "
                 f"{run['machine_cpu_percent']:.0f} % busy"
                 if run["ok"]
                 else f"failed: {run['reason']}"
             )
-            print(f"run {number} of {options.runs}, {method.name}: {said}", flush=True)
+            print(f"run {number} of {options.runs}, {method.name}: {outcome}", flush=True)
             results["methods"] = [
                 figures.summary_of(one, runs[one.name], file_time)
                 for one in chosen

@@ -1,7 +1,7 @@
-"""What the links are like before anything is measured on them.
+"""Checks the links before a method runs on them.
 
-One receiver alone says how much of the rate a transfer gets; a tiny pull beside bulk transfers says
-how long a handshake waits behind their queues, which on a LAN is some milliseconds.
+A pull by one receiver alone shows how much of the rate a transfer gets. A tiny pull beside bulk
+transfers shows how long a handshake waits behind their queues: on a LAN, some milliseconds.
 """
 
 import statistics
@@ -12,7 +12,8 @@ from one_source import start_rsyncd, wait_for_port
 from processes import Processes
 
 TINY_PULLS = 15
-# Of headers and the beginning; with more, what is measured would be the links' doing.
+# One pull alone may need this many times F/B, for headers and its start. Slower links would distort
+# every measurement.
 MOST_TIMES_FILE = 1.08
 
 
@@ -29,7 +30,7 @@ def calibrate(network, payload, folder):
             wait_for_port(host.address, 8730)
         alone = _seconds(lambda: _pull(other, urls[one], payload.name, folder / "alone"))
         idle = _tiny(other, urls[one], folder)
-        # Both directions of both links full, as in the middle of a run.
+        # These pulls fill both directions of both links, as in the middle of a run.
         bulk = [
             processes.start(
                 to,
@@ -62,11 +63,11 @@ def is_good(figures):
     return figures["one_receiver_times_file"] <= MOST_TIMES_FILE
 
 
-def told(figures):
+def sentence(figures):
     limit = "" if is_good(figures) else f" (NOT CALIBRATED: more than {MOST_TIMES_FILE:g})"
     return (
         f"calibration: one receiver alone {figures['one_receiver_times_file']:.3f} x F/B{limit}; "
-        f"a pull of 1 kB takes "
+        f"a pull of 1 kB needs "
         f"{figures['tiny_idle_ms']:.0f} ms on idle links, {figures['tiny_beside_bulk_ms']:.0f} "
         f"ms beside bulk "
         "transfers both ways"

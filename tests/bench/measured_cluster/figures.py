@@ -1,16 +1,16 @@
-"""What is computed from measurements: bounds, medians, the table."""
+"""Computes bounds, medians and the table from the measurements."""
 
 import math
 import statistics
 
-# Above this the two cores, not the links, decide how fast a row was.
+# Above this load the two cores, not the links, limit the speed of a method.
 CPU_BOUND_PERCENT = 70
-# The bound is that of 128 pieces, whatever was used, so that fewer pieces cannot look better.
+# The bound is that of 128 pieces for every method, so that fewer pieces cannot seem better.
 BOUND_PIECES = 128
 
 
 def pipelined_bound(hosts, pieces=BOUND_PIECES):
-    """In multiples of F/B: no schedule of equal pieces beats it (Mundinger et al. 2008)."""
+    """Multiples of F/B. No schedule of equal pieces beats this bound (Mundinger et al. 2008)."""
     return (pieces + math.ceil(math.log2(hosts + 1)) - 1) / pieces
 
 
@@ -19,7 +19,7 @@ def whole_file_bound(hosts):
 
 
 def summary_of(method, runs, file_time):
-    """The medians of the runs that delivered; each figure for itself."""
+    """The median of each figure over the good runs."""
     good = [run for run in runs if run["ok"]]
     entry = {
         "name": method.name,

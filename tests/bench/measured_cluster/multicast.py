@@ -16,11 +16,11 @@ class UdpCast:
 
     def __init__(self, share=0.99):
         self._share = share
-        # udp-sender(1): the rate is that of the wire, headers and retransmissions included. With
-        # acknowledgements (the default) nothing is lost for good, so error correction would only
-        # add bytes. Without repeated hellos it starts two seconds late.
+        # udp-sender(1): the rate includes headers and retransmissions. By default receivers
+        # acknowledge, and the sender repeats every loss, so error correction would only add bytes.
+        # Without repeated hellos the sender starts two seconds late.
         self._sender_flags = ("--full-duplex", "--nopointopoint", "--rexmit-hello-interval", "100")
-        # A receiver stays half a second for neighbours that missed the end; a tenth is enough here.
+        # A receiver waits half a second for neighbours that missed the end. A tenth is enough here.
         self._receiver_flags = ("--exit-wait", "100")
         self.settings = (
             f"udpcast 20120424, {' '.join(self._sender_flags)}, --max-bitrate {share:.0%} of the "
@@ -88,9 +88,8 @@ class Uftp:
 
     def __init__(self, share=0.97):
         self._share = share
-        # uftp(1): no encryption; the whole of a segment in a block; the round-trip estimate starts
-        # at that of a LAN instead of 500 ms; all receivers are named, so that it need not wait for
-        # more.
+        # uftp(1): no encryption, and blocks that fill a packet. The round-trip estimate starts at
+        # that of a LAN instead of 500 ms. The sender knows all receivers, and waits for no more.
         self._flags = ("-Y", "none", "-b", "1400", "-r", "0.02:0.005:0.1", "-s", "20")
         self.settings = (
             f"uftp 4.10.2, {' '.join(self._flags)}, -R {share:.0%} of the link, -H every receiver"

@@ -1,7 +1,7 @@
-"""Hosts in network namespaces on one bridge, their links shaped to equal rates both ways.
+"""Hosts in network namespaces on one bridge. Their links have equal rates both ways.
 
-Runs inside the private network, mount and process namespaces that ./tests/bench/cluster makes: what
-is made here vanishes with them, whatever happens.
+./tests/bench/cluster makes private namespaces of network, mounts and processes. Hosts and links
+vanish with them, whatever happens.
 """
 
 import dataclasses
@@ -12,18 +12,18 @@ BRIDGE_ADDRESS = "10.77.0.1"
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """What a host's link is like, in both directions alike."""
+    """A host's link, alike in both directions."""
 
     megabit: float
-    # Whole packets that a token bucket lets through at once. Smaller needs more timer interrupts.
+    # The burst of a token bucket, in whole packets. A smaller one needs more timer interrupts.
     burst_bytes: int = 8 * 1514
-    # What a port of the switch holds for its host, in time; senders back off when it is full. Some
-    # dozen packets at these rates, where a gigabit switch holds hundreds: with fewer, flows that
-    # meet at a host lose 6 % of what they send, which they do not on a LAN. Small packets do not
-    # wait for it (small_first): a pull of 1 kB beside bulk takes as long with 6 ms as with 50.
+    # A port of the switch queues this time's bytes for its host; senders back off when it is full.
+    # At these rates that is some dozen packets, where a gigabit switch queues hundreds. With fewer,
+    # flows that meet at a host lose 6 % of their packets, which they do not on a LAN. Small packets
+    # pass the queue (small_first).
     queue_ms: float = 25.0
-    # What a host's own queue holds, Linux's default txqueuelen: a socket is held back, not dropped
-    # from.
+    # A host's own queue holds this much: Linux's default txqueuelen. A full one blocks the socket
+    # and drops nothing.
     own_queue_bytes: int = 1000 * 1514
     small_first: bool = True
     congestion: str = "cubic"
@@ -88,7 +88,8 @@ class Network:
         run(*host.inside("ip", "addr", "add", f"{host.address}/16", "brd", "+", "dev", "eth0"))
         run(*host.inside("ip", "link", "set", "eth0", "up"))
         run(*host.inside("ip", "route", "add", "224.0.0.0/4", "dev", "eth0"))
-        # By route, since only the first namespace of a machine may change the default to any other.
+        # The route sets the congestion control: only the machine's first namespace may set any
+        # default.
         run(
             *host.inside(
                 "ip",
@@ -108,7 +109,7 @@ class Network:
             )
         )
         for prefix, device in ((host.inside(), "eth0"), ((), host.port)):
-            # A segment of 64 kB, as offloads make them, does not fit a queue of a LAN's delay.
+            # Offloads make segments of 64 kB, which do not fit a queue with the delay of a LAN.
             run(*prefix, "ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off")
             self._shape(
                 prefix,
@@ -129,10 +130,10 @@ class Network:
         )
         if not link.small_first:
             return
-        # Bare acknowledgements, handshakes and short questions of TCP go first, much as fq_codel,
-        # Debian's default, lets flows that send little go first. Not of UDP: there the packets of
-        # one flow would overtake each other, and udpcast takes that for loss. The htb under the
-        # bucket shapes nothing: it is the only scheduler with priorities that this kernel has.
+        # Bare acknowledgements, handshakes and short requests of TCP go first. fq_codel, Debian's
+        # default, prefers flows that send little in much the same way. UDP has no such priority:
+        # packets of one flow would overtake each other, which udpcast counts as loss. The htb under
+        # the bucket shapes nothing: this kernel has no other scheduler with priorities.
         add("qdisc", "parent 1:1 handle 2: htb default 20")
         for minor, priority in ((10, 0), (20, 1)):
             add(
@@ -140,7 +141,7 @@ class Network:
                 f"parent 2: classid 2:{minor} htb rate 10gbit burst 1mb prio {priority}",
             )
             add("qdisc", f"parent 2:{minor} bfifo limit {queue_bytes}")
-        # Protocol TCP, and a total length below 128.
+        # The filter matches the protocol TCP, and a total length below 128.
         add(
             "filter",
             "parent 2: protocol ip prio 1 u32 match ip protocol 6 0xff "
@@ -149,7 +150,7 @@ class Network:
 
 
 def port_bytes(host):
-    """Bytes that the host has received and sent, counted at its port of the bridge."""
+    """The bytes that the host has received and sent, by its port of the bridge."""
     with open("/proc/net/dev", encoding="ascii") as table:
         for line in table:
             name, _, counters = line.partition(":")

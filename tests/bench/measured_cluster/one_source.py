@@ -1,4 +1,4 @@
-"""One rsync source for all: what Salt, Ansible, prsync and a shell loop amount to."""
+"""One rsync source for all. Salt, Ansible, prsync and a shell loop amount to this."""
 
 import os
 import socket
@@ -8,9 +8,9 @@ from processes import Failed
 
 
 def start_rsyncd(processes, host, folder, exported):
-    """A plain read-only daemon without a password; returns its module's URL."""
+    """Starts a read-only daemon without a password, and returns its module's URL."""
     config = folder / f"rsyncd-{host.name}.conf"
-    # Both ends set TCP_NODELAY, as ours do: without it every pull loses 100 ms.
+    # Both ends set TCP_NODELAY, like ours. Without it every pull loses 100 ms.
     config.write_text(
         f"pid file = {folder}/rsyncd-{host.name}.pid\nsocket options = TCP_NODELAY\nuse chroot = "
         f"no\n"

@@ -1,4 +1,4 @@
-"""sync-fanout itself, from the files that are shipped, triggered as an operator does."""
+"""sync-fanout, with the shipped files. The bench sets the task as an operator does."""
 
 import os
 import subprocess

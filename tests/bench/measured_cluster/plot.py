@@ -1,10 +1,10 @@
-"""One self-contained SVG of the results, for light and dark pages, without a dependency."""
+"""Makes one self-contained SVG of the results, for light and dark pages, without a dependency."""
 
 from html import escape
 
 WIDTH, LEFT, RIGHT, ROW, TOP, BOTTOM = 900, 250, 180, 34, 108, 74
 
-# Plain rules instead of variables, which not every viewer of SVG knows.
+# Not every viewer of SVG knows variables, so these are plain rules.
 STYLE = """
   text { font: 13px "Segoe UI", "Helvetica Neue", "DejaVu Sans", sans-serif; fill: #1f2328; }
   .title { font-size: 17px; font-weight: 600; }
@@ -22,7 +22,7 @@ STYLE = """
   }
 """
 
-# Round steps, so that the axis has between four and eleven marks.
+# The step is the smallest with at most eleven marks on the axis.
 STEPS = (0.25, 0.5, 1, 2, 5, 10, 20, 50)
 
 
@@ -35,7 +35,7 @@ def svg_of(results):
         (results["bound_times_file"], "bound, 128 pieces"),
         (results["whole_file_bound_times_file"], "bound, whole files"),
     )
-    # The one that is far longer than all others is cut off, so that the others can be told apart.
+    # The longest bar is cut if it exceeds all others by far: the others then differ visibly.
     longest = max([row["times_file"] for row in rows[:-1]] + [bound for bound, _ in bounds]) * 1.06
     bottom = TOP + ROW * (len(rows) + len(failed))
     height = bottom + BOTTOM
@@ -68,7 +68,7 @@ def svg_of(results):
         mark += 1
     parts.append(
         f'<text class="quiet" x="{x(longest / 2):.1f}" y="{bottom + 38}" text-anchor="middle">'
-        "time ÷ (F/B), the time that one copy takes at line rate; shorter is better</text>"
+        "time ÷ (F/B), the time of one copy at line rate; shorter is better</text>"
     )
     for number, (value, name) in enumerate(bounds):
         at = x(value)
@@ -96,7 +96,7 @@ def svg_of(results):
 
 def _bar(row, top, x, longest):
     kind = "ours" if row["name"] == "ours" else "rival"
-    said = f"{row['times_file']:.2f}  ({row['seconds']:.1f} s)" + (
+    label = f"{row['times_file']:.2f}  ({row['seconds']:.1f} s)" + (
         ", CPU-bound" if row["cpu_bound"] else ""
     )
     end = x(row["times_file"])
@@ -112,5 +112,5 @@ def _bar(row, top, x, longest):
         f'<text x="{LEFT - 10}" y="{top + 21}" text-anchor="end">{escape(row["title"])}</text>'
         f'<rect class="{kind}" x="{LEFT}" y="{top + 6}" width="{end - LEFT:.1f}" '
         f'height="{ROW - 12}" rx="2"/>{cut}'
-        f'<text class="quiet value" x="{end + 6:.1f}" y="{top + 21}">{escape(said)}</text></g>'
+        f'<text class="quiet value" x="{end + 6:.1f}" y="{top + 21}">{escape(label)}</text></g>'
     )

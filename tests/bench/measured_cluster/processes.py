@@ -1,7 +1,7 @@
-"""Processes on the hosts, their ends, and what they cost.
+"""Processes on the hosts: their starts, their ends, and their processor time.
 
-All of them live in the private process namespace of ./tests/bench/cluster, so /proc shows nothing
-else.
+All of them live in the private process namespace of ./tests/bench/cluster. Its /proc shows no other
+process.
 """
 
 import os
@@ -13,26 +13,26 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
-    """A method that did not deliver, and why."""
+    """A method did not deliver; the text says why."""
 
 
 class Processes:
-    """What one run of one method started; all of it ends with end()."""
+    """The processes of one run of one method. end() ends them all."""
 
     def __init__(self, folder):
         self._folder = folder
         self._started = []
-        # A rival may leave its descendants to the first process; a shell run by hand has others
-        # there.
+        # end() kills all processes of the namespace, so it must be the private one.
         if os.getppid() != 1:
             raise RuntimeError("run ./tests/bench/cluster, which makes the namespaces")
 
     def start(self, host, *words, name, pipes=False, environment=None):
-        """On a host, or beside the bridge if that is None; its output goes to FOLDER/NAME.log."""
+        """Starts a command on a host, or beside the bridge if that is None. NAME.log gets its
+        output."""
         log = open(self._folder / f"{name}.log", "ab")
-        place = host.inside(*words) if host else words
+        command = host.inside(*words) if host else words
         process = subprocess.Popen(
-            place,
+            command,
             stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
             stdout=subprocess.PIPE if pipes else log,
             stderr=log,
@@ -51,7 +51,7 @@ class Processes:
         return " / ".join(text.splitlines()[-3:])[-400:]
 
     def wait_all(self, processes, deadline):
-        """Until all have ended well."""
+        """Waits until all have ended with status 0."""
         for process in processes:
             try:
                 status = process.wait(max(0.01, deadline - time.monotonic()))
@@ -74,7 +74,7 @@ class Processes:
                 for process in self._started:
                     process.poll()
                 time.sleep(0.02)
-        # Whoever left its group, one by one.
+        # Some processes may have left their group.
         for pid in _others():
             os.kill(pid, signal.SIGKILL)
         for process in self._started:
@@ -94,7 +94,7 @@ def _others():
 
 
 def cpu_seconds():
-    """What everything but this program has used, the ended ones through who waited for them."""
+    """The processor time of all processes but this one. Parents count their ended children."""
     ticks = 0
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -108,7 +108,7 @@ def cpu_seconds():
 
 
 def machine_ticks():
-    """Busy and all ticks of the machine, whoever used them."""
+    """The busy ticks of the machine, and all its ticks."""
     with open("/proc/stat", encoding="ascii") as stat:
         user, nice, system, idle, iowait, irq, softirq, steal = map(
             int, stat.readline().split()[1:9]

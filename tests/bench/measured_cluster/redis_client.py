@@ -1,4 +1,4 @@
-"""As much of the Redis protocol (RESP 2) as the bench asks for."""
+"""The part of the Redis protocol (RESP 2) that the bench needs."""
 
 import socket
 
@@ -40,7 +40,7 @@ class Redis:
         return rest
 
     def events_after(self, last, milliseconds):
-        """New entries of sync:events: (time in seconds since 1970, fields), and the last id."""
+        """The new entries of sync:events (time since 1970 in seconds, fields), and the last id."""
         answer = self.ask("XREAD", "BLOCK", milliseconds, "STREAMS", "sync:events", last)
         events = []
         for entry, words in answer[0][1] if answer else []:

@@ -1,4 +1,4 @@
-"""Where the time of a run of ours goes: what Redis was told, and how full the links were."""
+"""Shows where the time of a run of ours goes, by the calls of Redis and the load of the links."""
 
 import collections
 import re
@@ -12,16 +12,16 @@ from redis_client import Redis
 
 SAMPLE_SECONDS = 0.1
 TENTHS = 10
-# A line of MONITOR: time, then words in quotes. What a function does itself is listed too, as
-# `lua`.
+# A line of MONITOR holds the time, the client, and words in quotes. The client of a command that a
+# function calls is `lua`.
 MONITORED = re.compile(r"^(\d+\.\d+) \[\d+ (\S+)\] (.*)$")
 WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
-Claim = collections.namedtuple("Claim", "puller source pieces taken over")
+Claim = collections.namedtuple("Claim", "puller source pieces granted over")
 
 
 class Trace:
-    """MONITOR costs Redis some of its speed, which is why this is not always on."""
+    """Records a run. MONITOR costs Redis some of its speed, so only --trace does this."""
 
     def __init__(self, out):
         self._out = out
@@ -53,16 +53,16 @@ class Trace:
         redis = Redis(BRIDGE_ADDRESS)
         usage = dict(line.split(":", 1) for line in redis.ask("INFO", "cpu").split() if ":" in line)
         redis.close()
-        told = [
+        lines = [
             *self._links(started, max(finished.values())),
             *self._claims(started, finished),
             f"redis-server used "
             f"{float(usage['used_cpu_user']) + float(usage['used_cpu_sys']):.2f} CPU s in all",
         ]
-        print("\n".join("  trace: " + line for line in told), flush=True)
+        print("\n".join("  trace: " + line for line in lines), flush=True)
 
     def _links(self, started, ended):
-        """How full the links of the hosts were, tenth by tenth of the run."""
+        """The load of the links in each tenth of the run."""
         width = (ended - started) / TENTHS
         received, sent, origin = [], [], []
         for tenth in range(TENTHS):
@@ -97,8 +97,8 @@ class Trace:
             collections.Counter(),
         )
         origin = OriginPieces(self._stage.origin.address)
-        for at, place, words in self._lines():
-            if place != "lua":
+        for at, client, words in self._lines():
+            if client != "lua":
                 if words[0].upper() == "FCALL":
                     calls[words[1].partition("_")[2]] += 1
             elif words[:2] == ["HSET", "sync:claims"]:
@@ -107,15 +107,15 @@ class Trace:
                 origin.claimed(source, pieces, at - started)
                 open_claims[words[2]] = (at, puller, source, pieces)
             elif words[:2] == ["HDEL", "sync:claims"] and words[2] in open_claims:
-                taken, puller, source, pieces = open_claims.pop(words[2])
+                granted, puller, source, pieces = open_claims.pop(words[2])
                 origin.over(pieces)
-                claims.append(Claim(puller, source, len(pieces), taken, at))
+                claims.append(Claim(puller, source, len(pieces), granted, at))
             elif words[:2] == ["SETRANGE", "sync:digests"]:
                 announced.append(at)
             elif words[:2] == ["HSET", "sync:waiting"]:
                 waits[words[2]] += 1
         if not claims:
-            return ["no claims were seen"]
+            return ["Redis granted no claim"]
         lines = [
             f"calls of Redis functions: {dict(calls)}, {sum(waits.values())} answers to wait",
             f"pieces announced from {announced[0] - started:.2f} to {announced[-1] - started:.2f} s"
@@ -123,7 +123,7 @@ class Trace:
             else "",
         ]
         for pieces in sorted({claim.pieces for claim in claims}):
-            spans = [claim.over - claim.taken for claim in claims if claim.pieces == pieces]
+            spans = [claim.over - claim.granted for claim in claims if claim.pieces == pieces]
             lines.append(
                 f"claims of {pieces} pieces: {len(spans)}, held for "
                 f"{statistics.median(spans):.2f} s (median), "
@@ -132,14 +132,14 @@ class Trace:
         firsts, lasts, tails, held = [], [], [], collections.Counter()
         for host, end in finished.items():
             own = [claim for claim in claims if claim.puller == host]
-            first, last = min(claim.taken for claim in own), max(claim.over for claim in own)
+            first, last = min(claim.granted for claim in own), max(claim.over for claim in own)
             firsts.append(min(claim.over for claim in own if claim.pieces) - started)
             lasts.append(last - started)
             tails.append(end - last)
             held.update(_time_by_claims_held(own, first, last))
         whole = sum(held.values())
         return lines + [
-            origin.told(),
+            origin.sentence(),
             f"first piece verified at {min(firsts):.2f} s (first host), {max(firsts):.2f} s "
             f"(last host)",
             f"last piece verified at {min(lasts):.2f} s (first host), "
@@ -162,7 +162,7 @@ class Trace:
 
 
 class OriginPieces:
-    """What the origin was asked for that others had already, or were getting."""
+    """Counts the pieces claimed from the origin: new ones, and those held or pulled elsewhere."""
 
     def __init__(self, address):
         self._address = address
@@ -188,18 +188,18 @@ class OriginPieces:
         self._held.update(pieces)
         self._coming.subtract(pieces)
 
-    def told(self):
+    def sentence(self):
         return (
             f"pieces claimed from the origin: {dict(self._kinds)}; the last new one at "
             f"{self._fresh_at[-1]:.2f} s"
             if self._fresh_at
-            else "nothing was claimed from the origin"
+            else "no host claimed a new piece from the origin"
         )
 
 
 def _time_by_claims_held(claims, first, last):
     changes = sorted(
-        [(claim.taken, 1) for claim in claims] + [(claim.over, -1) for claim in claims]
+        [(claim.granted, 1) for claim in claims] + [(claim.over, -1) for claim in claims]
     )
     spans, held, since = collections.Counter(), 0, first
     for at, change in changes:

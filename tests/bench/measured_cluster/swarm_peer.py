@@ -1,10 +1,10 @@
-"""One libtorrent session on one host, told what to do on standard input.
+"""One libtorrent session on one host, with commands on standard input.
 
   swarm_peer.py ADDRESS TORRENT FOLDER SETTINGS_JSON [PEER_ADDRESS…]
 
-With the payload in FOLDER it seeds. Says `ready` once it listens; a receiver then waits for `go`,
-connects to the peers named, and says `done` when it has all pieces, each checked against the
-torrent's hashes. It serves on until standard input closes.
+Without peers it seeds the payload in FOLDER. It prints `ready` once it listens. A receiver then
+waits for `go` and connects to its peers. It prints `done` when it has all pieces and has checked
+their hashes. The session serves until standard input closes.
 """
 
 import json
@@ -46,8 +46,7 @@ def main():
         sys.stdin.readline()
         for peer in peers:
             handle.connect_peer((peer, PORT))
-        # The alert comes at once; the look every 100 ms is for one that came before it was waited
-        # for.
+        # An alert ends the wait at once. The timeout of 100 ms covers alerts before the wait.
         while not handle.status().is_seeding:
             session.wait_for_alert(100)
             session.pop_alerts()
@@ -56,9 +55,9 @@ def main():
         pass
 
 
-def wait_until(is_so):
+def wait_until(is_true):
     until = time.monotonic() + 20
-    while not is_so():
+    while not is_true():
         if time.monotonic() > until:
             sys.exit("the session did not come up")
         time.sleep(0.02)

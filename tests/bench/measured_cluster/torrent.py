@@ -17,11 +17,11 @@ PORT = 6881
 TRACKER_PORT = 6969
 RPC_PORT = 6800
 
-# For one torrent on a LAN, from libtorrent's tuning manual (docs/tuning.rst, "high performance
-# seeding": TCP before uTP, no limits, fixed slots), the advice to serve the fastest first
-# (qbittorrent/qBittorrent#12162), no discovery since all peers are named, and decisions about whom
-# to serve often enough for a run of seconds. high_performance_seed() itself was 30 % slower here:
-# it is for many slow peers.
+# These settings suit one torrent on a LAN. TCP before uTP, no limits and fixed slots come from
+# libtorrent's tuning manual (docs/tuning.rst, "high performance seeding"). To serve the fastest
+# first is the advice of qbittorrent/qBittorrent#12162. All peers are known, so there is no
+# discovery. The session chooses its peers anew often enough for a run of seconds.
+# high_performance_seed() itself is for many slow peers, and slower here.
 LAN_SETTINGS = {
     "enable_dht": False,
     "enable_lsd": False,
@@ -45,9 +45,8 @@ LAN_SETTINGS = {
     "no_atime_storage": True,
     "initial_picker_threshold": 0,
     "aio_threads": 2,
-    # Found by trial on these links, where they count most: few requests on the way, so that a piece
-    # is chosen when it is about to be sent and not seconds before, and pieces shared between
-    # sources.
+    # Trials on these links found these three. With few open requests, libtorrent chooses a piece
+    # when its source can send it, and not seconds before. Several sources may share a piece.
     "request_queue_time": 1,
     "max_out_request_queue": 8,
     "whole_pieces_threshold": 0,
@@ -55,7 +54,7 @@ LAN_SETTINGS = {
 
 
 def make_torrent(stage, piece_bytes, announce=None):
-    import libtorrent  # Not above: --help is to work before it is installed.
+    import libtorrent  # Here, because --help must work without the package.
 
     files = libtorrent.file_storage()
     libtorrent.add_files(files, str(stage.payload))
@@ -106,7 +105,7 @@ class LibTorrent:
         for number, host in enumerate(hosts):
             folder = stage.payload.parent if number == 0 else stage.folder / host.name
             folder.mkdir(exist_ok=True)
-            # Each connection is made from one end, or both would be made and one thrown away.
+            # Only one end connects. Otherwise both would, and close one of two connections.
             earlier = [other.address for other in hosts[:number]]
             self._peers.append(
                 stage.processes.start(
@@ -127,10 +126,10 @@ class LibTorrent:
 
     def _expect(self, peer, word, deadline):
         ready, _, _ = select.select([peer.stdout], [], [], max(0.01, deadline - time.monotonic()))
-        said = peer.stdout.readline().strip() if ready else "nothing in time"
-        if said != word:
+        line = peer.stdout.readline().strip() if ready else "nothing in time"
+        if line != word:
             raise Failed(
-                f"{peer.name} said {said or 'nothing'}: {self._stage.processes.log_of(peer)}"
+                f"{peer.name} printed {line or 'nothing'}: {self._stage.processes.log_of(peer)}"
             )
 
     def go(self, deadline):
@@ -153,8 +152,8 @@ class Aria2:
         "download-complete hook has run; the tracker, the torrent and the seeding origin wait "
         "already"
     )
-    # aria2(1): 0 is no limit of peers; the speed limit asks for more peers while it is slower than
-    # that; the tracker is asked every second; no DHT; peer exchange and local discovery on.
+    # aria2(1): 0 is no limit of peers. Below the speed limit a client asks for more peers. It asks
+    # the tracker every second. DHT is off; peer exchange and local discovery are on.
     flags = (
         "--enable-dht=false",
         "--enable-dht6=false",

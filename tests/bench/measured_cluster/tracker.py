@@ -1,4 +1,4 @@
-"""A BitTorrent tracker (BEP 3, answers as in BEP 23) of one swarm: who asks gets all others."""
+"""A BitTorrent tracker (BEP 3, answers as in BEP 23) of one swarm. A peer gets all others."""
 
 import http.server
 import socket
