@@ -11,13 +11,20 @@ namespace {
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
-// Walks through a file character by character. Raw strings of C++ may span lines.
+constexpr std::string_view kTripleQuote = "\"\"\"";
+
+// Walks through a file character by character. Raw strings of C++, and strings in three quotes of
+// Python, may span lines. A docstring is such a string that begins a line.
 class Scanner {
  public:
   explicit Scanner(Language language) : language_(language) {}
 
   ScannedLine read(const std::string& line) {
     ScannedLine result;
+    if (continues_docstring(line)) {
+      read_docstring(line, result);
+      return result;
+    }
     for (std::size_t at = 0; at < line.size();) {
       if (!raw_end_.empty()) {
         at = skip_raw(line, at, result.code);
@@ -25,8 +32,8 @@ class Scanner {
         set_comment(line, at, result);
         break;
       } else if (starts_raw(line, at)) {
-        raw_end_ = ")" + line.substr(at + 2, line.find('(', at) - at - 2) + "\"";
-        at = skip_raw(line, at + 2, result.code);
+        raw_end_ = raw_end_of(line, at);
+        at = skip_raw(line, at + raw_end_.size(), result.code);
       } else if (starts_string(line, at)) {
         at = skip_string(line, at, result.code);
       } else {
@@ -43,13 +50,41 @@ class Scanner {
         return line.compare(at, 2, "//") == 0;
       case Language::lua:
         return line.compare(at, 2, "--") == 0;
+      case Language::python:
       case Language::hash:
         break;
     }
     return line[at] == '#' && (at == 0 || is_blank(line[at - 1])) && line.compare(at, 2, "#!") != 0;
   }
 
+  // Opens the docstring that begins on this line, if one does.
+  [[nodiscard]] bool continues_docstring(const std::string& line) {
+    if (language_ != Language::python || is_docstring_ || !raw_end_.empty()) return is_docstring_;
+    const auto first = std::min(line.find_first_not_of(' '), line.size());
+    if (line.compare(first, kTripleQuote.size(), kTripleQuote) != 0) return false;
+    docstring_column_ = first;
+    return true;
+  }
+
+  void read_docstring(const std::string& line, ScannedLine& result) {
+    const auto quotes = is_docstring_ ? 0 : kTripleQuote.size();
+    const auto begin = std::min(docstring_column_ + quotes, line.size());
+    const auto end = line.find(kTripleQuote, begin);
+    is_docstring_ = end == std::string::npos;
+    result.marker = kTripleQuote;
+    result.column = docstring_column_;
+    result.comment = line.substr(begin, is_docstring_ ? end : end - begin);
+  }
+
+  [[nodiscard]] std::string raw_end_of(const std::string& line, std::size_t at) const {
+    if (language_ == Language::python) return std::string(kTripleQuote);
+    return ")" + line.substr(at + 2, line.find('(', at) - at - 2) + "\"";
+  }
+
   [[nodiscard]] bool starts_raw(const std::string& line, std::size_t at) const {
+    if (language_ == Language::python) {
+      return line.compare(at, kTripleQuote.size(), kTripleQuote) == 0;
+    }
     return language_ == Language::cpp && line.compare(at, 2, "R\"") == 0 &&
            line.find('(', at) != std::string::npos;
   }
@@ -86,7 +121,8 @@ class Scanner {
 
   void set_comment(const std::string& line, std::size_t at, ScannedLine& result) const {
     result.column = at;
-    auto end = at + (language_ == Language::hash ? 1 : 2);
+    const bool is_hash = language_ == Language::hash || language_ == Language::python;
+    auto end = at + (is_hash ? 1 : 2);
     if (language_ == Language::cpp && line.compare(at, 3, "///") == 0) ++end;
     if (language_ == Language::cpp && line.compare(at, 4, "///<") == 0) ++end;
     result.marker = line.substr(at, end - at);
@@ -95,6 +131,8 @@ class Scanner {
 
   Language language_;
   std::string raw_end_;  // Ends the raw string that is open; empty if none is.
+  bool is_docstring_ = false;
+  std::size_t docstring_column_ = 0;
 };
 
 bool is_directive(std::string_view text) {

@@ -2,8 +2,9 @@
 
 // Splits a source file into code and comments, and comments into sentences.
 //
-// Three languages: C++, Lua, and those whose comments begin with `#` (shell, CMake). Strings are no
-// comments and no code: a URL or a message in quotes is never read as prose.
+// It knows C++, Lua, Python, and the languages whose comments begin with `#` (shell, CMake).
+// Strings are no comments and no code: a URL or a message in quotes is never read as prose. The
+// docstrings of Python are comments.
 
 #include <cstddef>
 #include <string>
@@ -12,12 +13,12 @@
 
 namespace libsync::test {
 
-enum class Language { cpp, lua, hash };
+enum class Language { cpp, lua, python, hash };
 
 /// One line of a source file.
 struct ScannedLine {
   std::string code;        ///< Without its comment; the content of strings is blanked out.
-  std::string marker;      ///< `//`, `///`, `///<`, `--` or `#`; empty if the line has no comment.
+  std::string marker;      ///< `//`, `///`, `///<`, `--`, `#` or `"""`; empty without a comment.
   std::string comment;     ///< The text after the marker.
   std::size_t column = 0;  ///< Position of the marker.
 };
