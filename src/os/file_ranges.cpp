@@ -18,8 +18,9 @@
 namespace libsync {
 namespace {
 
-// Enough that system calls cost nothing, few enough to stay in the processor's cache until they are
-// hashed: ./tests/bench/micro --benchmark_filter=Blake3OfAPiece
+// Unit of reads and of written zeros. System calls cost next to nothing at this size, and the bytes
+// stay in the processor's cache until they are hashed: ./tests/bench/micro
+// --benchmark_filter=Blake3OfAPiece.
 constexpr std::size_t kBufferBytes = std::size_t{64} << 10U;
 
 bool kernel_cannot(int error) {
@@ -27,18 +28,19 @@ bool kernel_cannot(int error) {
          error == EBADF;
 }
 
-// One step of a copy; each advances both offsets itself. -1 with errno; 0 at the original's end.
+// One step of a copy, which advances both offsets. Returns -1 and sets errno on failure, and 0 at
+// the original's end.
 ssize_t copy_in_kernel(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t bytes) {
   const auto copied = copy_file_range(from, from_offset, to, to_offset, bytes, 0);
   if (copied >= 0 || !kernel_cannot(errno)) return copied;
-  // Between file systems: sendfile, which writes at the file position.
+  // sendfile also copies between file systems. It writes at the file position.
   if (lseek(to, *to_offset, SEEK_SET) < 0) return -1;
   const auto sent = sendfile(to, from, from_offset, bytes);
   if (sent > 0) *to_offset += sent;
   return sent;
 }
 
-// Copies [position, end) to where `shift` leads. False if the original ends before.
+// Copies [position, end) to the same offsets plus `shift`. False if the original ends before `end`.
 bool copy_data(const Descriptor& from, off_t position, const Descriptor& to, off_t shift,
                off_t end) {
   while (position < end) {
@@ -72,7 +74,7 @@ bool is_on_ext4(const Descriptor& file) {
   return fstatfs(file.number(), &where) == 0 && where.f_type == EXT4_SUPER_MAGIC;
 }
 
-// While it lives, what is written to the file goes past the file cache.
+// While it lives, writes to the file bypass the file cache.
 class DirectWrites {
  public:
   explicit DirectWrites(const Descriptor& file)
@@ -93,14 +95,16 @@ class DirectWrites {
   bool are_possible_;
 };
 
-// A mapping counts as memory of this process while it is written, and the disk has several requests
-// of it at once: ./tests/bench/micro --benchmark_filter=PieceSplice
+// Bytes that are mapped and written at a time. They count as memory of this process meanwhile, and
+// are enough to give the disk several requests at once: ./tests/bench/micro
+// --benchmark_filter=PieceSplice.
 constexpr std::uint64_t kMappedBytes = std::uint64_t{4} << 20U;
-// For less the processor saves little, and each is waited for.
+// Shortest range that is written past the cache. A shorter one saves little processor time, and
+// each makes the caller wait for the disk.
 constexpr std::uint64_t kWorthPassingTheCache = std::uint64_t{1} << 20U;
 
-// Has the disk read the original's pages where they lie in the file cache. How many bytes that did,
-// from the beginning; what stopped it shows when the rest is copied.
+// Has the disk read the original's pages in the file cache. Returns how many bytes from the
+// beginning it wrote. An error ends it early, and shows again when the caller copies the rest.
 std::uint64_t write_from_cache(const Descriptor& from, std::uint64_t from_offset,
                                const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes) {
   const auto page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
@@ -134,7 +138,7 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
   while (position < end) {
     off_t data = lseek(from.number(), position, SEEK_DATA);
     if (data < 0) {
-      // ENXIO: nothing but a hole up to the end. Else this file system knows no holes.
+      // ENXIO: a hole reaches to the end. Any other error: this file system knows no holes.
       data = errno == ENXIO ? end : position;
     }
     data = std::min(data, end);
@@ -153,13 +157,13 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
   return true;
 }
 
-// ext4 copies a page at a time into the file cache, and pushes as much out of it. Past the cache a
-// whole fleet on ext4 takes a quarter less processor time: ./tests/bench/loopback --hosts 4. Other
+// ext4 copies a page at a time into the file cache, and evicts as much from it. Bypassing the cache
+// saves a fleet on ext4 a quarter of its processor time: ./tests/bench/loopback --hosts 4. Other
 // file systems share blocks or were not measured.
 bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
                            std::uint64_t to_offset, std::uint64_t bytes, Density density) {
   std::uint64_t done = 0;
-  // The page in which the original ends reads as zeros up to its end.
+  // A mapping reads as zeros behind the original's end, so the size is checked here.
   if (density == Density::dense && bytes >= kWorthPassingTheCache && is_on_ext4(to) &&
       static_cast<std::uint64_t>(status_of(from).st_size) >= from_offset + bytes) {
     done = write_from_cache(from, from_offset, to, to_offset, bytes);
@@ -184,8 +188,9 @@ bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset, st
   return true;
 }
 
-// Else ext4 sets a block aside for each page that is written, and finds its place later. XFS sets
-// blocks aside for many pages at once. ./tests/bench/loopback --hosts 4 on ext4: 7 % of the whole.
+// Without it ext4 reserves a block for each page that is written, and allocates it later. XFS
+// reserves blocks for many pages at once. On ext4 this saves 7 % of all processor time:
+// ./tests/bench/loopback --hosts 4.
 void expect_writes(const Descriptor& file, std::uint64_t bytes) {
   if (bytes < kWorthExpecting || !is_on_ext4(file)) return;
   static_cast<void>(fallocate(file.number(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)));

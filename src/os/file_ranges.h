@@ -1,9 +1,10 @@
 #pragma once
 
-// Ranges of files, where the bytes of payloads are: copied, hashed, written to the disk.
+// Ranges of files: copied, hashed, and written to the disk. Here the bytes of payloads move.
 //
-// The kernel moves the bytes (reflink, copy_file_range, sendfile, or from the file cache to the
-// disk), and holes of sparse files stay holes. Failures are those of disk.h.
+// The kernel moves them, by reflink, copy_file_range or sendfile, or from the file cache to the
+// disk. Holes of sparse files stay holes. All functions throw Failure (local), and any thread may
+// call them. Offsets and lengths are in bytes. A process that dies leaves a part of a copy.
 
 #include <cstdint>
 #include <stop_token>
@@ -15,38 +16,38 @@
 
 namespace libsync {
 
-/// Copies a range within the kernel. Of a sparse file a hole leaves a hole (or zeros, where there
-/// were bytes before); of a dense one holes are read as zeros, and not looked for, which saves
-/// three system calls a file. False if the original ends before the range does; a part may have
-/// been copied then.
+/// Copies a range within the kernel. A hole of a sparse file becomes a hole, or zeros where `to`
+/// had bytes. In a dense file holes are read as zeros; not searching for them saves three system
+/// calls a file. False if the original ends before the range does; `to` may then have a part.
 [[nodiscard]] bool copy_range(const Descriptor& from, std::uint64_t from_offset,
                               const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
                               Density density);
 
-/// The same for a copy that nobody is about to read: where it costs less, the disk gets the bytes
-/// from the original's place in the file cache, and the copy has none there; it waits for the disk
-/// then. That is on ext4, of dense ranges of a MiB and more that begin with a page in both files.
-/// Of a folder only the first file does so in every piece, unless the sizes before a file add up to
-/// whole pages: a piece has the files one after the other.
+/// The same for a copy that no process is about to read. Where that costs less, the disk gets the
+/// bytes from the file cache of the original, and the copy has no pages there. The function then
+/// waits for the disk. That happens on ext4, for dense ranges of 1 MiB and more that begin on a
+/// page boundary in both files. A piece holds its files back to back, so in a folder few files
+/// after the first begin on one.
 [[nodiscard]] bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset,
                                          const Descriptor& to, std::uint64_t to_offset,
                                          std::uint64_t bytes, Density density);
 
-/// Of less than this a file system need not be told.
+/// Shortest write that expect_writes() announces. For less the blocks cost little, and the call
+/// would outweigh them.
 inline constexpr std::uint64_t kWorthExpecting = std::uint64_t{1} << 20U;
 
-/// Says that so many bytes of a file are about to be written, all of them: where that makes writing
-/// cheaper, the file system gives its blocks at once. Its size stays. A hint: what it cannot do
-/// shows when it is written.
+/// Announces that all of the first `bytes` of a file are about to be written. Where that makes
+/// writing cheaper (ext4), the file system allocates the blocks at once. The size of the file stays
+/// the same. A hint: it reports no error, since the write itself will.
 void expect_writes(const Descriptor& file, std::uint64_t bytes);
 
-/// Adds a range of a file to `hasher`. False if the file ends before the range does, or if the
-/// caller was asked to stop.
+/// Adds a range of a file to `hasher`. False if the file ends before the range does, or if `stop`
+/// was requested; `hasher` is then useless.
 [[nodiscard]] bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset,
                               std::uint64_t bytes, const std::stop_token& stop);
 
-/// Has the kernel begin to write a range to the disk now rather than when it sees fit. Unlike after
-/// fsync nothing is certain; it waits for no more than a place in a busy disk's queue.
+/// Has the kernel start writing a range to the disk now. Unlike fsync it makes nothing durable, and
+/// it waits only until the queue of a busy disk has room.
 void begin_writing(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes);
 
 }  // namespace libsync

@@ -20,14 +20,14 @@
 namespace libsync {
 namespace {
 
-// st_blocks counts in these, whatever the file system's own block (stat(2)).
+// Unit of st_blocks, on every file system (stat(2)).
 constexpr std::uint64_t kBlockBytes = 512;
 
 Refusal refuse(const std::filesystem::path& path, std::string_view rule_and_way_out) {
   return Refusal{fmt::format("'{}' {}", escaped(path.string()), rule_and_way_out)};
 }
 
-// By errno.
+// Rule and way out for an entry whose system call has just failed. Reads errno.
 std::string unreadable() {
   return fmt::format("cannot be read: {}: set a path that is there and readable for this user",
                      std::strerror(errno));
@@ -39,8 +39,8 @@ std::string_view special_kind(mode_t mode) {
   return "a device";
 }
 
-std::filesystem::path path_of(const Location& place, const std::string& entry_name) {
-  const std::filesystem::path top(place.name);
+std::filesystem::path path_of(const Location& payload, const std::string& entry_name) {
+  const std::filesystem::path top(payload.name);
   return entry_name.empty() ? top : top / entry_name;
 }
 
@@ -56,13 +56,13 @@ struct Closer {
   void operator()(DIR* stream) const { closedir(stream); }
 };
 
-// Walks a payload without recursion: a folder that waits is a name, not an open descriptor.
+// Walks a payload without recursion. A folder yet to be listed costs a name, not a descriptor.
 class Lister {
  public:
-  explicit Lister(const Location& place) : place_(place) {}
+  explicit Lister(const Location& payload) : payload_(payload) {}
 
   std::variant<Payload, Refusal> list() {
-    if (auto refusal = add(*place_.folder, place_.name, "")) return *refusal;
+    if (auto refusal = add(*payload_.folder, payload_.name, "")) return *refusal;
     while (!waiting_.empty()) {
       const std::string next = std::move(waiting_.back());
       waiting_.pop_back();
@@ -73,11 +73,12 @@ class Lister {
 
  private:
   std::filesystem::path shown(const std::string& entry_name) const {
-    return entry_name.empty() ? place_.shown : place_.shown / entry_name;
+    return entry_name.empty() ? payload_.shown : payload_.shown / entry_name;
   }
 
   std::optional<Refusal> list_folder(const std::string& entry_name) {
-    auto opened = open_beneath(*place_.folder, path_of(place_, entry_name), O_RDONLY | O_DIRECTORY);
+    auto opened =
+        open_beneath(*payload_.folder, path_of(payload_, entry_name), O_RDONLY | O_DIRECTORY);
     if (!opened) return refuse(shown(entry_name), unreadable());
     const int own = dup(opened.number());
     const std::unique_ptr<DIR, Closer> stream(own < 0 ? nullptr : fdopendir(own));
@@ -112,7 +113,7 @@ class Lister {
     if (S_ISREG(status.st_mode)) {
       entry.kind = EntryKind::file;
       entry.size = static_cast<std::uint64_t>(status.st_size);
-      // What is preallocated counts as dense.
+      // A preallocated file counts as dense.
       const bool has_holes =
           static_cast<std::uint64_t>(status.st_blocks) * kBlockBytes < entry.size;
       entry.density = has_holes ? Density::sparse : Density::dense;
@@ -125,7 +126,7 @@ class Lister {
       waiting_.push_back(entry_name);
     } else if (S_ISLNK(status.st_mode)) {
       if (entry_name.empty()) {
-        return refuse(place_.shown, "is a symlink: set the path that it points to");
+        return refuse(payload_.shown, "is a symlink: set the path that it points to");
       }
       entry.kind = EntryKind::link;
       std::array<char, PATH_MAX> target{};
@@ -160,8 +161,8 @@ class Lister {
     return {Manifest(std::move(entries)), std::move(stamps), hard_linked_files_};
   }
 
-  const Location& place_;
-  std::vector<std::string> waiting_;  // Folders yet to be listed, by entry name.
+  const Location& payload_;
+  std::vector<std::string> waiting_;  // Entry names of folders yet to be listed.
   std::vector<Entry> entries_;
   std::vector<Stamp> stamps_;
   std::size_t hard_linked_files_ = 0;
@@ -176,8 +177,8 @@ bool is_same_or_below(const std::filesystem::path& path, const std::filesystem::
 
 }  // namespace
 
-std::filesystem::path shown_path(const Location& place, const Entry& entry) {
-  return entry.name.empty() ? place.shown : place.shown / entry.name;
+std::filesystem::path shown_path(const Location& payload, const Entry& entry) {
+  return entry.name.empty() ? payload.shown : payload.shown / entry.name;
 }
 
 Location locate(const std::filesystem::path& folder, std::string_view name) {
@@ -199,7 +200,7 @@ std::variant<Location, Refusal> locate_task(const TaskPath& task,
   const auto below = path.parent_path().lexically_relative(root->lexically_normal());
   auto folder = open_beneath(root_folder, below, O_PATH | O_DIRECTORY);
   if (!folder) {
-    // O_DIRECTORY without following: a symlink is reported as either of these.
+    // The kernel reports a symlink in the path by either of these.
     return refuse(path, errno == ELOOP || errno == ENOTDIR
                             ? "passes through a symlink or a file: set the path that it leads to"
                             : unreadable());
@@ -217,11 +218,13 @@ std::variant<Location, Refusal> locate_task(const TaskPath& task,
   return Location{std::make_shared<const Descriptor>(std::move(folder)), task.name(), path};
 }
 
-std::variant<Payload, Refusal> list_payload(const Location& place) { return Lister(place).list(); }
+std::variant<Payload, Refusal> list_payload(const Location& payload) {
+  return Lister(payload).list();
+}
 
-Descriptor open_entry(const Location& place, const Entry& entry) {
-  // O_NONBLOCK: a FIFO that has taken the file's place must not hold us up.
-  return open_beneath(*place.folder, path_of(place, entry.name), O_RDONLY | O_NONBLOCK);
+Descriptor open_entry(const Location& payload, const Entry& entry) {
+  // O_NONBLOCK: a FIFO that has replaced the file must not block the caller.
+  return open_beneath(*payload.folder, path_of(payload, entry.name), O_RDONLY | O_NONBLOCK);
 }
 
 Stamp stamp_of(const Descriptor& file) { return stamp_of(status_of(file)); }

@@ -1,10 +1,10 @@
 #pragma once
 
-// The payload on the disk: found beneath a root, listed, and recognised again.
+// The payload on the disk: found below a root, listed, and recognised again.
 //
-// The master lists the payload that a task names; a minion lists what is already published, to see
-// whether it is the same. Nothing here follows a symlink, and nothing leaves the folder that it was
-// given. Nothing is written.
+// The master lists the payload that a task names. A minion lists a payload that is already
+// published, to see whether it is the same. These functions write nothing, pass through no symlink
+// below the folder that they get, and never leave it. Any thread may call them.
 
 #include <filesystem>
 #include <memory>
@@ -22,8 +22,8 @@ namespace libsync {
 
 class Descriptor;
 
-/// What a file, folder or link was when it was looked at. A change of any kind shows in one of
-/// these: even a program that sets the mtime back cannot set the ctime.
+/// The identity and version of a file, folder or link at the moment of a stat. Any change shows in
+/// one of the fields: even a program that restores the mtime cannot set the ctime.
 struct Stamp {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -34,50 +34,53 @@ struct Stamp {
   friend bool operator==(const Stamp&, const Stamp&) = default;
 };
 
+/// A payload as one listing found it.
 struct Payload {
   Manifest manifest;
   std::vector<Stamp> stamps;          ///< One for each entry of the manifest, in its order.
   std::size_t hard_linked_files = 0;  ///< Carried as separate files, as rsync -a does.
 };
 
-/// Where a payload stands: an open folder and a name in it. The folder stays the same folder, even
-/// if somebody moves it or puts a symlink in its way.
+/// The location of a payload: an open folder and a name in it. The descriptor keeps naming the same
+/// folder, even if a user moves that folder or puts a symlink into its path.
 struct Location {
   std::shared_ptr<const Descriptor> folder;
   std::string name;
   std::filesystem::path shown;  ///< For messages only.
 };
 
-/// For messages: an entry's path.
-[[nodiscard]] std::filesystem::path shown_path(const Location& place, const Entry& entry);
+/// An entry's path, for messages only.
+[[nodiscard]] std::filesystem::path shown_path(const Location& payload, const Entry& entry);
 
-/// `name` in `folder`, whose own path may pass through symlinks: for folders that the configuration
-/// names. Throws Failure (local) if the folder cannot be opened.
+/// `name` in `folder`, for a folder that the configuration names: its own path may pass through
+/// symlinks. Throws Failure (local) if the folder cannot be opened.
 [[nodiscard]] Location locate(const std::filesystem::path& folder, std::string_view name);
 
-/// Where a task lies: below its root, reached through no symlink. `repo` is this host's own: a task
-/// may neither be in the place where it would be published, nor hold or lie in our own state.
+/// The location of a task's payload, below one of `roots` and reached through no symlink. `repo` is
+/// this host's own. Refuses a payload in `repo` itself, which would be published onto itself, and
+/// one that holds the state folder or lies in it. Throws Failure (local) if the root cannot be
+/// opened.
 [[nodiscard]] std::variant<Location, Refusal> locate_task(
     const TaskPath& task, const std::vector<std::filesystem::path>& roots,
     const std::filesystem::path& repo);
 
-/// Lists the payload. Refuses what we do not carry (devices, sockets, FIFOs, a symlink as the
-/// payload itself), what is not readable, and what is not there.
-[[nodiscard]] std::variant<Payload, Refusal> list_payload(const Location& place);
+/// Lists the payload. Refuses one that is missing or a symlink. Refuses one with a device, a
+/// socket, a FIFO, or an entry that this user cannot read.
+[[nodiscard]] std::variant<Payload, Refusal> list_payload(const Location& payload);
 
-/// Opens a file of the payload for reading, through no symlink. An empty descriptor, with errno
-/// set, if that cannot be.
-[[nodiscard]] Descriptor open_entry(const Location& place, const Entry& entry);
+/// Opens a file of the payload for reading, through no symlink. On failure the descriptor is empty
+/// and errno is set.
+[[nodiscard]] Descriptor open_entry(const Location& payload, const Entry& entry);
 
-/// What the open file is now.
+/// The stamp of the open file now.
 [[nodiscard]] Stamp stamp_of(const Descriptor& file);
 
-/// The stamps of a payload as text, to be kept and compared: a tick that takes over the staging of
-/// an earlier one compares the source with what that one saw first.
+/// The stamps of a payload as text, which the spool keeps. A tick that continues an earlier staging
+/// compares the payload with the stamps of its first listing.
 [[nodiscard]] std::string encode_stamps(const std::vector<Stamp>& stamps);
 
-/// See Fingerprint. Owners and holes take no part. With a piece size of zero it names the contents
-/// however they are cut.
+/// See Fingerprint. Owners and holes do not count. With a piece size of zero it names the contents
+/// regardless of their cut.
 [[nodiscard]] Fingerprint fingerprint_of(const TaskPath& task, const Manifest& manifest,
                                          std::uint64_t piece_bytes);
 

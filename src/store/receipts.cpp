@@ -9,6 +9,7 @@
 namespace libsync {
 namespace {
 
+// A receipt has three short lines, and a debt one name of at most 255 bytes.
 constexpr std::size_t kReceiptBytes = 4096;
 
 std::string receipt_of(const std::filesystem::path& destination, const Digest& manifest) {
@@ -20,7 +21,7 @@ std::string receipt_of(const std::filesystem::path& destination, const Digest& m
 }  // namespace
 
 std::filesystem::path Receipts::path_of(const std::string& payload_name) const {
-  // Hashed, because a name of 255 bytes leaves no room for the suffix of a file being replaced.
+  // A name of 255 bytes would leave no room for the suffix of replace_file(), hence the hash.
   return path_ / "receipt" / digest_of(payload_name).hex().substr(0, 32);
 }
 

@@ -1,10 +1,10 @@
 #pragma once
 
-// What this host published last, and the command that it still has to run for it.
+// Receipts: what this host published last, and whether it still owes the command for it.
 //
-// A receipt names the very file or folder that was published, and the manifest that it was
-// published from. A later tick sees by it whether the payload is still there. Written durably, so
-// that a death between the swap and the end of the command does not lose the command.
+// A receipt names the file or folder that was published, by inode, and the manifest that it was
+// published from. By it a later tick sees whether the payload is still there. Receipts are durable,
+// so a death between the swap and the end of the command does not lose the command.
 
 #include <filesystem>
 #include <optional>
@@ -14,23 +14,29 @@
 
 namespace libsync {
 
+/// The receipts of one repo. The minion's tick uses them from one thread, under its lock. Acts that
+/// write throw Failure (local).
 class Receipts {
  public:
-  /// In `<repo>/.libsync`, which must be there.
+  /// `state_folder` is `<repo>/.libsync`, which must exist.
   explicit Receipts(std::filesystem::path state_folder) : path_(std::move(state_folder)) {}
 
-  /// Records that the payload at `destination` was published from this manifest.
+  /// Records that the payload at `destination` was published from this manifest. It replaces the
+  /// receipt of the same name in one step.
   void write(const std::filesystem::path& destination, const Digest& manifest) const;
 
   /// Whether the file or folder at `destination` is the one that was published from this manifest.
-  /// Its bytes may have been written to since.
+  /// Another program may have changed its bytes since.
   [[nodiscard]] bool has(const std::filesystem::path& destination, const Digest& manifest) const;
 
-  /// From now on --after-publish is owed for this payload, as soon as it is published.
+  /// Records that --after-publish must run for this payload. The debt counts once the payload has
+  /// its receipt.
   void owe_hook(const std::string& payload_name, const Digest& manifest) const;
 
-  /// The payload, by name, that is published and for which the command has not ended since.
+  /// The name of a published payload whose command has not ended yet; nothing if none is owed.
   [[nodiscard]] std::optional<std::string> hook_owed() const;
+
+  /// Clears the debt.
   void hook_has_run() const;
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
 
-// The group of what rsyncd serves from a spool; its modes are in served_modes.h.
+// The group of the files that rsyncd serves from a spool. Their modes are in served_modes.h.
 
 #include <filesystem>
 
@@ -8,8 +8,9 @@
 
 namespace libsync {
 
-/// Gives a file or folder to the module's group. A user who may not do that keeps the group that
-/// the file has, and the probe finds out whether it is served all the same.
+/// Gives a file or folder to the module's group; a symlink is changed itself. If this user may not
+/// do that, the file keeps its group, and the probe finds out whether the module can serve it. Any
+/// other error throws Failure (local).
 void give_to_group(const std::filesystem::path& path, unsigned group);
 
 }  // namespace libsync

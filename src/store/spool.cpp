@@ -22,13 +22,14 @@
 namespace libsync {
 namespace {
 
-// A run record holds a path and the expected hosts: 100,000 of them fit.
+// Longest run record that is read. It holds a path and the expected hosts; 100,000 addresses fit.
 constexpr std::size_t kRecordBytes = std::size_t{8} << 20U;
 
-// Of incoming/.
+// Mode of incoming/.
 constexpr unsigned kPrivateFolderMode = 0700;
 
-// Held while a spool changes hands: on the master's own host two programs share one.
+// Guards the moment in which a spool changes hands. The two programs share spools on the master's
+// own host.
 Descriptor lock_spools(const std::filesystem::path& state_folder) {
   auto file = open_file(state_folder / "spools.lock", O_RDWR | O_CREAT, 0600);
   while (flock(file.number(), LOCK_EX) != 0) {
@@ -85,7 +86,7 @@ void Spool::assign(const RunRecord& record) const {
   make_folder(folder_, kServedFolderMode);
   give_to_group(folder_, group_);
   make_folder(incoming_folder(), kPrivateFolderMode);
-  // Former versions made it for the group to enter.
+  // Former versions made this folder with a mode that lets the group enter.
   set_mode(incoming_folder(), kPrivateFolderMode);
   replace_file(record_path(record.role), encode(record), kServedFileMode);
 }
@@ -97,7 +98,8 @@ std::optional<RunRecord> Spool::record(Role role) const {
 
 void Spool::leave(Role role) const {
   const Role other = role == Role::master ? Role::minion : Role::master;
-  const auto gone = folder_.parent_path() / (discarded_prefix(role) + random_name<Token>().text());
+  const auto discarded =
+      folder_.parent_path() / (discarded_prefix(role) + random_name<Token>().text());
   {
     const auto lock = lock_spools(folder_.parent_path());
     if (status_of(record_path(other))) {
@@ -105,10 +107,10 @@ void Spool::leave(Role role) const {
       return;
     }
     if (!status_of(folder_)) return;
-    rename_path(folder_, gone);
+    rename_path(folder_, discarded);
   }
-  // What cannot be deleted is tried again, and told, by the next tick's sweep.
-  static_cast<void>(try_remove_tree(gone));
+  // The next tick's sweep tries again, and reports a file that it cannot delete either.
+  static_cast<void>(try_remove_tree(discarded));
   static_cast<void>(try_remove_tree(pushed_));
 }
 
@@ -135,7 +137,7 @@ void Spool::make_way(PieceNumber piece, std::uint64_t bytes, Density density) co
     remove_tree(path);
     is_there = false;
   }
-  // An empty file would be all of an empty piece.
+  // A piece of zero bytes never gets a file here, since rsync would find it complete.
   if (density == Density::dense && bytes >= kWorthExpecting) {
     expect_writes(open_file(path, O_WRONLY | O_CREAT, kServedFileMode), bytes);
     is_there = true;
@@ -158,17 +160,17 @@ Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std:
 Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std::uint64_t bytes,
                       const std::function<Verdict(const Descriptor&)>& proof) const {
   if (!is_file_of_size(from, bytes)) {
-    // Cut short: the next pull of this piece goes on from what is there.
+    // The next pull of this piece continues a partial file.
     return Verdict::absent;
   }
   const auto own = make_own(from);
   const auto file = open_file(own, O_RDONLY);
   const auto verdict = proof(file);
-  // rsync would take a file of this size for a basis, or for done: it has to go.
+  // rsync would use a file of this size as a basis, or skip it as complete.
   if (verdict == Verdict::bad) std::filesystem::remove(own);
   if (verdict == Verdict::good) {
     if (own != piece_path(piece)) rename_path(own, piece_path(piece));
-    // Under this name rsync does not find it any more. A change of its mode that rsync has begun
+    // rsync no longer finds the file under its new name. If rsync has begun to change its mode, it
     // sets the same mode.
     make_servable(file);
   }
@@ -199,7 +201,7 @@ std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from
 
 std::optional<Manifest> Spool::read_manifest(const std::filesystem::path& path,
                                              const Digest& digest) {
-  // A peer may have sent anything of that length: it is not read into memory to be found wrong.
+  // A peer may have sent any bytes of that length, so they are hashed before they fill memory.
   const auto status = status_of(path);
   if (!status ||
       inspect(path, static_cast<std::uint64_t>(status->st_size), digest, {}) != Verdict::good) {
@@ -222,8 +224,8 @@ void Spool::write_served(const std::filesystem::path& path, std::string_view con
   give_to_group(path, group_);
 }
 
-// Out of a folder where others can put another file in its place, and ours to write: what others
-// can still change does not stay proven.
+// Moves a pushed file out of the folder that the module can write to, and makes it ours. A file
+// that another user can still change would not stay verified.
 std::filesystem::path Spool::make_own(const std::filesystem::path& from) const {
   if (from.parent_path() != pushed_) return from;
   auto own = incoming_folder() / from.filename();

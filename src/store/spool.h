@@ -1,30 +1,34 @@
 #pragma once
 
-// What we keep on a host's disk, all of it in `<repo>/.libsync/`:
+// The spool, and a map of all that we keep on a host's disk, in `<repo>/.libsync/`:
 //
 //   master.lock, minion.lock     held while a tick runs (TickLock)
 //   spools.lock                  held for the moment in which a spool changes hands
 //   master                       the name of the master that keeps its spools here (MasterId)
 //   gone-<role>-<random>/        a spool that this role is deleting
 //   <fingerprint>/               a spool: one payload, cut
-//     owner-master, owner-minion   the run record; the folder goes when both are gone
+//     owner-master, owner-minion   the run records; the last role to leave deletes the folder
 //     manifest, p00000, p00001 …   verified, therefore served: rsyncd exports the repo
 //     incoming/                    being pulled, or pulled and not verified yet; ours alone
 //     tree/                        being assembled, then exchanged with the destination
-//     stamps, digests              of the master: the first look at the source, what was announced
-//   push/<fingerprint>/          what a master with --push-to wrote here; unverified
-//   receipt/<hash of a name>     what was published last under this name
-//   hook                         what --after-publish has still to be run for
-//   probe                        what a host pulls from itself before it offers anything
+//     stamps, digests              the master's: stamps of the first listing, announced digests
+//   push/<fingerprint>/          pieces that a master with --push-to wrote here; unverified
+//   receipt/<hash of a name>     the receipt for this name (Receipts)
+//   hook                         the payload for which --after-publish has still to run
+//   probe                        the file that a host pulls from itself before it offers anything
 //
-// Spool is the names and the acts on one spool; it decides nothing and holds no state but paths.
-// Death in the middle: a file has its final name only when its digest was right, by rename. After a
-// power cut a file with its final name may still be torn, since pieces are not fsynced: whoever
-// finds a piece from an earlier process hashes it again before it counts.
+// A Spool knows the names in one spool and the acts on it. It decides nothing and holds no state
+// but paths, so any thread may call it; the caller keeps two threads off one piece.
 //
-// Modes of what is served: files 0640, folders 0750 (push/ 0770), group that of the repo folder, so
-// that a module that runs as another user than cron's can read the spool and nobody else can. The
-// module cannot enter incoming/ (0700): nobody can pull what is not proven. Failures throw (local).
+// A file gets its final name by rename, once its digest has proved right. So a process that dies at
+// any point leaves no wrong file under a final name. A power cut may, since pieces are not fsynced:
+// a later process hashes each piece that it finds before it counts.
+//
+// Served files have mode 0640, served folders 0750 (push/ 0770), and the group of the repo folder.
+// So a module that runs as another user than cron's can read the spool, and no third user can. The
+// module cannot enter incoming/ (0700), so no host can pull a piece that is not verified.
+//
+// All functions throw Failure (local) when the disk fails.
 
 #include <filesystem>
 #include <functional>
@@ -47,14 +51,16 @@
 
 namespace libsync {
 
-/// How the names of spools begin that a role is deleting. A role deletes what it gave up, and
-/// nothing else.
+/// The prefix of the names of spools that a role is deleting. Each role deletes only the spools
+/// that it has left itself.
 [[nodiscard]] std::string discarded_prefix(Role role);
 
 class Descriptor;
 
+/// One spool: the pieces of one payload, by fingerprint.
 class Spool {
  public:
+  /// `group` is the group of the module that serves the spool. Touches no disk.
   Spool(const std::filesystem::path& state_folder, const Fingerprint& fingerprint, unsigned group);
 
   [[nodiscard]] const Fingerprint& fingerprint() const { return fingerprint_; }
@@ -68,62 +74,69 @@ class Spool {
   [[nodiscard]] std::filesystem::path stamps_path() const { return folder_ / "stamps"; }
   [[nodiscard]] std::filesystem::path digests_path() const { return folder_ / "digests"; }
 
-  /// Makes the folders and writes the owner.
+  /// Makes the folders if they are missing, and writes the run record durably. From then on the
+  /// role of the record owns the spool.
   void assign(const RunRecord& record) const;
 
-  /// Nothing if this role does not own the spool (or its file cannot be understood).
+  /// The run record of a role; nothing if it does not own the spool, or if the file is malformed.
   [[nodiscard]] std::optional<RunRecord> record(Role role) const;
 
-  /// Deletes tree/. What may not be deleted is put where sweep() finds it.
+  /// Deletes tree/. Files that cannot be deleted are moved to where StateFolder::sweep() finds
+  /// them.
   void clear_tree() const;
 
-  /// The role needs the spool no more. The last one to leave deletes it: in one step it is gone,
-  /// and what a death in the middle leaves is swept.
+  /// Ends the ownership of a role. The last role to leave deletes the spool, which vanishes by one
+  /// rename. If this process dies in the middle, the next tick sweeps the rest.
   void leave(Role role) const;
 
-  /// Pieces that are there under their final name and have the right size. Nothing is proven.
+  /// Pieces that have their final name and the right size. Their bytes may be wrong.
   [[nodiscard]] PieceSet pieces_found(const Cut& cut) const;
 
-  /// A piece is about to be pulled: deletes what came of it before if that is as long as the piece
-  /// or longer, or no file: it was cut off, or never judged, and rsync might take it for the piece
-  /// itself. Of a dense piece of 1 MiB or more the file is made, empty, and has its blocks at once
-  /// where that makes writing it cheaper (expect_writes in file_ranges.h). A file that is there
-  /// then has the mode of a servable one: rsync sets the mode that it finds again, and may do so
+  /// Prepares incoming/ for the pull of a piece. It keeps a partial file, which rsync continues. It
+  /// deletes one that is no regular file. It deletes one that is at least `bytes` long: no process
+  /// has judged it, and rsync might mistake it for the piece. A dense piece of 1 MiB or more has a
+  /// file from then on, for which expect_writes() (file_ranges.h) allocates blocks. A file that is
+  /// left has the mode of a served one: rsync sets the mode that it finds again, and may do so
   /// late.
   void make_way(PieceNumber piece, std::uint64_t bytes, Density density) const;
 
-  /// The digest of a piece file is compared, and nothing else done.
+  /// Compares the digest of a piece file and changes nothing. The verdict is absent if no regular
+  /// file of this size is there, or if `stop` was requested.
   [[nodiscard]] static Verdict inspect(const std::filesystem::path& path, std::uint64_t bytes,
                                        const Digest& digest, const std::stop_token& stop);
 
-  /// The digest of a piece file is compared. Good: it now has its final name, mode and group. Bad:
-  /// it is deleted. `from` may be its final name already.
+  /// Compares the digest of a piece file. A good one gets its final name, mode and group, and a bad
+  /// one is deleted. A shorter file is absent, and stays for the next pull to continue. `from` may
+  /// be the final name already.
   [[nodiscard]] Verdict accept(const std::filesystem::path& from, PieceNumber piece,
                                std::uint64_t bytes, const Digest& digest,
                                const std::stop_token& stop) const;
 
-  /// The same where the caller compares the digest, of a file that has this size.
+  /// The same, where `proof` judges an open file of this size.
   [[nodiscard]] Verdict accept(const std::filesystem::path& from, PieceNumber piece,
                                std::uint64_t bytes,
                                const std::function<Verdict(const Descriptor&)>& proof) const;
 
   /// Compares the digest of a piece that has its final name. A good one gets its mode and group
-  /// again, a bad one stays.
+  /// again; a bad one stays until it is replaced.
   [[nodiscard]] Verdict reverify(PieceNumber piece, std::uint64_t bytes, const Digest& digest,
                                  const std::stop_token& stop) const;
 
-  /// The manifest, if the file has this digest; nothing else is done.
+  /// The manifest in a file; nothing unless the file has this digest. Throws Failure (local) if the
+  /// digest is right and the content is malformed: the versions of two hosts differ. Changes
+  /// nothing.
   [[nodiscard]] static std::optional<Manifest> read_manifest(const std::filesystem::path& path,
                                                              const Digest& digest);
 
-  /// The same for a file of ours: good, it then has its final name; bad, it is deleted.
+  /// The same for a file in incoming/ or push/. A good one gets its final name, and a bad one is
+  /// deleted.
   [[nodiscard]] std::optional<Manifest> accept_manifest(const std::filesystem::path& from,
                                                         const Digest& digest) const;
 
-  /// Writes a file under its final name, with mode and group, for the module to serve.
+  /// Writes a file durably, with the mode and group that let the module serve it.
   void write_served(const std::filesystem::path& path, std::string_view content) const;
 
-  /// Makes a file of the spool ours, with its mode and the module's group.
+  /// Gives a file of the spool to this user, with the mode and group that let the module serve it.
   void make_servable(const std::filesystem::path& path) const;
 
  private:

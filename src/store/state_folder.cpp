@@ -15,9 +15,9 @@
 namespace libsync {
 namespace {
 
-// The writable module of the Python pair runs as a user of the repo folder's group.
+// Mode of push/. The writable module of the Python pair runs as a user of the repo folder's group.
 constexpr unsigned kPushMode = 0770;
-constexpr std::size_t kMasterIdBytes = 4096;
+constexpr std::size_t kMasterIdBytes = 4096;  // Ample for a MasterId as text.
 
 }  // namespace
 
@@ -76,12 +76,12 @@ MasterId StateFolder::master_id() const {
 }
 
 std::vector<std::string> StateFolder::sweep(Role role) const {
-  std::vector<std::string> told;
+  std::vector<std::string> reasons;
   for (const auto& entry : std::filesystem::directory_iterator(path_)) {
     if (!entry.path().filename().string().starts_with(discarded_prefix(role))) continue;
-    if (auto why = try_remove_tree(entry.path())) told.push_back(*std::move(why));
+    if (auto why = try_remove_tree(entry.path())) reasons.push_back(*std::move(why));
   }
-  return told;
+  return reasons;
 }
 
 std::filesystem::path StateFolder::lock_path(Role role) const {

@@ -15,8 +15,8 @@ namespace libsync {
 
 std::variant<TickLock, TickLock::Held> TickLock::acquire(const std::filesystem::path& path,
                                                          Duration patience, Clock& clock) {
-  // How often a waiting tick looks whether the earlier one has gone.
-  constexpr Duration kLook{50};
+  // Interval at which a waiting tick retries. It adds this much to a start, and costs nothing.
+  constexpr Duration kRetryEvery{50};
   auto file = open_file(path, O_RDWR | O_CREAT, 0600);
   const Instant until = clock.now() + patience;
   while (flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
@@ -24,12 +24,12 @@ std::variant<TickLock, TickLock::Held> TickLock::acquire(const std::filesystem::
     if (clock.now() >= until) {
       Held held{escaped(read_file(path, 100).value_or("")), std::nullopt};
       if (const auto status = status_of(path)) {
-        const auto taken = std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec);
-        held.age = clock.wall() - taken;
+        const auto since = std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec);
+        held.age = clock.wall() - since;
       }
       return held;
     }
-    clock.wait(clock.now() + kLook, {});
+    clock.wait(clock.now() + kRetryEvery, {});
   }
   const auto text = fmt::format("process {}", getpid());
   if (ftruncate(file.number(), 0) != 0 ||

@@ -1,6 +1,6 @@
 #pragma once
 
-// One tick of a role at a time on one host.
+// The lock of a role: at most one tick of it runs on a host.
 
 #include <chrono>
 #include <filesystem>
@@ -15,22 +15,23 @@ namespace libsync {
 
 class Descriptor;
 
-/// The lock that keeps two ticks of one role on one host apart: flock(2) on a file, so that it goes
-/// with the last process that holds it. Our rsync children inherit it on purpose: while one of them
-/// lives on after we died, no other tick writes beside it.
+/// Keeps two ticks of one role on one host apart by flock(2) on a file. The kernel releases it with
+/// the last process that holds it. Our rsync children inherit it on purpose: while one of them
+/// outlives a dead tick, no other tick writes beside it.
 class TickLock {
  public:
-  /// Somebody else has it: the process, as that one wrote it into the file, and since when.
+  /// Another process holds the lock.
   struct Held {
-    std::string by;
-    std::optional<std::chrono::system_clock::duration> age;
+    std::string by;  ///< "process PID", as that process wrote it; escaped.
+    std::optional<std::chrono::system_clock::duration> age;  ///< Since it wrote that.
   };
 
-  /// Waits up to `patience`, since ticks that linger end just before the next one begins.
+  /// Waits up to `patience`, because a tick that lingers ends just before the next one begins.
+  /// Throws Failure (local) if the file at `path` cannot be made, locked or written.
   [[nodiscard]] static std::variant<TickLock, Held> acquire(const std::filesystem::path& path,
                                                             Duration patience, Clock& clock);
 
-  /// For children to inherit.
+  /// The descriptor that children inherit. Owned by this object.
   [[nodiscard]] int descriptor() const;
 
  private:

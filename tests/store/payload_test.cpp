@@ -70,7 +70,7 @@ TEST_F(PayloadTest, ListsAFileAsTheOneEntry) {
 }
 
 TEST_F(PayloadTest, ListsFilesFoldersAndLinksInByteOrderOfTheirNames) {
-  // `-` and `.` sort before `/`: the order is that of whole names, not of a walk.
+  // `-` and `.` sort before `/`, because whole names are compared.
   for (const auto* const name : {"top/b/x", "top/b-", "top/b.c", "top/a", "top/\xff\n", "top/B"}) {
     test::write_file(path(name), name);
   }
@@ -87,7 +87,7 @@ TEST_F(PayloadTest, ListsFilesFoldersAndLinksInByteOrderOfTheirNames) {
   EXPECT_EQ(entries[8].target, "../outside");
   EXPECT_EQ(entries[8].size, 0U);
   EXPECT_EQ(payload.stamps.size(), entries.size());
-  // What is listed can be announced: decode() accepts nothing but the prescribed form.
+  // A listed payload can be announced: decode() accepts only the prescribed form.
   const auto decoded = Manifest::decode(payload.manifest.encode());
   ASSERT_TRUE(std::holds_alternative<Manifest>(decoded));
   EXPECT_EQ(std::get<Manifest>(decoded).entries(), entries);
@@ -106,7 +106,7 @@ TEST_F(PayloadTest, CountsHardLinkedFilesAndMarksSparseOnes) {
   }
 }
 
-TEST_F(PayloadTest, RefusesWhatIsNotCarriedByItsName) {
+TEST_F(PayloadTest, RefusesASpecialFileByItsName) {
   std::filesystem::create_directories(path("top/inner"));
   ASSERT_EQ(mkfifo(path("top/inner/fifo").c_str(), 0600), 0);
   EXPECT_THAT(refusal(), HasSubstr(path("top/inner/fifo").string() + "' is a FIFO"));
@@ -121,14 +121,14 @@ TEST_F(PayloadTest, RefusesWhatIsNotCarriedByItsName) {
   EXPECT_EQ(refusal(), "carried");
 }
 
-TEST_F(PayloadTest, RefusesASymlinkAsThePayloadAndWhatIsNotThere) {
+TEST_F(PayloadTest, RefusesASymlinkAsThePayloadAndAMissingPath) {
   test::write_file(path("file"), "x");
   std::filesystem::create_symlink("file", path("top"));
   EXPECT_THAT(refusal(), HasSubstr("is a symlink"));
   EXPECT_THAT(refusal("missing"), HasSubstr("No such file or directory"));
 }
 
-TEST_F(PayloadTest, RefusesWhatThisUserCannotRead) {
+TEST_F(PayloadTest, RefusesAnEntryThatThisUserCannotRead) {
   test::write_file(path("top/closed"), "x");
   std::filesystem::create_directory(path("top/folder"));
   std::filesystem::permissions(path("top/closed"), std::filesystem::perms(0));
@@ -152,7 +152,7 @@ TEST_F(PayloadTest, StampShowsAChangeEvenIfTheTimeIsSetBack) {
   EXPECT_EQ(listed().stamps, before.stamps);
   struct stat status {};
   ASSERT_EQ(stat(path("top").c_str(), &status), 0);
-  // Until the kernel's clock, which the ctime is taken from, has moved on.
+  // Wait until the clock that sets the ctime has advanced.
   const auto has_changed = [&] {
     test::write_file(path("top"), "54321");
     const timespec times[] = {status.st_atim, status.st_mtim};
@@ -165,7 +165,7 @@ TEST_F(PayloadTest, StampShowsAChangeEvenIfTheTimeIsSetBack) {
   EXPECT_EQ(listed().manifest.entries(), before.manifest.entries());
 }
 
-// A payload of every kind of entry, and what each change does to its fingerprint.
+// A payload with every kind of entry, and a way to change each property.
 struct Change {
   const char* what;
   std::function<void(std::vector<Entry>&)> make;
@@ -177,7 +177,7 @@ std::vector<Entry> sample() {
           {EntryKind::link, 0777, {5, 6}, 0, 7, 8, Density::dense, "link", "file"}};
 }
 
-TEST(Fingerprint, ChangesWithAllThatIsPublished) {
+TEST(Fingerprint, ChangesWithEveryPublishedProperty) {
   const std::vector<Change> changes = {
       {"kind", [](auto& all) { all[1].kind = EntryKind::folder; }},
       {"mode", [](auto& all) { all[1].mode = 0640; }},
@@ -203,7 +203,7 @@ TEST(Fingerprint, ChangesWithAllThatIsPublished) {
   EXPECT_TRUE(seen.insert(fingerprint_of(other, Manifest(sample()), 10).text()).second);
 }
 
-TEST(Fingerprint, StaysTheSameWhoeverOwnsItAndWhereverItsHolesAre) {
+TEST(Fingerprint, IgnoresOwnersAndHoles) {
   const auto task = std::get<TaskPath>(TaskPath::parse("/srv/data"));
   auto entries = sample();
   entries[1].uid = 1000;

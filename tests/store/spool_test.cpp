@@ -65,11 +65,11 @@ TEST_F(SpoolTest, AcceptsAGoodPieceUnderItsFinalNameForTheModuleToServe) {
   ASSERT_EQ(stat(repo_.path().c_str(), &repo), 0);
   EXPECT_EQ(status.st_mode & 07777U, 0640U);
   EXPECT_EQ(status.st_gid, repo.st_gid);
-  EXPECT_EQ(accept(spool_.piece_path(kPiece)), Verdict::good);  // Again, where it is.
+  EXPECT_EQ(accept(spool_.piece_path(kPiece)), Verdict::good);  // Again, under its final name.
   EXPECT_TRUE(exists(spool_.piece_path(kPiece)));
 }
 
-TEST_F(SpoolTest, DeletesABadPieceWhereverItIs) {
+TEST_F(SpoolTest, DeletesABadPieceUnderEitherName) {
   spool_.assign(owner_as(Role::minion));
   content_[50'000] = static_cast<char>(content_[50'000] ^ 1);
   const auto bad = content_;
@@ -84,7 +84,7 @@ TEST_F(SpoolTest, DeletesABadPieceWhereverItIs) {
   }
 }
 
-TEST_F(SpoolTest, LeavesAPieceThatWasCutShortForTheNextPull) {
+TEST_F(SpoolTest, LeavesAPartialPieceForTheNextPull) {
   spool_.assign(owner_as(Role::minion));
   EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::absent);
   test::write_file(spool_.incoming_path(kPiece), content_.substr(1));
@@ -104,7 +104,7 @@ TEST_F(SpoolTest, KeepsAPieceWhoseCheckWasStopped) {
   EXPECT_TRUE(exists(spool_.incoming_path(kPiece)));
 }
 
-TEST_F(SpoolTest, MakesWayForAPieceAndKeepsWhatItCanGoOnFrom) {
+TEST_F(SpoolTest, MakeWayKeepsAPartialPieceAndDeletesAnyOtherFile) {
   constexpr std::uint64_t kBytes = std::uint64_t{2} << 20U;
   spool_.assign(owner_as(Role::minion));
   const auto path = spool_.incoming_path(kPiece);
@@ -126,7 +126,7 @@ TEST_F(SpoolTest, MakesWayForAPieceAndKeepsWhatItCanGoOnFrom) {
   EXPECT_EQ(test::content_of(path), "") << "a source can send a folder of that name";
 }
 
-TEST_F(SpoolTest, MakesNoFileForAPieceThatGainsNothingByIt) {
+TEST_F(SpoolTest, MakeWayMakesNoFileForASmallASparseOrAnEmptyPiece) {
   spool_.assign(owner_as(Role::minion));
   spool_.make_way(kPiece, content_.size(), Density::dense);
   spool_.make_way(kPiece, std::uint64_t{2} << 20U, Density::sparse);
@@ -134,8 +134,8 @@ TEST_F(SpoolTest, MakesNoFileForAPieceThatGainsNothingByIt) {
   EXPECT_FALSE(exists(spool_.incoming_path(kPiece)));
 }
 
-// rsync sets the mode that the file had when it opened it, and may do so after the last look.
-TEST_F(SpoolTest, GivesWhatIsThereInPartTheModeThatTheWholeGets) {
+// rsync sets the mode that the file had when rsync opened it, and may do so after accept().
+TEST_F(SpoolTest, MakeWayGivesAPartialPieceTheModeOfAServedOne) {
   spool_.assign(owner_as(Role::minion));
   const auto path = spool_.incoming_path(kPiece);
   test::write_file(path, "a part");
@@ -145,7 +145,7 @@ TEST_F(SpoolTest, GivesWhatIsThereInPartTheModeThatTheWholeGets) {
   EXPECT_EQ(test::content_of(path), "a part");
 }
 
-TEST_F(SpoolTest, NobodyElseEntersWhereUnprovenPiecesLie) {
+TEST_F(SpoolTest, NoOtherUserEntersTheFolderOfUnverifiedPieces) {
   spool_.assign(owner_as(Role::minion));
   EXPECT_EQ(status_of(spool_.incoming_folder())->st_mode & 07777U, 0700U);
   std::filesystem::permissions(spool_.incoming_folder(), std::filesystem::perms(0750));
@@ -153,7 +153,7 @@ TEST_F(SpoolTest, NobodyElseEntersWhereUnprovenPiecesLie) {
   EXPECT_EQ(status_of(spool_.incoming_folder())->st_mode & 07777U, 0700U) << "of a former version";
 }
 
-TEST_F(SpoolTest, SetsTheModeAfterTheProof) {
+TEST_F(SpoolTest, SetsTheModeAfterVerifying) {
   spool_.assign(owner_as(Role::minion));
   const auto path = spool_.incoming_path(kPiece);
   test::write_file(path, content_);
@@ -182,7 +182,7 @@ TEST_F(SpoolTest, ReverifyingGivesAGoodPieceItsModeAgainAndKeepsABadOne) {
   EXPECT_EQ(status_of(path)->st_gid, status_of(repo_.path())->st_gid);
 }
 
-TEST_F(SpoolTest, TakesOverWhatWasPushedOutOfThePushersReach) {
+TEST_F(SpoolTest, MovesAPushedPieceOutOfThePushersReach) {
   spool_.assign(owner_as(Role::minion));
   const auto pushed = spool_.pushed_folder() / piece_name(kPiece);
   test::write_file(pushed, content_);
@@ -195,7 +195,7 @@ TEST_F(SpoolTest, TakesOverWhatWasPushedOutOfThePushersReach) {
   EXPECT_EQ(status.st_mode & 07777U, 0640U);
 }
 
-TEST_F(SpoolTest, NoSymlinkPassesForAPiece) {
+TEST_F(SpoolTest, ASymlinkIsNoPiece) {
   spool_.assign(owner_as(Role::minion));
   test::write_file(repo_.path() / "elsewhere", content_);
   std::filesystem::create_symlink(repo_.path() / "elsewhere", spool_.incoming_path(kPiece));
@@ -203,7 +203,7 @@ TEST_F(SpoolTest, NoSymlinkPassesForAPiece) {
   EXPECT_FALSE(exists(spool_.piece_path(kPiece)));
 }
 
-TEST_F(SpoolTest, InspectSaysTheSameAndChangesNothing) {
+TEST_F(SpoolTest, InspectGivesTheSameVerdictAndChangesNothing) {
   const auto path = repo_.path() / "piece";
   const auto inspect = [&] {
     return Spool::inspect(path, content_.size(), digest_of(content_), {});
@@ -250,7 +250,7 @@ TEST_F(SpoolTest, AcceptsOnlyTheManifestThatWasAnnounced) {
   EXPECT_EQ(test::content_of(spool_.manifest_path()), manifest.encode());
 }
 
-TEST_F(SpoolTest, AnnouncedManifestOfAnotherVersionIsAFailure) {
+TEST_F(SpoolTest, AnAnnouncedManifestOfAnotherVersionIsAFailure) {
   spool_.assign(owner_as(Role::minion));
   const auto from = spool_.incoming_folder() / "manifest";
   test::write_file(from, "libsync-manifest 2\n");
@@ -258,7 +258,7 @@ TEST_F(SpoolTest, AnnouncedManifestOfAnotherVersionIsAFailure) {
                Failure);
 }
 
-TEST_F(SpoolTest, OwnerComesBackAsItWasWritten) {
+TEST_F(SpoolTest, ReadsTheRunRecordAsItWasWritten) {
   for (const auto role : {Role::master, Role::minion}) {
     for (const auto standing :
          {Standing::prepared, Standing::running, Standing::ended, Standing::ended_short}) {
@@ -284,7 +284,7 @@ TEST_F(SpoolTest, OwnerComesBackAsItWasWritten) {
   }
 }
 
-TEST_F(SpoolTest, OwnerFileThatWasCutAnywhereIsNone) {
+TEST_F(SpoolTest, ATruncatedRunRecordIsNone) {
   auto owner = owner_as(Role::master);
   owner.expected_hosts = {"10.0.0.1", "10.0.0.2"};
   spool_.assign(owner);
@@ -311,7 +311,7 @@ TEST_F(SpoolTest, TheLastRoleToLeaveDeletesTheSpool) {
   spool_.leave(Role::minion);
   EXPECT_FALSE(exists(spool_.folder()));
   EXPECT_FALSE(exists(spool_.pushed_folder()));
-  spool_.leave(Role::minion);  // Not there any more: nothing to do.
+  spool_.leave(Role::minion);  // The spool is deleted already.
   for (const auto& entry : std::filesystem::directory_iterator(state_.path())) {
     EXPECT_THAT(entry.path().filename().string(), testing::Not(StartsWith("gone-")));
   }

@@ -1,4 +1,4 @@
-// What a host keeps beside its spools: the folder itself, receipts, the owed command, the locks.
+// The files of a host beside its spools: the folder itself, receipts, the owed command, the locks.
 
 #include "store/state_folder.h"
 
@@ -46,7 +46,7 @@ class StateFolderTest : public testing::Test {
   Digest manifest_ = digest_of("manifest");
 };
 
-TEST_F(StateFolderTest, IsForNobodyElse) {
+TEST_F(StateFolderTest, IsClosedToOtherUsers) {
   const auto mode_of = [&](const std::string& name) {
     return status_of(state_.path() / name)->st_mode & 07777U;
   };
@@ -57,7 +57,7 @@ TEST_F(StateFolderTest, IsForNobodyElse) {
   EXPECT_EQ(again.path(), state_.path());
 }
 
-TEST_F(StateFolderTest, RefusesWhatOthersMayWriteToOrHavePutThere) {
+TEST_F(StateFolderTest, RefusesAFolderThatOthersCanWriteToOrHaveMade) {
   std::filesystem::permissions(state_.path(), std::filesystem::perms(0757));
   EXPECT_THROW(StateFolder{repo_.path()}, Failure);
   remove_tree(state_.path());
@@ -91,7 +91,7 @@ TEST_F(StateFolderTest, FindsTheSpoolsOfARoleAndAFleet) {
               UnorderedElementsAre(another_role.fingerprint().text(), both.fingerprint().text()));
 }
 
-TEST_F(StateFolderTest, SweepsWhatItsOwnRoleWasDeleting) {
+TEST_F(StateFolderTest, SweepsOnlyTheSpoolsOfItsOwnRole) {
   test::write_file(state_.path() / "gone-minion-0123" / "p00000", "x");
   test::write_file(state_.path() / "gone-master-4567" / "p00000", "x");
   const auto spool = state_.spool(random_name<Fingerprint>());
@@ -106,13 +106,13 @@ TEST_F(StateFolderTest, MasterIdStaysTheSame) {
   const auto id = state_.master_id();
   EXPECT_EQ(state_.master_id(), id);
   EXPECT_EQ(StateFolder(repo_.path()).master_id(), id);
-  test::write_file(state_.path() / "master", "");  // Torn: it is another one from now on.
+  test::write_file(state_.path() / "master", "");  // Torn, so the next call makes another one.
   const auto fresh = state_.master_id();
   EXPECT_NE(fresh, id);
   EXPECT_EQ(state_.master_id(), fresh);
 }
 
-TEST_F(StateFolderTest, ReceiptIsForTheVeryFileAndTheVeryManifest) {
+TEST_F(StateFolderTest, ReceiptIsForOneFileAndOneManifest) {
   EXPECT_FALSE(state_.receipts().has(destination(), manifest_));
   test::write_file(destination(), "one");
   EXPECT_FALSE(state_.receipts().has(destination(), manifest_));
@@ -135,9 +135,9 @@ TEST_F(StateFolderTest, ReceiptFitsANameOfFullLength) {
   EXPECT_TRUE(state_.receipts().has(longest, manifest_));
 }
 
-TEST_F(StateFolderTest, CommandIsOwedFromThePublishingToItsEnd) {
+TEST_F(StateFolderTest, CommandIsOwedFromPublishingUntilItHasRun) {
   EXPECT_FALSE(state_.receipts().hook_owed());
-  state_.receipts().hook_has_run();  // Nothing to forget.
+  state_.receipts().hook_has_run();  // No debt to clear.
   state_.receipts().owe_hook("payload", manifest_);
   EXPECT_FALSE(state_.receipts().hook_owed()) << "nothing was published";
   test::write_file(destination(), "one");
@@ -149,7 +149,7 @@ TEST_F(StateFolderTest, CommandIsOwedFromThePublishingToItsEnd) {
   EXPECT_FALSE(state_.receipts().hook_owed());
 }
 
-TEST_F(StateFolderTest, CommandIsNotOwedForWhatIsNoNameOrWasCutShort) {
+TEST_F(StateFolderTest, CommandIsNotOwedForAWrongNameOrATruncatedRecord) {
   test::write_file(destination(), "one");
   state_.receipts().write(destination(), manifest_);
   for (const std::string& text : {std::string(), manifest_.hex().substr(1), manifest_.hex(),
@@ -159,21 +159,21 @@ TEST_F(StateFolderTest, CommandIsNotOwedForWhatIsNoNameOrWasCutShort) {
   }
 }
 
-TEST_F(StateFolderTest, ProbeIsServedUnderItsName) {
+TEST_F(StateFolderTest, WritesAServableProbe) {
   EXPECT_EQ(state_.write_probe("content"), "probe");
   EXPECT_EQ(test::content_of(state_.path() / "probe"), "content");
   EXPECT_EQ(status_of(state_.path() / "probe")->st_mode & 07777U, 0640U);
 }
 
-// A process that takes the lock, writes `ready`, and holds it until it is killed. With a child that
-// has inherited it and does not obey TERM, if `child_pid` is given.
+// Forks a process that acquires the lock, writes `ready`, and holds the lock until it is killed.
+// With `child_pid`, a child of it inherits the lock and ignores TERM.
 pid_t hold(const std::filesystem::path& lock, const std::filesystem::path& ready,
            const std::filesystem::path& child_pid = {}) {
   const pid_t holder = fork();
   if (holder != 0) return holder;
   test::HandClock clock;
-  const auto taken = TickLock::acquire(lock, Duration(0), clock);
-  const auto* const held = std::get_if<TickLock>(&taken);
+  const auto acquired = TickLock::acquire(lock, Duration(0), clock);
+  const auto* const held = std::get_if<TickLock>(&acquired);
   if (held == nullptr) _exit(1);
   if (!child_pid.empty()) {
     const std::string script = "trap '' TERM; echo $$ > '" + child_pid.string() + "'; " + "mv '" +
@@ -187,7 +187,7 @@ pid_t hold(const std::filesystem::path& lock, const std::filesystem::path& ready
   while (true) pause();
 }
 
-TEST_F(StateFolderTest, LockOfAnotherProcessIsHeldWithItsName) {
+TEST_F(StateFolderTest, ALockHeldByAnotherProcessNamesIt) {
   const auto lock = state_.lock_path(Role::minion);
   EXPECT_NE(lock, state_.lock_path(Role::master));
   const auto ready = repo_.path() / "ready";
@@ -195,8 +195,8 @@ TEST_F(StateFolderTest, LockOfAnotherProcessIsHeldWithItsName) {
   ASSERT_TRUE(test::eventually([&] { return exists(ready); }));
   SystemClock clock;
   {
-    const auto taken = TickLock::acquire(lock, Duration(100), clock);
-    const auto* const held = std::get_if<TickLock::Held>(&taken);
+    const auto acquired = TickLock::acquire(lock, Duration(100), clock);
+    const auto* const held = std::get_if<TickLock::Held>(&acquired);
     ASSERT_NE(held, nullptr);
     EXPECT_EQ(held->by, "process " + std::to_string(holder));
     ASSERT_TRUE(held->age);
@@ -208,7 +208,7 @@ TEST_F(StateFolderTest, LockOfAnotherProcessIsHeldWithItsName) {
   EXPECT_TRUE(std::holds_alternative<TickLock>(TickLock::acquire(lock, Duration(0), clock)));
 }
 
-TEST_F(StateFolderTest, LockWaitsAsLongAsItHasPatience) {
+TEST_F(StateFolderTest, LockWaitsForItsPatience) {
   const auto lock = state_.lock_path(Role::minion);
   test::HandClock clock;
   clock.let_waits_pass();
