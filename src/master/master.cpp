@@ -14,14 +14,17 @@
 namespace libsync {
 namespace {
 
-// How often a lingering master asks for the task: it reacts in less than this. Keyspace
-// notifications, which would tell at once, are off in Redis by default.
-constexpr Duration kLookEvery{200};
+// Poll interval of a lingering master, and so its longest reaction to a new task. A poll is one
+// cheap call. Keyspace notifications would be faster, but Redis has them off by default.
+constexpr Duration kVisitEvery{200};
+// Pause after Redis failed to answer, and poll interval during staging.
 constexpr Duration kOutagePause{1000};
+// Interval between two lines about the progress of staging.
 constexpr Duration kProgressEvery{30'000};
 
-// A source that is still being written is worth a second look, but not a queue.
+// Pause before a payload that changed is staged again: its writer may be about to finish.
 constexpr Duration kChangedPause{5000};
+// The master refuses the task after this many attempts, since others may wait for it.
 constexpr int kChangedAttempts = 3;
 
 double seconds_between(Instant from, Instant to) {
@@ -58,12 +61,12 @@ ExitStatus Master::tick() {
     auto next = Next::wait;
     try {
       next = visit();
-      outage_told_.clear();
+      outage_warning_.clear();
     } catch (const Failure& failure) {
       const bool will_pass =
           failure.remedy() == Remedy::try_again && failure.status() == ExitStatus::redis;
       if (!will_pass || linger_.is_over(clock_.now())) throw;
-      tell_once(failure.what(), outage_told_);
+      warn_once(failure.what(), outage_warning_);
       wait(std::min(linger_.end(), clock_.now() + kOutagePause));
     }
     if (next == Next::again) {
@@ -71,25 +74,25 @@ ExitStatus Master::tick() {
       continue;
     }
     if (linger_.is_over(clock_.now())) break;
-    wait(std::min(linger_.end(), clock_.now() + kLookEvery));
+    wait(std::min(linger_.end(), clock_.now() + kVisitEvery));
   }
-  if (has_looked_ && !has_task_) spdlog::info("no task, exit");
+  if (has_discovered_ && !has_task_) spdlog::info("no task, exit");
   return stop_.requested() ? ExitStatus::done : status_;
 }
 
 Master::Next Master::visit() {
-  const bool is_first = !has_looked_;
+  const bool is_first = !has_discovered_;
   if (is_first) {
     for (const auto& why : state_.sweep(Role::master)) spdlog::warn("{}", why);
     coordinator_.load_functions();
-    look();
+    discover();
   }
   auto watch = coordinator_.watch();
   const auto own = records_.own_run(watch);
   if (!has_checked_spools_) check_spools(watch, own);
   const auto move = next_move(watch, own, ending_terms(), terms_.master);
   const bool is_ending = std::holds_alternative<EndRun>(move);
-  if (is_ending && !is_first) look();
+  if (is_ending && !is_first) discover();
   if (!watch.run && !count_task(move)) return Next::again;
   if (is_first && watch.task && std::holds_alternative<Idle>(move)) spdlog::info("nothing to do");
   const auto next = make(move);
@@ -98,18 +101,18 @@ Master::Next Master::visit() {
   return next;
 }
 
-// A task that was set after the last look is counted and logged before the master acts on it. False
-// if the operator has set another one meanwhile: the next visit finds that.
+// Counts and logs a task that was set after the last discover(), before the master acts on it.
+// False if the operator has set another one meanwhile, which the next visit finds.
 bool Master::count_task(const Move& move) {
   std::optional<std::string> task;
   if (const auto* const found = std::get_if<Distribute>(&move)) task = found->task.text();
   if (const auto* const refused = std::get_if<Refuse>(&move)) task = refused->task;
   if (!task || task == counted_task_) return true;
-  look();
+  discover();
   return task == counted_task_;
 }
 
-// What only the disk can tell, once a tick: the host may have lost power since the last one.
+// Checks the spools on the disk, once a tick: the host may have lost power since the last one.
 void Master::check_spools(Watch& watch, const std::optional<RunRecord>& own) const {
   if (!watch.run) return records_.drop_ended();
   if (own && own->run == watch.run->id && watch.run->state == RunState::staged &&
@@ -118,14 +121,14 @@ void Master::check_spools(Watch& watch, const std::optional<RunRecord>& own) con
   }
 }
 
-void Master::look() {
+void Master::discover() {
   spdlog::info("try to find a task");
-  const auto look = coordinator_.discover();
-  has_looked_ = true;
-  has_task_ = look.task.has_value();
-  counted_task_ = look.task;
-  if (look.task) {
-    spdlog::info("file_name: {}, finished_minion_count: {}", escaped(*look.task), look.finished);
+  const auto found = coordinator_.discover();
+  has_discovered_ = true;
+  has_task_ = found.task.has_value();
+  counted_task_ = found.task;
+  if (found.task) {
+    spdlog::info("file_name: {}, finished_minion_count: {}", escaped(*found.task), found.finished);
   }
 }
 
@@ -149,18 +152,18 @@ Master::Next Master::make(const Move& move) {
   if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) {
     note_waiting(*waiting);
   } else if (const auto* const foreign = std::get_if<Foreign>(&move)) {
-    tell_once(
+    warn_once(
         fmt::format("'{}' is being distributed by a master on another host or with another "
-                    "--repo: run one master only, or, if that one is gone for good, delete the "
+                    "--repo: run one master only, or, if that host never comes back, delete the "
                     "key {}sync:run",
                     escaped(foreign->task.text()), escaped(config_.host.prefix)),
-        foreign_told_);
+        foreign_warning_);
   } else if (const auto* const other = std::get_if<OtherFormat>(&move)) {
     status_ = ExitStatus::redis;
-    tell_once(fmt::format("another version of sync-fanout began the run of '{}': install one "
+    warn_once(fmt::format("another version of sync-fanout began the run of '{}': install one "
                           "version everywhere; `redis-cli del {}task` ends that run",
                           escaped(other->task.text()), escaped(config_.host.prefix)),
-              foreign_told_);
+              foreign_warning_);
   } else if (const auto* const doubtful = std::get_if<Reverify>(&move)) {
     reverify(doubtful->owner);
   }
@@ -184,8 +187,8 @@ void Master::distribute(const TaskPath& task) {
   if (const auto* const refusal = std::get_if<Refusal>(&found)) {
     return refuse(task.text(), refusal->reason);
   }
-  auto& source = std::get<Original>(found);
-  const auto made = make_run(source, terms_, [this](const Fingerprint& content) {
+  auto& original = std::get<Original>(found);
+  const auto made = make_run(original, terms_, [this](const Fingerprint& content) {
     return records_.piece_bytes_of(content);
   });
   if (const auto* const refusal = std::get_if<Refusal>(&made)) {
@@ -193,13 +196,13 @@ void Master::distribute(const TaskPath& task) {
   }
   const auto& run = std::get<NewRun>(made);
   spdlog::info("found new task, start rsync and set redis queue");
-  if (source.payload.hard_linked_files > 0) {
+  if (original.payload.hard_linked_files > 0) {
     spdlog::info("{} files have more than one name: each name becomes a file of its own",
-                 source.payload.hard_linked_files);
+                 original.payload.hard_linked_files);
   }
   records_.drop_all_but(run.info.fingerprint);
-  records_.prepare(run, source.payload.stamps);
-  if (begin(run.info, run.record, TaskKey::leave)) stage_and_log(run.info, std::move(source));
+  records_.prepare(run, original.payload.stamps);
+  if (begin(run.info, run.record, TaskKey::leave)) stage_and_log(run.info, std::move(original));
 }
 
 EndingTerms Master::ending_terms() const {
@@ -208,22 +211,22 @@ EndingTerms Master::ending_terms() const {
 
 bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
   const auto wanted = config_.host.slots.value_or(default_origin_uploads(run.cut));
-  // A host that is pushed to offers its slots itself.
+  // A minion that is the origin offers its slots itself.
   const unsigned slots = run.origin_kind == OriginKind::minion ? 0 : wanted;
   const auto outcome = coordinator_.begin(run, slots, {owner.expected_count, owner.expected_hosts},
                                           task, config_.spread);
   if (const auto* const busy = std::get_if<Busy>(&outcome)) {
     if (busy->run == run.id) {
-      begin_anew(owner, "it was announced from another host, or with another list of files");
+      start_over(owner, "it was announced from another host, or with another list of files");
       return false;
     }
-    tell_once(fmt::format("'{}' is being distributed by another master: run one only",
+    warn_once(fmt::format("'{}' is being distributed by another master: run one only",
                           escaped(busy->task.text())),
-              foreign_told_);
+              foreign_warning_);
     records_.drop(run.id);
     return false;
   }
-  // Redis may forget who is expected; the spool does not.
+  // Redis may lose the names of the expected hosts; the spool keeps them.
   if (const auto* const begun = std::get_if<Begun>(&outcome)) {
     owner.expected_hosts = begun->expected;
   }
@@ -235,22 +238,22 @@ bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
 void Master::resume(const RunRecord& owner) {
   const auto run = records_.describe(owner, terms_.origin);
   const auto spool = records_.spool_of(owner.run);
-  if (!run || !spool) return begin_anew(owner, "its spool is damaged");
+  if (!run || !spool) return start_over(owner, "its spool is damaged");
   const bool is_complete = StagingRecord::read(*spool).is_complete;
-  auto source = records_.unchanged_original(owner, is_complete ? Needed::no : Needed::yes);
-  if (!source && !is_complete) return begin_anew(owner, "the source has changed");
+  auto original = records_.unchanged_original(owner, is_complete ? Needed::no : Needed::yes);
+  if (!original && !is_complete) return start_over(owner, "the payload has changed");
   spdlog::info("going on with '{}'", escaped(owner.task.text()));
-  if (begin(*run, owner, TaskKey::restore)) stage_and_log(*run, std::move(source));
+  if (begin(*run, owner, TaskKey::restore)) stage_and_log(*run, std::move(original));
 }
 
-void Master::begin_anew(const RunRecord& owner, const std::string& why) {
-  spdlog::warn("the run of '{}' cannot be gone on with, since {}: it begins anew",
-               escaped(owner.task.text()), why);
+void Master::start_over(const RunRecord& owner, const std::string& why) {
+  spdlog::warn("cannot resume the run of '{}' ({}): starting over", escaped(owner.task.text()),
+               why);
   static_cast<void>(coordinator_.end(owner.run, "abandoned", why, TaskAfter::stays));
   records_.drop(owner.run);
 }
 
-// Whether the next move would be to end a run that is being staged. Notes a task that waits.
+// Whether the next move would end the run that is being staged. Notes a task that waits.
 bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
   const auto move = next_move(watch, records_.own_run(watch), ending_terms(), terms_.master);
   if (const auto* const waiting = std::get_if<NoteWaiting>(&move)) note_waiting(*waiting);
@@ -261,25 +264,25 @@ bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
   return ending != nullptr && ending->run == run.id;
 }
 
-// Nothing if it was broken off: we are to stop, or the task has been taken away.
-std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Original> source) {
-  auto next_look = clock_.now() + kOutagePause;
+// Nothing if a signal stopped the program, or if the run must end now.
+std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Original> original) {
+  auto next_watch = clock_.now() + kOutagePause;
   auto next_progress = clock_.now() + kProgressEvery;
   bool has_offered = false;
   std::optional<StagingEnd> end;
-  Staging staging(coordinator_, transfer_, clock_, state_, run, std::move(source));
+  Staging staging(coordinator_, transfer_, clock_, state_, run, std::move(original));
   while (!stop_.requested()) {
-    auto until = std::min(next_look, next_progress);
+    auto until = std::min(next_watch, next_progress);
     try {
       end = staging.step();
-      if (clock_.now() >= next_look) {
-        next_look = clock_.now() + kOutagePause;
+      if (clock_.now() >= next_watch) {
+        next_watch = clock_.now() + kOutagePause;
         if (is_to_end(coordinator_.watch(), run)) break;
       }
       until = std::min(until, staging.next_due());
     } catch (const Failure& failure) {
       if (failure.status() != ExitStatus::redis || failure.remedy() != Remedy::try_again) throw;
-      tell_once(failure.what(), outage_told_);
+      warn_once(failure.what(), outage_warning_);
       wait(clock_.now() + kOutagePause);
       continue;
     }
@@ -287,7 +290,7 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
       spdlog::info("start rsync to minion: {}", escaped(run.task.text()));
       has_offered = true;
     }
-    if (const auto fault = staging.take_probe_fault()) {
+    if (const auto fault = staging.pop_probe_fault()) {
       spdlog::warn(
           "minions cannot pull from here, since this host's own rsync daemon does not "
           "serve it: {}",
@@ -306,9 +309,9 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
   return end;
 }
 
-void Master::stage_and_log(const RunInfo& run, std::optional<Original> source) {
+void Master::stage_and_log(const RunInfo& run, std::optional<Original> original) {
   const auto started = clock_.now();
-  const auto end = stage(run, std::move(source));
+  const auto end = stage(run, std::move(original));
   if (!end) return;
   if (const auto* const staged = std::get_if<StagedAll>(&*end)) {
     const auto seconds = std::max(0.001, seconds_between(started, clock_.now()));
@@ -321,7 +324,7 @@ void Master::stage_and_log(const RunInfo& run, std::optional<Original> source) {
   }
 }
 
-// The task stays: the next move distributes what the source is then.
+// Ends the run but keeps the task, so the next move distributes the payload as it is then.
 void Master::give_up_changed(const RunInfo& run, const OriginalChanged& changed) {
   static_cast<void>(coordinator_.end(run.id, "changed", changed.reason, TaskAfter::stays));
   records_.drop(run.id);
@@ -338,13 +341,13 @@ void Master::give_up_changed(const RunInfo& run, const OriginalChanged& changed)
 
 void Master::end(const EndRun& ending) {
   const bool is_complete = ending.standing == Standing::ended;
-  // What is there after a cancel has been set since.
+  // A task that exists after a cancel was set since.
   const bool is_cancel = ending.outcome == "cancelled";
   auto after = is_cancel || ending.outcome == "spool-lost" ? TaskAfter::stays : TaskAfter::goes;
   if (ending.owner) {
     // The same path with new contents is a new task.
     if (!is_cancel && records_.has_other_contents(*ending.owner)) after = TaskAfter::stays;
-    // Durably ended, before Redis forgets it: a run is not begun again once it has ended.
+    // The record ends durably before Redis drops the run, so no tick begins an ended run again.
     auto ended = *ending.owner;
     ended.standing = ending.standing;
     records_.write(ended);
@@ -353,8 +356,8 @@ void Master::end(const EndRun& ending) {
     spdlog::info("mission complete, clean task and queue");
   } else if (ending.outcome == "superseded") {
     spdlog::warn(
-        "Redis has fallen back to the run of '{}', which a later one has followed: going "
-        "on with that",
+        "Redis has fallen back to the run of '{}', which is not the last one: resuming the "
+        "later run",
         escaped(ending.task.text()));
   } else {
     status_ = ExitStatus::ended_short;
@@ -374,13 +377,12 @@ void Master::refuse(const std::string& task, const std::string& reason) {
   status_ = ExitStatus::ended_short;
 }
 
-// Hashes the origin's spool again, cuts anew what is damaged, as long as the source is the same,
-// and pushes it again if it is pushed.
+// Hashes or pushes the origin's spool again, and cuts its damaged pieces again.
 void Master::reverify(const RunRecord& owner) {
   const auto run = records_.describe(owner, terms_.origin);
-  if (!run) return begin_anew(owner, "its spool is damaged");
+  if (!run) return start_over(owner, "its spool is damaged");
   spdlog::warn("other hosts got wrong bytes from here, or none: hashing the spool again");
-  // Whether it lists the files as it did: owners and holes are in no fingerprint.
+  // begin() compares the manifest with the announced one: no fingerprint covers owners and holes.
   if (!begin(*run, owner, TaskKey::restore)) return;
   const auto end = stage(*run, records_.unchanged_original(owner, Needed::yes));
   if (!end) return;
@@ -396,9 +398,9 @@ void Master::wait(Instant until, std::vector<int> descriptors) {
   if (!stop_.requested()) clock_.wait(until, descriptors);
 }
 
-void Master::tell_once(const std::string& line, std::string& told) {
-  if (line != told) spdlog::warn("{}", line);
-  told = line;
+void Master::warn_once(const std::string& line, std::string& last) {
+  if (line != last) spdlog::warn("{}", line);
+  last = line;
 }
 
 }  // namespace libsync

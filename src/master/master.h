@@ -1,16 +1,15 @@
 #pragma once
 
-// The master: one tick of it.
+// The master: one tick of its loop.
 //
-// A tick looks at `task`; takes the next move (master_plan.h) and makes it; and does so again five
-// times a second until its time is up. It distributes a task by listing the payload, beginning the
-// run, staging it (master_staging.h), and ending it when everybody expected has finished. Between
-// ticks nothing of it runs: minions go on without a master, until the run is to be ended.
+// A tick reads `task`, chooses the next move (plan.h) and makes it. It repeats this five times a
+// second until its time is up. To distribute a task the master lists the payload, begins the run,
+// stages it (staging.h), and ends it when all expected hosts have finished.
 //
-// It logs what it does in the words of the Python pair; nothing else in the library logs for it.
+// Between ticks no process of the master runs. The minions need none until the run must end. When a
+// tick dies at any point, the next one finds the run in the spool and in Redis, and resumes it.
 //
-// The caller holds the lock of the role (TickLock) as long as a Master lives.
-// Death at any point: the next tick finds the run in the spool and in Redis, and goes on.
+// Only master.cpp logs for the master, in the phrases of the Python pair.
 
 #include <memory>
 #include <optional>
@@ -34,6 +33,7 @@
 
 namespace libsync {
 
+/// One tick. It belongs to one thread. The caller holds the role's TickLock while it lives.
 class Master {
  public:
   /// `self` is the address under which this host's rsync daemon is reached. All references must
@@ -41,14 +41,16 @@ class Master {
   Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock, const StopSignal& stop,
          const StateFolder& state, MasterConfig config, const Address& self);
 
-  /// Runs one tick. Failure: what ended it early, for the caller to log; its status is the tick's.
+  /// Runs one tick. Throws the Failure that ended it early, for the caller to log; the status of
+  /// the Failure is then that of the tick.
   [[nodiscard]] ExitStatus tick();
 
  private:
+  /// Whether to choose the next move at once, or to wait first.
   enum class Next { again, wait };
 
   [[nodiscard]] Next visit();
-  void look();
+  void discover();
   [[nodiscard]] bool count_task(const Move& move);
   void check_spools(Watch& watch, const std::optional<RunRecord>& own) const;
   void note_waiting(const NoteWaiting& waiting);
@@ -61,17 +63,18 @@ class Master {
   void refuse(const std::string& task, const std::string& reason);
   void reverify(const RunRecord& owner);
 
-  // Their parts.
+  // The parts of the moves.
   [[nodiscard]] bool begin(const RunInfo& run, RunRecord owner, TaskKey task);
-  void stage_and_log(const RunInfo& run, std::optional<Original> source);
+  void stage_and_log(const RunInfo& run, std::optional<Original> original);
   void give_up_changed(const RunInfo& run, const OriginalChanged& changed);
-  void begin_anew(const RunRecord& owner, const std::string& why);
+  void start_over(const RunRecord& owner, const std::string& why);
   [[nodiscard]] bool is_to_end(const Watch& watch, const RunInfo& run);
-  [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run, std::optional<Original> source);
+  [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run,
+                                                std::optional<Original> original);
   [[nodiscard]] EndingTerms ending_terms() const;
 
   void wait(Instant until, std::vector<int> descriptors = {});
-  void tell_once(const std::string& line, std::string& told);
+  void warn_once(const std::string& line, std::string& last);
 
   MasterCoordinator& coordinator_;
   Transfer& transfer_;
@@ -83,13 +86,13 @@ class Master {
   MasterRecords records_;
   Linger linger_;
   ExitStatus status_ = ExitStatus::done;
-  std::string outage_told_;   // Since Redis answered last.
-  std::string foreign_told_;  // In this tick.
+  std::string outage_warning_;   // The last one since Redis answered.
+  std::string foreign_warning_;  // The last one in this tick.
   int changed_attempts_ = 0;
-  bool has_looked_ = false;
+  bool has_discovered_ = false;
   bool has_task_ = false;
   bool has_checked_spools_ = false;
-  std::optional<std::string> counted_task_;  // By the last look, until the master acts on it.
+  std::optional<std::string> counted_task_;  // By discover(), until the master acts on it.
 };
 
 }  // namespace libsync

@@ -20,7 +20,7 @@ std::uint64_t piece_bytes_for(const Manifest& manifest, const Fingerprint& conte
     case PieceSize::Kind::automatic:
       break;
   }
-  // One host more must not throw away the pieces that everybody has.
+  // A changed number of hosts must not discard the pieces that all hosts have.
   if (const auto bytes = known(content)) return *bytes;
   return choose_piece_bytes(manifest.bytes(),
                             std::max(terms.expected_count, terms.expected_hosts.size()));
@@ -40,34 +40,34 @@ RunTerms terms_of(const MasterConfig& config, const Address& self, const MasterI
   return terms;
 }
 
-std::variant<NewRun, Refusal> make_run(const Original& source, const RunTerms& terms,
+std::variant<NewRun, Refusal> make_run(const Original& original, const RunTerms& terms,
                                        const KnownPieceBytes& known) {
-  const auto& manifest = source.payload.manifest;
-  const auto content = fingerprint_of(source.task, manifest, 0);
+  const auto& manifest = original.payload.manifest;
+  const auto content = fingerprint_of(original.task, manifest, 0);
   const Cut cut{manifest.bytes(), piece_bytes_for(manifest, content, terms, known)};
   if (cut.stream_bytes > cut.piece_bytes * kMaxPieces) {
     return Refusal{
         fmt::format("--piece-size cuts '{}' into more than {} pieces: name a larger one, or auto",
-                    escaped(source.task.text()), kMaxPieces)};
+                    escaped(original.task.text()), kMaxPieces)};
   }
   auto encoded = manifest.encode();
   if (encoded.size() > Manifest::max_bytes) {
     return Refusal{
-        fmt::format("the list of the {} entries of '{}' takes {} bytes, and {} at the "
-                    "most may be: distribute it in parts, or as an archive",
-                    manifest.entries().size(), escaped(source.task.text()), encoded.size(),
+        fmt::format("the manifest of '{}' has {} entries and {} bytes, more than {} bytes: "
+                    "distribute the payload in parts, or as an archive",
+                    escaped(original.task.text()), manifest.entries().size(), encoded.size(),
                     Manifest::max_bytes)};
   }
   RunRecord record{.role = Role::master,
                    .prefix = terms.prefix,
                    .run = random_name<RunId>(),
-                   .task = source.task,
+                   .task = original.task,
                    .content = content,
                    .piece_bytes = cut.piece_bytes,
                    .standing = Standing::prepared,
                    .expected_count = terms.expected_count,
                    .expected_hosts = terms.expected_hosts};
-  auto info = info_of(record, fingerprint_of(source.task, manifest, cut.piece_bytes), manifest,
+  auto info = info_of(record, fingerprint_of(original.task, manifest, cut.piece_bytes), manifest,
                       encoded, terms.origin, terms.master);
   return NewRun{std::move(info), std::move(record), std::move(encoded)};
 }

@@ -1,9 +1,9 @@
 #pragma once
 
-// A run to be: what Redis and the spool are to hold of it, made once from its payload.
+// A new run, as Redis and the spool will hold it, made once from its payload.
 //
-// The manifest is encoded here and nowhere else in the master, and its digest and the fingerprints
-// are computed here. A later tick reads all of them back from the spool (records.h).
+// Only this file of the master encodes the manifest and computes its digest and the fingerprints. A
+// later tick reads them back from the spool (records.h). Only random_name() touches the outside.
 
 #include <functional>
 #include <optional>
@@ -19,36 +19,37 @@
 
 namespace libsync {
 
-/// A payload as it was first seen, and where.
+/// A payload on the master's disk, as the master listed it.
 struct Original {
   TaskPath task;
-  Location place;
+  Location location;
   Payload payload;
 };
 
-/// The host that fills a run's first spool, and how: set by the configuration.
+/// The host that fills a run's first spool, and the way it gets the pieces.
 struct OriginTerms {
   Address origin;
   OriginKind kind;
 };
 
-/// What the configuration and the host say of every run.
+/// The values that every run of this master shares: from the configuration and the host.
 struct RunTerms {
   OriginTerms origin;
   MasterId master;
   std::string prefix;
   PieceSize piece_size;
-  std::size_t expected_count = 0;
+  std::size_t expected_count = 0;  ///< 0 if unknown, or if hosts are named.
   std::vector<std::string> expected_hosts;
 };
 
-/// `self`: the address under which the rsync daemon of this host is reached.
+/// `self` is the address under which peers reach the rsync daemon of this host.
 [[nodiscard]] RunTerms terms_of(const MasterConfig& config, const Address& self,
                                 const MasterId& master);
 
+/// A run that has not begun, ready for MasterRecords::prepare().
 struct NewRun {
   RunInfo info;
-  RunRecord record;      ///< Prepared.
+  RunRecord record;      ///< Its standing is prepared.
   std::string manifest;  ///< Encoded.
 };
 
@@ -56,10 +57,11 @@ struct NewRun {
 using KnownPieceBytes = std::function<std::optional<std::uint64_t>(const Fingerprint& content)>;
 
 /// Refuses a payload that cannot be cut, or whose manifest is too long.
-[[nodiscard]] std::variant<NewRun, Refusal> make_run(const Original& source, const RunTerms& terms,
+[[nodiscard]] std::variant<NewRun, Refusal> make_run(const Original& original,
+                                                     const RunTerms& terms,
                                                      const KnownPieceBytes& known);
 
-/// What is announced of a run. `encoded`: the manifest, encoded.
+/// A run as it is announced. `encoded` is the encoded form of `manifest`.
 [[nodiscard]] RunInfo info_of(const RunRecord& record, const Fingerprint& fingerprint,
                               const Manifest& manifest, std::string_view encoded,
                               const OriginTerms& origin, const MasterId& master);

@@ -5,8 +5,9 @@
 namespace libsync {
 namespace {
 
-// If nobody was known when the run began, everybody is late: an early joiner's finishing must not
-// end the run before the others, whose ticks have only just begun, are there at all.
+// A run that began with no known host settles once no new host has joined for this long. Else the
+// first host to finish would end it before the others, whose ticks have only just begun, have
+// joined.
 constexpr std::chrono::milliseconds kSettling{10'000};
 
 bool is_settled(const RunStanding& run) {
@@ -27,7 +28,7 @@ bool may_end_short(const RunStanding& run, const EndingTerms& terms) {
          run.finished * 100 >= run.expected * *terms.quorum_percent;
 }
 
-// What `make` makes of a task that was checked.
+// The move that `make` makes for a valid task; Refuse for any other text.
 template <typename Make>
 Move checked(const std::string& text, Make make) {
   auto task = TaskPath::parse(text);
@@ -46,7 +47,7 @@ Move move_in_run(const Watch& watch, const RunStanding& run, const RunRecord& ow
   const auto end = [&](Standing standing, const char* outcome) {
     return EndRun{run.id, run.task, standing, outcome, owner};
   };
-  // A tick that died between marking the end and telling Redis.
+  // An earlier tick died after it had recorded the end and before Redis knew.
   if (owner.standing == Standing::ended) return end(Standing::ended, "complete");
   if (owner.standing == Standing::ended_short) return end(Standing::ended_short, "abandoned");
   if (is_complete(run)) return end(Standing::ended, "complete");
@@ -77,7 +78,7 @@ Move next_move(const Watch& watch, const std::optional<RunRecord>& own, const En
   if (watch.run) {
     if (own && own->run == watch.run->id) return move_in_run(watch, *watch.run, *own, terms);
     if (watch.run->master == self) {
-      // We drop the spools of all other runs before we begin one, so what is in our spool is later.
+      // A master drops its other spools before it begins a run, so the run of our spool is later.
       const bool is_earlier = own && own->standing == Standing::running;
       return EndRun{watch.run->id, watch.run->task, Standing::ended_short,
                     is_earlier ? "superseded" : "spool-lost", std::nullopt};

@@ -1,18 +1,18 @@
 #pragma once
 
-// What the master does next: the policy of the whole program, as one function of what it sees.
+// The plan: the master's policy, as one pure function from what it sees to its next move.
 //
-// No clock, no Redis, no disk here. `task` is parsed here; every move carries it checked. Every
-// tick asks again from nothing, so no step relies on an earlier tick having run: the truth about a
-// run is the master's spool, Redis makes it fast and may lose everything. What that means:
+// No clock, no Redis and no disk here. next_move() parses `task`, so every move carries a checked
+// path. It remembers nothing, so no step relies on an earlier tick. The master's spool holds the
+// truth about a run. Redis makes it fast, and may lose all its data. The cases:
 //
-//   `task` gone, run there       the operator cancels
-//   both gone, our run not ended Redis lost its data: begin the same run again
-//   another `task`, run there    it waits, --grace at the longest
-//   a waiting task is no more    `task` is the path of the run in progress again
-//   run there, not in our spool  another master's; or ours, and the spool is gone: begin anew
-//   the same, ours is later      Redis fell back to an earlier moment: end that run, resume ours
-//   spool prepared, no run       a tick died before it began the run: as if there were none
+//   no `task`, a run               the operator cancels
+//   neither, our run not ended     Redis lost its data: begin the same run again
+//   another `task`, a run          the task waits, --grace at the longest
+//   a task waited, now none        `task` is the path of the run in progress again
+//   a run that our spool lacks     another master's; or ours, and we lost the spool: start over
+//   the same, our spool is later   Redis fell back to an earlier moment: end its run, resume ours
+//   our spool prepared, no run     a tick died before it began the run: ignore the spool
 
 #include <optional>
 #include <string>
@@ -25,29 +25,30 @@
 
 namespace libsync {
 
-/// When a run may end without everybody. Each condition that is given must hold; with neither it
-/// waits for everybody. `grace` is how long a waiting task lets the run in progress go on.
+/// The terms under which a run may end without all expected hosts: each one that is set must hold.
+/// With neither quorum nor deadline the run waits for all.
 struct EndingTerms {
   std::optional<unsigned> quorum_percent;
-  std::optional<Duration> deadline;
+  std::optional<Duration> deadline;  ///< Since the run began.
+  /// A waiting task ends the run in progress after this.
   Duration grace = std::chrono::minutes(15);
 };
 
-/// Nothing to do now.
+/// Do nothing now.
 struct Idle {};
 
-/// Distribute `task`; nothing is in progress.
+/// Distribute `task`. No run is in progress.
 struct Distribute {
   TaskPath task;
 };
 
-/// Remove a task that is none.
+/// Remove a task that cannot be distributed.
 struct Refuse {
   std::string task;  ///< As the operator set it.
   std::string reason;
 };
 
-/// Go on with the run in our spool: stage what is not staged, or begin it again in Redis.
+/// Resume the run in our spool: begin it again in Redis if it is not there, and stage the rest.
 struct Resume {
   RunRecord owner;
 };
@@ -59,16 +60,16 @@ struct EndRun {
   Standing standing;  ///< ended or ended_short.
   /// complete, quorum, deadline, overtaken, cancelled, spool-lost, abandoned, superseded.
   std::string outcome;
-  std::optional<RunRecord> owner;  ///< Of its spool, if that is ours.
+  std::optional<RunRecord> owner;  ///< The record of its spool, if that is ours.
 };
 
-/// Another task waits than was noted, or, with nothing here, none any more.
+/// Note that another task waits, or, without `task`, that none waits any more.
 struct NoteWaiting {
   RunId run;
   std::optional<TaskPath> task;
 };
 
-/// The run in progress belongs to a master on another host, or to another repo.
+/// Only warn: the run in progress belongs to a master on another host, or with another repo.
 struct Foreign {
   RunId run;
   TaskPath task;
@@ -80,7 +81,7 @@ struct OtherFormat {
   TaskPath task;
 };
 
-/// Hosts got wrong bytes from the origin, or none: hash, or push, its spool again.
+/// Hash the origin's spool again, or push it again: hosts got wrong bytes or none from it.
 struct Reverify {
   RunRecord owner;
 };
@@ -88,7 +89,8 @@ struct Reverify {
 using Move = std::variant<Idle, Distribute, Refuse, Resume, EndRun, NoteWaiting, Foreign,
                           OtherFormat, Reverify>;
 
-/// `own`: the spool of this master whose run has not ended, or whose run is the one in progress.
+/// The next move. `own` is the record of this master's spool that belongs to the run in progress,
+/// or else of one whose run has not ended.
 [[nodiscard]] Move next_move(const Watch& watch, const std::optional<RunRecord>& own,
                              const EndingTerms& terms, const MasterId& self);
 

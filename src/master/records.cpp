@@ -12,7 +12,7 @@
 namespace libsync {
 namespace {
 
-// Some 60 bytes an entry.
+// Longest file of stamps that is read. A stamp has some 60 bytes.
 constexpr std::size_t kStampsBytes = std::size_t{4} << 30U;
 
 double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
@@ -35,11 +35,11 @@ std::optional<ListedPayload> listed_in(const Spool& spool) {
 }  // namespace
 
 std::variant<Original, Refusal> MasterRecords::find(const TaskPath& task) const {
-  auto place = locate_task(task, source_roots_, repo_);
-  if (auto* const refusal = std::get_if<Refusal>(&place)) return std::move(*refusal);
-  auto payload = list_payload(std::get<Location>(place));
+  auto location = locate_task(task, source_roots_, repo_);
+  if (auto* const refusal = std::get_if<Refusal>(&location)) return std::move(*refusal);
+  auto payload = list_payload(std::get<Location>(location));
   if (auto* const refusal = std::get_if<Refusal>(&payload)) return std::move(*refusal);
-  return Original{task, std::get<Location>(std::move(place)),
+  return Original{task, std::get<Location>(std::move(location)),
                   std::get<Payload>(std::move(payload))};
 }
 
@@ -47,7 +47,7 @@ std::variant<Original, Refusal, Failure> MasterRecords::find_if_reachable(
     const TaskPath& task) const {
   try {
     auto found = find(task);
-    if (auto* const source = std::get_if<Original>(&found)) return std::move(*source);
+    if (auto* const original = std::get_if<Original>(&found)) return std::move(*original);
     return std::get<Refusal>(std::move(found));
   } catch (const Failure& failure) {
     return failure;
@@ -66,9 +66,9 @@ void MasterRecords::prepare(const NewRun& run, const std::vector<Stamp>& stamps)
   check_space(spool, run.info);
   const auto encoded = encode_stamps(stamps);
   const bool is_same = read_file(spool.stamps_path(), kStampsBytes) == encoded;
-  // Durably not begun, before anything of an earlier run in this spool is changed.
+  // The record says durably that this run has not begun, before an earlier run's files change.
   spool.assign(run.record);
-  // Sizes and mtimes, which the fingerprint is made of, do not tell everything.
+  // The fingerprint covers sizes and mtimes. A change that kept both shows in the stamps only.
   if (!is_same) remove_tree(spool.digests_path());
   replace_file(spool.stamps_path(), encoded, 0600);
   spool.write_served(spool.manifest_path(), run.manifest);
@@ -111,8 +111,8 @@ std::optional<RunInfo> MasterRecords::describe(const RunRecord& owner,
   const auto spool = spool_of(owner.run);
   if (!spool || owner.piece_bytes == 0) return std::nullopt;
   const auto payload = listed_in(*spool);
-  // Of a list that has rotted, minions would publish the names, modes and times once Redis lost
-  // the run, and has to believe what is announced anew.
+  // Minions would publish the names, modes and times of a rotten manifest: a Redis that lost the
+  // run has no digest to refuse it by.
   if (!payload ||
       fingerprint_of(owner.task, payload->manifest, owner.piece_bytes) != spool->fingerprint()) {
     return std::nullopt;
@@ -127,19 +127,19 @@ std::optional<Original> MasterRecords::unchanged_original(const RunRecord& owner
   auto found = find_if_reachable(owner.task);
   const auto* const failure = std::get_if<Failure>(&found);
   if (failure != nullptr && needed == Needed::yes) throw Failure(*failure);
-  auto* const source = std::get_if<Original>(&found);
-  if (!spool || source == nullptr ||
-      read_file(spool->stamps_path(), kStampsBytes) != encode_stamps(source->payload.stamps)) {
+  auto* const original = std::get_if<Original>(&found);
+  if (!spool || original == nullptr ||
+      read_file(spool->stamps_path(), kStampsBytes) != encode_stamps(original->payload.stamps)) {
     return std::nullopt;
   }
-  return std::move(*source);
+  return std::move(*original);
 }
 
 bool MasterRecords::has_other_contents(const RunRecord& owner) const {
   const auto found = find_if_reachable(owner.task);
-  const auto* const source = std::get_if<Original>(&found);
-  return source != nullptr &&
-         fingerprint_of(owner.task, source->payload.manifest, 0) != owner.content;
+  const auto* const original = std::get_if<Original>(&found);
+  return original != nullptr &&
+         fingerprint_of(owner.task, original->payload.manifest, 0) != owner.content;
 }
 
 std::optional<Spool> MasterRecords::spool_of(const RunId& run) const {

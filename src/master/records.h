@@ -1,13 +1,14 @@
 #pragma once
 
-// What the master's own disk says about a run: the spools that it keeps, and the source.
+// The master's records: the spools on its own disk, and the payload.
 //
-// The truth about a run is here, not in Redis: which run it is, of which path, what was announced,
-// who was expected, and whether it has ended. MasterRecords reads and writes that; it decides
-// nothing (master_plan.h) and tells nobody.
+// The disk holds the truth about a run, not Redis: its id, its path, the announced digests, the
+// expected hosts, and whether it has ended. MasterRecords reads and writes these. It decides
+// nothing (plan.h does) and does not log.
 //
-// Death between any two of its acts leaves a spool that a later tick understands: the owner is
-// written first, durably, and everything else is found by what it contains. Failures throw (local).
+// A death between any two acts leaves a spool that a later tick understands. The run record is
+// written first, durably, and each other file proves itself by its content. All functions throw
+// Failure (local) when the disk fails.
 
 #include <filesystem>
 #include <optional>
@@ -27,9 +28,10 @@
 
 namespace libsync {
 
-/// Whether the spool does not suffice without the source.
+/// Whether the staging needs the payload, because the spool alone does not suffice.
 enum class Needed { no, yes };
 
+/// The spools of one master. `state` must outlive it. It belongs to the thread of the master.
 class MasterRecords {
  public:
   MasterRecords(const StateFolder& state, std::filesystem::path repo, std::string prefix,
@@ -39,53 +41,54 @@ class MasterRecords {
         prefix_(std::move(prefix)),
         source_roots_(std::move(source_roots)) {}
 
-  /// The payload that a task names, or why it cannot be distributed. Throws Failure if its
-  /// --source-root cannot be opened: it may not be mounted yet.
+  /// The payload that a task names, or the reason why it cannot be distributed. Throws Failure if
+  /// its --source-root cannot be opened: it may not be mounted yet.
   [[nodiscard]] std::variant<Original, Refusal> find(const TaskPath& task) const;
 
   /// The same, with that Failure as a value.
   [[nodiscard]] std::variant<Original, Refusal, Failure> find_if_reachable(
       const TaskPath& task) const;
 
-  /// The piece size of a spool that has these contents already.
+  /// The piece size of a spool that has these contents already; nothing if there is none.
   [[nodiscard]] std::optional<std::uint64_t> piece_bytes_of(const Fingerprint& content) const;
 
-  /// Puts everything that a later tick needs into the run's spool, as prepared. Pieces of an
-  /// earlier run stay if the source is the very same. Throws Failure if there is no space for the
-  /// others.
+  /// Prepares the run's spool with all that a later tick needs. Pieces of an earlier run stay;
+  /// their digests stay on record if `stamps` are the same. Throws Failure (try_again) if the disk
+  /// has no space for the missing pieces.
   void prepare(const NewRun& run, const std::vector<Stamp>& stamps) const;
 
-  /// Whether the spool of a run lacks pieces that were announced: after a power cut, say.
+  /// Whether the spool of a staged run lacks pieces, say after a power cut. Compares sizes only.
   [[nodiscard]] bool lacks_pieces(const RunRecord& owner) const;
 
-  /// The run in progress, if its spool is ours; else one of ours that has not ended.
+  /// The record of the run in progress, if its spool is ours; else of a run that has not ended.
   [[nodiscard]] std::optional<RunRecord> own_run(const Watch& watch) const;
 
-  /// The run that a spool was made for; nothing if the spool is damaged, or its list of files is
-  /// not the one that its fingerprint was made of (owners and holes are in none).
+  /// The run that a spool was made for. Nothing if the spool is damaged, or if its manifest does
+  /// not match its fingerprint (which does not cover owners and holes).
   [[nodiscard]] std::optional<RunInfo> describe(const RunRecord& owner,
                                                 const OriginTerms& terms) const;
 
-  /// The source, if nothing about it has changed since the run was prepared. One that is `needed`
-  /// and cannot be reached is a Failure; else there is none.
+  /// The payload; nothing if it has changed since the run was prepared. If its --source-root cannot
+  /// be opened, it throws Failure where the payload is `needed`, and returns nothing otherwise.
   [[nodiscard]] std::optional<Original> unchanged_original(const RunRecord& owner,
                                                            Needed needed) const;
 
-  /// Whether the same path holds another payload now. One that is gone has not become another.
+  /// Whether the same path holds another payload now. A missing payload is not another one.
   [[nodiscard]] bool has_other_contents(const RunRecord& owner) const;
 
+  /// The spool of a run; nothing if this master has none.
   [[nodiscard]] std::optional<Spool> spool_of(const RunId& run) const;
 
-  /// Writes down who is expected, or how the run stands.
+  /// Replaces the run record, durably: the expected hosts or the standing changed.
   void write(const RunRecord& owner) const;
 
-  /// Gives up the spool of a run.
+  /// Leaves the spool of a run.
   void drop(const RunId& run) const;
 
-  /// Gives up the spools of runs that ended with every host.
+  /// Leaves the spools of runs that ended with every host.
   void drop_ended() const;
 
-  /// Gives up all spools but this one.
+  /// Leaves all spools but this one.
   void drop_all_but(const Fingerprint& kept) const;
 
  private:

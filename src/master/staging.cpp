@@ -20,18 +20,20 @@
 namespace libsync {
 namespace {
 
-// Hashing fills a core at the speed of fast disks; copying the next piece meanwhile wants another.
-// More threads than this only compete for the disk.
+// Most threads that copy and hash. Hashing fills a core at the speed of fast disks, and copying the
+// next piece meanwhile needs another. More threads only compete for the disk.
 constexpr unsigned kThreadsAtMost = 4;
 
-// A push is tried this often before the run is given up for this tick.
+// After this many failed pushes in a row the tick ends, since the operator must act.
 constexpr std::size_t kPushesAtMost = 5;
+// Pause after a failed push.
 constexpr Duration kPushBackOff{1000};
 
+// Longest record that is read: a line for each of kMaxPieces fits.
 constexpr std::size_t kRecordBytes = std::size_t{1} << 20U;
-constexpr std::string_view kRecordEnd = "staged";
+constexpr std::string_view kRecordEnd = "staged";  // Last line of a complete record.
 
-// What became of one piece: its digest, or why the source is not what it was.
+// The result of cutting one piece: its digest, or the reason why the payload is not as listed.
 using CutOutcome = std::variant<StagedPiece, OriginalChanged>;
 
 }  // namespace
@@ -52,11 +54,11 @@ StagingRecord StagingRecord::read(const Spool& spool) {
   return record;
 }
 
-// All that a thread needs to cut a piece.
+// The values that a thread needs to cut a piece.
 struct Staging::Cutting {
   Spool spool;
   Cut cut;
-  std::optional<Original> source;
+  std::optional<Original> original;
   std::optional<Layout> layout;
 
   [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<Digest>& known,
@@ -65,7 +67,7 @@ struct Staging::Cutting {
                               stop) == Verdict::good) {
       return StagedPiece{number, *known};
     }
-    if (!source) {
+    if (!original) {
       return OriginalChanged{fmt::format("piece {} of the spool is damaged", number)};
     }
     return copy(number, stop);
@@ -81,12 +83,13 @@ struct Staging::Cutting {
       }
       std::uint64_t offset = 0;
       for (const Segment& segment : layout->segments(number)) {
-        const Entry& entry = source->payload.manifest.entries()[segment.entry];
-        const auto from = open_entry(source->place, entry);
-        if (!from || stamp_of(from) != source->payload.stamps[segment.entry] ||
+        const Entry& entry = original->payload.manifest.entries()[segment.entry];
+        const auto from = open_entry(original->location, entry);
+        if (!from || stamp_of(from) != original->payload.stamps[segment.entry] ||
             !copy_range(from, segment.offset, to, offset, segment.bytes, entry.density)) {
-          return OriginalChanged{fmt::format("'{}' changed while it was read",
-                                             escaped(shown_path(source->place, entry).string()))};
+          return OriginalChanged{
+              fmt::format("'{}' changed while it was read",
+                          escaped(shown_path(original->location, entry).string()))};
         }
         offset += segment.bytes;
       }
@@ -100,7 +103,7 @@ struct Staging::Cutting {
 };
 
 Staging::Staging(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
-                 const StateFolder& state, RunInfo run, std::optional<Original> source)
+                 const StateFolder& state, RunInfo run, std::optional<Original> original)
     : coordinator_(coordinator),
       transfer_(transfer),
       clock_(clock),
@@ -111,20 +114,20 @@ Staging::Staging(MasterCoordinator& coordinator, Transfer& transfer, Clock& cloc
       push_again_(clock.now()),
       workers_(std::make_unique<Workers>(
           std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsAtMost))) {
-  Cutting cutting{spool_, run_.cut, std::move(source), std::nullopt};
-  if (cutting.source)
-    cutting.layout.emplace(cutting.source->payload.manifest, run_.cut.piece_bytes);
+  Cutting cutting{spool_, run_.cut, std::move(original), std::nullopt};
+  if (cutting.original)
+    cutting.layout.emplace(cutting.original->payload.manifest, run_.cut.piece_bytes);
   cutting_ = std::make_shared<const Cutting>(std::move(cutting));
   is_checked_ = record_.is_complete;
   begin();
-  // Pushed pieces are served by the target, whose minion asks for itself.
+  // The target of a push serves the pieces, and its minion probes its own daemon.
   if (run_.origin_kind == OriginKind::master) probe_.start(spool_.incoming_folder());
 }
 
 Staging::~Staging() = default;
 
 void Staging::begin() {
-  // Or the next line would be lost in it.
+  // The next line must not become part of the torn one.
   if (record_.is_torn) append_to_file(spool_.digests_path(), "\n");
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
     const auto known = record_.digests.find(piece);
@@ -138,18 +141,18 @@ void Staging::begin() {
           if (const auto* const changed = std::get_if<OriginalChanged>(&result)) {
             if (!changed_) changed_ = changed->reason;
           } else {
-            take_cut(std::get<StagedPiece>(result));
+            on_cut(std::get<StagedPiece>(result));
           }
         });
   }
 }
 
-// On record before it is announced: a later tick must announce the same digest, or none.
-void Staging::take_cut(const StagedPiece& piece) {
+// Puts the digest on record before it is announced: a later tick must announce the same or none.
+void Staging::on_cut(const StagedPiece& piece) {
   const auto known = record_.digests.find(piece.piece);
   if (known != record_.digests.end() && known->second != piece.digest) {
     changed_ = fmt::format("'{}' changed since piece {} was announced",
-                           escaped(cutting_->source->place.shown.string()), piece.piece);
+                           escaped(cutting_->original->location.shown.string()), piece.piece);
     return;
   }
   if (known == record_.digests.end()) {
@@ -166,11 +169,11 @@ void Staging::take_cut(const StagedPiece& piece) {
 std::optional<StagingEnd> Staging::step() {
   workers_->collect();
   if (changed_) return OriginalChanged{*changed_};
-  take_transfers();
+  collect_transfers();
   push();
-  if (is_last_missing()) check_source();
+  if (is_last_missing()) check_payload();
   announce();
-  if (is_gone_) return StagingStale{};
+  if (is_stale_) return StagingStale{};
   if (announced_.size() == run_.cut.pieces() && !probe_.is_running()) {
     return StagedAll{run_.cut.stream_bytes};
   }
@@ -192,16 +195,17 @@ bool Staging::is_last_missing() const {
          !is_checking_;
 }
 
-void Staging::check_source() {
+void Staging::check_payload() {
   is_checking_ = true;
   workers_->submit(
       [cutting = cutting_](const std::stop_token&) -> std::optional<std::string> {
-        const Original& source = *cutting->source;
-        const auto now = list_payload(source.place);
+        const Original& original = *cutting->original;
+        const auto now = list_payload(original.location);
         if (const auto* const refusal = std::get_if<Refusal>(&now)) return refusal->reason;
-        // No name can come, go or move without a stamp changing: that of its folder.
-        if (std::get<Payload>(now).stamps == source.payload.stamps) return std::nullopt;
-        return fmt::format("'{}' changed while it was read", escaped(source.place.shown.string()));
+        // A name that appears, vanishes or moves changes the stamp of its folder.
+        if (std::get<Payload>(now).stamps == original.payload.stamps) return std::nullopt;
+        return fmt::format("'{}' changed while it was read",
+                           escaped(original.location.shown.string()));
       },
       [this](const std::optional<std::string>& reason) {
         is_checking_ = false;
@@ -225,7 +229,7 @@ void Staging::announce() {
   const auto outcome =
       coordinator_.stage(run_.id, ready, is_final ? RunState::staged : RunState::staging);
   if (std::holds_alternative<Stale>(outcome)) {
-    is_gone_ = true;
+    is_stale_ = true;
     return;
   }
   for (const auto& [piece, digest] : ready) announced_.insert(piece);
@@ -233,23 +237,23 @@ void Staging::announce() {
                 [&](const StagedPiece& piece) { return announced_.contains(piece.piece); });
 }
 
-std::optional<std::string> Staging::take_probe_fault() {
+std::optional<std::string> Staging::pop_probe_fault() {
   return std::exchange(probe_fault_, std::nullopt);
 }
 
-void Staging::take_transfers() {
+void Staging::collect_transfers() {
   for (const auto& event : transfer_.collect()) {
     const auto* const ended = std::get_if<TransferEnded>(&event);
     if (ended == nullptr) continue;
     if (probe_.owns(ended->id)) {
       probe_fault_ = probe_.fault(*ended);
     } else if (push_ == ended->id) {
-      take_pushed(*ended);
+      on_pushed(*ended);
     }
   }
 }
 
-void Staging::take_pushed(const TransferEnded& ended) {
+void Staging::on_pushed(const TransferEnded& ended) {
   push_.reset();
   if (ended.end == PullEnd::good) {
     manifest_is_pushed_ = true;
@@ -267,7 +271,7 @@ void Staging::take_pushed(const TransferEnded& ended) {
   being_pushed_.clear();
 }
 
-// All that has been cut since the last push goes with the next one.
+// Pushes all pieces that were cut since the last push.
 void Staging::push() {
   if (push_ || cut_.empty() || clock_.now() < push_again_) return;
   PushRequest request{.target = run_.origin,

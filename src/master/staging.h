@@ -2,19 +2,19 @@
 
 // Staging: the master cuts a payload into its spool and announces every piece.
 //
-// A piece is copied into the spool, hashed there, and announced as soon as that is done, so the
-// first minion starts while the master still reads. The last piece is held back, and the run
-// becomes `staged`, only after the whole payload was listed again and is what it was when it was
-// first seen; what was announced before can then not be published by anybody.
+// The master copies each piece into the spool, hashes it there, and announces it at once. So the
+// first minion starts while the master still reads. It holds back the last piece until it has
+// listed the whole payload again and found it unchanged. Only then is the run `staged`, and only a
+// staged run can be published.
 //
-// With a push, pieces are announced once the target host has them; its minion verifies them.
+// With a push the master announces pieces once the target host has them. Its minion verifies them.
 //
-// A staging that takes over from an earlier tick keeps the pieces whose digest is on record and
-// still right, and cuts the others. If all had been announced already, the spool is the truth, and
-// the source is looked at only for pieces of it that are damaged.
+// A staging that continues an earlier one keeps the pieces whose digest is on record and still
+// right, and cuts the others. If all pieces had been announced already, the spool is the truth: the
+// master then reads the payload for damaged pieces only.
 //
-// Stepped, as a Download is. Copying and hashing run on threads of its own. Failure: local; redis,
-// with the state intact; no_source if a push does not get through.
+// A death at any point leaves complete pieces, and a record whose last line may be torn. The digest
+// of a piece is on record before it is announced.
 
 #include <filesystem>
 #include <map>
@@ -37,43 +37,52 @@ namespace libsync {
 
 class Workers;
 
+/// All pieces are announced, and the run is staged.
 struct StagedAll {
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;  ///< The length of the stream.
 };
 
-/// The source is not what it was when it was first seen.
+/// The payload is not as it was first listed.
 struct OriginalChanged {
   std::string reason;
 };
 
-/// The run is over, or another one has begun.
+/// The run has ended, or another one has begun.
 struct StagingStale {};
 
 using StagingEnd = std::variant<StagedAll, OriginalChanged, StagingStale>;
 
-/// What an earlier tick has put on record in the spool.
+/// The file `digests` of a spool, as earlier ticks wrote it.
 struct StagingRecord {
   std::map<PieceNumber, Digest> digests;
-  bool is_complete = false;  ///< All pieces were announced, and the source had not changed.
-  bool is_torn = false;      ///< Its last line was not written to the end.
+  bool is_complete = false;  ///< All pieces are on record, and the payload had not changed.
+  bool is_torn = false;      ///< The last line was cut short.
 
   [[nodiscard]] static StagingRecord read(const Spool& spool);
 };
 
+/// The staging of one run. The caller steps it from one thread, as the minion steps a Download;
+/// threads of its own copy and hash. References must outlive it.
 class Staging {
  public:
-  /// `source`: nothing if it need not be looked at, the record being complete.
+  /// `original` may be empty only if the record is complete.
   Staging(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
-          const StateFolder& state, RunInfo run, std::optional<Original> source);
+          const StateFolder& state, RunInfo run, std::optional<Original> original);
   ~Staging();
 
+  /// Does what can be done now, and never waits. Nothing while it goes on. Throws Failure: local;
+  /// redis, and the step may be repeated; no_source if a push does not get through.
   [[nodiscard]] std::optional<StagingEnd> step();
 
+  /// Appends descriptors that are readable when step() may have work.
+
   void append_descriptors(std::vector<int>& descriptors) const;
+
+  /// The time of the next step if no descriptor is readable before.
   [[nodiscard]] Instant next_due() const;
 
-  /// Why this host's daemon does not serve the spool, once that is known. To be told once.
-  [[nodiscard]] std::optional<std::string> take_probe_fault();
+  /// Why this host's daemon does not serve the spool. Returns it once; nothing if it serves.
+  [[nodiscard]] std::optional<std::string> pop_probe_fault();
 
   /// Pieces announced so far.
   [[nodiscard]] PieceNumber announced() const {
@@ -84,12 +93,12 @@ class Staging {
   struct Cutting;
 
   void begin();
-  void take_cut(const StagedPiece& piece);
-  void take_transfers();
-  void take_pushed(const TransferEnded& ended);
+  void on_cut(const StagedPiece& piece);
+  void collect_transfers();
+  void on_pushed(const TransferEnded& ended);
   void push();
   void announce();
-  void check_source();
+  void check_payload();
   [[nodiscard]] bool is_last_missing() const;
 
   MasterCoordinator& coordinator_;
@@ -100,11 +109,11 @@ class Staging {
   StagingRecord record_;
   std::shared_ptr<const Cutting> cutting_;  // Shared with the threads, and never changed.
 
-  std::vector<StagedPiece> cut_;  // In the spool, and (with a push) not pushed.
+  std::vector<StagedPiece> cut_;  // With a push: in the spool, and not pushed.
   std::vector<StagedPiece> to_announce_;
   std::set<PieceNumber> announced_;
-  std::optional<std::string> changed_;  // Why.
-  bool is_gone_ = false;
+  std::optional<std::string> changed_;  // The reason, once the payload has changed.
+  bool is_stale_ = false;
   bool is_checked_ = false;
   bool is_checking_ = false;
 

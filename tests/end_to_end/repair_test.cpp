@@ -50,7 +50,7 @@ class Repair : public Fleet {
     start_minions();
     wait_for_end();
     expect_published(host, payload);
-    EXPECT_THAT(master().log(), HasSubstr("it begins anew"));
+    EXPECT_THAT(master().log(), HasSubstr("starting over"));
   }
 
   const Words options_{"--minions", "1", "--piece-size", "1M"};

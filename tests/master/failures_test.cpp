@@ -1,8 +1,8 @@
-// The n-th call of a master fails, for every n until none is left to fail; then the next ticks have
-// to end the run as if nothing had been.
+// The n-th call of a master fails, for every n up to the last call. The next ticks must then end
+// the run as if no call had failed.
 //
-// Each scenario is one run of a small payload from its task to its end. It is played once for each
-// n, every time in a world of its own.
+// Each scenario is one run of a small payload from its task to its end. The test plays it once for
+// each n, each time in a world of its own.
 
 #include <gtest/gtest.h>
 
@@ -18,27 +18,27 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What is to end the run, and what it leaves.
+/// The way in which the run ends.
 enum class Ending {
-  complete,  ///< The minion finishes.
-  pushed,    ///< The same, and another host serves.
-  deadline,  ///< A host never comes: the spool stays until the next run.
+  complete,  ///< The minion finishes, and no spool stays.
+  pushed,    ///< The same, and another host is the origin.
+  deadline,  ///< A host never comes, and the spool stays until the next run.
 };
 
-/// How the ticks come.
+/// The kind of the ticks.
 enum class Ticks {
-  of_cron,    ///< One pass each, the minion acts in between.
-  lingering,  ///< One that lingers: an outage of Redis passes within it.
+  of_cron,    ///< One pass each; the minion acts in between.
+  lingering,  ///< One tick that lingers: an outage of Redis passes within it.
 };
 
-/// What fails.
+/// The kind of call that fails.
 enum class Fault { redis_call, redis_answer, transfer, disk, death };
 
 struct Row {
   Ending ending;
   Ticks ticks;
   Fault fault;
-  std::size_t least;  ///< So many calls have to fail one after the other, or the test is no test.
+  std::size_t least;  ///< Fewer failed calls than this mean that the test tests nothing.
 };
 
 std::string name_of(const testing::TestParamInfo<Row>& info) {
@@ -58,7 +58,7 @@ class Scenario : public MasterWorld {
       config.push_to = target;
     }
     if (row.ending == Ending::deadline) {
-      // Long: a wait for the disk of a busy machine passes as up to a second of this clock.
+      // Long, since each wait for the disk of a busy machine may pass a second of this clock.
       config.deadline = 1h;
       config.inventory = {kMinionHost, Address::parse("10.0.0.3").value()};
     }
@@ -66,7 +66,7 @@ class Scenario : public MasterWorld {
     set_task();
   }
 
-  /// Plays all of it, with call `nth` failing. False if there was no such call.
+  /// Plays the scenario, in which call `nth` fails. False if there was no such call.
   [[nodiscard]] bool play(std::size_t nth) {
     std::unique_ptr<FailingDisk> disk;
     switch (row_.fault) {
@@ -93,7 +93,7 @@ class Scenario : public MasterWorld {
       fleet().act();
       if (row_.ending == Ending::deadline) clock.advance(20min);
     }
-    // What the last tick left is seen to by the next one, which has nothing else to do.
+    // One more tick, which only sweeps the leftovers of the last one.
     one_tick();
     return coordinator.faults.failed() + transfer.faults.failed() > 0 ||
            (disk && disk->has_failed()) || has_died_;
@@ -103,7 +103,7 @@ class Scenario : public MasterWorld {
     ASSERT_EQ(shared.ended().size(), 1U);
     const auto& end = shared.ended().front();
     EXPECT_EQ(shared.begun().size(), 1U) << "it is one run, whatever fails";
-    // A tick that died over the end of a run leaves only that it was to end short, not why.
+    // A tick that died while it ended a run has recorded that the run ends short, not why.
     EXPECT_TRUE(row_.ending != Ending::deadline
                     ? end.outcome == "complete"
                     : end.outcome == "deadline" || end.outcome == "abandoned")
@@ -130,7 +130,7 @@ class Scenario : public MasterWorld {
       static_cast<void>(tick());
     } catch (const Killed&) {
       has_died_ = true;
-      transfer.end_all();  // They die with it.
+      transfer.end_all();  // The transfers die with the process.
     }
   }
 
@@ -151,7 +151,7 @@ class Scenario : public MasterWorld {
 
 class MasterFailures : public testing::TestWithParam<Row> {};
 
-TEST_P(MasterFailures, OfEachCallLeaveThatTheNextTickEndsTheRunWell) {
+TEST_P(MasterFailures, OfAnyCallLeaveARunThatTheNextTickEndsWell) {
   std::size_t failures = 0;
   for (std::size_t nth = 1;; ++nth) {
     SCOPED_TRACE("call " + std::to_string(nth));

@@ -1,4 +1,4 @@
-// A master with a fake fleet: which run begins and ends, and what is counted and logged.
+// A master with a fake fleet: the runs that it begins and ends, its counts and its log.
 
 #include "master/master.h"
 
@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 class MasterTick : public testing::Test, protected MasterWorld {
  protected:
-  /// One-pass ticks, with the minion in between, until a run has ended.
+  /// Runs one-pass ticks, and the minion in between, until a run has ended.
   void tick_until_ended() {
     for (int i = 0; i < 6 && shared.ended().empty(); ++i) {
       static_cast<void>(tick());
@@ -27,7 +27,7 @@ class MasterTick : public testing::Test, protected MasterWorld {
     ASSERT_THAT(shared.ended(), SizeIs(1));
   }
 
-  /// A tick that stages the run and leaves the fleet to it.
+  /// Runs a tick that stages the run. The fleet has not acted yet.
   void begin_run() {
     set_task();
     EXPECT_EQ(tick(), ExitStatus::done);
@@ -68,7 +68,7 @@ TEST_F(MasterTick, NeedsNoMasterBetweenTwoTicks) {
   EXPECT_EQ(logged("no task, exit"), 1U);
 }
 
-TEST_F(MasterTick, AnnouncesWhatTheConfigurationSays) {
+TEST_F(MasterTick, AnnouncesTheRunAsConfigured) {
   config.inventory = {kMinionHost};
   config.host.slots = 7;
   begin_run();
@@ -88,7 +88,7 @@ TEST_F(MasterTick, AnnouncesWhatTheConfigurationSays) {
   EXPECT_EQ(records().front().run, run.info.id);
 }
 
-TEST_F(MasterTick, PushesToAHostThatServesInItsPlace) {
+TEST_F(MasterTick, PushesToAHostThatServesThePieces) {
   TemporaryFolder target;
   const auto other = Address::parse("10.0.0.9").value();
   transfer.serve(other, target.path());
@@ -107,7 +107,7 @@ TEST_F(MasterTick, PushesToAHostThatServesInItsPlace) {
   EXPECT_EQ(shared.ended().front().outcome, "complete");
 }
 
-TEST_F(MasterTick, CountsAndLogsATaskThatIsSetBetweenItsFirstLookAndItsFirstWatch) {
+TEST_F(MasterTick, CountsAndLogsATaskThatIsSetBetweenDiscoverAndWatch) {
   coordinator.faults.at_call = [this](std::string_view verb) {
     if (verb == "watch" && shared.begun().empty()) set_task();
   };
@@ -146,7 +146,7 @@ TEST_F(MasterTick, ALingeringTickCountsEachTaskOnce) {
 
 // --- Tasks that cannot be distributed ---
 
-TEST_F(MasterTick, RefusesWhatIsNoTask) {
+TEST_F(MasterTick, RefusesATextThatIsNoTask) {
   for (const std::string bad : {"relative", "/data/../model", "/data/nothing/there"}) {
     shared.task = bad;
     EXPECT_EQ(tick(), ExitStatus::ended_short) << bad;
@@ -179,7 +179,7 @@ TEST_F(MasterTick, RefusesACutOfTooManyPieces) {
   EXPECT_THAT(shared.refusals(), ElementsAre(testing::HasSubstr("--piece-size")));
 }
 
-TEST_F(MasterTick, GivesUpASourceThatKeepsChangingAfterThreeAttempts) {
+TEST_F(MasterTick, RefusesAPayloadThatKeepsChangingAfterThreeAttempts) {
   set_task();
   unsigned writes = 0;
   coordinator.faults.at_call = [&](std::string_view verb) {
@@ -211,7 +211,7 @@ TEST_F(MasterTick, ACancelledRunKeepsItsSpoolUntilTheNextRun) {
   EXPECT_EQ(records().front().task.text(), *shared.task);
 }
 
-TEST_F(MasterTick, TheSameTaskAgainFindsThePiecesOfARunThatEndedShort) {
+TEST_F(MasterTick, TheSameTaskAgainReusesThePiecesOfARunThatEndedShort) {
   begin_run();
   const auto inode = status_of(piece(1)).value().st_ino;
   shared.task.reset();
@@ -240,7 +240,7 @@ TEST_F(MasterTick, AnotherTaskWaitsNoLongerThanItsGrace) {
   EXPECT_EQ(shared.begun().at(1).task.text(), other);
 }
 
-TEST_F(MasterTick, ARunEndsAtItsDeadlineAndNamesWhoIsMissing) {
+TEST_F(MasterTick, ARunEndsAtItsDeadlineAndNamesTheMissing) {
   config.deadline = 60s;
   config.inventory = {kMinionHost, Address::parse("10.0.0.3").value()};
   begin_run();
@@ -264,7 +264,7 @@ TEST_F(MasterTick, TheSamePathWithOtherContentsIsANewTask) {
   expect_right_digests(shared.run()->announced);
 }
 
-// --- Redis and disks that lose what they had ---
+// --- A Redis or a disk that loses its data ---
 
 TEST_F(MasterTick, BeginsTheSameRunAgainWhenRedisLostIt) {
   begin_run();
@@ -279,7 +279,7 @@ TEST_F(MasterTick, BeginsTheSameRunAgainWhenRedisLostIt) {
   EXPECT_EQ(shared.run()->expected(), 1U) << "the spool remembers who is expected";
 }
 
-TEST_F(MasterTick, EndsARunWhoseSpoolIsLostAndDistributesItsTaskAnew) {
+TEST_F(MasterTick, EndsARunWhoseSpoolIsLostAndStartsItsTaskOver) {
   begin_run();
   const auto run = shared.run()->info;
   std::filesystem::remove_all(state->spool(run.fingerprint).folder());
@@ -290,7 +290,7 @@ TEST_F(MasterTick, EndsARunWhoseSpoolIsLostAndDistributesItsTaskAnew) {
   expect_right_digests(shared.run()->announced);
 }
 
-TEST_F(MasterTick, BeginsAnewIfItsListOfFilesHasRotted) {
+TEST_F(MasterTick, StartsOverIfItsManifestHasRotted) {
   begin_run();
   write_file(state->spool(shared.run()->info.fingerprint).manifest_path(), "rot");
   shared.lose_everything();
@@ -312,7 +312,7 @@ TEST_F(MasterTick, CutsAPieceAgainThatItsSpoolLacksAfterAPowerCut) {
   EXPECT_EQ(shared.ended().at(0).outcome, "complete");
 }
 
-TEST_F(MasterTick, LooksAtItsSpoolsAgainIfItsFirstWatchFailed) {
+TEST_F(MasterTick, ChecksItsSpoolsAgainIfItsFirstWatchFailed) {
   begin_run();
   std::filesystem::remove(piece(1));
   config.host.linger = 3s;

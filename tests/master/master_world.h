@@ -33,7 +33,7 @@ inline constexpr std::uint64_t kMasterPieceBytes = 1000;
 /// A minion that finishes a run once all its pieces lie in the origin's spool as announced.
 class FakeMinion {
  public:
-  /// `spools`: the state folder of the host that serves the pieces.
+  /// `spools` is the state folder of the host that serves the pieces.
   FakeMinion(FakeSharedState& shared, std::filesystem::path spools)
       : coordinator_(shared), spools_(std::move(spools)) {}
 
@@ -62,7 +62,7 @@ class FakeMinion {
   std::filesystem::path spools_;
 };
 
-/// What a process is ended by in the middle of a tick.
+/// Thrown in the middle of a tick, as if the process were killed.
 struct Killed {};
 
 struct MasterWorld {
@@ -91,7 +91,7 @@ struct MasterWorld {
 
   void set_task() { shared.task = task().string(); }
 
-  /// A tick that ends as ticks do, by itself or by a Failure.
+  /// Runs one tick, and returns its status or that of the Failure that ended it.
   ExitStatus tick() {
     try {
       Master master(coordinator, transfer, clock, stop, *state, config, kMasterHost);
@@ -101,7 +101,7 @@ struct MasterWorld {
     }
   }
 
-  /// How many lines of the log hold this text.
+  /// The number of log lines with this text.
   [[nodiscard]] std::size_t logged(const std::string& text) const {
     std::istringstream lines(content_of(log_path()));
     std::size_t found = 0;
@@ -120,7 +120,7 @@ struct MasterWorld {
     return all;
   }
 
-  /// Expects that a run announced what the payload is, every piece of it.
+  /// Expects that a run announced every piece of the payload with its digest.
   void expect_right_digests(const std::map<PieceNumber, Digest>& announced) const {
     const CutPayload cut(task(), kMasterPieceBytes);
     EXPECT_EQ(announced.size(), cut.pieces());

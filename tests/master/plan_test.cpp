@@ -25,7 +25,7 @@ const TaskPath kOtherPath = test::task_path(kOther);
 const MasterId kSelf = random_name<MasterId>();
 const RunId kRun = random_name<RunId>();
 
-// A run of ours that is staged and has 3 of 10 hosts.
+// A run of ours that is staged and finished by 3 of 10 hosts.
 RunStanding standing() {
   return {.id = kRun,
           .state = RunState::staged,
@@ -47,7 +47,7 @@ Move decide(const std::optional<std::string>& task, const std::optional<RunStand
   return next_move({task, run}, own, terms, kSelf);
 }
 
-// The move in a word: what a run is ended for, or its kind.
+// The move in a word: the outcome of EndRun, or the kind of any other.
 std::string in_a_word(const Move& move) {
   if (const auto* const end = std::get_if<EndRun>(&move)) return end->outcome;
   constexpr std::array kNames = {"idle", "distribute", "refuse",       "resume",  "end",
@@ -63,12 +63,12 @@ TEST(MasterPlan, DistributesATaskWhenNothingIsInProgress) {
   EXPECT_EQ(std::get<Distribute>(next).task, kTaskPath);
 }
 
-TEST(MasterPlan, TakesAPreparedSpoolForNone) {
+TEST(MasterPlan, IgnoresAPreparedSpool) {
   EXPECT_EQ(in_a_word(decide({}, {}, spool(Standing::prepared))), "idle");
   EXPECT_EQ(in_a_word(decide(kTask, {}, spool(Standing::prepared))), "distribute");
 }
 
-TEST(MasterPlan, TakesASpoolThatHasEndedForNoneIfRedisHasNoRun) {
+TEST(MasterPlan, IgnoresTheSpoolOfAnEndedRunIfRedisHasNoRun) {
   for (const auto at : {Standing::ended, Standing::ended_short}) {
     EXPECT_EQ(in_a_word(decide({}, {}, spool(at))), "idle");
     EXPECT_EQ(in_a_word(decide(kTask, {}, spool(at))), "distribute");
@@ -86,7 +86,7 @@ TEST(MasterPlan, BeginsItsRunAgainWhenRedisLostIt) {
   EXPECT_EQ(std::get<Distribute>(next).task, kOtherPath);
 }
 
-TEST(MasterPlan, CancelsWhenTheTaskIsGone) {
+TEST(MasterPlan, CancelsWhenTheTaskIsDeleted) {
   const auto next = decide({}, standing(), spool());
   ASSERT_EQ(in_a_word(next), "cancelled");
   const auto& end = std::get<EndRun>(next);
@@ -120,7 +120,7 @@ TEST(MasterPlan, LeavesTheRunOfAnotherMasterAlone) {
   }
 }
 
-TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsGone) {
+TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsLost) {
   auto other = spool(Standing::prepared);
   other.run = random_name<RunId>();
   for (const auto& own : {std::optional<RunRecord>(), std::optional(other)}) {
@@ -131,8 +131,8 @@ TEST(MasterPlan, EndsARunOfItsOwnWhoseSpoolIsGone) {
   }
 }
 
-// As after a Redis that came back from a snapshot of then.
-TEST(MasterPlan, EndsAnEarlierRunAndGoesOnWithTheOneInItsSpool) {
+// Redis has come back from an older snapshot.
+TEST(MasterPlan, EndsAnEarlierRunAndKeepsTheOneInItsSpool) {
   auto later = spool();
   later.run = random_name<RunId>();
   later.task = kOtherPath;
@@ -143,7 +143,7 @@ TEST(MasterPlan, EndsAnEarlierRunAndGoesOnWithTheOneInItsSpool) {
   EXPECT_EQ(in_a_word(decide({}, {}, later)), "resume");
 }
 
-TEST(MasterPlan, EndsInRedisWhatItsSpoolSaysHasEnded) {
+TEST(MasterPlan, EndsARunInRedisThatHasEndedByItsSpool) {
   const auto whole = decide(kTask, standing(), spool(Standing::ended));
   EXPECT_EQ(in_a_word(whole), "complete");
   EXPECT_EQ(std::get<EndRun>(whole).standing, Standing::ended);
@@ -154,7 +154,7 @@ TEST(MasterPlan, EndsInRedisWhatItsSpoolSaysHasEnded) {
   }
 }
 
-TEST(MasterPlan, CompletesWhenEverybodyHasFinished) {
+TEST(MasterPlan, CompletesWhenAllExpectedHostsHaveFinished) {
   auto run = standing();
   run.finished = 9;
   EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "idle");
@@ -170,13 +170,13 @@ TEST(MasterPlan, CompletesWhenEverybodyHasFinished) {
   EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "resume");
 }
 
-TEST(MasterPlan, DoesNotCompleteWithNobody) {
+TEST(MasterPlan, DoesNotCompleteWithoutAnExpectedHost) {
   auto run = standing();
   run.finished = run.expected = 0;
   EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "idle");
 }
 
-TEST(MasterPlan, LetsHostsSettleIfNobodyWasKnownAtBegin) {
+TEST(MasterPlan, LetsHostsSettleIfNoneWasKnownAtBegin) {
   auto run = standing();
   run.finished = run.expected = 1;
   run.known_at_begin = 0;
@@ -192,7 +192,7 @@ TEST(MasterPlan, LetsHostsSettleIfNobodyWasKnownAtBegin) {
 struct ShortRow {
   std::optional<unsigned> quorum;
   std::optional<Duration> deadline;
-  std::size_t finished;  // Of 10 hosts, after 100 s.
+  std::size_t finished;  // Out of 10 hosts, after 100 s.
   const char* outcome;
 };
 
@@ -238,7 +238,7 @@ TEST(MasterPlan, NeitherResumesNorReverifiesARunOfAnotherFormatAndLetsItEnd) {
   EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "complete");
 }
 
-TEST(MasterPlan, HasNoQuorumOfNobody) {
+TEST(MasterPlan, HasNoQuorumOfNoHosts) {
   auto run = standing();
   run.finished = run.expected = 0;
   EXPECT_EQ(in_a_word(decide(kTask, run, spool(), {50, {}})), "idle");
@@ -257,7 +257,7 @@ TEST(MasterPlan, LetsAnotherTaskWaitNoLongerThanGrace) {
   EXPECT_EQ(in_a_word(decide(kOther, run, spool(), {{}, {}, 0s})), "overtaken");
 }
 
-TEST(MasterPlan, NotesEachTaskThatWaitsAndThatNoneDoes) {
+TEST(MasterPlan, NotesEachWaitingTaskAndThatNoneWaitsAnyMore) {
   auto run = standing();
   const auto noted = [&](const std::string& task) {
     const auto next = decide(task, run, spool());
@@ -275,7 +275,7 @@ TEST(MasterPlan, HasNoQuorumBeforeTheOthersHaveJoined) {
   const EndingTerms terms{90, {}, {}};
   auto run = standing();
   run.finished = run.expected = 1;
-  run.state = RunState::staging;  // Or it would be complete.
+  run.state = RunState::staging;  // A staged run would be complete.
   run.known_at_begin = 0;
   run.since_last_joined = 9'999ms;
   EXPECT_NE(in_a_word(decide(kTask, run, spool(), terms)), "quorum");
@@ -283,7 +283,7 @@ TEST(MasterPlan, HasNoQuorumBeforeTheOthersHaveJoined) {
   EXPECT_EQ(in_a_word(decide(kTask, run, spool(), terms)), "quorum");
 }
 
-TEST(MasterPlan, GoesOnWithTheRunWhileAnotherTaskWaits) {
+TEST(MasterPlan, ContinuesTheRunWhileAnotherTaskWaits) {
   auto run = standing();
   run.waiting = kOtherPath;
   run.overtaken_for = 1s;
@@ -293,7 +293,7 @@ TEST(MasterPlan, GoesOnWithTheRunWhileAnotherTaskWaits) {
   EXPECT_EQ(in_a_word(decide(kOther, run, spool())), "resume");
 }
 
-TEST(MasterPlan, ProvesItsSpoolAgainOnSuspicionOnceItIsStaged) {
+TEST(MasterPlan, ReverifiesASuspectSpoolOnceItIsStaged) {
   auto run = standing();
   run.origin_is_suspect = true;
   const auto next = decide(kTask, run, spool());
@@ -303,7 +303,7 @@ TEST(MasterPlan, ProvesItsSpoolAgainOnSuspicionOnceItIsStaged) {
   EXPECT_EQ(in_a_word(decide(kTask, run, spool())), "resume");
 }
 
-TEST(MasterPlan, RefusesWhatIsNoTaskWhetherARunIsInProgressOrNot) {
+TEST(MasterPlan, RefusesATextThatIsNoTaskWithAndWithoutARun) {
   const std::string bad = "/data1/../model";
   const auto is_refused = [&](const Move& next) {
     const auto* const refused = std::get_if<Refuse>(&next);

@@ -1,4 +1,4 @@
-// What the master's own disk says about a run, and what each failing call of the disk leaves there.
+// The master's records of a run, and their state after each failing call of the disk.
 
 #include "master/records.h"
 
@@ -16,7 +16,7 @@ namespace {
 using testing::IsEmpty;
 using testing::SizeIs;
 
-/// A world with a payload of which no run has been prepared.
+/// A world with a payload, and no prepared run.
 class RecordsWorld : public MasterWorld {
  public:
   [[nodiscard]] TaskPath test_task() const {
@@ -41,7 +41,7 @@ class RecordsWorld : public MasterWorld {
     return run;
   }
 
-  /// Writes a file of the source anew, and sets its time back: what a fingerprint does not show.
+  /// Changes a file of the payload and sets its time back, so that the fingerprint stays the same.
   void change_unseen() const {
     const auto time = std::filesystem::last_write_time(task() / "a");
     write_file(task() / "a", random_bytes(1700, 8));
@@ -75,13 +75,13 @@ class RecordsTest : public testing::Test, protected RecordsWorld {};
 // --- Finding a task ---
 
 TEST_F(RecordsTest, FindsThePayloadOfATask) {
-  const auto source = found();
-  EXPECT_EQ(source.task, test_task());
-  EXPECT_EQ(source.payload.manifest.bytes(), 2600U);
-  EXPECT_THAT(source.payload.stamps, SizeIs(source.payload.manifest.entries().size()));
+  const auto original = found();
+  EXPECT_EQ(original.task, test_task());
+  EXPECT_EQ(original.payload.manifest.bytes(), 2600U);
+  EXPECT_THAT(original.payload.stamps, SizeIs(original.payload.manifest.entries().size()));
 }
 
-TEST_F(RecordsTest, RefusesWhatIsNotThereOrLiesBelowNoRoot) {
+TEST_F(RecordsTest, RefusesAMissingPathAndOneBelowNoRoot) {
   for (const auto& bad : {task() / "nothing", repo() / "x"}) {
     const auto path = std::get<TaskPath>(TaskPath::parse(bad.string()));
     EXPECT_TRUE(std::holds_alternative<Refusal>(records().find(path))) << bad;
@@ -89,7 +89,7 @@ TEST_F(RecordsTest, RefusesWhatIsNotThereOrLiesBelowNoRoot) {
   }
 }
 
-TEST_F(RecordsTest, ARootThatIsNotMountedIsAFailureAndNoRefusal) {
+TEST_F(RecordsTest, AnUnmountedRootIsAFailureAndNoRefusal) {
   config.source_roots = {folder.path() / "absent"};
   const auto path = std::get<TaskPath>(TaskPath::parse((folder.path() / "absent/x").string()));
   EXPECT_THROW(static_cast<void>(records().find(path)), Failure);
@@ -117,7 +117,7 @@ TEST_F(RecordsTest, ARunIsPreparedBeforeItIsBegun) {
   EXPECT_EQ(spools.front().second.expected_count, 1U);
 }
 
-TEST_F(RecordsTest, DigestsStayWhileTheSourceIsTheVerySame) {
+TEST_F(RecordsTest, DigestsStayWhileThePayloadIsUnchanged) {
   const auto run = prepare();
   const auto digests = records().spool_of(run.info.id)->digests_path();
   write_file(digests, "0 " + digest_of("x").hex() + "\n");
@@ -138,7 +138,7 @@ TEST_F(RecordsTest, DescribesNothingOfADamagedSpool) {
   auto of_another_cut = run.record;
   of_another_cut.piece_bytes = 999;
   EXPECT_FALSE(records().describe(of_another_cut, terms().origin));
-  // A list that decodes, and is not the one that the spool was made for.
+  // A manifest that decodes, but not the one of this spool.
   auto entries = found().payload.manifest.entries();
   entries.back().mode ^= 1U;
   write_file(manifest, Manifest(entries).encode());
@@ -151,8 +151,8 @@ TEST_F(RecordsTest, DescribesNothingOfADamagedSpool) {
   expect_described(run);
 }
 
-TEST_F(RecordsTest, RefusesToPrepareWhatTheDiskHasNoRoomFor) {
-  // A file of holes: it takes no space here, and its pieces would.
+TEST_F(RecordsTest, RefusesToPrepareARunWithoutSpaceOnTheDisk) {
+  // A file of holes needs no space here, but its pieces would.
   const auto bytes = free_bytes(repo()) + (std::uint64_t{1} << 40U);
   std::filesystem::resize_file(task() / "a", bytes);
   config.piece_size = {};
@@ -174,7 +174,7 @@ TEST_F(RecordsTest, TheSameContentIsCutAsBefore) {
   EXPECT_NE(make().info.cut.piece_bytes, 777U);
 }
 
-// --- Which run is ours ---
+// --- Our run ---
 
 TEST_F(RecordsTest, OurRunIsTheOneInProgressOrElseTheOneThatHasNotEnded) {
   EXPECT_FALSE(records().own_run({}));
@@ -198,7 +198,7 @@ TEST_F(RecordsTest, ASpoolOfAnotherFleetIsNotOurs) {
   EXPECT_FALSE(records().own_run({}));
 }
 
-TEST_F(RecordsTest, LacksPiecesUntilEachIsThereWithItsSize) {
+TEST_F(RecordsTest, LacksPiecesUntilEachHasItsSize) {
   const auto run = prepare();
   const CutPayload cut(task(), kMasterPieceBytes);
   const auto spool = records().spool_of(run.info.id).value();
@@ -211,9 +211,9 @@ TEST_F(RecordsTest, LacksPiecesUntilEachIsThereWithItsSize) {
   EXPECT_TRUE(records().lacks_pieces(run.record));
 }
 
-// --- The source ---
+// --- The original ---
 
-TEST_F(RecordsTest, AnUnchangedOriginalIsTheVerySame) {
+TEST_F(RecordsTest, FindsTheOriginalOnlyWhileItIsUnchanged) {
   const auto run = prepare();
   EXPECT_TRUE(records().unchanged_original(run.record, Needed::yes));
   EXPECT_FALSE(records().has_other_contents(run.record));
@@ -223,7 +223,7 @@ TEST_F(RecordsTest, AnUnchangedOriginalIsTheVerySame) {
   EXPECT_TRUE(records().has_other_contents(run.record));
 }
 
-TEST_F(RecordsTest, AnOriginalThatIsAbsentHasNotBecomeAnother) {
+TEST_F(RecordsTest, AMissingOriginalHasNoOtherContents) {
   const auto run = prepare();
   std::filesystem::remove_all(task());
   EXPECT_FALSE(records().has_other_contents(run.record));
@@ -237,7 +237,7 @@ TEST_F(RecordsTest, AnOriginalThatIsAbsentHasNotBecomeAnother) {
 
 // --- Dropping ---
 
-TEST_F(RecordsTest, DropsTheSpoolsThatItIsAskedTo) {
+TEST_F(RecordsTest, DropsTheSpoolsThatTheCallerNames) {
   const auto first = prepare(Standing::ended);
   write_file(task() / "c", "more");
   const auto second = prepare(Standing::ended_short);
@@ -257,7 +257,7 @@ TEST_F(RecordsTest, DropsTheSpoolsThatItIsAskedTo) {
 
 // --- Failures ---
 
-/// Something that the records do to the disk, and what holds once it is done.
+/// An act on the disk, and the check of its effect.
 struct Act {
   std::string name;
   std::function<void(RecordsWorld&)> make_ready;
@@ -270,8 +270,8 @@ void PrintTo(const Act& act, std::ostream* out) { *out << act.name; }
 
 class RecordsFailures : public testing::TestWithParam<Act> {};
 
-// Each call of the disk fails once, in a world of its own; then the act is made again.
-TEST_P(RecordsFailures, OfEachCallLeaveThatTheSameActIsMadeAgain) {
+// Each call of the disk fails once, in a world of its own. The test then repeats the act.
+TEST_P(RecordsFailures, OfAnyCallLetTheSameActSucceedLater) {
   const auto& row = GetParam();
   std::size_t failures = 0;
   for (std::size_t nth = 1;; ++nth) {
@@ -288,7 +288,7 @@ TEST_P(RecordsFailures, OfEachCallLeaveThatTheSameActIsMadeAgain) {
       }
       has_failed = disk.has_failed();
     }
-    // Whatever is there is understood, and is no run that has not begun.
+    // Each record that is left can be read, and is of this task.
     for (const auto& record : world.MasterWorld::records()) {
       EXPECT_EQ(record.task, world.test_task());
     }
@@ -315,7 +315,7 @@ INSTANTIATE_TEST_SUITE_P(
               EXPECT_TRUE(world.records().unchanged_original(record, Needed::yes));
             },
             15},
-        Act{"PrepareOverAnotherSource",
+        Act{"PrepareOverAnotherOriginal",
             [](RecordsWorld& world) {
               const auto run = world.prepare(Standing::ended_short);
               write_file(world.records().spool_of(run.info.id)->digests_path(), "0 old\n");

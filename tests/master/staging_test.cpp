@@ -1,5 +1,5 @@
-// Staging with a fake Redis and a fake transfer, alone: what it announces and when, what it keeps
-// of an earlier tick, and what each failing call leaves.
+// Staging alone, with a fake Redis and a fake transfer: its announcements, the pieces of an earlier
+// tick, and its state after each failing call.
 
 #include "master/staging.h"
 
@@ -22,7 +22,7 @@ using testing::Not;
 using testing::SizeIs;
 using namespace std::chrono_literals;
 
-/// A world in which a run has begun, and nothing of it is staged.
+/// A world in which a run has begun, and no piece is staged.
 class StagingWorld : public MasterWorld {
  public:
   explicit StagingWorld(OriginKind kind = OriginKind::master) {
@@ -43,12 +43,12 @@ class StagingWorld : public MasterWorld {
     return std::get<TaskPath>(TaskPath::parse(task().string()));
   }
 
-  /// The source, as a tick finds it that may go on with the run.
-  [[nodiscard]] std::optional<Original> source() const {
+  /// The payload, if it is unchanged since the run was prepared.
+  [[nodiscard]] std::optional<Original> original() const {
     return records_.unchanged_original(run->record, Needed::no);
   }
-  /// The source as it is now, whatever it was.
-  [[nodiscard]] Original source_now() const {
+  /// The payload as it is now, changed or not.
+  [[nodiscard]] Original original_now() const {
     return std::get<Original>(records_.find(test_task()));
   }
 
@@ -56,7 +56,7 @@ class StagingWorld : public MasterWorld {
     return {coordinator, transfer, clock, *state, run->info, std::move(from)};
   }
 
-  /// Steps until the end; an outage of Redis passes meanwhile.
+  /// Steps until the end, through any outage of Redis.
   [[nodiscard]] StagingEnd finish(Staging& staging) {
     for (int i = 0; i < 2000; ++i) {
       try {
@@ -72,7 +72,7 @@ class StagingWorld : public MasterWorld {
     return StagingStale{};
   }
   [[nodiscard]] StagingEnd stage_all() {
-    auto all = staging(source());
+    auto all = staging(original());
     return finish(all);
   }
 
@@ -101,7 +101,7 @@ class StagingWorld : public MasterWorld {
 
 class StagingTest : public testing::Test, protected StagingWorld {};
 
-/// The same with a host that is pushed to.
+/// The same with a push to another host.
 class PushedStagingTest : public testing::Test, protected StagingWorld {
  protected:
   PushedStagingTest() : StagingWorld(OriginKind::minion) {}
@@ -114,7 +114,7 @@ TEST_F(StagingTest, AnnouncesEveryPieceAndStagesTheRunWithTheLast) {
   expect_staged();
 }
 
-TEST_F(StagingTest, AnnouncesAPieceNoSoonerThanItIsServable) {
+TEST_F(StagingTest, AnnouncesAPieceOnlyOnceItIsServable) {
   coordinator.faults.at_call = [this](std::string_view verb) {
     if (verb != "stage") return;
     const auto record = StagingRecord::read(spool());
@@ -126,8 +126,8 @@ TEST_F(StagingTest, AnnouncesAPieceNoSoonerThanItIsServable) {
   EXPECT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
 }
 
-TEST_F(StagingTest, NeverStagesASourceWhoseFileHasChanged) {
-  auto from = source();
+TEST_F(StagingTest, NeverStagesAPayloadWhoseFileHasChanged) {
+  auto from = original();
   write_file(task() / "b", random_bytes(900, 99));
   auto all = staging(std::move(from));
   const auto end = finish(all);
@@ -136,9 +136,9 @@ TEST_F(StagingTest, NeverStagesASourceWhoseFileHasChanged) {
   EXPECT_EQ(shared.run()->info.state, RunState::staging);
 }
 
-TEST_F(StagingTest, HoldsTheLastPieceBackUntilTheSourceWasListedAgain) {
-  auto from = source();
-  write_file(task() / "new", "");  // No byte of it is in any piece.
+TEST_F(StagingTest, HoldsTheLastPieceBackUntilThePayloadWasListedAgain) {
+  auto from = original();
+  write_file(task() / "new", "");  // An empty file, so no piece changes.
   auto all = staging(std::move(from));
   const auto end = finish(all);
   ASSERT_TRUE(std::holds_alternative<OriginalChanged>(end));
@@ -148,12 +148,12 @@ TEST_F(StagingTest, HoldsTheLastPieceBackUntilTheSourceWasListedAgain) {
 }
 
 TEST_F(StagingTest, EndsWhenTheRunIsOver) {
-  auto all = staging(source());
+  auto all = staging(original());
   static_cast<void>(shared.end(run->info.id, "cancelled", "", TaskAfter::goes));
   EXPECT_TRUE(std::holds_alternative<StagingStale>(finish(all)));
 }
 
-// --- What an earlier tick has left ---
+// --- Pieces and records of an earlier tick ---
 
 TEST_F(StagingTest, KeepsTheGoodPiecesOfAnEarlierTick) {
   ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
@@ -171,7 +171,7 @@ TEST_F(StagingTest, KeepsTheGoodPiecesOfAnEarlierTick) {
   }
 }
 
-TEST_F(StagingTest, CutsADamagedPieceAgainIfTheSourceIsTheSame) {
+TEST_F(StagingTest, CutsADamagedPieceAgainIfThePayloadIsUnchanged) {
   ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
   write_file(spool().piece_path(1), std::string(kMasterPieceBytes, 'x'));
   std::filesystem::remove(spool().piece_path(2));
@@ -179,7 +179,7 @@ TEST_F(StagingTest, CutsADamagedPieceAgainIfTheSourceIsTheSame) {
   expect_staged();
 }
 
-TEST_F(StagingTest, ADamagedPieceWithoutASourceIsAChangedSource) {
+TEST_F(StagingTest, ADamagedPieceWithoutAnOriginalIsAChangedOriginal) {
   ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
   write_file(spool().piece_path(1), std::string(kMasterPieceBytes, 'x'));
   auto again = staging(std::nullopt);
@@ -196,7 +196,7 @@ TEST_F(StagingTest, NeverAnnouncesAnotherDigestForAPieceThatIsOnRecord) {
   EXPECT_FALSE(shared.run()->announced.contains(0));
 }
 
-TEST_F(StagingTest, ARecordThatWasCutShortCountsAsFarAsItGoes) {
+TEST_F(StagingTest, ATornRecordCountsUpToItsLastWholeLine) {
   ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
   auto text = content_of(spool().digests_path());
   write_file(spool().digests_path(), text.substr(0, text.size() - 20));
@@ -208,19 +208,19 @@ TEST_F(StagingTest, ARecordThatWasCutShortCountsAsFarAsItGoes) {
 
 // --- Its own daemon ---
 
-TEST_F(StagingTest, TellsOnceWhyItsDaemonDoesNotServe) {
+TEST_F(StagingTest, ReportsOnceWhyItsDaemonDoesNotServe) {
   transfer.silence(kMasterHost);
-  auto all = staging(source());
+  auto all = staging(original());
   EXPECT_TRUE(std::holds_alternative<StagedAll>(finish(all))) << "that stops no staging";
-  const auto fault = all.take_probe_fault();
+  const auto fault = all.pop_probe_fault();
   ASSERT_TRUE(fault);
   EXPECT_NE(*fault, "");
-  EXPECT_EQ(all.take_probe_fault(), std::nullopt);
+  EXPECT_EQ(all.pop_probe_fault(), std::nullopt);
 }
 
 // --- Pushed ---
 
-TEST_F(PushedStagingTest, AnnouncesWhatTheTargetHas) {
+TEST_F(PushedStagingTest, AnnouncesThePiecesThatTheTargetHas) {
   coordinator.faults.at_call = [this](std::string_view verb) {
     if (verb != "stage") return;
     const auto pushed = pushed_repo.path() / ".libsync" / "push" / run->info.fingerprint.text();
@@ -243,7 +243,7 @@ TEST_F(PushedStagingTest, PushesAgainAfterAPause) {
 
 TEST_F(PushedStagingTest, GivesUpAfterFivePushesInARow) {
   transfer.silence(target);
-  auto all = staging(source());
+  auto all = staging(original());
   try {
     static_cast<void>(finish(all));
     ADD_FAILURE() << "it does not give up";
@@ -256,7 +256,7 @@ TEST_F(PushedStagingTest, GivesUpAfterFivePushesInARow) {
 
 TEST_F(PushedStagingTest, GivesUpAtOnceIfTheTargetRefuses) {
   transfer.end_as(1, PullEnd::refused);
-  auto all = staging(source());
+  auto all = staging(original());
   EXPECT_THROW(static_cast<void>(finish(all)), Failure);
   EXPECT_THAT(transfer.started(), SizeIs(1));
 }
@@ -279,8 +279,8 @@ std::string name_of(const testing::TestParamInfo<Row>& info) {
 
 class StagingFailures : public testing::TestWithParam<Row> {};
 
-// What is left is staged by another Staging, as the next tick makes it.
-TEST_P(StagingFailures, OfEachCallLeaveWhatTheNextTickStages) {
+// Another Staging stages the rest, as in the next tick.
+TEST_P(StagingFailures, OfAnyCallLeaveARunThatTheNextTickStages) {
   const auto& row = GetParam();
   std::size_t failures = 0;
   for (std::size_t nth = 1;; ++nth) {
