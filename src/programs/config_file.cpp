@@ -18,8 +18,8 @@
 namespace libsync {
 namespace {
 
-// A file of this size holds thousands of roots. The limit keeps a wrong --config (a device, a
-// payload) from filling the memory.
+// Longest configuration file. It could hold thousands of roots. The limit keeps a wrong --config (a
+// device, a payload) from filling the memory.
 constexpr std::size_t kLargestFile = std::size_t{1} << 20U;
 
 bool is_toml(const std::string& text) {
@@ -62,7 +62,7 @@ void Reader::refuse_text(const toml::parse_error& error) const {
 std::string Reader::value_of(const ConfigKey& key, const toml::node& node) const {
   const std::size_t line = node.source().begin.line;
   if (const auto* const text = node.as_string()) {
-    // A path or a command would end at it.
+    // A path or a command would end at the NUL.
     if (text->get().find('\0') != std::string::npos) {
       refuse(line, fmt::format("the text of '{}' holds a NUL character: delete it", key.name));
     }
@@ -75,7 +75,7 @@ std::string Reader::value_of(const ConfigKey& key, const toml::node& node) const
   }
   if (const auto* const number = node.as_floating_point()) {
     auto text = fmt::format("{}", number->get());
-    // A whole number is checked as text, and 5.0 is none.
+    // The option parser checks the text of a whole number, and must refuse 5.0.
     if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
     return text;
   }
@@ -111,7 +111,7 @@ std::vector<ConfigEntry> Reader::entries() const {
   } catch (const toml::parse_error& error) {
     refuse_text(error);
   }
-  // toml++ sorts by name; the operator reads from the top.
+  // toml++ sorts the keys by name, but the operator reads from the top.
   std::vector<std::pair<const toml::key*, const toml::node*>> found;
   for (const auto& [key, node] : table) found.emplace_back(&key, &node);
   std::sort(found.begin(), found.end(), [](const auto& left, const auto& right) {

@@ -14,7 +14,7 @@
 namespace libsync {
 namespace {
 
-// A message shows a corrected line of at most this many characters, so that it stays one line.
+// Longest corrected line that a message shows. The message stays readable as one line.
 constexpr std::size_t kLongestAdvice = 200;
 
 constexpr std::string_view kBlanks = " \t\r";
@@ -42,7 +42,7 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 // A line `KEY = VALUE`.
 struct Assignment {
   std::string_view key;
-  std::string_view value;  // With its comment.
+  std::string_view value;  // May end with a comment.
 };
 
 // Nothing unless the line begins with a bare or quoted key and `=`.
@@ -69,7 +69,7 @@ std::string in_quotes(std::string_view value) {
   return text + '"';
 }
 
-// Whether a message can show it as it is. Backslashes stay single, unlike those of escaped().
+// Whether a message can show the text unchanged. Backslashes stay single, unlike in escaped().
 bool can_be_copied(std::string_view text) {
   if (text.size() > kLongestAdvice) return false;
   std::string line(text);
@@ -97,14 +97,14 @@ class Finder {
                                                        std::string_view value) const;
   [[nodiscard]] std::optional<ConfigMistake> repetition(std::string_view key) const;
   [[nodiscard]] std::optional<ConfigMistake> in_word(std::string_view line) const;
-  // In an array or a string that began in an earlier line.
+  // The mistake in an array or a string that began in an earlier line.
   [[nodiscard]] std::optional<ConfigMistake> further_up(std::string_view line) const;
 
-  // Each element of `[a, "b"]`, `a, b` or `a b`, in quotes.
+  // The elements of `[a, "b"]`, `a, b` or `a b`, each in quotes.
   [[nodiscard]] std::string quoted_elements(std::string_view value) const;
   // `KEY = VALUE` in TOML for a value that was written without quotes.
   [[nodiscard]] std::string corrected(const ConfigKey& key, std::string_view value) const;
-  // The advice to write `line`; a placeholder if it is too long or may show a password.
+  // The advice to write `line`, or a placeholder if it is too long or may show a password.
   [[nodiscard]] std::string advice(const ConfigKey& key, std::string_view value,
                                    const std::string& line) const;
 
@@ -242,7 +242,7 @@ ConfigMistake Finder::mistake(std::string_view description) const {
                      : line.empty() ? further_up(line)
                                     : in_word(line);
   if (found) return *found;
-  // Behind "Error while parsing ...: ".
+  // The description begins with "Error while parsing ...: ".
   const auto colon = description.find(": ");
   if (colon != std::string_view::npos) description.remove_prefix(colon + 2);
   return here("{} is no TOML ({}): correct it",

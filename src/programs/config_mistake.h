@@ -1,6 +1,6 @@
 #pragma once
 
-// Why a line of the configuration file is no TOML, in the operator's words.
+// Explains why a line of the configuration file is no TOML, in the operator's words.
 //
 // A TOML parser reports what it expected at the column where it stopped. Most broken lines are one
 // of a few mistakes, above all values without quotes, which the reader of version 1.0.0 accepted.
@@ -15,15 +15,17 @@
 
 namespace libsync {
 
+/// A mistake in the file's text, and the way to correct it.
 struct ConfigMistake {
-  std::size_t line;     ///< It may lie above the line where the parser stopped.
+  std::size_t line;     ///< From 1. It may lie above the line where the parser stopped.
   std::string message;  ///< The key, the rule, and what to write instead.
 };
 
+/// Whether a text parses as TOML.
 using IsToml = std::function<bool(const std::string& text)>;
 
-/// The mistake that stopped the parser in line `number` of `text`. `description` is the parser's
-/// own, for a mistake that is none of the common ones.
+/// The mistake that stopped the parser in line `number` of `text`. For an uncommon mistake the
+/// message quotes `description`, which is the parser's own.
 [[nodiscard]] ConfigMistake find_mistake(std::string_view text, std::size_t number,
                                          std::string_view description,
                                          const std::vector<ConfigKey>& keys, const IsToml& is_toml);

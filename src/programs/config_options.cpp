@@ -17,7 +17,7 @@ ConfigKey key_of(const CLI::Option& option) {
           is_flag ? KeyKind::flag : (is_list ? KeyKind::list : KeyKind::text)};
 }
 
-// The option checks and stores the values.
+// Gives the values to the option, which checks and stores them.
 void set(CLI::Option& option, const ConfigEntry& entry, const ConfigOrigin& origin) {
   const auto refuse = [&](const std::string& rest) {
     throw UsageError(origin.message("--" + entry.key, " " + rest));
@@ -29,7 +29,7 @@ void set(CLI::Option& option, const ConfigEntry& entry, const ConfigOrigin& orig
     const std::string_view what = error.what();  // `--KEY: RULE`
     refuse(std::string(what.substr(entry.key.size() + 4)));
   } catch (const CLI::ParseError&) {
-    // Texts have no check here, so the option is a flag.
+    // CLI11 checks no text without a validator, so the option is a flag.
     refuse(fmt::format("'{}' is neither true nor false: write {} = true",
                        escaped(entry.values.front()), entry.key));
   }

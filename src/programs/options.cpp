@@ -24,10 +24,12 @@ namespace {
 
 constexpr auto kDefaultConfig = "/etc/sync-fanout/sync.toml";
 
-// Ticks that linger end just before the next one begins, cron's own delay included.
+// Longest wait for the lock. A tick that lingers ends just before the next one begins, and cron
+// adds a delay of its own.
 constexpr Duration kLockPatience{5000};
 
-// The longest that a tick can sensibly take: a payload of 100 GB at 1 MB/s is a little over a day.
+// A tick that holds the lock for longer is worth a warning: 100 GB at 1 MB/s need a little over a
+// day.
 constexpr std::chrono::hours kSuspiciousLock{30};
 
 std::string checked_password(const std::string& option, const std::string& file) {
@@ -50,7 +52,7 @@ std::vector<Network> checked_peers(const std::vector<std::string>& typed) {
   return networks;
 }
 
-// A closed standard stream would be taken by the first file that is opened.
+// Opens closed standard streams: the first file that we open would become one otherwise.
 void open_standard_streams() {
   int opened = open("/dev/null", O_RDWR);
   while (opened >= 0 && opened <= STDERR_FILENO) opened = open("/dev/null", O_RDWR);
@@ -200,12 +202,12 @@ Address own_address(const HostConfig& config, Observer& observer) {
 }
 
 std::optional<TickLock> acquire_lock(const StateFolder& state, Role role, Clock& clock) {
-  auto taken = TickLock::acquire(state.lock_path(role), kLockPatience, clock);
-  if (auto* const lock = std::get_if<TickLock>(&taken)) return std::move(*lock);
-  const auto& held = std::get<TickLock::Held>(taken);
+  auto acquired = TickLock::acquire(state.lock_path(role), kLockPatience, clock);
+  if (auto* const lock = std::get_if<TickLock>(&acquired)) return std::move(*lock);
+  const auto& held = std::get<TickLock::Held>(acquired);
   spdlog::info("another tick is at work ({}): stepping aside", held.by);
   if (held.age && *held.age > kSuspiciousLock) {
-    spdlog::warn("it has been for {} h, longer than any transfer may take: look at it",
+    spdlog::warn("it has run for {} h, longer than any transfer may need: check that process",
                  std::chrono::duration_cast<std::chrono::hours>(*held.age).count());
   }
   return std::nullopt;
@@ -213,7 +215,7 @@ std::optional<TickLock> acquire_lock(const StateFolder& state, Role role, Clock&
 
 int run_program(const Program& program, int argc, const char* const* argv) {
   open_standard_streams();
-  // A Redis that has gone away is an answer of the connection, not the end of the program.
+  // A Redis that closes the connection must not end the program: the write reports EPIPE instead.
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   const auto usage_error = [&](const std::string& message) {
     fmt::print(stderr, "{}: {}\n", program.name, message);
@@ -244,7 +246,7 @@ int run_program(const Program& program, int argc, const char* const* argv) {
     spdlog::error("{}", failure.what());
     return static_cast<int>(failure.status());
   } catch (const std::exception& error) {
-    // Not one of ours: a bug, or no memory.
+    // No exception of ours: a bug, or no memory.
     spdlog::critical("unexpected: {}", escaped(error.what()));
     return static_cast<int>(ExitStatus::local);
   }

@@ -1,8 +1,9 @@
 #pragma once
 
-// What the two mains share: flags, the configuration file, and how a program ends.
+// The part that both mains share: options, the configuration file, and the end of a program.
 //
-// Part of the mains, and like them allowed to see CLI11.
+// It checks all that the operator typed, so the rest of the program gets values that are right.
+// Wrong input throws UsageError. All of it runs on the main thread.
 
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -23,7 +24,7 @@
 
 namespace libsync {
 
-/// Options as they were typed, before they are checked.
+/// The options of both programs as typed, with their defaults. See sync.toml(5).
 struct TypedHostOptions {
   std::string redis = "redis://127.0.0.1:6379/0";
   std::string redis_password_file;
@@ -41,20 +42,20 @@ struct TypedHostOptions {
   std::string log_file;
 };
 
-/// Adds the options that both programs take.
+/// Adds the options of both programs to `app`. `typed` must outlive `app`.
 void add_host_options(CLI::App& app, TypedHostOptions& typed);
 
 /// A check that an option's value is a whole number from `least` to `most`.
 [[nodiscard]] CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 
-/// Throws UsageError.
+/// The checked options. Reads the password files and starts the log. Throws UsageError.
 [[nodiscard]] HostConfig checked(const TypedHostOptions& typed);
 
-/// A name that goes into a URL. Throws UsageError unless it consists of letters, digits, `-`, `_`
-/// and `.`.
+/// A name for a URL. Throws UsageError unless it consists of letters, digits, `-`, `_` and `.`.
 [[nodiscard]] std::string checked_name(const std::string& option, const std::string& typed);
 
-/// The value that an option parser gave, or the UsageError that it refused.
+/// The value that the parser of an option returned. Throws UsageError if it returned none: the
+/// message ends with `rule`, which completes "is not …".
 template <typename Value>
 Value value_or_usage_error(std::optional<Value> value, const std::string& option,
                            const std::string& typed, const std::string& rule) {
@@ -62,21 +63,24 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
   return *std::move(value);
 }
 
+/// The part of the configuration that the coordinator needs.
 [[nodiscard]] RedisCoordinatorOptions coordinator_options(const HostConfig& config);
 
-/// Throws Failure (no_source) if rsync is missing, or too old.
+/// The part that the transfer needs. Throws Failure (no_source) if rsync is missing, or too old.
 [[nodiscard]] RsyncOptions rsync_options(const HostConfig& config, Clock& clock);
 
-/// The address that peers reach this host by. Throws UsageError if it has to be given.
+/// The address under which peers reach this host: --address, or the local end of the connection to
+/// Redis. Throws UsageError if that is a loopback address or a socket.
 [[nodiscard]] Address own_address(const HostConfig& config, Observer& observer);
 
-/// Takes the role's lock. Nothing, and a line in the log, if another tick has it.
+/// Acquires the role's lock. If another tick holds it, logs that and returns nothing.
 [[nodiscard]] std::optional<TickLock> acquire_lock(const StateFolder& state, Role role,
                                                    Clock& clock);
 
 /// Declares the options of a program, and returns what it does once they have been parsed.
 using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;
 
+/// One of the two programs, as run_program() needs it.
 struct Program {
   std::string name;
   std::string description;

@@ -11,8 +11,9 @@
 namespace libsync {
 namespace {
 
+// Changes when the meaning of a field does.
 constexpr int kJsonVersion = 1;
-// Addresses shown a line in text; JSON has them all.
+// Most addresses in a line of text; some 200 columns. JSON has them all.
 constexpr std::size_t kShown = 12;
 
 std::string_view name_of(HostState state) {
@@ -41,10 +42,10 @@ double seconds(std::chrono::milliseconds time) {
   return std::chrono::duration<double>(time).count();
 }
 
-// What a snapshot says about the whole run.
+// The progress of the whole run, by a snapshot.
 struct Progress {
   std::map<HostState, std::vector<const HostStatus*>> hosts;
-  double done = 0;  // Of all bytes that all expected hosts need.
+  double done = 0;  // Fraction of the bytes that all expected hosts need.
   double bytes_per_second = 0;
   std::optional<double> seconds_left;
 };

@@ -1,4 +1,4 @@
-// sync-master: parses, wires and runs one tick of the master. See libsync/master.h.
+// sync-master: parses the options, wires the parts, and runs one tick of the master (master.h).
 
 #include <spdlog/spdlog.h>
 
@@ -38,7 +38,8 @@ struct TypedOptions {
 const std::vector<ConfigKey> kMinionKeys = {
     {"bwlimit", KeyKind::text}, {"after-publish", KeyKind::text}, {"owner", KeyKind::flag}};
 
-// A larger fleet than any that was simulated, so that a mistyped number is refused.
+// Largest --minions. It is a hundred times the largest fleet that was simulated, so a larger number
+// is probably mistyped.
 constexpr std::uint64_t kMostHosts = 1'000'000;
 
 std::vector<Address> read_inventory(const std::string& path) {

@@ -1,4 +1,4 @@
-// sync-minion: parses, wires and runs one tick of the minion. See libsync/minion.h.
+// sync-minion: parses the options, wires the parts, and runs one tick of the minion (minion.h).
 
 #include <spdlog/spdlog.h>
 

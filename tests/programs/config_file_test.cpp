@@ -33,7 +33,7 @@ std::vector<ConfigEntry> parsed(const std::string& text) {
   return parse_config(text, "sync.toml", kKeys);
 }
 
-// The refusal; nothing if there is none.
+// The refusal, or an empty text for a good file.
 std::string refusal(const std::string& text) {
   try {
     static_cast<void>(parsed(text));
@@ -102,7 +102,7 @@ TEST(ConfigText, GivesEntriesInTheOrderOfTheirLines) {
 
 struct Row {
   const char* text;
-  const char* message;  // Behind "sync.toml:".
+  const char* message;  // Without its prefix "sync.toml:".
 };
 
 void expect_refusals(const std::vector<Row>& rows) {
@@ -111,7 +111,7 @@ void expect_refusals(const std::vector<Row>& rows) {
   }
 }
 
-TEST(ConfigText, NamesTheKeyThatNeitherProgramKnows) {
+TEST(ConfigText, NamesAnUnknownKey) {
   expect_refusals({
       {"linger = 5\nsorce-root = \"/x\"",
        "2: neither program knows the key 'sorce-root': correct or delete it (see --help)"},
@@ -138,7 +138,7 @@ TEST(ConfigText, HasNoTables) {
   });
 }
 
-TEST(ConfigText, HoldsValuesOfTheRightType) {
+TEST(ConfigText, RefusesAValueOfAWrongType) {
   expect_refusals({
       {"linger = true", "1: 'linger' must be a text or a number: write linger = \"VALUE\""},
       {"prefix = 2026-01-02",
@@ -195,7 +195,7 @@ TEST(ConfigText, GivesTheCorrectedLineOfAValueWithoutQuotes) {
               EndsWith("write after-publish = \"VALUE\""));
 }
 
-TEST(ConfigText, NamesBothLinesOfAKeyThatIsThereTwice) {
+TEST(ConfigText, NamesBothLinesOfARepeatedKey) {
   expect_refusals({
       {"linger = 1\nlinger = 2",
        "2: 'linger' has a value in line 1 already: delete one of the two"},
@@ -206,7 +206,7 @@ TEST(ConfigText, NamesBothLinesOfAKeyThatIsThereTwice) {
   });
 }
 
-TEST(ConfigText, NamesWhatElseIsNoToml) {
+TEST(ConfigText, NamesEveryOtherMistake) {
   expect_refusals({
       {"linger =", "1: 'linger' has no value: give it one, or delete the line"},
       {"linger = # none\nslots = 5", "1: 'linger' has no value: give it one, or delete the line"},
@@ -250,8 +250,8 @@ TEST(ConfigText, ShowsNoPassword) {
             "sync.toml:1: the text of 'redis' needs quotes: write redis = \"redis://u@h/0\"");
 }
 
-// Any text gives values, or a refusal of one line.
-TEST(ConfigText, AnyDamageIsOneLineOfRefusal) {
+// Parses every damaged text: it gives values, or a refusal of one line.
+TEST(ConfigText, RefusesAnyDamageInOneLine) {
   const std::string text =
       "redis = \"redis://10.0.0.1\"\n"
       "source-root = [\n  \"/a\",\n  '/b',  # c\n]\n"
@@ -310,7 +310,7 @@ TEST_F(ConfigOnDisk, IsReadThroughLinksAndFromPipes) {
   writer.join();
 }
 
-TEST_F(ConfigOnDisk, ThatCannotBeReadIsNamedWithTheCause) {
+TEST_F(ConfigOnDisk, IsNamedWithTheCauseIfItCannotBeRead) {
   const std::string way_out = ": let this user read it, or name another file by --config";
   std::filesystem::create_directory(path_);
   EXPECT_EQ(refusal(), "cannot read '" + path_.string() + "': Is a directory" + way_out);

@@ -1,4 +1,5 @@
-// Both programs with configuration files: what wins, who reads what, and what an error names.
+// Both programs with configuration files: precedence, shared keys, and the file, line and key in
+// errors.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +19,7 @@ using testing::HasSubstr;
 
 using Words = std::vector<std::string>;
 
-// Nobody listens there: a program that gets that far has read its configuration.
+// No server listens here, so a program that tries to connect has read its configuration.
 const std::string kNoRedis = "redis://127.0.0.1:1/0";
 constexpr int kUsage = 2;
 constexpr int kRedisIsOutOfReach = 3;
@@ -35,7 +36,7 @@ class Configuration : public testing::Test {
     return run(words);
   }
 
-  // The message behind `PROGRAM: FILE:`.
+  // The message without its prefix `PROGRAM: FILE:`.
   [[nodiscard]] std::string refusal(const std::string& program, const std::string& text,
                                     const Words& options = {}) const {
     const auto ran = run_with(program, text, options);
@@ -49,7 +50,7 @@ class Configuration : public testing::Test {
   std::filesystem::path file_ = folder_.path() / "sync.toml";
 };
 
-// The shipped file with every line in use that is commented out, all but `without`.
+// The shipped file with every setting uncommented, all but `without`.
 std::string shipped_with_every_key(const std::filesystem::path& folder, const std::string& without,
                                    int* keys) {
   write_file(folder / "password", "secret\n");
@@ -77,9 +78,9 @@ std::string shipped_with_every_key(const std::filesystem::path& folder, const st
   return text;
 }
 
-TEST_F(Configuration, OfTheShippedFileHasNoKeyThatIsRefused) {
+TEST_F(Configuration, AcceptsEveryKeyOfTheShippedFile) {
   for (const auto* const program : kPrograms) {
-    // A master has one of these two.
+    // The master accepts only one of these two.
     for (const auto* const without : {"minions", "inventory"}) {
       int keys = 0;
       const auto ran = run_with(program, shipped_with_every_key(folder_.path(), without, &keys));
@@ -90,7 +91,7 @@ TEST_F(Configuration, OfTheShippedFileHasNoKeyThatIsRefused) {
   }
 }
 
-TEST_F(Configuration, IsReadByBothAndEachIgnoresTheValuesOfTheOther) {
+TEST_F(Configuration, IsSharedAndEachProgramIgnoresTheValuesOfTheOther) {
   const auto text =
       "redis = \"" + kNoRedis + "\"\nquorum = 101\nbwlimit = \"10m\"\nowner = false\n";
   EXPECT_EQ(run_with("sync-minion", text, {"--address", "10.0.0.1"}).status, kRedisIsOutOfReach);
@@ -165,7 +166,7 @@ TEST_F(Configuration, IsNamedWithTheLineAndTheKeyOfAWrongValue) {
   }
 }
 
-TEST_F(Configuration, IsNotNamedForAValueFromTheCommandLine) {
+TEST_F(Configuration, IsNotNamedForATypedValue) {
   const auto ran = run_with("sync-minion", "linger = \"5s\"", {"--linger", "soon"});
   EXPECT_EQ(ran.status, kUsage);
   EXPECT_EQ(ran.errors, "sync-minion: --linger 'soon' is not a duration such as 115s\n");
@@ -173,7 +174,7 @@ TEST_F(Configuration, IsNotNamedForAValueFromTheCommandLine) {
             "sync-minion: --slots: '65' is not a whole number from 1 to 64 (see --help)\n");
 }
 
-TEST_F(Configuration, ThatIsNamedAndNotThereIsRefused) {
+TEST_F(Configuration, MustExistIfTheOptionNamesIt) {
   for (const auto* const program : kPrograms) {
     const auto ran =
         run({PROGRAM_FOLDER "/" + std::string(program), "--config", "/nonexistent.toml", "status"});
@@ -183,15 +184,15 @@ TEST_F(Configuration, ThatIsNamedAndNotThereIsRefused) {
   }
 }
 
-TEST_F(Configuration, ThatIsBrokenDoesNotKeepTheHelpBack) {
+TEST_F(Configuration, DoesNotPreventHelpIfItIsBroken) {
   write_file(file_, "no TOML");
   for (const auto* const asked : {"--help", "--version"}) {
     EXPECT_EQ(run({PROGRAM_FOLDER "/sync-minion", "--config", file_.string(), asked}).status, 0);
   }
 }
 
-// In a namespace where anybody may mount. An empty /etc lies over the machine's own.
-TEST_F(Configuration, OfTheDefaultPathMayBeMissingButNotUnreadable) {
+// Runs in a namespace where any user may mount, with an empty /etc over the machine's own.
+TEST_F(Configuration, MayBeMissingButNotUnreadableAtTheDefaultPath) {
   const auto run_there = [](const std::string& script, const Words& options) {
     const auto all = "mount -t tmpfs tmpfs /etc && " + script + " && exec \"$0\" status \"$@\"";
     Words words{"unshare", "--user", "--map-root-user", "--mount", "bash", "-c", all};

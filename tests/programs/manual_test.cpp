@@ -46,7 +46,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-// Every match of the pattern's first group.
+// The first group of every match.
 std::vector<std::string> matches(const std::string& text, const std::string& pattern) {
   const std::regex regex(pattern, std::regex::ECMAScript | std::regex::multiline);
   std::vector<std::string> all;
@@ -64,10 +64,10 @@ std::string section_of(const std::string& page, const std::string& heading) {
   return page.substr(begin + 1, page.find("\n.Sh ", begin + 1) - begin);
 }
 
-// A default in one spelling, wherever it is from: a value, words, or nothing.
+// A default as a value, as words, or empty. Help, page and file are brought to one spelling.
 struct Default {
-  std::string value;  ///< As a machine reads it.
-  std::string words;  ///< Where no value says it.
+  std::string value;  ///< As the option parser reads it.
+  std::string words;  ///< In place of a value.
 
   friend bool operator==(const Default&, const Default&) = default;
   friend void PrintTo(const Default& one, std::ostream* out) {
@@ -87,8 +87,8 @@ bool is_no_key(const std::string& name) {
   return name == "config" || name == "help" || name == "version";
 }
 
-// Options of --help: "  --name TYPE=DEFAULT   text (default: words)", the text on the next line
-// where the first is full.
+// The options of --help, each as "  --name TYPE=DEFAULT   text (default: words)". The text may be
+// on the next line.
 Defaults defaults_of_help(const std::string& help) {
   static const std::regex option("^  (-h,)?--([a-z-]+)(=?\\S*( [^ ]+)*)(.*)$");
   static const std::regex value("=(\\S+)$");
@@ -114,7 +114,7 @@ Defaults defaults_of_help(const std::string& help) {
   return all;
 }
 
-// Items of a page that match, each with what follows "Default:" in it: words, or .Ql VALUE.
+// The matching items of a page, each with the words or the .Ql VALUE behind its "Default:".
 Defaults defaults_of_page(const std::string& page, const std::string& item) {
   const std::regex begins(item);
   Defaults all;
@@ -280,7 +280,7 @@ TEST(Manual, EachFieldOfTheJsonStatusIsInThePage) {
   EXPECT_EQ(documented, fields);
 }
 
-// The sources, with string literals that continue on the next line made one.
+// The text of all sources, with split string literals joined.
 std::string messages() {
   std::string all;
   for (const auto* const folder : {"src", "include"}) {
@@ -292,7 +292,7 @@ std::string messages() {
   return std::regex_replace(all, std::regex("\"\\s*\n\\s*\""), "");
 }
 
-TEST(Manual, TheMessagesToAlertOnAreThoseOfThePrograms) {
+TEST(Manual, TheMessagesToAlertOnAreInTheSources) {
   const auto source = messages();
   for (const auto& program : kPrograms) {
     const auto section = section_of(content_of("src/programs/" + program + ".8"), "DIAGNOSTICS");
@@ -304,7 +304,7 @@ TEST(Manual, TheMessagesToAlertOnAreThoseOfThePrograms) {
   }
 }
 
-TEST(Manual, MandocHasNothingToWarnOf) {
+TEST(Manual, MandocFindsNoFault) {
   for (const auto& page : kPages) {
     const auto ran = test::run({"mandoc", "-T", "lint", "-W", "warning",
                                 (std::filesystem::path(SOURCE_FOLDER) / page).string()});
@@ -313,7 +313,7 @@ TEST(Manual, MandocHasNothingToWarnOf) {
   }
 }
 
-// Characters, not bytes.
+// The number of UTF-8 characters.
 std::size_t columns_of(const std::string& line) {
   return static_cast<std::size_t>(std::count_if(line.begin(), line.end(), [](char byte) {
     return (static_cast<unsigned char>(byte) & 0xc0U) != 0x80U;
@@ -339,7 +339,7 @@ TEST(Manual, LinksInTheDocumentsLeadToFiles) {
   }
 }
 
-// An operator copies them one after the other.
+// An operator copies the shipped files together.
 TEST(Manual, TheSampleAddressesOfTheShippedFilesAreOfOneNetwork) {
   const auto configuration = content_of("cron/sync.toml");
   const auto daemon = content_of("rsyncd/rsyncd.conf");

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 
-// What a terminal would obey, what ends a line, and what is no UTF-8.
+// An escape sequence of a terminal, the end of a line, a byte that is no UTF-8, a backslash.
 const std::string kHostile = "a\x1b[31m\n\xff\\";
 const std::string kEscaped = "a\\x1b[31m\\n\\xff\\\\";
 
@@ -67,7 +67,7 @@ nlohmann::json json_of(const Status& status, const std::optional<Address>& of = 
   return nlohmann::json::parse(text);
 }
 
-TEST(StateOf, IsWhatTheHostDoes) {
+TEST(StateOf, NamesTheStateOfAHost) {
   EXPECT_EQ(state_of(host("h", 0)), HostState::waiting);
   EXPECT_EQ(state_of(host("h", 0, 1)), HostState::pulling);
   EXPECT_EQ(state_of(host("h", 0, 0, "e")), HostState::failed);
@@ -80,11 +80,9 @@ TEST(StateOf, IsWhatTheHostDoes) {
   EXPECT_EQ(state_of(done), HostState::finished);
 }
 
-TEST(ReportText, OfNothingIsThatThereIsNoTask) {
-  EXPECT_EQ(report_text({}, {}), "task     none\n");
-}
+TEST(ReportText, ShowsThatThereIsNoTask) { EXPECT_EQ(report_text({}, {}), "task     none\n"); }
 
-TEST(ReportText, TellsHowTheRunStands) {
+TEST(ReportText, ShowsTheRunInProgress) {
   EXPECT_EQ(report_text(running(), {}),
             "task     /data1/model.7\n"
             "run      staged for 10.0 s\n"
@@ -98,7 +96,7 @@ TEST(ReportText, TellsHowTheRunStands) {
             "failed   10.0.0.5: no space left\n");
 }
 
-TEST(ReportText, ExpectsNoEndBeforeAnythingIsDone) {
+TEST(ReportText, ExpectsNoEndBeforeTheFirstPiece) {
   auto status = running();
   for (auto& one : status.hosts) one.in_place = 0;
   EXPECT_THAT(report_text(status, {}), HasSubstr("done     0.0 %, 0 B/s in all\n"));
@@ -111,14 +109,14 @@ TEST(ReportText, ExpectsNoEndBeforeAnythingIsDone) {
   EXPECT_THAT(text, Not(HasSubstr("expected end")));
 }
 
-TEST(ReportText, IsDoneAtTheMost) {
+TEST(ReportText, ShowsAtMostAHundredPercent) {
   auto status = running();
   status.run->expected = 1;
   EXPECT_THAT(report_text(status, {}), HasSubstr("done     100.0 %, 150 B/s in all, expected end "
                                                  "in 0 s\n"));
 }
 
-TEST(ReportText, CountsWhoIsExpectedOrTakesPart) {
+TEST(ReportText, CountsExpectedAndActiveHosts) {
   auto status = running();
   for (auto& one : status.hosts) one.is_expected = false;
   EXPECT_THAT(report_text(status, {}), HasSubstr("0 waiting, 1 pulling, 1 finished, 0 failed\n"));
@@ -139,7 +137,7 @@ TEST(ReportText, ShowsSomeOfManyAddressesAndEveryFailure) {
   }
 }
 
-TEST(ReportText, TellsOfTheLastRun) {
+TEST(ReportText, ShowsTheLastRun) {
   Status status;
   status.last = last();
   EXPECT_THAT(report_text(status, {}),
@@ -151,7 +149,7 @@ TEST(ReportText, TellsOfTheLastRun) {
               HasSubstr("last     /data1/model.6 refused: is a socket, 90 s ago\n"));
 }
 
-TEST(ReportText, TellsOfOneHost) {
+TEST(ReportText, ShowsOneHost) {
   const auto status = running();
   EXPECT_EQ(report_text(status, Address::parse("10.0.0.3")),
             "task     /data1/model.7\n"
@@ -195,7 +193,7 @@ TEST(ReportJson, HoldsTheFieldsOfVersionOne) {
   EXPECT_EQ(json.at("hosts")[3].at("error"), "no space left");
 }
 
-TEST(ReportJson, SaysNullForWhatIsNotThere) {
+TEST(ReportJson, HasNullForAnAbsentPart) {
   const auto json = json_of({});
   EXPECT_TRUE(json.at("task").is_null());
   EXPECT_TRUE(json.at("run").is_null());
@@ -210,10 +208,10 @@ TEST(ReportJson, HoldsOneHostIfAsked) {
   EXPECT_TRUE(json_of(running(), Address::parse("10.0.0.9")).at("hosts").empty());
 }
 
-TEST(Report, EscapesWhatComesFromOutside) {
+TEST(Report, EscapesTextFromOutside) {
   auto status = running();
   status.task = kHostile;
-  // A run's path holds no control character of one byte: everything else, it may.
+  // A run's path may hold any byte but ASCII control characters.
   status.run->run.task = test::task_path("/data1/\x9b[31m\xff\\");
   status.hosts[3].error = kHostile;
   status.last = LastStatus{kHostile, kHostile, kHostile, 1, 1, 1, 1s, 1s};
