@@ -1,6 +1,6 @@
 #pragma once
 
-// What the contract suite runs against: the fake, and a real Redis with the product's functions.
+// The two backends of the contract suite: the fake, and a real Redis with the product's functions.
 
 #include <cstddef>
 #include <functional>
@@ -23,29 +23,29 @@ class Backend {
   virtual ~Backend() = default;
 
   [[nodiscard]] virtual MasterCoordinator& master() = 0;
-  /// The coordinator of one host: the same one for the same address.
+  /// The coordinator of a host. The same address gives the same one.
   [[nodiscard]] virtual MinionCoordinator& minion(const Address& host) = 0;
-  /// One for a host that accepts other sources than private addresses.
+  /// A coordinator for a host that accepts sources in these ranges.
   [[nodiscard]] virtual std::unique_ptr<MinionCoordinator> minion_with(
       std::vector<Network> peers) = 0;
   [[nodiscard]] virtual Observer& observer() = 0;
 
-  /// Sets `task` as an operator does; nothing: deletes it.
+  /// Sets `task` as an operator does, or deletes it.
   virtual void set_task(const std::optional<std::string>& task) = 0;
   [[nodiscard]] virtual std::optional<std::string> task() = 0;
   [[nodiscard]] virtual std::size_t lookups() = 0;
 
-  /// Replaces the functions by those of another version, or removes them.
+  /// Replaces the functions by those of another version.
   virtual void spoil_functions() = 0;
   virtual void remove_functions() = 0;
 
-  /// Moves the clock by which leases, quarantines and the age of hosts are judged.
+  /// Advances the clock of leases, quarantines and the age of hosts.
   virtual void advance(Duration by) = 0;
-  /// Lets the patience of a listening pass.
+  /// Waits until the patience of a listening has passed.
   virtual void outlast(std::chrono::seconds patience) = 0;
 };
 
-/// Makes a backend; what a test is named after it.
+/// A way to make a backend, and its name in the names of tests.
 struct BackendKind {
   std::string name;
   std::function<std::unique_ptr<Backend>()> make;

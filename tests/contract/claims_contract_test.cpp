@@ -1,4 +1,4 @@
-// What minion_coordinator.h promises of claims and their leases, of the fake and of Redis.
+// The promises of minion_coordinator.h about claims and leases, for the fake and for Redis.
 
 #include <map>
 
@@ -52,7 +52,7 @@ TEST_P(ClaimsContract, AKnownTokenGivesTheSameClaimAgain) {
   EXPECT_EQ(status_of(origin()).uploads, 1U);
 }
 
-TEST_P(ClaimsContract, NobodyGetsOrEndsTheClaimOfAnotherByItsToken) {
+TEST_P(ClaimsContract, ATokenIsGoodForItsHostOnly) {
   const auto info = begin();
   stage_all(info);
   const auto held = granted(info, host(2), pieces({}));
@@ -69,7 +69,7 @@ TEST_P(ClaimsContract, UnwantedPiecesAreNeverGranted) {
   const auto first = granted(info, host(2), pieces({0, 1, 3}), 4);
   EXPECT_THAT(named_by(first), ElementsAre(2));
   EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(3), all_pieces(), 4)));
-  // Unwanted, and not here: another pull may bring them.
+  // The host lacks unwanted pieces too: another pull may bring them.
   const auto outcome =
       minion(host(4)).claim(info.id, host(4), {pieces({}), 0}, want(4, pieces({1, 2, 3})));
   ASSERT_TRUE(std::holds_alternative<Claimed>(outcome));
@@ -83,7 +83,7 @@ TEST_P(ClaimsContract, UnannouncedPiecesAreNeverGranted) {
   EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(3), pieces({1}), 4)));
 }
 
-TEST_P(ClaimsContract, AClaimNamesNoMorePiecesThanWereAskedFor) {
+TEST_P(ClaimsContract, AClaimNamesNoMorePiecesThanWanted) {
   const auto info = begin(8);
   stage_all(info);
   for (const PieceNumber most : {1U, 2U}) {
@@ -130,7 +130,7 @@ TEST_P(ClaimsContract, ASourceNeverHasMoreClaimsThanSlots) {
   EXPECT_EQ(view_of(info, host(2)).sources, 3U);
 }
 
-TEST_P(ClaimsContract, NobodyPullsFromItself) {
+TEST_P(ClaimsContract, NoHostPullsFromItself) {
   const auto info = begin(1);
   stage(info, {0});
   static_cast<void>(granted(info, host(9), pieces({})));
@@ -158,7 +158,7 @@ TEST_P(ClaimsContract, CompleteWithNextHoldsTheSlotWithoutAPause) {
   EXPECT_EQ(status_of(origin()).uploads, 1U);
 }
 
-TEST_P(ClaimsContract, NobodyIsWokenForASlotThatIsClaimedAgainInTheSameCall) {
+TEST_P(ClaimsContract, NoHostIsWokenForASlotThatIsClaimedAgainInTheSameCall) {
   const auto info = begin(1);
   stage_all(info);
   const auto first = granted(info, host(2), pieces({}));
@@ -277,7 +277,7 @@ TEST_P(ClaimsContract, AClaimLapsesAfterItsLifetime) {
   backend_->advance(1s);
   EXPECT_EQ(granted(info, host(3), pieces({})).source, origin());
   EXPECT_EQ(status_of(host(2)).claims, 0U);
-  // The host was not dead after all: what it has pulled counts without its claim.
+  // The host is alive after all, and its pieces count without the claim.
   const auto late = complete(info, host(2), held.token, PullEnd::good, pieces({0}));
   EXPECT_TRUE(std::holds_alternative<Wait>(late));
   EXPECT_EQ(status_of(host(3)).claims, 1U);

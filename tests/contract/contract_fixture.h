@@ -1,6 +1,6 @@
 #pragma once
 
-// A run of four pieces under the contract, and its hosts.
+// The fixture of the contract suite: a run of four pieces, and its hosts.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -150,7 +150,7 @@ class Contract : public testing::TestWithParam<BackendKind> {
     return std::get<Renewed>(outcome).view;
   }
   [[nodiscard]] Status status() { return backend_->observer().status(); }
-  /// What status says of one host; all zero if it does not know the host.
+  /// One host in the status; all zero if the status lacks it.
   [[nodiscard]] HostStatus status_of(const Address& one) {
     for (const auto& known : status().hosts) {
       if (known.address == one.text()) return known;
@@ -158,11 +158,11 @@ class Contract : public testing::TestWithParam<BackendKind> {
     return {};
   }
 
-  /// Whether a host is woken, which ends its listening. Both begin to listen, if need be.
+  /// Whether a host is woken, which ends its listening. The host begins to listen if it does not.
   [[nodiscard]] bool is_woken(const Address& one) {
     return listening_of(one, std::chrono::seconds(5)) == Listening::woken;
   }
-  /// Whether a host is not woken in the next moments.
+  /// Whether a host stays listening for the next moments.
   [[nodiscard]] bool is_left_alone(const Address& one) {
     return listening_of(one, std::chrono::milliseconds(200)) == Listening::on;
   }
@@ -172,7 +172,7 @@ class Contract : public testing::TestWithParam<BackendKind> {
     listener.listen(one, kPatience);
     return heard_within(listener, longest);
   }
-  /// How listening ends, if it does by then.
+  /// The state of a listening after it ended, or after this time.
   [[nodiscard]] static Listening heard_within(MinionCoordinator& listener,
                                               std::chrono::milliseconds longest) {
     pollfd polled{listener.wake_descriptor(), POLLIN, 0};

@@ -1,5 +1,5 @@
-// What master_coordinator.h promises of vouching, of the end of a run and of refusals, of the fake
-// and of Redis.
+// The promises of master_coordinator.h about vouching, ending and refusing, for the fake and for
+// Redis.
 
 #include "contract_fixture.h"
 
@@ -65,7 +65,7 @@ TEST_P(EndingContract, EndNamesTheMissingAndLeavesNothingOfTheRun) {
   EXPECT_EQ(after.last->expected, 3U);
   EXPECT_EQ(after.last->bytes, info.cut.stream_bytes);
   EXPECT_EQ(after.last->took, 4s);
-  // A later run begins with nothing of it.
+  // A later run begins without any trace of this one.
   const auto next = begin();
   EXPECT_EQ(status().run.value().announced, 0U);
   EXPECT_FALSE(joined(host(6)).is_finished);
@@ -81,7 +81,7 @@ TEST_P(EndingContract, EndLeavesATaskThatIsNotTheRunsOrIsToStay) {
   EXPECT_EQ(backend_->task(), kTask);
 }
 
-TEST_P(EndingContract, EndTellsTheHostsThatWaitForIt) {
+TEST_P(EndingContract, EndWakesTheHostsThatListen) {
   const auto info = begin();
   static_cast<void>(join(host(2)));
   EXPECT_TRUE(is_left_alone(host(2)));

@@ -1,4 +1,4 @@
-// What master_coordinator.h and observer.h promise, of the fake and of Redis.
+// The promises of master_coordinator.h and observer.h, for the fake and for Redis.
 
 #include "contract_fixture.h"
 
@@ -59,7 +59,7 @@ TEST_P(MasterContract, DiscoverCountsTheHostsThatHaveFinished) {
 
 // --- begin ---
 
-TEST_P(MasterContract, BeginStoresTheRunForEverybody) {
+TEST_P(MasterContract, BeginStoresTheRunForAllHosts) {
   const auto info = begin();
   const auto found = joined(host(2)).run;
   EXPECT_EQ(found.id, info.id);
@@ -211,7 +211,7 @@ TEST_P(MasterContract, StageAnnouncesPieces) {
   EXPECT_EQ(minion(host(2)).state_of(info.id), RunState::staged);
 }
 
-TEST_P(MasterContract, ARunOfWhichPiecesWereLostIsNotStaged) {
+TEST_P(MasterContract, ARunThatLostPiecesIsNotStaged) {
   const auto info = begin();
   stage(info, {0, 3}, RunState::staged);
   EXPECT_EQ(standing().state, RunState::staging);
@@ -219,7 +219,7 @@ TEST_P(MasterContract, ARunOfWhichPiecesWereLostIsNotStaged) {
   EXPECT_EQ(standing().state, RunState::staged);
 }
 
-TEST_P(MasterContract, PushedPiecesAreServedOnceTheirTargetSaysSo) {
+TEST_P(MasterContract, PushedPiecesAreServedOnceTheirTargetReportsThem) {
   const auto info = begin(0, {}, Spread::claims, OriginKind::minion);
   stage(info, {0, 1});
   EXPECT_TRUE(is_woken(origin()));

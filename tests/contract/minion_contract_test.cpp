@@ -1,5 +1,5 @@
-// What minion_coordinator.h promises of joining, reporting, finishing and leaving, of the fake and
-// of Redis.
+// The promises of minion_coordinator.h about joining, reporting, finishing and leaving, for the
+// fake and for Redis.
 
 #include "contract_fixture.h"
 
@@ -13,12 +13,12 @@ using namespace std::chrono_literals;
 
 class MinionContract : public Contract {
  protected:
-  /// Two hosts get wrong bytes from host 5, which then is suspect.
+  /// Two hosts get wrong bytes from host 5, which makes it suspect.
   void make_host_5_suspect(const RunInfo& info) {
     static_cast<void>(report(info, host(5), all_pieces(), 2));
     for (const auto& accuser : {host(6), host(7)}) {
       auto outcome = claim(info, accuser, pieces({}));
-      // The origin may come first: its pull is given up as nobody's fault.
+      // Redis may name the origin first. The host gives that claim back without blame.
       while (std::get<Claimed>(outcome).claim.source != host(5)) {
         const auto next = want(1, pieces({}));
         outcome = complete(info, accuser, std::get<Claimed>(outcome).claim.token, PullEnd::busy,
@@ -77,7 +77,7 @@ TEST_P(MinionContract, AHostWhoseBytesWereWrongHasToReverifyItsSpool) {
   EXPECT_EQ(joined(host(5)).suspicion, Suspicion::verify);
   EXPECT_EQ(view_of(info, host(5)).suspicion, Suspicion::verify);
   EXPECT_EQ(view_of(info, host(6)).suspicion, Suspicion::none);
-  backend_->advance(10min);  // A quarantine would be over.
+  backend_->advance(10min);  // Longer than any quarantine.
   const auto before = view_of(info, host(5)).sources;
   static_cast<void>(report(info, host(5), all_pieces(), 2, Clearance::none));
   EXPECT_EQ(view_of(info, host(5)).sources, before) << "it serves nobody before it has";
@@ -103,10 +103,11 @@ TEST_P(MinionContract, DigestsAreThoseOfAnnouncedPieces) {
 
 // --- report ---
 
-TEST_P(MinionContract, AReportIsTheTruthAboutItsHost) {
+TEST_P(MinionContract, AReportReplacesTheHoldingsOfItsHost) {
   const auto info = begin(1);
   stage_all(info);
-  static_cast<void>(granted(info, host(9), pieces({})));  // The origin is busy from now on.
+  static_cast<void>(
+      granted(info, host(9), pieces({})));  // The origin has no free slot from now on.
   const auto outcome = report(info, host(2), pieces({2}), 1);
   ASSERT_TRUE(std::holds_alternative<View>(outcome));
   const auto& view = std::get<View>(outcome);
@@ -119,7 +120,7 @@ TEST_P(MinionContract, AReportIsTheTruthAboutItsHost) {
   EXPECT_EQ(first.source, host(2));
   EXPECT_THAT(named_by(first), ElementsAre(2));
   static_cast<void>(complete(info, host(3), first.token, PullEnd::good, pieces({2})));
-  // A report with less than before counts as well: the disk may have lost it.
+  // A report with fewer pieces counts too, since the disk may have lost some.
   static_cast<void>(report(info, host(2), pieces({}), 1));
   EXPECT_TRUE(std::holds_alternative<Wait>(claim(info, host(4), pieces({}))));
 }
@@ -180,7 +181,7 @@ TEST_P(MinionContract, FinishWithAnotherManifestIsOther) {
   EXPECT_EQ(standing().finished, 0U);
 }
 
-TEST_P(MinionContract, AFinishedHostStaysFinishedAndMaySayItAgain) {
+TEST_P(MinionContract, AFinishedHostStaysFinishedAndMayRepeatIt) {
   const auto info = begin(2, {0, {"10.0.0.5"}});
   stage_all(info);
   backend_->advance(3s);

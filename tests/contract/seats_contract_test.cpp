@@ -1,4 +1,4 @@
-// What minion_coordinator.h promises of seats, of the fake and of Redis.
+// The promises of minion_coordinator.h about seats, for the fake and for Redis.
 
 #include <algorithm>
 
@@ -70,14 +70,14 @@ TEST_P(SeatsContract, ALingeringHostGetsItsSeatWhenTheRunBegins) {
   static_cast<void>(join(host(2), Arrival::again, SeatWish::wanted, 10s));
   static_cast<void>(join(host(3), Arrival::again, SeatWish::wanted, 10s));
   backend_->advance(5s);
-  static_cast<void>(join(host(3), Arrival::again, SeatWish::wanted, 0s));  // It goes home.
+  static_cast<void>(join(host(3), Arrival::again, SeatWish::wanted, 0s));  // Its tick ends.
   begin_trees();
   const auto seat = joined_seat(host(4));
   EXPECT_TRUE(has_parent(seat, host(2))) << "which has not joined yet";
   EXPECT_FALSE(has_parent(seat, host(3)));
 }
 
-TEST_P(SeatsContract, AWaitForARunIsOverAfterItsTime) {
+TEST_P(SeatsContract, AWaitForARunLapsesAfterItsTime) {
   master().load_functions();
   static_cast<void>(join(host(2), Arrival::again, SeatWish::wanted, 10s));
   backend_->advance(11s);
@@ -147,7 +147,7 @@ TEST_P(SeatsContract, AParentThatIsSlowForSeveralHostsLosesItsSeat) {
   EXPECT_EQ(view_of(info, host(3)).sources, sources) << "it offers nothing from now on";
 }
 
-TEST_P(SeatsContract, FeedbackAboutAHostThatIsNoParentCountsForNothing) {
+TEST_P(SeatsContract, FeedbackAboutAHostThatIsNoParentIsIgnored) {
   const auto info = begin_trees();
   stage_all(info);
   for (unsigned number = 2; number < 5; ++number) static_cast<void>(joined_seat(host(number)));

@@ -1,4 +1,4 @@
-// What minion_coordinator.h promises of wake-ups, of the fake and of Redis.
+// The promises of minion_coordinator.h about wake-ups, for the fake and for Redis.
 
 #include "contract_fixture.h"
 
@@ -11,7 +11,7 @@ class WakeContract : public Contract {};
 
 INSTANTIATE_TEST_SUITE_P(Of, WakeContract, all_backends(), name_of_backend);
 
-TEST_P(WakeContract, ThereIsNoDescriptorWhileAHostDoesNotListen) {
+TEST_P(WakeContract, AHostThatDoesNotListenHasNoDescriptor) {
   auto& listener = minion(host(2));
   EXPECT_EQ(listener.wake_descriptor(), -1);
   EXPECT_EQ(listener.heard(), Listening::on) << "or not begun";
@@ -39,7 +39,7 @@ TEST_P(WakeContract, AWakeUpIsForItsHostAlone) {
   EXPECT_TRUE(is_woken(origin()));
 }
 
-TEST_P(WakeContract, AWakeUpBeforeListeningIsHeardStill) {
+TEST_P(WakeContract, AWakeUpBeforeListeningIsNotLost) {
   const auto info = begin(0, {}, Spread::claims, OriginKind::minion);
   stage(info, {0});
   stage(info, {1});
@@ -52,7 +52,7 @@ TEST_P(WakeContract, AWakeUpBeforeListeningIsHeardStill) {
 TEST_P(WakeContract, ListeningLapsesAfterItsPatience) {
   auto& listener = minion(host(2));
   listener.listen(host(2), 1s);
-  listener.listen(host(2), 60s);  // It listens already.
+  listener.listen(host(2), 60s);  // The host listens already.
   backend_->outlast(1s);
   EXPECT_EQ(heard_within(listener, 5s), Listening::lapsed);
   EXPECT_EQ(listener.wake_descriptor(), -1);
@@ -112,7 +112,7 @@ TEST_P(WakeContract, AHostThatWaitsIsWokenWhenAPieceIsAnnounced) {
   EXPECT_TRUE(is_woken(host(2)));
 }
 
-TEST_P(WakeContract, AHostThatWaitsIsWokenWhenAnotherReportsWhatItLacks) {
+TEST_P(WakeContract, AHostThatWaitsIsWokenWhenAnotherReportsAPieceThatItLacks) {
   const auto info = begin(1);
   stage_all(info);
   static_cast<void>(granted(info, host(9), pieces({})));
