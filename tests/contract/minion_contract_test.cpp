@@ -49,7 +49,7 @@ TEST_P(MinionContract, JoinWithoutARunNamesTheLastOneThatEnded) {
   EXPECT_EQ(std::get<NoRun>(outcome).ended_begun_ms, begun_ms);
 }
 
-TEST_P(MinionContract, TheFirstJoinOfATickGivesBackWhatAnEarlierTickClaims) {
+TEST_P(MinionContract, TheFirstJoinOfATickReturnsTheClaimsOfAnEarlierTick) {
   const auto info = begin(1);
   stage_all(info);
   static_cast<void>(granted(info, host(2), pieces({})));

@@ -67,7 +67,7 @@ std::string section_of(const std::string& page, const std::string& heading) {
 // A default as a value, as words, or empty. Help, page and file are brought to one spelling.
 struct Default {
   std::string value;  ///< As the option parser reads it.
-  std::string words;  ///< In place of a value.
+  std::string words;  ///< Instead of a value.
 
   friend bool operator==(const Default&, const Default&) = default;
   friend void PrintTo(const Default& one, std::ostream* out) {
