@@ -7,6 +7,7 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/name_list.h"
 #include "libsync/core/run_record.h"
 #include "libsync/core/slots.h"
 #include "store/state_folder.h"
@@ -27,18 +28,11 @@ constexpr Duration kChangedPause{5000};
 // The master refuses the task after this many attempts, since others may wait for it.
 constexpr int kChangedAttempts = 3;
 
+// Missing hosts that a log line names.
+constexpr std::size_t kMostNamed = 50;
+
 double seconds_between(Instant from, Instant to) {
   return std::chrono::duration<double>(to - from).count();
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 50;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
-    text += (i == 0 ? "" : " ") + names[i];
-  }
-  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
-  return text;
 }
 
 }  // namespace
@@ -366,7 +360,7 @@ void Master::end(const EndRun& ending) {
   }
   const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
   if (const auto* const ended = std::get_if<Ended>(&outcome); ended && !ended->missing.empty()) {
-    spdlog::warn("not finished: {}", joined(ended->missing));
+    spdlog::warn("not finished: {}", name_list(ended->missing, kMostNamed));
   }
   if (is_complete) records_.drop(ending.run);
 }

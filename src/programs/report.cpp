@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/name_list.h"
 
 namespace libsync {
 namespace {
@@ -70,10 +71,9 @@ Progress progress_of(const Status& status) {
 }
 
 std::string addresses(const std::vector<const HostStatus*>& hosts) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(hosts.size(), kShown); ++i) text += " " + hosts[i]->address;
-  if (hosts.size() > kShown) text += fmt::format(" and {} more", hosts.size() - kShown);
-  return text;
+  std::vector<std::string> names;
+  for (const auto* const host : hosts) names.push_back(host->address);
+  return name_list(names, kShown);
 }
 
 std::string run_text(const RunStatus& run, const Progress& progress) {
@@ -102,7 +102,7 @@ std::string run_text(const RunStatus& run, const Progress& progress) {
   }
   for (const auto& [state, hosts] : progress.hosts) {
     if (state == HostState::failed) continue;
-    text += fmt::format("{:<8}{}\n", name_of(state), addresses(hosts));
+    text += fmt::format("{:<8} {}\n", name_of(state), addresses(hosts));
   }
   if (const auto failed = progress.hosts.find(HostState::failed); failed != progress.hosts.end()) {
     for (const auto* const host : failed->second) {
