@@ -179,8 +179,14 @@ bool Assembly::is_published(PieceNumber piece, const Digest& digest,
 }
 
 void Assembly::begin() {
-  clear();
+  // Before anything can fail: the calls that wait behind this one are still made.
   opened_.reset();
+  in_place_ = PieceSet(layout_.cut().pieces());
+  missing_bytes_.clear();
+  for (const Entry& entry : manifest_.entries()) missing_bytes_.push_back(entry.size);
+  unsynced_.clear();
+  unsynced_files_ = 0;
+  clear();
   make_folder(spool_.tree_folder(), kWorkingFolderMode);
   for (const Entry& entry : manifest_.entries()) {
     const auto path = working_path(entry);
@@ -192,11 +198,6 @@ void Assembly::begin() {
       static_cast<void>(open_working_file(entry, kWorkingFileMode));
     }
   }
-  in_place_ = PieceSet(layout_.cut().pieces());
-  missing_bytes_.clear();
-  for (const Entry& entry : manifest_.entries()) missing_bytes_.push_back(entry.size);
-  unsynced_.clear();
-  unsynced_files_ = 0;
 }
 
 bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
