@@ -155,7 +155,7 @@ void Placement::lose(PieceNumber piece, Verdict verdict) {
                               "with what can be proven; check this host's memory and disk",
                               piece));
   }
-  remove_file(piece);
+  delete_piece(piece);
   if (state == PieceState::in_place) {
     pieces_.move(piece, PieceState::adopted);
   } else if (state == PieceState::comparing || state == PieceState::placing) {
@@ -166,8 +166,8 @@ void Placement::lose(PieceNumber piece, Verdict verdict) {
 }
 
 // A master cuts its own pieces again.
-void Placement::remove_file(PieceNumber piece) const {
-  if (delivery_ != Delivery::shared) std::filesystem::remove(spool_.piece_path(piece));
+void Placement::delete_piece(PieceNumber piece) const {
+  if (delivery_ != Delivery::shared) remove_file(spool_.piece_path(piece));
 }
 
 // The piece has to come anew.
@@ -414,7 +414,7 @@ void Placement::on_placed(PieceNumber piece, Verdict verdict) {
   if (verdict == Verdict::good) {
     pieces_.move(piece, has_file ? PieceState::in_place : PieceState::adopted);
   } else {
-    remove_file(piece);
+    delete_piece(piece);
     await(piece);
   }
 }

@@ -107,7 +107,7 @@ class Placement {
   void restore_time();
   void on_adopted(PieceNumber piece, bool equal);
   void lose(PieceNumber piece, Verdict verdict);
-  void remove_file(PieceNumber piece) const;
+  void delete_piece(PieceNumber piece) const;
   void await(PieceNumber piece);
   void place(PieceNumber piece);
   void judge_by_splicing(const StagedPiece& piece);

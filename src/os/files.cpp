@@ -138,6 +138,14 @@ void make_folder(const std::filesystem::path& path, unsigned mode) {
   throw_disk_failure("make the folder", path);
 }
 
+void remove_file(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove(path, error);
+  if (!error) return;
+  errno = error.value();
+  throw_disk_failure("delete", path);
+}
+
 void remove_tree(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);

@@ -52,6 +52,9 @@ void append_to_file(const std::filesystem::path& path, std::string_view text);
 /// Makes one folder with exactly this mode. A folder that exists keeps its own mode.
 void make_folder(const std::filesystem::path& path, unsigned mode);
 
+/// Deletes a file. It may not exist.
+void remove_file(const std::filesystem::path& path);
+
 /// Deletes a tree, even if it has folders that are not writable. It may not exist. After a crash
 /// some of it may be left.
 void remove_tree(const std::filesystem::path& path);

@@ -50,6 +50,6 @@ std::optional<std::string> Receipts::hook_owed() const {
   return name;
 }
 
-void Receipts::hook_has_run() const { std::filesystem::remove(path_ / "hook"); }
+void Receipts::hook_has_run() const { remove_file(path_ / "hook"); }
 
 }  // namespace libsync

@@ -103,7 +103,7 @@ void Spool::leave(Role role) const {
   {
     const auto lock = lock_spools(folder_.parent_path());
     if (status_of(record_path(other))) {
-      std::filesystem::remove(record_path(role));
+      remove_file(record_path(role));
       return;
     }
     if (!status_of(folder_)) return;
@@ -167,7 +167,7 @@ Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std:
   const auto file = open_file(own, O_RDONLY);
   const auto verdict = proof(file);
   // rsync would use a file of this size as a basis, or skip it as complete.
-  if (verdict == Verdict::bad) std::filesystem::remove(own);
+  if (verdict == Verdict::bad) remove_file(own);
   if (verdict == Verdict::good) {
     if (own != piece_path(piece)) rename_path(own, piece_path(piece));
     // rsync no longer finds the file under its new name. If rsync has begun to change its mode, it
@@ -191,7 +191,7 @@ std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from
   const auto own = make_own(from);
   auto manifest = read_manifest(own, digest);
   if (!manifest) {
-    std::filesystem::remove(own);
+    remove_file(own);
   } else {
     if (own != manifest_path()) rename_path(own, manifest_path());
     make_servable(manifest_path());
