@@ -98,20 +98,19 @@ std::optional<RunRecord> Spool::record(Role role) const {
 
 void Spool::leave(Role role) const {
   const Role other = role == Role::master ? Role::minion : Role::master;
+  const auto is_shared = [&] { return status_of(record_path(other)).has_value(); };
+  // The record is the last to go, because no later tick finds push/ without it.
+  if (!is_shared()) static_cast<void>(try_remove_tree(pushed_));
   const auto discarded =
       folder_.parent_path() / (discarded_prefix(role) + random_name<Token>().text());
   {
     const auto lock = lock_spools(folder_.parent_path());
-    if (status_of(record_path(other))) {
-      remove_file(record_path(role));
-      return;
-    }
+    if (is_shared()) return remove_file(record_path(role));
     if (!status_of(folder_)) return;
     rename_path(folder_, discarded);
   }
   // The next tick's sweep tries again, and reports a file that it cannot delete either.
   static_cast<void>(try_remove_tree(discarded));
-  static_cast<void>(try_remove_tree(pushed_));
 }
 
 void Spool::clear_tree() const {
