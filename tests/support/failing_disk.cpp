@@ -15,11 +15,13 @@ namespace {
 std::atomic<long> calls_left{0};
 std::atomic<int> error_of_failure{EIO};
 std::atomic<bool> has_one_failed{false};
+std::atomic<bool> is_forever{false};
 std::atomic<int> without_sync{0};
 
 // Whether this call fails; then errno is set.
 bool fails() {
-  if (calls_left.load() <= 0 || calls_left.fetch_sub(1) != 1) return false;
+  const bool is_broken = is_forever && has_one_failed;
+  if (!is_broken && (calls_left.load() <= 0 || calls_left.fetch_sub(1) != 1)) return false;
   has_one_failed = true;
   errno = error_of_failure;
   return true;
@@ -39,13 +41,17 @@ Function next(const char* name) {
 
 }  // namespace
 
-FailingDisk::FailingDisk(std::size_t nth, int error) {
+FailingDisk::FailingDisk(std::size_t nth, int error, Failing failing) {
   error_of_failure = error;
   has_one_failed = false;
+  is_forever = failing == Failing::forever;
   calls_left = static_cast<long>(nth);
 }
 
-FailingDisk::~FailingDisk() { calls_left = 0; }
+FailingDisk::~FailingDisk() {
+  calls_left = 0;
+  is_forever = false;
+}
 
 bool FailingDisk::has_failed() const { return has_one_failed; }
 
@@ -103,6 +109,27 @@ int fchmod(int file, mode_t mode) noexcept {
 int rename(const char* from, const char* to) noexcept {
   static const auto real = next<int (*)(const char*, const char*)>("rename");
   return fails() ? -1 : real(from, to);
+}
+
+int renameat2(int from_folder, const char* from, int to_folder, const char* to,
+              unsigned flags) noexcept {
+  static const auto real = next<int (*)(int, const char*, int, const char*, unsigned)>("renameat2");
+  return fails() ? -1 : real(from_folder, from, to_folder, to, flags);
+}
+
+int symlink(const char* target, const char* path) noexcept {
+  static const auto real = next<int (*)(const char*, const char*)>("symlink");
+  return fails() ? -1 : real(target, path);
+}
+
+int utimensat(int folder, const char* path, const timespec* times, int flags) noexcept {
+  static const auto real = next<int (*)(int, const char*, const timespec*, int)>("utimensat");
+  return fails() ? -1 : real(folder, path, times, flags);
+}
+
+int futimens(int file, const timespec* times) noexcept {
+  static const auto real = next<int (*)(int, const timespec*)>("futimens");
+  return fails() ? -1 : real(file, times);
 }
 
 int mkdir(const char* path, mode_t mode) noexcept {

@@ -1,9 +1,9 @@
 #pragma once
 
-// Makes the n-th call of the disk fail, or makes fsync(2) do nothing.
+// Makes the n-th call of the disk fail, or all from the n-th on, or makes fsync(2) do nothing.
 //
 // failing_disk.cpp defines the calls of libc that open, change or sync files. They call those of
-// libc, except the one call that a FailingDisk makes fail. Only programs that name a class of this
+// libc, except the calls that a FailingDisk makes fail. Only programs that name a class of this
 // file have them.
 
 #include <cerrno>
@@ -11,10 +11,16 @@
 
 namespace libsync::test {
 
+/// How many calls fail.
+enum class Failing {
+  once,     ///< One call.
+  forever,  ///< That call and all after it: the disk is as a death at this call leaves it.
+};
+
 class FailingDisk {
  public:
   /// The `nth` call from now on, in any thread, fails with `error`. The next one is number 1.
-  explicit FailingDisk(std::size_t nth, int error = EIO);
+  explicit FailingDisk(std::size_t nth, int error = EIO, Failing failing = Failing::once);
   ~FailingDisk();
   FailingDisk(const FailingDisk&) = delete;
   FailingDisk& operator=(const FailingDisk&) = delete;
