@@ -4,7 +4,6 @@
 // Each scenario is one run of a small payload on one host. It is played once for each n, every time
 // in a world of its own.
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -142,18 +141,9 @@ class Scenario : public MinionWorld {
   }
 
   void publish_former() {
-    if (row_.course == Course::equal) {
-      std::filesystem::copy(source(), destination(), kAsItIs);
-      for (const auto& entry : cut->manifest().entries()) {
-        const timespec times[] = {
-            {0, UTIME_OMIT}, {entry.mtime.seconds, static_cast<long>(entry.mtime.nanoseconds)}};
-        const auto path = destination() / entry.name;
-        EXPECT_EQ(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0) << path;
-      }
-    }
+    if (row_.course == Course::equal || row_.course == Course::update) publish_copy();
     if (row_.course == Course::file) write_file(destination(), random_bytes(3000, 9));
     if (row_.course == Course::update) {
-      std::filesystem::copy(source(), destination(), kAsItIs);
       write_file(destination() / "sub" / "b", random_bytes(1500, 9));
       write_file(destination() / "former", "it goes");
     }
@@ -236,9 +226,6 @@ class Scenario : public MinionWorld {
     }
     return ExitStatus::local;
   }
-
-  static constexpr auto kAsItIs =
-      std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks;
 
   Row row_;
   std::optional<CutPayload> former_;

@@ -2,6 +2,7 @@
 
 // A minion on a temporary disk with a fake fleet: a run of five pieces, and hosts that serve it.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -91,6 +92,19 @@ struct MinionWorld {
     std::filesystem::create_symlink("sub/b", path / "link");
   }
 
+  /// The payload is published already, with the same times.
+  void publish_copy() const {
+    std::filesystem::copy(
+        source(), destination(),
+        std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
+    for (const auto& entry : cut->manifest().entries()) {
+      const timespec times[] = {{0, UTIME_OMIT},
+                                {entry.mtime.seconds, static_cast<long>(entry.mtime.nanoseconds)}};
+      const auto path = destination() / entry.name;
+      EXPECT_EQ(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0) << path;
+    }
+  }
+
   // --- The fleet ---
 
   /// Begins a run of the payload whose origin serves all pieces, and stages it.
@@ -118,9 +132,13 @@ struct MinionWorld {
 
   /// Announces pieces [first, end), and stages the run with the last.
   void announce(PieceNumber first, PieceNumber end) {
+    announce(first, end, end == cut->pieces() ? RunState::staged : RunState::staging);
+  }
+  /// Announces all pieces, and leaves the run in staging.
+  void announce_unstaged() { announce(0, cut->pieces(), RunState::staging); }
+  void announce(PieceNumber first, PieceNumber end, RunState state) {
     std::vector<StagedPiece> pieces;
     for (auto piece = first; piece < end; ++piece) pieces.push_back({piece, cut->digest(piece)});
-    const auto state = end == cut->pieces() ? RunState::staged : RunState::staging;
     static_cast<void>(shared.stage(run->id, pieces, state));
   }
 
