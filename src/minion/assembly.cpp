@@ -17,32 +17,28 @@
 namespace libsync {
 namespace {
 
-// Nobody but us reads or writes what is being assembled.
+// Only this process reads or writes the tree.
 constexpr unsigned kWorkingFileMode = 0600;
 constexpr unsigned kWorkingFolderMode = 0700;
 
-// Above this many files one syncfs costs less than an fsync each, even if the file system has other
-// things to write as well.
+// Above this many files one syncfs(2) costs less than an fsync(2) each, even if the file system has
+// other things to write as well: ./tests/bench/small
 constexpr std::size_t kLargeTree = 1000;
-// So many new files of such a tree go to the disk together while pieces still come, rather than all
-// at the end, when the disk alone would be at work: 20,000 files of 4 kB to 8 hosts of one machine
-// take 13.4 s rather than 14.4 and 17.0; with 4,000 it is 15.4.
+// This many new files of a large tree go to the disk together while pieces still come. At the end
+// the disk alone would be at work: ./tests/bench/small
 constexpr std::size_t kSyncEvery = 2000;
-// So many files of smaller trees go to the disk together: the first fsync commits the journal for
-// all of which the disk has begun to write the contents. 900 files of 300 kB take 27 commits rather
-// than 920, each a seek or two. They are open meanwhile, and 1,024 may be (RLIMIT_NOFILE).
+// This many files of a smaller tree go to the disk together. The first fsync(2) commits the journal
+// for all files whose contents the disk has begun to write. They stay open until then, and a
+// process may have 1,024 open files (RLIMIT_NOFILE).
 constexpr std::size_t kSyncTogether = 256;
 
-// So many files of a piece stay open from the copy to the verdict on the piece: the others are
+// This many files of a piece stay open from the copy to the verdict on the piece. The others are
 // opened again. With those that wait for the disk they are fewer than 1,024 (RLIMIT_NOFILE).
 constexpr std::size_t kKeptOpen = 256;
 
-// A range as long as this goes to the disk as soon as it is in place. Left to the kernel, which
-// begins when a tenth of the memory waits to be written, or after 30 s, a payload is written after
-// its last piece: 2 GiB at 91 MB/s onto disks of 80, 150 and 500 MB/s are published 55, 30 and 4 s
-// later, and 2.8, 0.1 and 0.1 s with this, through the cache (./tests/bench/disk; the host with
-// memory for all of it); past it, on ext4, 0.3 s at 150 MB/s.
-// Shorter ones, for which a disk that seeks spends longer on seeking, some 10 ms, go with the rest.
+// The disk begins to write a range of this length as soon as it is in place. The kernel alone would
+// begin after 30 s, or when a tenth of the memory waits, and so after the last piece. For shorter
+// ranges a disk would seek more than it writes: ./tests/bench/disk
 constexpr std::uint64_t kWorthASeek = std::uint64_t{1} << 20U;
 
 bool is_top_folder(const Entry& entry) {
@@ -74,7 +70,7 @@ void send_to_disk(const Segment& segment, const Descriptor& file) {
   if (segment.bytes >= kWorthASeek) begin_writing(file, segment.offset, segment.bytes);
 }
 
-// What may change without the payload being another one.
+// Clears what may differ between two equal payloads.
 Entry comparable(Entry entry, Ownership ownership) {
   entry.density = Density::dense;
   if (ownership == Ownership::own) entry.uid = entry.gid = 0;
@@ -94,10 +90,10 @@ std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
         fmt::format("the destination '{}' {}: move it away", escaped(path.string()), rule)};
   };
   if (S_ISLNK(there->st_mode)) return refuse("is a symlink");
-  // The repo may be a symlink.
+  // The dot resolves a repo that is a symlink.
   if (there->st_dev != status_of(repo / ".")->st_dev) return refuse("is a mount point");
   if (!S_ISREG(there->st_mode) && !S_ISDIR(there->st_mode)) return refuse("is a special file");
-  // It would go along when the folder is swapped, and be emptied with it.
+  // A mount inside would move with the folder, and be emptied with it.
   const auto real = std::filesystem::canonical(path).string() + "/";
   for (const auto& mounted : mount_points()) {
     if ((mounted.string() + "/").starts_with(real)) {
@@ -124,7 +120,7 @@ Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_by
 
 Assembly::~Assembly() = default;
 
-bool Assembly::looks_published() const {
+bool Assembly::has_equal_entries() const {
   const auto listed = list_payload(locate(repo_, name_));
   const auto* const there = std::get_if<Payload>(&listed);
   if (there == nullptr) return false;
@@ -136,7 +132,7 @@ bool Assembly::looks_published() const {
                       auto expected = comparable(wanted, ownership_);
                       expected.mode = mode_of(wanted);
                       auto actual = comparable(found, ownership_);
-                      // The mode of a link means nothing.
+                      // A link has no mode of its own.
                       if (wanted.kind == EntryKind::link) actual.mode = expected.mode;
                       if (is_top_folder(wanted) && may_set_time) actual.mtime = expected.mtime;
                       return expected == actual;
@@ -179,7 +175,7 @@ bool Assembly::is_published(PieceNumber piece, const Digest& digest,
 }
 
 void Assembly::begin() {
-  // Before anything can fail: the calls that wait behind this one are still made.
+  // The counts must be right before anything fails, because calls already wait behind this one.
   opened_.reset();
   in_place_ = PieceSet(layout_.cut().pieces());
   missing_bytes_.clear();
@@ -220,7 +216,7 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
   }
   if (hasher.finish() != digest) return false;
   for (const Segment& segment : segments) {
-    take(segment, open_for(segment));
+    add_segment(segment, open_for(segment));
   }
   in_place_.insert(piece);
   return true;
@@ -255,7 +251,7 @@ Verdict Assembly::splice(PieceNumber piece, const Descriptor& from, const Digest
   if (hasher.finish() != digest) return Verdict::bad;
   if (is_in_place) return Verdict::good;
   for (std::size_t i = 0; i < segments.size(); ++i) {
-    take(segments[i], i < files.size() ? std::move(files[i]) : open_for(segments[i]));
+    add_segment(segments[i], i < files.size() ? std::move(files[i]) : open_for(segments[i]));
   }
   in_place_.insert(piece);
   return Verdict::good;
@@ -268,13 +264,13 @@ bool Assembly::copy_segment(const Descriptor& from, std::uint64_t offset, const 
     return false;
   }
   send_to_disk(segment, file);
-  // It may end with a hole. With the size set first, each of many small files costs more.
+  // The file may end with a hole. Setting the size first would cost each of many small files more.
   if (entry.density == Density::sparse) set_size(file, entry.size);
   return true;
 }
 
-// The last of its segments finishes a file.
-void Assembly::take(const Segment& segment, Descriptor file) {
+// The last segment of a file finishes it.
+void Assembly::add_segment(const Segment& segment, Descriptor file) {
   auto& missing = missing_bytes_[segment.entry];
   missing -= segment.bytes;
   if (missing == 0) finish(std::move(file), manifest_.entries()[segment.entry]);
@@ -299,7 +295,7 @@ void Assembly::publish() {
   const auto to = repo_ / name_;
   const bool is_folder = manifest_.top().kind == EntryKind::folder;
   const auto replaced = status_of(to);
-  // Moving a folder to another one changes its `..`, for which it has to be writable.
+  // A move into another folder changes `..`, so the moved folder has to be writable.
   const bool must_open = is_folder && geteuid() != 0;
   if (must_open) {
     chmod(from.c_str(), mode_of(manifest_.top()) | S_IRWXU);
@@ -311,7 +307,7 @@ void Assembly::publish() {
     rename_path(from, to);
   }
   if (is_folder) {
-    // XFS gives a folder that is exchanged for another one the time of the exchange.
+    // XFS sets the time of an exchanged folder to that of the exchange.
     const auto top = open_file(to, O_RDONLY);
     set_times(top, manifest_.top());
     if (must_open) fchmod(top.number(), mode_of(manifest_.top()));
@@ -337,7 +333,7 @@ std::filesystem::path Assembly::working_path(const Entry& entry) const {
   return entry.name.empty() ? top_ : top_ / entry.name;
 }
 
-// Files of one folder follow each other: the path is walked once.
+// The files of one folder come one after the other, so its path is walked once.
 Descriptor Assembly::open_working_file(const Entry& entry, unsigned mode) {
   if (entry.name.empty()) return open_file(top_, O_RDWR | O_CREAT, mode);
   const auto slash = entry.name.rfind('/');
@@ -351,8 +347,8 @@ Descriptor Assembly::open_working_file(const Entry& entry, unsigned mode) {
   return file;
 }
 
-// Of many small files each would pay for a change of its mode. One that is there with its only
-// piece has its own from the beginning, if the umask lets it.
+// A file of a single segment gets its final mode at once, if the umask lets it. That saves many
+// small files a change of mode.
 Descriptor Assembly::open_for(const Segment& segment) {
   const Entry& entry = manifest_.entries()[segment.entry];
   const bool is_all = segment.bytes == entry.size;
@@ -360,8 +356,8 @@ Descriptor Assembly::open_for(const Segment& segment) {
                            is_all ? (mode_of(entry) & 0777U) | kWorkingFileMode : kWorkingFileMode);
 }
 
-// A set-id bit is kept only where the entry belongs to whom it belonged: it must not turn a file of
-// somebody's into a program of ours.
+// A set-id bit stays only if the owner is the same as on the origin. Another user's program must
+// not become one of this user.
 std::uint32_t Assembly::mode_of(const Entry& entry) const {
   auto mode = entry.mode;
   if (ownership_ == Ownership::carried || entry.kind != EntryKind::file) return mode;

@@ -2,21 +2,24 @@
 
 // From pieces to a published payload.
 //
-// An Assembly builds the payload in the spool's tree/ folder, which nobody else can enter, from
-// verified pieces and from equal ranges of what is already published; gives every entry its mode
-// and times; puts it on the disk; and swaps it with the destination in one step. Every path lookup
-// under the destination finds the old payload or the new one, never a mixture and never nothing.
+// An Assembly builds the payload in the spool's tree/ folder, which nobody else can enter. It uses
+// verified pieces, and equal ranges of the payload that is already published. It gives every entry
+// its mode and times, puts the tree on the disk, and swaps it with the destination in one step.
+// Every path lookup under the destination finds the old payload or the new one, never a mixture and
+// never nothing.
 //
-// What is published is what was proven: the digest of a piece is compared with the bytes that were
-// copied into the tree, whether they come from the spool or from the published payload. That a
-// piece was good when it came into the spool (spool.h) proves nothing of a later copy. Hard links
-// are never used: the published file may be written to, the piece must not change.
+// An Assembly publishes nothing but proven bytes: it compares the digest of a piece with the bytes
+// that it copied into the tree. A piece that was good when it came into the spool (store/spool.h)
+// proves nothing of a later copy. There are no hard links, because users may write to a published
+// file, and the piece must not change.
 //
-// Death in the middle leaves tree/ half built, and the destination as it was: the next Assembly
-// starts anew from the pieces. After the swap, a folder that was replaced is in tree/ and goes with
-// it; a file is replaced by rename.
+// Death in the middle leaves tree/ half built, and the destination as it was. The next Assembly
+// starts anew from the pieces. After the swap of a folder the former one is in tree/, and is
+// deleted with it; a file replaces the former one by rename(2).
 //
-// Used by one thread at a time. Failures throw (local).
+// If a call fails, later ones are safe to make, and publish() must not be one of them.
+//
+// One thread at a time uses it. Failures throw (local).
 
 #include <filesystem>
 #include <memory>
@@ -36,8 +39,8 @@ namespace libsync {
 
 class Descriptor;
 
-/// Why nothing may be published as `name` in `repo`: it is, or holds, a mount point, is a symlink,
-/// or of another kind than `kind` (if given).
+/// Refuses a destination that is, or holds, a mount point, is a symlink, or is of another kind than
+/// `kind` (if given).
 [[nodiscard]] std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
                                                         const std::string& name,
                                                         const std::optional<EntryKind>& kind);
@@ -50,52 +53,50 @@ class Assembly {
 
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
 
-  /// Whether what is published has the same entries: the same kinds, modes, times, sizes, names and
-  /// targets. Says nothing about contents. The time of the top folder need not be right where this
-  /// user may set it.
-  [[nodiscard]] bool looks_published() const;
+  /// Whether the destination has the same entries: kinds, modes, times, sizes, names and targets.
+  /// Contents do not matter, nor does the time of the top folder if this user may set it.
+  [[nodiscard]] bool has_equal_entries() const;
 
-  /// Sets the time of the published top folder, if it is not right: a death between the swap and
-  /// the end of publish() may have left it so. REQUIRES: looks_published().
+  /// Sets the time of the published top folder, which a death inside publish() may have left wrong.
+  /// REQUIRES: has_equal_entries().
   void restore_time() const;
 
-  /// Pieces all of whose ranges exist in what is published.
+  /// Pieces all of whose ranges exist in the published payload.
   [[nodiscard]] PieceSet candidates() const;
 
   /// Whether the published ranges of a piece have this digest. Writes nothing.
   [[nodiscard]] bool is_published(PieceNumber piece, const Digest& digest,
                                   const std::stop_token& stop) const;
 
-  /// Empties tree/ and makes the folders, links and empty files in it. To be called before any of
-  /// the following.
+  /// Empties tree/ and makes the folders, links and empty files in it. Must be called before any of
+  /// the next functions.
   void begin();
 
   /// Copies the published ranges of a piece into the tree, unless it is in place already. True if
-  /// what is then there has this digest.
+  /// the copy has this digest.
   [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
 
-  /// Copies a piece of the spool into the tree, unless it is in place already, and hashes it after
-  /// that: a byte that changed before the copy is in both. Good: it is in place. Bad, or absent:
-  /// the piece has changed since it was verified, or is not there; it is not in place.
+  /// Copies a piece of the spool into the tree, unless it is in place already. Then hashes the
+  /// piece, because a byte that changed before the copy is in both. Only a good piece is in place.
+  /// A bad one has changed since it was verified, and an absent one is not in the spool.
   ///
   /// The disk begins to write ranges of a MiB and more at once, so that little is left to write
-  /// after the last piece. On ext4 dense ones that begin with a page in both files are on the disk
-  /// already when this returns, up to their last whole page, and have no place in the file cache
-  /// (copy_range_past_cache in file_ranges.h). A file whose last bytes these were gets its mode,
-  /// times and owner, and goes to the disk together with some others.
+  /// after the last piece. On ext4 they pass the file cache if they can (os/file_ranges.h). A
+  /// complete file gets its mode, times and owner, and goes to the disk together with some others.
   [[nodiscard]] Verdict splice(PieceNumber piece, const Digest& digest,
                                const std::stop_token& stop);
 
-  /// The same with a file that nobody has verified. The verdict is that on the file, also where the
-  /// piece is in place already. REQUIRES: the file has the size of the piece.
+  /// Does the same with a file that nobody has verified. The verdict is that on the file, even if
+  /// the piece is in place already. REQUIRES: the file has the size of the piece.
   [[nodiscard]] Verdict splice(PieceNumber piece, const Descriptor& from, const Digest& digest,
                                const std::stop_token& stop);
 
-  /// All pieces are in place: modes, times, owners of all else, and all of it on the disk.
+  /// Sets the modes, times and owners of all other entries, and puts the tree on the disk.
+  /// REQUIRES: all pieces are in place.
   void complete();
 
   /// Swaps the tree with the destination, and sets the time of the top folder again, which some
-  /// file systems change. A folder that was there before is then in tree/.
+  /// file systems change. A former folder is in tree/ afterwards.
   void publish();
 
   /// Deletes tree/.
@@ -108,24 +109,24 @@ class Assembly {
   [[nodiscard]] std::uint32_t mode_of(const Entry& entry) const;
   [[nodiscard]] bool copy_segment(const Descriptor& from, std::uint64_t offset,
                                   const Segment& segment, const Descriptor& file) const;
-  void take(const Segment& segment, Descriptor file);
+  void add_segment(const Segment& segment, Descriptor file);
   void finish_link(const Entry& entry) const;
   void finish(Descriptor file, const Entry& entry);
   void put_on_disk();
   [[nodiscard]] bool is_large() const;
 
   Spool spool_;
-  std::filesystem::path top_;  // What is assembled, in tree/. Made once: there are many entries.
+  std::filesystem::path top_;  // The payload in tree/.
   Manifest manifest_;
   Layout layout_;
   std::filesystem::path repo_;
   std::string name_;
   Ownership ownership_;
   PieceSet in_place_;
-  std::unique_ptr<Descriptor> opened_;  // The folder of the last file in tree/.
+  std::unique_ptr<Descriptor> opened_;  // The folder in tree/ that the last file is in.
   std::string opened_name_;
-  std::vector<std::uint64_t> missing_bytes_;  // Of each entry.
-  std::vector<Descriptor> unsynced_;          // Finished, in a tree that is not large.
+  std::vector<std::uint64_t> missing_bytes_;  // One number for each entry.
+  std::vector<Descriptor> unsynced_;          // Complete files of a tree that is not large.
   std::size_t unsynced_files_ = 0;
 };
 

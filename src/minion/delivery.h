@@ -2,11 +2,11 @@
 
 namespace libsync {
 
-/// By whose hands pieces come into this host's spool.
+/// The way in which pieces come into this host's spool.
 enum class Delivery {
   pulled,  ///< The minion pulls them.
   pushed,  ///< A master pushes them.
-  shared,  ///< The master of this very host cuts them: the spool is its own, and only read here.
+  shared,  ///< The master of this host cuts them. The spool is the master's, and is only read.
 };
 
 }  // namespace libsync

@@ -4,11 +4,11 @@
 
 namespace libsync {
 
-/// How the payload stands on the disk.
+/// The state of the payload on the disk.
 struct DiskState {
   enum class Step {
     gathering,  ///< Pieces are missing.
-    gathered,   ///< All are in place.
+    gathered,   ///< All pieces are in place.
     completing,
     completed,  ///< The tree is on the disk with its modes and times.
     publishing,
@@ -17,8 +17,9 @@ struct DiskState {
   Step step = Step::gathering;
   bool has_manifest = false;
   bool is_reverifying = false;
-  std::string
-      undelivered;  ///< Announced, and not delivered, or wrong: for a person. Empty: nothing.
+  /// Announced pieces that a master did not deliver, or delivered wrong, for a person. May be
+  /// empty.
+  std::string undelivered;
 };
 
 }  // namespace libsync

@@ -166,7 +166,7 @@ void Download::perform(const CheckRun&) {
   puller_.on(RunChecked{coordinator_.state_of(run_.id)}, clock_.now());
 }
 
-// The receipt first: a host that died between the two finishes in its next tick.
+// The receipt comes first: a host that dies between the two finishes in its next tick.
 void Download::perform(const Finish& act) {
   const auto path = options_.repo / run_.task.name();
   if (!state_.receipts().has(path, run_.manifest)) state_.receipts().write(path, run_.manifest);
@@ -221,8 +221,8 @@ void Download::perform(const Reverify&) { placement_.reverify(); }
 
 void Download::perform(const CompleteTree&) { placement_.complete(); }
 
-// The thread that swaps writes the receipt, too: the command that is owed depends on it, even if
-// the run is over before this thread learns of the swap.
+// The thread that swaps also writes the receipt. The owed command depends on it even if the run is
+// over before this thread hears of the swap.
 void Download::perform(const Publish&) {
   const auto receipts = state_.receipts();
   if (options_.hook == Hook::configured) receipts.owe_hook(run_.task.name(), run_.manifest);
@@ -277,13 +277,13 @@ void Download::log_progress() {
 
 std::uint64_t Download::room_for(const Spool& spool) {
   const auto left = bytes_below(spool.incoming_folder());
-  // Where blocks are shared, a deleted tree gives back none.
+  // If files share blocks, a deleted tree frees none.
   const auto tree = can_share_blocks(spool.folder()) ? 0 : bytes_below(spool.tree_folder());
   return free_bytes(spool.folder()) + left + tree;
 }
 
-// Only before the first bytes: later, what is missing shrinks as fast as what is free. Pieces that
-// may be here already count as here: a host is not kept from a run by what it has.
+// Checks once, before the first bytes: later the missing bytes shrink as fast as the free ones. A
+// candidate counts as here, so that no host is kept from a run by pieces that it has.
 void Download::check_space() {
   if (!room_) return;
   const auto& cut = run_.cut;

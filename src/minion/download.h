@@ -1,16 +1,16 @@
 #pragma once
 
-// One run on one host, from joining it to having published: carries out what a Puller decides.
+// One run on one host, from joining it to publishing it: carries out what a Puller decides.
 //
 // A Download owns the piece table, the Puller (which decides), the Placement (the disk) and the
 // Probe. It delivers events to the Puller, and carries out its acts by the coordinator, the
-// transfer and the placement. It decides nothing but how to write that down for people.
+// transfer and the placement. It decides nothing but its log lines.
 //
-// It is stepped: step() delivers what has happened, carries out what is due, and waits for nothing
-// but the answers of Redis. The owner waits for any of its descriptors until next_due(), and steps
-// again.
+// The owner steps it. step() delivers the events, carries out all acts that are due, and waits for
+// nothing but the answers of Redis. Then the owner waits for any of the descriptors until
+// next_due(), and steps again.
 //
-// Redis out of reach: step() throws Failure (redis) with the Download's state intact. The pulls go
+// Redis out of reach: step() throws Failure (redis) and keeps the Download's state. The pulls go
 // on, and the owner steps again a little later. Any other Failure ends the download.
 //
 // Death at any point: store/spool.h and assembly.h for the disk, minion_coordinator.h for the
@@ -48,8 +48,8 @@ struct Published {
   std::map<Address, PieceNumber> fed_by;
   std::uint64_t wire_bytes = 0;
   Duration took{};
-  std::size_t sources = 0;   ///< Free ones when the run was finished here.
-  std::size_t finished = 0;  ///< Hosts that had published by then.
+  std::size_t sources = 0;   ///< Free sources when this host finished.
+  std::size_t finished = 0;  ///< Hosts that had finished by then.
 };
 
 /// The run is over, cancelled, or another one has begun.
@@ -69,10 +69,10 @@ class Download {
   void append_descriptors(std::vector<int>& descriptors) const;
   [[nodiscard]] Instant next_due() const;
 
-  /// Whether rsync is at work for it.
+  /// Whether a pull is running.
   [[nodiscard]] bool is_pulling() const { return puller_.ledger().is_any_running(); }
 
-  /// Ends the transfers and gives back the claims, with a reason for status (empty: none).
+  /// Ends the transfers and the claims, with a reason that status shows (empty: none).
   void give_up(const std::string& reason);
 
  private:
@@ -80,7 +80,7 @@ class Download {
   void note_probe(const TransferEnded& ended);
   [[nodiscard]] DiskState disk() const;
 
-  // One for each act: puller.h.
+  // One for each kind of act (act.h).
   void perform(const AskClaim& act);
   void perform(const CompleteClaim& act);
   void perform(const Report& act);
@@ -117,16 +117,16 @@ class Download {
   const StateFolder& state_;
   RunInfo run_;
   Spool spool_;
-  std::optional<std::uint64_t> room_;  // Bytes free, with what an earlier attempt has left.
-                                       // Nothing: there is enough.
+  // Free bytes, and those of an earlier attempt. Nothing once there are known to be enough.
+  std::optional<std::uint64_t> room_;
   PieceTable pieces_;
   Placement placement_;
   Puller puller_;
   Probe probe_;
-  std::string fault_;  // Why the own daemon does not serve this host, as logged last.
+  std::string fault_;  // Why this host's own daemon does not serve it, as logged last.
   std::optional<DownloadEnd> end_;
 
-  // For the log.
+  // For the log only.
   Instant started_;
   Instant progress_due_;
   bool has_searched_ = false;

@@ -11,7 +11,8 @@
 namespace libsync {
 namespace {
 
-// A command that hangs must not keep the host from its next run for good.
+// A command that hangs must not keep the host from its next run for good. Not tuned; the message
+// below and sync-minion(8) name it.
 constexpr std::chrono::minutes kLimit{10};
 
 }  // namespace

@@ -2,8 +2,8 @@
 
 // The AfterPublish that gives the command to `/bin/sh -c`.
 //
-// The command comes from this host's own configuration, never from Redis. The name of what was
-// published reaches it in the environment, not in its text, so no name can become a command.
+// The command comes from this host's own configuration, never from Redis. The path of the payload
+// reaches it in the environment and not in its text, so no name can become a command.
 
 #include <string>
 

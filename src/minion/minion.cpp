@@ -14,18 +14,18 @@
 namespace libsync {
 namespace {
 
-// A new run wakes us; these are for a wake-up that was lost. They keep the commands that an idle
-// minion costs Redis below two a second, those that the functions issue themselves included: a
-// third of one to listen, and six for every join, or eight once it has finished a run that goes
-// on.
+// A new run wakes a lingering minion. These intervals matter when the wake-up is lost. An idle
+// minion costs Redis less than two commands a second. Each listening is one command, and each visit
+// six to eight, including those of the functions.
 constexpr std::chrono::seconds kListenFor{3};
-constexpr Duration kLookEvery{6000};
-// One command each, since there is no function yet that could issue others.
-constexpr Duration kEarlyLookEvery{1000};
+constexpr Duration kVisitEvery{6000};
+// Before the first master a visit costs one command, because Redis has no function yet.
+constexpr Duration kEarlyVisitEvery{1000};
+// Pause before the next call while Redis is out of reach.
 constexpr Duration kOutagePause{1000};
-// Two looks may be lost before a host that waits for a run counts as gone.
-constexpr Duration kStays = 4 * kLookEvery;
-// A full disk, or a source without its daemon: somebody may be at it.
+// Redis keeps the seat of a lingering host for this long. Two visits in a row may be lost.
+constexpr Duration kStays = 4 * kVisitEvery;
+// Pause after a full disk, or a source without its daemon: an operator may be at work.
 constexpr Duration kFailurePause{10'000};
 
 }  // namespace
@@ -48,15 +48,15 @@ ExitStatus Minion::tick() {
   static_cast<void>(run_owed_hook());  // An earlier tick may have died over it.
   while (!stop_.requested()) {
     auto seen = Visit::idle;
-    auto pause = kLookEvery;
+    auto pause = kVisitEvery;
     try {
       seen = visit();
-      if (seen == Visit::early) pause = kEarlyLookEvery;
-      told_.clear();
+      if (seen == Visit::early) pause = kEarlyVisitEvery;
+      last_warning_.clear();
       failing_.reset();
     } catch (const Failure& failure) {
       if (failure.remedy() == Remedy::operator_acts || linger_.is_over(clock_.now())) throw;
-      tell_once(failure.what());
+      warn_once(failure.what());
       failing_ = failure.status();
       pause = failure.status() == ExitStatus::redis ? kOutagePause : kFailurePause;
     }
@@ -70,7 +70,7 @@ ExitStatus Minion::tick() {
   return stop_.requested() ? ExitStatus::done : failing_.value_or(status_);
 }
 
-// Listening ends by itself every now and then, with or without a wake-up; only a visit can tell.
+// Listening lapses every now and then. Only a wake-up ends the wait.
 void Minion::wait_for_wake(Instant until) {
   while (!stop_.requested() && clock_.now() < until) {
     try {
@@ -82,15 +82,16 @@ void Minion::wait_for_wake(Instant until) {
       wait(until, std::move(descriptors));
       if (coordinator_.heard() == Listening::woken) return;
     } catch (const Failure& failure) {
-      if (deafness_told_ != failure.what()) spdlog::warn("{}", failure.what());
-      deafness_told_ = failure.what();
+      if (last_deafness_ != failure.what()) spdlog::warn("{}", failure.what());
+      last_deafness_ = failure.what();
       return wait(until);
     }
   }
 }
 
 Minion::Visit Minion::visit() {
-  // Whoever was told how many slots to use uses no more, and trees take as many pulls as there are.
+  // A host with a configured number of slots uses no more. Trees need as many pulls as there are
+  // trees.
   const auto in_trees = config_.host.slots ? SeatWish::none : SeatWish::wanted;
   const auto left = std::chrono::duration_cast<Duration>(linger_.end() - clock_.now());
   const auto outcome = coordinator_.join(self_, arrival_, in_trees, std::min(left, kStays));
@@ -136,7 +137,7 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
         {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
         state_, run, seat);
     try {
-      const auto end = follow(download);
+      const auto end = run_to_end(download);
       if (!end) {
         download.give_up("");
       } else if (const auto* const done = std::get_if<Published>(&*end)) {
@@ -158,19 +159,17 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
   static_cast<void>(run_owed_hook());  // The run may have ended while it was being published.
 }
 
-// Nothing if we are to stop.
-std::optional<DownloadEnd> Minion::follow(Download& download) {
+std::optional<DownloadEnd> Minion::run_to_end(Download& download) {
   while (!stop_.requested()) {
     try {
       if (auto end = download.step()) return end;
     } catch (const Failure& failure) {
-      // What is being pulled goes on to its end without Redis; after that there is nothing to do
-      // here.
+      // Running pulls need no Redis. After them a tick whose time is up ends.
       const bool may_pass = failure.status() == ExitStatus::redis &&
                             failure.remedy() == Remedy::try_again &&
                             (download.is_pulling() || !linger_.is_over(clock_.now()));
       if (!may_pass) throw;
-      tell_once(failure.what());
+      warn_once(failure.what());
       wait(clock_.now() + kOutagePause);
       continue;
     }
@@ -204,7 +203,7 @@ std::optional<std::string> Minion::run_owed_hook() {
   const auto name = state_.receipts().hook_owed();
   if (!name || stop_.requested()) return std::nullopt;
   auto failed = after_publish_.run(config_.host.repo / *name);
-  // One that we ended, since we are to stop, is owed still.
+  // A command that the stop signal ended is still owed.
   if (!failed || !stop_.requested()) state_.receipts().hook_has_run();
   if (failed) {
     spdlog::error("{}", *failed);
@@ -213,9 +212,7 @@ std::optional<std::string> Minion::run_owed_hook() {
   return failed;
 }
 
-// The spool of a run that this host has finished, hashed piece by piece. False if what was
-// published from it may be as bad, or if all others live on what is gone. A bad piece stays, as the
-// evidence, until the download that follows deletes it.
+// A bad piece stays as the evidence until the next download deletes it.
 bool Minion::clears_suspicion(const RunInfo& run) {
   spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
   const auto spool = state_.spool(run.fingerprint);
@@ -228,7 +225,7 @@ bool Minion::clears_suspicion(const RunInfo& run) {
     if (verdict == Verdict::good) good.insert(piece);
   }
   if (run.origin == self_ && !good.is_complete()) return false;
-  // The origin has no place in the trees that grow from it.
+  // The origin has no seat in the trees that grow from it.
   const bool is_in_trees = run.has_trees && run.origin != self_;
   const auto usual = is_in_trees ? kSlotsBesideTrees : default_slots(run.cut);
   const auto slots = config_.host.slots.value_or(usual);
@@ -237,7 +234,7 @@ bool Minion::clears_suspicion(const RunInfo& run) {
   return true;
 }
 
-// What began later may be going on: a Redis that came back from an older snapshot does not know.
+// A run that began later may still go on: a Redis that fell back to an older snapshot forgot it.
 void Minion::sweep(const RunInfo& run) const {
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
     const bool is_its = owner.run == run.id || spool.fingerprint() == run.fingerprint;
@@ -245,7 +242,7 @@ void Minion::sweep(const RunInfo& run) const {
   }
 }
 
-// The same for a run that ended last.
+// Does the same for the run that ended last.
 void Minion::sweep_ended(const RunId& ended, std::uint64_t begun_ms) {
   if (swept_ == ended) return;
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
@@ -259,9 +256,9 @@ void Minion::wait(Instant until, std::vector<int> descriptors) {
   if (!stop_.requested()) clock_.wait(until, descriptors);
 }
 
-void Minion::tell_once(const std::string& line) {
-  if (line != told_) spdlog::warn("{}", line);
-  told_ = line;
+void Minion::warn_once(const std::string& line) {
+  if (line != last_warning_) spdlog::warn("{}", line);
+  last_warning_ = line;
 }
 
 }  // namespace libsync

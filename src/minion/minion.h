@@ -1,15 +1,18 @@
 #pragma once
 
-// The minion: one tick of it on one host.
+// One tick of the minion on one host.
 //
-// A tick joins the run in progress, if there is one and this host has not finished it, and
-// downloads it (minion_download.h); then it waits for the next one until its time is up. It deletes
-// a spool on evidence only: Redis names another run, in progress or ended last, that had not begun
-// before the spool's. What it has published it goes on serving without any process: the rsync
-// daemon does. Where peers got wrong bytes from it, and its spool has indeed gone bad, what it has
-// published is proven again and put right, whatever has been written there since.
+// A tick joins the run in progress, unless this host has finished it, and downloads it
+// (download.h). Then it waits for the next run until its time is up.
 //
-// It logs what it does in the words of the Python pair.
+// It deletes a spool on evidence only: Redis names another run, in progress or ended last, that did
+// not begin before the spool's. A finished host goes on serving its spool without any process of
+// ours, because the rsync daemon does.
+//
+// A host that others got wrong bytes from hashes its spool. If a piece has gone bad, the host
+// downloads the run again, which compares every published byte with its digest.
+//
+// The log lines are those of the Python pair.
 //
 // The caller holds the lock of the role (TickLock) as long as a Minion lives.
 // Death at any point: the next tick finds what is on the disk, hashes it, and goes on.
@@ -45,23 +48,26 @@ class Minion {
 
  private:
   enum class Visit {
-    early,   ///< There has been no master yet: nobody could wake this host.
-    idle,    ///< Nothing to do for this host.
-    worked,  ///< Discovery again at once.
+    early,   ///< There has been no master yet, and so nobody wakes this host.
+    idle,    ///< This host has nothing to do.
+    worked,  ///< The next visit is due at once.
   };
 
   [[nodiscard]] Visit visit();
   void download(const RunInfo& run, const std::optional<Seat>& seat);
-  [[nodiscard]] std::optional<DownloadEnd> follow(Download& download);
+  /// Nothing if the minion has to stop.
+  [[nodiscard]] std::optional<DownloadEnd> run_to_end(Download& download);
   void published(const RunInfo& run, const Published& published);
-  /// Why the command failed; nothing if it did not, or was not owed.
+  /// Returns why the command failed; nothing if it did not, or was not owed.
   [[nodiscard]] std::optional<std::string> run_owed_hook();
+  /// Hashes the spool of a finished run, piece by piece, and reports it as cleared. False if the
+  /// payload that was published from it may be as bad, or if other hosts need what is missing.
   [[nodiscard]] bool clears_suspicion(const RunInfo& run);
   void sweep(const RunInfo& run) const;
   void sweep_ended(const RunId& ended, std::uint64_t begun_ms);
   void wait_for_wake(Instant until);
   void wait(Instant until, std::vector<int> descriptors = {});
-  void tell_once(const std::string& line);
+  void warn_once(const std::string& line);
 
   MinionCoordinator& coordinator_;
   Transfer& transfer_;
@@ -74,10 +80,10 @@ class Minion {
   Linger linger_;
   Arrival arrival_ = Arrival::first_of_tick;
   ExitStatus status_ = ExitStatus::done;
-  std::optional<ExitStatus> failing_;  // Since the last visit.
+  std::optional<ExitStatus> failing_;  // The failure of the last visit.
   std::optional<RunId> swept_;         // The ended run whose spools have been deleted.
-  std::string told_;
-  std::string deafness_told_;  // Why wake-ups cannot be listened for.
+  std::string last_warning_;
+  std::string last_deafness_;  // Why this host could not listen for a wake-up.
 };
 
 }  // namespace libsync

@@ -9,7 +9,7 @@ Offer::Offer(const PieceTable& pieces, Delivery delivery)
       delivery_(delivery),
       reported_{PieceSet(pieces.size()).bitmap(), 0, Instant()} {}
 
-// Where the master cuts into this very spool, the master offers it.
+// If the master cuts into this very spool, the master offers it.
 bool Offer::begin_probe() {
   if (delivery_ == Delivery::shared || is_served() || is_probing_) return false;
   is_probing_ = true;

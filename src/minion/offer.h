@@ -1,10 +1,11 @@
 #pragma once
 
-// What a host offers to others, and what Redis knows of it.
+// The offer of a host to others, as far as Redis knows it.
 //
-// A host offers nothing before its own rsync daemon has served it a file. A host that others got
-// wrong bytes from is suspect: it asks for the digests of all that it serves, reverifies its spool,
-// and reports that it is cleared. Pure.
+// A host offers nothing before its own rsync daemon has served it a file.
+//
+// A host that others got wrong bytes from is suspect. It asks for the digests of all that it
+// serves, reverifies its spool, and reports that it is cleared. Pure.
 
 #include <string>
 
@@ -21,7 +22,7 @@ class Offer {
 
   // --- The host's own daemon ---
 
-  /// Whether a probe has to start now. From then on one is under way.
+  /// Whether a probe has to start now. If so, it counts as running from now on.
   [[nodiscard]] bool begin_probe();
   void probed(bool is_served);
   [[nodiscard]] bool is_probing() const { return is_probing_; }
@@ -29,9 +30,9 @@ class Offer {
   /// The last probe has failed.
   [[nodiscard]] bool is_unserved() const { return served_ == Served::no; }
 
-  // --- What Redis knows ---
+  // --- The knowledge of Redis ---
 
-  /// The host has a seat since it joined, which counts as a report.
+  /// The host got a seat when it joined, which counts as a report.
   void joined(Instant now) { reported_.at = now; }
   /// Redis knows this bitmap and these upload slots, as of `at`.
   void reported(std::string servable, unsigned slots, Instant at);
@@ -42,13 +43,13 @@ class Offer {
   // --- Suspicion ---
 
   void note(Suspicion suspicion);
-  /// The host is suspect, and may not know the digests of all that it serves.
+  /// The host is suspect, and has not asked for the digests of all that it serves.
   [[nodiscard]] bool needs_digests() const { return suspect_ == Suspect::yes; }
-  /// All digests are known: the spool is reverified from now on.
+  /// The host knows all digests, and reverifies its spool from now on.
   void begin_reverifying() { suspect_ = Suspect::reverifying; }
-  /// Some digest is not known: the run is over, or Redis has lost it. The next view tells.
+  /// Redis lacks a digest: the run is over, or Redis has lost it. The next view decides.
   void put_off() { suspect_ = Suspect::no; }
-  /// `is_reverifying`: as the disk says.
+  /// `is_reverifying`: the state of the disk (disk_state.h).
   [[nodiscard]] Clearance clearance(bool is_reverifying) const;
   /// Redis has this clearance.
   void cleared(Clearance clearance);

@@ -14,12 +14,12 @@
 namespace libsync {
 namespace {
 
-// Bytes of pieces that may wait for the assembler when it gets another one to judge: half a second
-// of a disk that writes 150 MB/s, since the other hosts wait for the verdict.
+// The assembler judges a piece only if no more bytes than these wait for it, because other hosts
+// wait for the verdict. A disk that writes 150 MB/s needs half a second for them:
 // ./tests/bench/loopback --hosts 4
 constexpr std::uint64_t kAheadOfAJudgement = std::uint64_t{64} << 20U;
-// With more files a piece than this, on the average, the assembler judges no piece: making the
-// files and putting them on the disk takes longer than the bytes do.
+// If a piece has more files than this, on the average, the assembler judges no piece. Making the
+// files and putting them on the disk takes longer than copying the bytes. A guard, not tuned.
 constexpr std::size_t kFilesAPiece = 8;
 
 }  // namespace
@@ -44,7 +44,7 @@ Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
       pieces_.move(piece, PieceState::wanted);
     }
   }
-  look_for_manifest();
+  find_manifest();
 }
 
 Placement::~Placement() = default;
@@ -70,8 +70,8 @@ void Placement::judge_manifest() {
       });
 }
 
-// The assembler copies a piece and then hashes it, which proves the copy as well. Where that would
-// keep the other hosts waiting, the verifier judges the piece first, and it is hashed twice.
+// The assembler copies a piece and then hashes it, which proves the copy as well. If that would
+// keep other hosts waiting, the verifier judges the piece first, and it is hashed twice.
 void Placement::judge(const StagedPiece& piece) {
   pieces_.announce(piece);
   if (assembly_ && old_ == Old::copied && is_assembler_quick()) return judge_by_splicing(piece);
@@ -114,7 +114,7 @@ bool Placement::is_assembler_quick() const {
 std::vector<Judgement> Placement::judgements() { return std::exchange(judgements_, {}); }
 
 void Placement::decide() {
-  if (delivery_ != Delivery::pulled) look_for_manifest();
+  if (delivery_ != Delivery::pulled) find_manifest();
   for (const auto piece : pieces_.in(PieceState::candidate)) {
     if (pieces_.digest(piece)) decide_one(piece);
   }
@@ -144,9 +144,8 @@ void Placement::reverify() {
 
 void Placement::lose(PieceNumber piece, Verdict verdict) {
   const auto state = pieces_.state(piece);
-  // Nobody hashes again what is in the tree, and it may share its blocks with this piece. The
-  // master pushes a piece again that the others live on, and only another Placement looks for its
-  // file.
+  // Nothing hashes the tree again, and it may share its blocks with this piece. The master pushes a
+  // bad piece again, because the other hosts depend on it, and only the next Placement finds it.
   const bool is_placed = state == PieceState::in_place || state == PieceState::placing;
   const bool is_pushed = delivery_ == Delivery::pushed && state != PieceState::verified;
   if ((verdict == Verdict::bad && is_placed) || is_pushed) {
@@ -165,12 +164,12 @@ void Placement::lose(PieceNumber piece, Verdict verdict) {
   }
 }
 
-// A master cuts its own pieces again.
+// In a shared spool the master cuts its own pieces again.
 void Placement::delete_piece(PieceNumber piece) const {
   if (delivery_ != Delivery::shared) remove_file(spool_.piece_path(piece));
 }
 
-// The piece has to come anew.
+// The piece has to come again.
 void Placement::await(PieceNumber piece) {
   pieces_.move(piece, delivery_ == Delivery::pulled ? PieceState::wanted : PieceState::candidate);
 }
@@ -205,18 +204,18 @@ void Placement::publish(std::function<void()> then) {
       },
       [this](bool) {
         step_ = Step::published;
-        // What was replaced can take long to delete, and what may not be deleted goes with the
-        // spool, if ever: nobody waits for it.
+        // Deleting the former payload can be slow. The host does not wait for it: what is left is
+        // deleted with the spool.
         assembler_->submit(
             [tree = spool_.tree_folder()](const std::stop_token&) { return try_remove_tree(tree); },
             [](const std::optional<std::string>&) {});
       });
 }
 
-// One from an earlier attempt, or one that was delivered.
-void Placement::look_for_manifest() {
-  // In incoming: pulled by a tick that was killed before it judged it. Left there, rsync may take
-  // it for up to date and deliver nothing.
+// The manifest may be from an earlier attempt, or delivered.
+void Placement::find_manifest() {
+  // A tick that died before its verdict leaves the manifest in incoming/. rsync may mistake it for
+  // up to date, and deliver nothing.
   for (const auto& path : {spool_.manifest_path(), spool_.incoming_folder() / "manifest",
                            spool_.pushed_folder() / "manifest"}) {
     if (assembly_) return;
@@ -248,18 +247,18 @@ void Placement::accept_manifest(Manifest manifest) {
 
 void Placement::survey() {
   struct Survey {
-    bool looks_published;
+    bool has_equal_entries;
     PieceSet published;
   };
   old_ = Old::surveyed;
   assembler_->submit(
       [assembly = assembly_](const std::stop_token&) {
-        return Survey{assembly->looks_published(), assembly->candidates()};
+        return Survey{assembly->has_equal_entries(), assembly->candidates()};
       },
       [this](Survey survey) {
         published_ = std::move(survey.published);
-        // It may have changed between the two looks.
-        const bool is_equal = survey.looks_published && published_.is_complete();
+        // The payload may have changed between the two readings.
+        const bool is_equal = survey.has_equal_entries && published_.is_complete();
         for (const auto piece : pieces_.in(PieceState::unknown)) {
           pieces_.move(piece,
                        published_.contains(piece) ? PieceState::candidate : PieceState::wanted);
@@ -285,7 +284,7 @@ void Placement::begin_tree() {
   for (const auto piece : pieces_.in(PieceState::verified)) place(piece);
 }
 
-// A piece file first: it can be served on. What is published comes after it.
+// A piece file comes before a published range, because the host can serve it.
 void Placement::decide_one(PieceNumber piece) {
   const auto path = found_at(piece);
   if (!path) {
@@ -315,10 +314,10 @@ void Placement::on_found(PieceNumber piece, Verdict verdict) {
   decide_published(piece);
 }
 
-// No file of the spool has the piece. The others live on what is pushed here: a pushed piece has to
-// come even where this host could do without.
+// No file of the spool has the piece. A pushed piece has to come even if this host needs no file of
+// it, because the other hosts pull it from here.
 void Placement::decide_published(PieceNumber piece) {
-  if (old_ == Old::unknown || old_ == Old::surveyed) return;  // The survey comes back to it.
+  if (old_ == Old::unknown || old_ == Old::surveyed) return;  // The survey calls decide() again.
   if (!published_.contains(piece) || delivery_ == Delivery::pushed) {
     if (delivery_ == Delivery::pulled) pieces_.move(piece, PieceState::wanted);
     return;
@@ -340,11 +339,11 @@ void Placement::decide_published(PieceNumber piece) {
   }
 }
 
-// A range of what is published was compared where it stands.
+// The assembler has compared a piece with the published payload, in place.
 void Placement::on_compared(PieceNumber piece, bool equal) {
   const bool has_file = pieces_.state(piece) == PieceState::comparing;
   if (old_ != Old::compared) {
-    // Another piece differed meanwhile: this one has to be copied after all.
+    // Another piece differed meanwhile, so this one has to be copied.
     pieces_.move(piece, has_file ? PieceState::verified : PieceState::candidate);
     if (has_file) {
       place(piece);
@@ -360,7 +359,7 @@ void Placement::on_compared(PieceNumber piece, bool equal) {
   }
   published_.erase(piece);
   pieces_.move(piece, has_file ? PieceState::verified : PieceState::candidate);
-  // The payload differs: it is built anew, from all that is equal.
+  // The payload differs: the assembler builds a tree, and copies all equal ranges.
   for (const auto other : pieces_.in(PieceState::adopted)) {
     pieces_.move(other, PieceState::candidate);
   }
@@ -371,7 +370,7 @@ void Placement::on_compared(PieceNumber piece, bool equal) {
   decide();
 }
 
-// All that is published is right, but for the time of its top folder perhaps.
+// The published payload is right, except perhaps the time of its top folder.
 void Placement::restore_time() {
   assembler_->submit(
       [assembly = assembly_](const std::stop_token&) {
@@ -390,7 +389,7 @@ void Placement::on_adopted(PieceNumber piece, bool equal) {
   }
 }
 
-// A verified piece goes to where it belongs, as soon as that is known.
+// A verified piece waits until the manifest says where it belongs.
 void Placement::place(PieceNumber piece) {
   if (!assembly_ || pieces_.state(piece) != PieceState::verified) return;
   if (old_ == Old::compared) {
@@ -408,7 +407,7 @@ void Placement::place(PieceNumber piece) {
   }
 }
 
-// A piece whose bytes changed between its verdict and its copy is pulled again.
+// A piece whose bytes changed between its verdict and its copy has to come again.
 void Placement::on_placed(PieceNumber piece, Verdict verdict) {
   const bool has_file = pieces_.state(piece) == PieceState::placing;
   if (verdict == Verdict::good) {

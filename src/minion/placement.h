@@ -2,22 +2,25 @@
 
 // The disk side of one run on one host: which pieces are here, proven, and in place.
 //
-// A Placement verifies what was pulled, adopts what the host had already, splices, completes and
-// publishes. It knows nothing of Redis, sources or rsync: it is told digests, and says what it has.
-// Hashing and copying run on two threads of its own, one for what may then be served on and one for
-// what is assembled; collect() takes their results in. What blocks: the destructor, and reading a
-// manifest that is here already, in the constructor and, if it is delivered, in decide().
+// A Placement verifies pulled pieces, adopts equal ranges of the former payload, splices, completes
+// and publishes. It knows nothing of Redis, sources or rsync. The piece table (piece_table.h) gives
+// it the digests, and a Placement moves the pieces there as its threads report.
 //
-// It moves the pieces in the piece table (piece_table.h) as threads tell it what is on the disk.
+// Hashing and copying run on two threads. The verifier handles pieces that other hosts wait for,
+// and the assembler handles the tree. collect() delivers their results. The destructor blocks, and
+// so does reading a manifest that is on the disk already, in the constructor and in decide().
 //
-// What a host can have already: pieces of an earlier attempt in the spool; pieces that a master
-// pushed here, or, on the master's own host, cuts into this very spool (both: delivered); ranges of
-// what is published under the payload's name. Everything is hashed before it counts. If what is
-// published has the same entries, it is compared where it stands and nothing is written unless a
-// digest differs.
+// A host can have pieces already:
 //
-// Death in the middle: see spool.h and assembly.h. Failures throw (local), from collect() as well.
-// Belongs to one thread.
+// - in the spool, from an earlier attempt;
+// - delivered: a master pushed them here, or cuts them into this very spool on its own host;
+// - as ranges of the payload that is published under the same name.
+//
+// The host hashes all of them before they count. If the published payload has the same entries, the
+// host compares it in place, and writes nothing unless a digest differs.
+//
+// Death in the middle: see store/spool.h and assembly.h. Failures throw (local), from collect() as
+// well. Belongs to one thread.
 
 #include <filesystem>
 #include <functional>
@@ -50,10 +53,10 @@ class Placement {
 
   void append_descriptors(std::vector<int>& descriptors) const;
 
-  /// Takes in what the threads have done.
+  /// Delivers the results of the threads.
   void collect();
 
-  /// How far the payload is: gathered when complete() is next, published when finish() is.
+  /// gathered: complete() is next. published: the host may finish.
   [[nodiscard]] DiskState::Step step() const;
   [[nodiscard]] bool has_manifest() const { return assembly_ != nullptr; }
 
@@ -63,40 +66,41 @@ class Placement {
   /// A piece lies in the spool's incoming folder.
   void judge(const StagedPiece& piece);
 
-  /// Verdicts on what was given to judge, since the last call.
+  /// The verdicts since the last call.
   [[nodiscard]] std::vector<Judgement> judgements();
 
-  /// Checks candidates whose digests are known by now.
+  /// Checks the candidates whose digests are known.
   void decide();
 
-  /// What was delivered, as far as it has been announced, is not there, or wrong. Empty: nothing.
+  /// Announced pieces that a master did not deliver, or delivered wrong, for a person. May be
+  /// empty.
   [[nodiscard]] std::string undelivered() const;
 
-  /// Another host got wrong bytes from here: hashes all servable pieces again. REQUIRES: they are
-  /// announced. If one is bad that has been put in place, collect() throws (local, to be tried
-  /// again): another Placement finds out what can be proven of what is here.
+  /// Hashes all servable pieces again, because another host got wrong bytes from here. REQUIRES:
+  /// they are announced. If a piece in place is bad, collect() throws (local, try again), and the
+  /// next Placement starts over with what it can prove.
   void reverify();
   [[nodiscard]] bool is_reverifying() const { return reverifying_ > 0; }
 
-  /// Gives the tree its modes and times and puts it on the disk.
+  /// Gives the tree its modes and times, and puts it on the disk.
   void complete();
 
-  /// Swaps it with the destination, and calls `then` right after it, on the thread that did, even
-  /// if this Placement is being destroyed. REQUIRES: it is completed.
+  /// Swaps the tree with the destination. The same thread then calls `then`, even if this Placement
+  /// is being destroyed. REQUIRES: the tree is completed.
   void publish(std::function<void()> then);
 
  private:
   using Step = DiskState::Step;
 
-  /// What is done with what is published under our name.
+  /// The use of the payload that is published under the same name.
   enum class Old {
-    unknown,   ///< There is something; it has not been looked at.
-    surveyed,  ///< Being looked at.
-    compared,  ///< It has the same entries: hash it where it stands.
-    copied,    ///< Equal ranges of it are copied into the tree. Also: there is nothing.
+    unknown,   ///< There is one, and its entries have not been read.
+    surveyed,  ///< The assembler reads its entries.
+    compared,  ///< It has the same entries, and is hashed in place.
+    copied,    ///< Equal ranges of it are copied into the tree, or there is none.
   };
 
-  void look_for_manifest();
+  void find_manifest();
   void accept_manifest(Manifest manifest);
   void survey();
   void begin_tree();
@@ -125,13 +129,13 @@ class Placement {
 
   DiskState::Step step_ = Step::gathering;
   Old old_ = Old::copied;
-  PieceSet published_;  // All its ranges exist in what is published, and are not known to differ.
+  PieceSet published_;  // Pieces whose ranges are all published, and not known to differ.
   PieceSet undelivered_;
   std::size_t reverifying_ = 0;
   std::vector<Judgement> judgements_;
-  std::shared_ptr<Assembly> assembly_;  // Used by the assembler's thread alone.
+  std::shared_ptr<Assembly> assembly_;  // Only the assembler's thread uses it.
 
-  // Last, so that their threads end before anything that they use.
+  // The last members, so that their threads end before anything that they use.
   std::unique_ptr<Workers> verifier_;
   std::unique_ptr<Workers> assembler_;
 };

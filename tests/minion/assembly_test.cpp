@@ -157,7 +157,7 @@ TEST_F(AssemblyTest, PublishesContentsModesAndTimesOfEveryEntry) {
   ASSERT_EQ(built.cut.pieces(), 6U);
   publish(built);
   EXPECT_TRUE(is_published_as(built.cut));
-  EXPECT_TRUE(built.assembly.looks_published());
+  EXPECT_TRUE(built.assembly.has_equal_entries());
 }
 
 // Some files reach the disk while Assembly builds the tree, the rest with the whole of it.
@@ -433,7 +433,7 @@ TEST_F(AssemblyTest, CandidatesLieWhollyInThePublishedCopy) {
   // `a` has pieces 0, 1 and half of 2; `b/read-only` 10 bytes more of 2; `b/z` the rest.
   std::filesystem::resize_file(destination() / "a", 1500);
   EXPECT_THAT(built.assembly.candidates().members(), ElementsAre(0, 3, 4, 5));
-  EXPECT_FALSE(built.assembly.looks_published());
+  EXPECT_FALSE(built.assembly.has_equal_entries());
   // Assembly adopts nothing through a symlink, not even the right bytes.
   std::filesystem::permissions(destination(), perms(0755));
   std::filesystem::permissions(destination() / "b", perms(0755));
@@ -456,7 +456,7 @@ TEST_F(AssemblyTest, KeepsSetIdBitsOnlyForTheSameOwner) {
                 spool,
                 {spool, Manifest(entries), kPieceBytes, repo(), "name", Ownership::own}};
     publish(built);
-    EXPECT_TRUE(built.assembly.looks_published());
+    EXPECT_TRUE(built.assembly.has_equal_entries());
     return status_of(destination())->st_mode & 07777U;
   };
   EXPECT_EQ(mode_with(geteuid(), getegid()), 06755U);

@@ -1,5 +1,5 @@
-// The n-th call of a minion fails, for every n until none is left to fail; then the next tick has
-// to publish the payload as if nothing had been.
+// The n-th call of a minion fails, for every n until no call is left. Then the next tick has to
+// publish the payload as if nothing had happened.
 //
 // Each scenario is one run of a small payload on one host. It is played once for each n, every time
 // in a world of its own.
@@ -33,7 +33,7 @@ enum class Ticks {
   lingering,  ///< One that lingers, while the master is still staging.
 };
 
-/// What fails.
+/// The kind of call that fails.
 enum class Fault { redis_call, redis_answer, transfer, disk, full_disk, death, death_at_disk };
 
 struct Row {

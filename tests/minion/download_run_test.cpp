@@ -175,7 +175,7 @@ TEST_F(SuspectTest, IsClearedOnceItsSpoolIsVerifiedAgain) {
   expect_served(5);
 }
 
-TEST_F(SuspectTest, StartsOverIfAPieceHasGoneBad) {
+TEST_F(SuspectTest, StartsOverIfAPieceIsBadNow) {
   wait_in_place();
   write_file(spool().piece_path(2), random_bytes(1000, 6));
   const auto failed = finish_failing();

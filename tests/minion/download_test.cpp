@@ -180,7 +180,7 @@ TEST_F(DownloadTest, AccusesAParentThatFailsAndPublishesWithoutIt) {
   }
 }
 
-// --- What is here already ---
+// --- A host with pieces ---
 
 TEST_F(DownloadTest, PullsOfAFormerPayloadOnlyWhatDiffers) {
   publish_copy();

@@ -54,7 +54,7 @@ class FakeAfterPublish final : public AfterPublish {
   }
 };
 
-/// What the payload is.
+/// The kind of the payload.
 enum class PayloadKind { folder, file, empty };
 
 struct MinionWorld {
@@ -194,7 +194,7 @@ struct MinionWorld {
     return found;
   }
 
-  // --- What a test expects ---
+  // --- Expectations ---
 
   /// The destination holds the payload of the run, byte for byte, and nothing else.
   void expect_published() const { expect_equal(destination(), *cut); }
@@ -267,7 +267,7 @@ struct MinionWorld {
   FakeTransfer transfer;
   FakeAfterPublish hook;
   MinionConfig config;
-  std::string failure;  // Of the last tick.
+  std::string failure;  // The reason why the last tick ended early.
 };
 
 }  // namespace libsync::test
