@@ -57,9 +57,8 @@ class Claims final : public PullPolicy {
   /// The source lies outside --peers, or is no address. Returns the completion of the claim.
   [[nodiscard]] CompleteClaim unusable(const Unusable& claim, Instant now);
 
-  /// A pull has failed. Returns a Failure if the host gives up for this tick: after several
-  /// failures in a row, without a piece between them and without another pull. `pulls_left`: other
-  /// pulls.
+  /// A pull has failed. `pulls_left`: other pulls. Returns a Failure if the host gives up for this
+  /// tick: after several failures in a row, without a good piece or another pull.
   [[nodiscard]] std::optional<Failure> failed(PullEnd end, const std::string& detail,
                                               std::size_t pulls_left, Instant now);
   /// A good piece has come.

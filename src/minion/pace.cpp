@@ -10,8 +10,8 @@ namespace {
 // wait behind each other: ./tests/simulate --hosts 195 --spread claims
 constexpr PieceNumber kMostPieces = 2;
 
-// Where a start takes longer than a piece, a claim names this many for each that could have come
-// meanwhile, up to the most: ./tests/simulate --hosts 15 --rate 10
+// A start may last as long as several pieces. A claim then names this many for each of them, up to
+// the most: ./tests/simulate --hosts 15 --rate 10
 constexpr double kPiecesPerStart = 3;
 constexpr double kMostOnFastLinks = 16;
 

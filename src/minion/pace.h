@@ -25,8 +25,8 @@ struct PullState {
   double start_in_pieces = 0;  ///< Pace::start_in_pieces().
 };
 
-/// Measures the start of a pull, as a number of pieces: those that could have come between the
-/// request for the claim and the first piece, less the time of that piece itself.
+/// Measures the start of a pull: the time between the request for the claim and the first piece,
+/// less the time of that piece. The unit is the time of a piece.
 ///
 /// On fast links that is many, and several pieces had better share a start. On slow links it is a
 /// part of a piece. The time that Redis needs to answer is in it, so a slow Redis gets fewer

@@ -82,7 +82,7 @@ Situation Puller::situation(Instant now) const {
           .clearance = offer_.clearance(disk_.is_reverifying)};
 }
 
-// --- What happened ---
+// --- Events ---
 
 void Puller::on(const FileArrived& file, Instant now) {
   const auto arrived = ledger_.arrived(file);
@@ -125,7 +125,7 @@ void Puller::on(Listening heard, Instant now) {
   if (heard == Listening::woken) trees_.woken();
 }
 
-// --- What Redis answered ---
+// --- Answers of Redis ---
 
 Puller::Call Puller::answered() { return std::exchange(call_, std::nullopt).value(); }
 
@@ -257,7 +257,7 @@ void Puller::on(Doubted, Instant now) {
   candidates_.doubted(now);
 }
 
-// --- What to do ---
+// --- Decisions ---
 
 std::optional<Act> Puller::next(Instant now) {
   if (call_ || starting_) return std::nullopt;

@@ -2,9 +2,9 @@
 
 // The decisions of one download: a state machine without I/O, clock or thread.
 //
-// A Puller learns what happened by events, and gives acts, one at a time: ask for a claim, report,
-// start a pull, end a pull, publish, give up, and more (act.h). Its owner carries them out
-// (download.h). The simulation does so too, without a disk and without rsync:
+// A Puller learns what happened by events, and gives acts, one at a time (act.h): ask for a claim,
+// start a pull, publish, and more. Its owner carries them out (download.h). The simulation does so
+// too, without a disk and without rsync:
 //
 //   deliver events;
 //   while (auto act = puller.next(now)) carry it out, and deliver its answer;
@@ -75,7 +75,7 @@ class Puller {
  public:
   struct Terms {
     Cut cut;
-    bool has_trees = false;  ///< Of the run.
+    bool has_trees = false;  ///< RunInfo::has_trees.
     Delivery delivery = Delivery::pulled;
     /// As configured. A host with a number claims every piece, because a seat needs one pull a
     /// tree.

@@ -3,7 +3,7 @@
 // The timers of a puller, in one table.
 //
 // A timer that is not set never becomes due. One whose moment has passed stays due until it is set
-// again, but next() passes over it: the caller acts on all due timers before it waits. (After
+// again. next() passes over it, because the caller acts on all due timers before it waits. (After
 // quinn-proto's timer.rs.)
 
 #include <algorithm>

@@ -33,7 +33,7 @@ constexpr int kSlower = 3;
 // at least the second. rsync itself waits a minute for a host that froze. If no pull brings
 // anything, the network is at fault and comes back.
 constexpr int kGivenUp = 4;
-constexpr Duration kLeastGivenUp{3'000};
+constexpr Duration kLeastGivenUp{1'500};
 // Another pull has moved if it brought something this long after the silent one did last.
 constexpr int kMovedAfter = 2;
 constexpr Duration kLeastMovedAfter{500};
@@ -43,8 +43,8 @@ constexpr Duration kGrace{1'500};
 // The pause after a slow parent.
 constexpr Duration kRest{5'000};
 
-// A tree with a parent that fails or is slow is adrift if it is this many pieces behind, or has not
-// moved for this long. A parent that is merely empty is not at fault: Redis replaces the host
+// A tree with a failing or slow parent is adrift if it is this many pieces behind, or has not moved
+// for this long. A parent that is merely empty is not at fault: Redis replaces the host
 // further up. ./tests/simulate --hosts 1000 --die 10:0.5
 constexpr PieceNumber kLag = 12;
 constexpr Duration kStill{3'000};

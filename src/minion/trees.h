@@ -12,8 +12,8 @@
 // A stream whose own tree is complete pulls pieces of the tree that is furthest behind. So all
 // links make up for a parent that died or is slow, and not only those of its tree.
 //
-// The host gives up a pull that brings nothing while other trees advance: the parent may be silent
-// for good, and no other source brings its pieces before the pull has ended.
+// The host gives up a pull that brings nothing while other trees advance. The parent may be silent
+// for good, and its pieces come from no other source before the pull has ended.
 //
 // A host reports a parent that fails, is slow or is silent. If others report it too, Redis gives
 // the host another one. A tree is *adrift* if that does not help. The host then claims its missing

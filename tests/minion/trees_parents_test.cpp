@@ -95,7 +95,7 @@ TEST_F(TreesParentsTest, AParentThatIsSlowerThanOthersIsReportedAndLeftAlone) {
 TEST_F(TreesParentsTest, APullThatBringsNothingForLongIsGivenUpAndItsParentReported) {
   seat();
   now_ += kFilled;
-  others_go_on(0, 9, milliseconds(300));
+  others_go_on(0, 4, milliseconds(300));
   EXPECT_THAT(feedback(), IsEmpty());
   EXPECT_THAT(ended(), IsEmpty());
   others_go_on(0, 1, milliseconds(300));
@@ -118,7 +118,7 @@ TEST_F(TreesParentsTest, APullThatBringsNothingForLongIsGivenUpAndItsParentRepor
 TEST_F(TreesParentsTest, APullFromAFormerParentMayBringSomethingYet) {
   seat();
   now_ += kFilled;
-  others_go_on(0, 9, milliseconds(300));
+  others_go_on(0, 4, milliseconds(300));
   trees_.seated({.poll_short = milliseconds(100),
                  .poll_long = seconds(4),
                  .parents = {parent(0, 1), parent(1), parent(2), parent(3)}});
@@ -141,7 +141,7 @@ TEST_F(TreesParentsTest, AStreamThatHelpsIsGivenUpWithoutFeedback) {
   start_all();
   now_ += milliseconds(1'000);
   end(0, 3);
-  now_ += milliseconds(1'800);
+  now_ += milliseconds(300);
   EXPECT_THAT(ended(), IsEmpty());
   now_ += milliseconds(100);
   EXPECT_THAT(ended(), ElementsAre(1U, 2U, 3U));
@@ -168,7 +168,7 @@ TEST_F(TreesParentsTest, TheLastPullIsGivenUp) {
   start_all();
   now_ += milliseconds(100);
   end(1, 1);
-  now_ += milliseconds(2'800);
+  now_ += milliseconds(1'300);
   EXPECT_THAT(ended(), IsEmpty());
   now_ += milliseconds(200);
   EXPECT_THAT(ended(), ElementsAre(0U));
