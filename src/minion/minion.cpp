@@ -58,7 +58,10 @@ ExitStatus Minion::tick() {
       if (failure.remedy() == Remedy::operator_acts || linger_.is_over(clock_.now())) throw;
       warn_once(failure.what());
       failing_ = failure.status();
-      pause = failure.status() == ExitStatus::redis ? kOutagePause : kFailurePause;
+      // A wake-up does not end this pause: a source that is free again does not help.
+      const bool is_outage = failure.status() == ExitStatus::redis;
+      wait(std::min(linger_.end(), clock_.now() + (is_outage ? kOutagePause : kFailurePause)));
+      continue;
     }
     if (seen == Visit::worked) {
       linger_.work_ended(clock_.now());
@@ -106,12 +109,11 @@ Minion::Visit Minion::visit() {
   sweep(run);
   if (joined->is_finished) {
     if (!state_.receipts().has(config_.host.repo / run.task.name(), run.manifest)) {
-      spdlog::warn("what was published as '{}' is gone: fetching it again",
-                   escaped(run.task.name()));
+      spdlog::warn("the published '{}' is missing: fetching it again", escaped(run.task.name()));
     } else if (joined->suspicion == Suspicion::none || clears_suspicion(run)) {
       return Visit::idle;
     } else {
-      spdlog::warn("pieces of '{}' were good and are not any more: proving what was published",
+      spdlog::warn("pieces of '{}' have rotted: verifying the published payload",
                    escaped(run.task.name()));
     }
     coordinator_.leave(run.id, self_, Retreat::altogether, "");

@@ -144,6 +144,20 @@ TEST_F(MinionTick, GivesBackItsClaimsIfItHasToStop) {
   EXPECT_EQ(content_of(destination() / "a"), "a former one");
 }
 
+TEST_F(MinionTick, NoWakeUpEndsThePauseAfterAFailure) {
+  config.host.linger = 60s;
+  begin_staged();
+  transfer.silence(kOrigin);
+  std::vector<Instant> visits;
+  coordinator->faults.at_call = [&](std::string_view verb) {
+    if (verb == "join") visits.push_back(clock.now());
+    if (verb == "leave") shared.wake(kSelf);
+  };
+  EXPECT_EQ(tick(), ExitStatus::no_source);
+  ASSERT_THAT(visits, SizeIs(testing::Ge(3U)));
+  for (std::size_t i = 1; i < visits.size(); ++i) EXPECT_GE(visits[i] - visits[i - 1], 10s);
+}
+
 TEST_F(MinionTick, StopsWhileItLingers) {
   config.host.linger = 1h;
   at_wait(4, [] { raise(SIGTERM); });
@@ -232,7 +246,7 @@ TEST_F(SuspectTick, ProvesWhatIsPublishedIfItsSpoolIsNot) {
   EXPECT_EQ(tick(), ExitStatus::done) << failure;
   expect_published();
   expect_finished();
-  EXPECT_EQ(logged("were good and are not any more: proving what was published"), 1U);
+  EXPECT_EQ(logged("have rotted: verifying the published payload"), 1U);
 }
 
 TEST_F(SuspectTick, HashesAgainInTheNextTickIfRedisIsOutOfReach) {
