@@ -27,7 +27,7 @@ struct HostStatus {
   std::string error;                                  ///< Its last error; empty if none.
   std::optional<std::chrono::milliseconds> seen_ago;  ///< Since Redis last saw the host.
   bool is_expected = false;
-  bool is_running = false;  ///< It pulls by claims or along trees, where it holds no claim.
+  bool is_running = false;  ///< It pulls, by claims or along trees. `claims` counts the former.
 };
 
 /// The run in progress.

@@ -36,8 +36,7 @@ namespace libsync {
 
 struct TransferLimits {
   /// After this time without a byte the source is frozen or dead. rsync alone would hang for more
-  /// than ten minutes. As long as rsync's own --timeout at both ends. A guard, not tuned, as are
-  /// the others.
+  /// than ten minutes. Its own --timeout at both ends is the same. All these limits are guards.
   static constexpr std::chrono::seconds stall{60};
   /// From TERM to KILL: rsync needs a moment to keep its partial files.
   static constexpr std::chrono::seconds farewell{5};

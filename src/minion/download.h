@@ -117,7 +117,7 @@ class Download {
   const StateFolder& state_;
   RunInfo run_;
   Spool spool_;
-  // Free bytes, and those of an earlier attempt. Nothing once there are known to be enough.
+  // Free bytes, with those of an earlier attempt. Nothing once check_space() has passed.
   std::optional<std::uint64_t> room_;
   PieceTable pieces_;
   Placement placement_;

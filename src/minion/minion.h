@@ -5,8 +5,8 @@
 // A tick joins the run in progress, unless this host has finished it, and downloads it
 // (download.h). Then it waits for the next run until its time is up.
 //
-// It deletes a spool on evidence only: Redis names another run, in progress or ended last, that did
-// not begin before the spool's. A finished host goes on serving its spool without any process of
+// It deletes a spool only if Redis names a different run, current or last, that began no earlier
+// than the spool's. A finished host goes on serving its spool without any process of
 // ours, because the rsync daemon does.
 //
 // A host that others got wrong bytes from hashes its spool. If a piece has gone bad, the host

@@ -1,10 +1,10 @@
 #pragma once
 
-// How much a host asks for: the one place where the pace of a minion is decided.
+// The number of claims that a host holds, and the number of pieces that it claims at once.
 //
-// Pure functions of the host's state, and of the time that its pulls needed so far. They decide how
-// many claims the host has, and how many pieces a claim names. Redis decides which pieces, and from
-// which source (redis/functions/claims.lua).
+// Pure functions of the host's state, and of the time that its pulls needed so far. Redis decides
+// which pieces they are, and from which source (redis/functions/claims.lua). The number of parallel
+// pulls is in core/slots.h.
 
 #include <cstddef>
 #include <map>

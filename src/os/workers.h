@@ -2,9 +2,9 @@
 
 // Threads for long work of the processor or the disk: hashing, copying, syncing.
 //
-// The event loop submits a job and a continuation. The job runs on a thread of these, and must
-// share nothing that changes. The continuation gets its result and runs on the thread of the loop,
-// inside collect(), so no other code needs a lock.
+// The event loop submits a job and a continuation. A worker thread runs the job, which may only
+// touch data that no other thread changes. The continuation gets its result and runs on the thread
+// of the loop, inside collect(), so no other code needs a lock.
 //
 // Jobs begin in the order of submission; with one thread they also end in it.
 //

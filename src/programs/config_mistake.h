@@ -3,7 +3,7 @@
 // Explains why a line of the configuration file is no TOML, in the operator's words.
 //
 // A TOML parser reports what it expected at the column where it stopped. Most broken lines are one
-// of a few mistakes, above all values without quotes, which the reader of version 1.0.0 accepted.
+// of a few mistakes, above all values without quotes, which former versions accepted.
 // The functions here work on text alone; the caller lends them its parser as a predicate.
 
 #include <functional>

@@ -94,7 +94,7 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed) {
   app.add_option("--repo", typed.repo, "The folder that the rsync module exports")
       ->capture_default_str()
       ->type_name("DIR");
-  app.add_option("--module", typed.module, "The rsync module to pull from")
+  app.add_option("--module", typed.module, "The rsync module that hosts pull from")
       ->capture_default_str()
       ->type_name("NAME");
   app.add_option("--rsync-port", typed.rsync_port, "Port of the rsync daemons")
@@ -109,7 +109,7 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed) {
          "Address ranges that may be pulled from (default: private, shared, link-local, loopback)")
       ->delimiter(',')
       ->type_name("CIDR");
-  app.add_option("--linger", typed.linger, "Stay this long waiting for work: 115s under */2")
+  app.add_option("--linger", typed.linger, "Stay this long waiting for work: 115s for */2 in cron")
       ->capture_default_str()
       ->type_name("DURATION");
   app.add_option(

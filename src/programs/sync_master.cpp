@@ -133,7 +133,7 @@ std::function<ExitStatus()> declare(CLI::App& app) {
       ->capture_default_str()
       ->type_name("SIZE|auto|whole");
   app.add_option("--spread", typed->spread,
-                 "Who pulls from whom: along trees, by claims alone, or auto: trees for many hosts")
+                 "How hosts pull: along trees, by claims alone, or auto: trees for many hosts")
       ->capture_default_str()
       ->type_name("auto|claims|trees");
   app.add_option("--push-to", typed->push_to,
@@ -147,7 +147,7 @@ std::function<ExitStatus()> declare(CLI::App& app) {
       ->check(whole_number(1, 100))
       ->type_name("PERCENT");
   app.add_option("--deadline", typed->deadline,
-                 "DURATION that everybody is waited for (default: none)")
+                 "Age at which a run may end without every host (default: none)")
       ->type_name("DURATION");
   app.add_option("--grace", typed->grace, "DURATION that a run goes on while another task waits")
       ->capture_default_str()
@@ -156,7 +156,7 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   auto* const status = app.add_subcommand("status", "Show the run in progress and the last one");
   status->add_flag("--json", typed->json, "For programs");
   auto* const functions = app.add_subcommand(
-      "functions", "Print the Redis functions: | redis-cli -x function load replace");
+      "functions", "Print the Redis functions, for redis-cli -x function load replace");
   return [=] {
     if (functions->parsed()) return print_functions();
     const auto config = checked(*typed);

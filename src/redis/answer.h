@@ -57,7 +57,7 @@ class AnswerReader {
   /// Consumes two elements: the first piece, and the digests from there on in one text. A digest of
   /// zeros means that its piece is not announced.
   std::vector<StagedPiece> staged_range();
-  /// Parents outside `peers` are not known yet.
+  /// Leaves out a parent outside `peers`, as if Redis had not assigned one yet.
   Seat seat(const std::vector<Network>& peers);
 
   /// A number that came as an integer or as digits.

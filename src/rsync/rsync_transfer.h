@@ -20,9 +20,10 @@
 // - A puller at its size limit (RLIMIT_FSIZE) says "File too large" and ends with status 11. The
 //   file keeps its bytes so far.
 // - The receiver prints the name of a file before it closes the file. Then it stats the file by its
-//   path and sets its mode through a descriptor. So our rename may come before that stat, which
-//   fails with status 23, and our mode before rsync's. --chmod=F0640 makes both modes the same. A
-//   partial file keeps the mode that it has. The daemon does not see the option.
+//   path and sets its mode through a descriptor. If we rename the file
+//   first, the stat fails and rsync ends with status 23. If we set the mode first, rsync sets it
+//   again; --chmod=F0640 makes both modes the same. A partial file keeps the mode that it has. The
+//   daemon does not see the option.
 // - The quick check skips a file of the same size and mtime second, with or without --times. So a
 //   file of full length must be deleted before it is pulled again.
 // - TCP_NODELAY at both ends saves a small pull most of its time: ./tests/bench/small

@@ -1,10 +1,10 @@
 #pragma once
 
-// Random names of runs, masters, claims and payloads.
+// Ids: random ones of runs, masters and claims, and derived ones of payloads.
 //
 // The RunId fences a run: a call, spool or receipt with another id belongs to another run, and
-// changes nothing in this one. Ids are random and only compared for equality. So a Redis that lost
-// its data cannot confuse them.
+// changes nothing in this one. Programs compare ids for equality only. So a Redis that lost its
+// data cannot confuse them.
 
 #include <array>
 #include <compare>

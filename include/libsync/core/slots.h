@@ -10,8 +10,9 @@ namespace libsync {
 /// one slot, which is the pace of the Python pair.
 [[nodiscard]] unsigned default_slots(const Cut& cut);
 
-/// The same for a host with a seat. Its links belong to the trees. With two slots, one hanging
-/// claim does not stop the next.
+/// Default number of claims that a host with a seat has beside its pulls along trees. With two, one
+/// that hangs does not stop the other. It has one pull a tree: TREES in
+/// redis/functions/libsync.lua.
 inline constexpr unsigned kSlotsBesideTrees = 2;
 
 /// Default number of uploads of the origin.
