@@ -6,9 +6,9 @@
 // A result on which a caller branches is a value (`std::variant`, `std::optional`). A Failure is
 // for the rest: the tick logs it and ends, or repeats its work as a whole.
 //
-// A tick that lingers or still works survives a Failure that time may help (Remedy::try_again): a
-// master if Redis caused it, a minion in any case (Minion::tick()). Any other Failure ends the tick
-// in run_program(), and its status becomes the exit status. A full disk is a Failure of the status
+// A tick that lingers or still works survives a Failure that time may help (Remedy::try_again). A
+// master survives those of Redis, a minion all (Minion::tick()). Any other Failure ends the tick in
+// run_program(), and its status becomes the exit status. A full disk is a Failure of the status
 // `local`: os/descriptor.h throws it.
 
 #include <stdexcept>
