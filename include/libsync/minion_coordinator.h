@@ -81,7 +81,14 @@ struct Joined {
   std::optional<Seat> seat;  ///< If wanted, the host has not finished, and the run has trees.
 };
 
-using JoinOutcome = std::variant<NoRun, NoLibrary, Joined>;
+/// Another version of sync-fanout began the run in progress. The host counts as joined, and may
+/// have a seat, until it leaves.
+struct OtherVersion {
+  RunId run;
+  TaskPath task;
+};
+
+using JoinOutcome = std::variant<NoRun, NoLibrary, OtherVersion, Joined>;
 
 enum class Arrival {
   first_of_tick,  ///< Every claim that an earlier tick of this address still holds is given back.

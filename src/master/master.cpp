@@ -8,6 +8,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/name_list.h"
+#include "libsync/core/other_version.h"
 #include "libsync/core/run_record.h"
 #include "libsync/core/slots.h"
 #include "store/state_folder.h"
@@ -154,10 +155,7 @@ Master::Next Master::make(const Move& move) {
         foreign_warning_);
   } else if (const auto* const other = std::get_if<OtherFormat>(&move)) {
     status_ = ExitStatus::redis;
-    warn_once(fmt::format("another version of sync-fanout began the run of '{}': install one "
-                          "version everywhere; `redis-cli del {}task` ends that run",
-                          escaped(other->task.text()), escaped(config_.host.prefix)),
-              foreign_warning_);
+    warn_once(other_version_refusal(other->task, config_.host.prefix), foreign_warning_);
   } else if (const auto* const doubtful = std::get_if<Reverify>(&move)) {
     reverify(doubtful->owner);
   }
@@ -348,6 +346,7 @@ void Master::end(const EndRun& ending) {
   }
   if (is_complete) {
     spdlog::info("mission complete, clean task and queue");
+    if (status_ == ExitStatus::redis) status_ = ExitStatus::done;  // Hosts of its version are done.
   } else if (ending.outcome == "superseded") {
     spdlog::warn(
         "Redis has fallen back to the run of '{}', which is not the last one: resuming the "

@@ -175,8 +175,8 @@ void Download::perform(const Finish& act) {
 }
 
 void Download::perform(const Doubt& act) {
-  spdlog::warn("{}", act.reason);
   coordinator_.doubt(run_.id, options_.self, act.reason);
+  spdlog::warn("{}", act.reason);  // Once, however often the call fails.
   puller_.on(Doubted{}, clock_.now());
 }
 

@@ -7,7 +7,9 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/other_version.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/slots.h"
 #include "libsync/core/verdict.h"
 #include "store/state_folder.h"
 
@@ -103,6 +105,7 @@ Minion::Visit Minion::visit() {
     if (none->ended) sweep_ended(*none->ended, none->ended_begun_ms);
     return Visit::idle;
   }
+  if (const auto* const other = std::get_if<OtherVersion>(&outcome)) refuse(*other);
   const auto* const joined = std::get_if<Joined>(&outcome);
   if (joined == nullptr) return Visit::early;
   const RunInfo& run = joined->run;
@@ -120,6 +123,13 @@ Minion::Visit Minion::visit() {
   }
   download(run, joined->seat);
   return Visit::worked;
+}
+
+// The reason shows in status. Without the retreat this host would keep its seat.
+void Minion::refuse(const OtherVersion& other) {
+  const auto reason = other_version_refusal(other.task, config_.host.prefix);
+  coordinator_.leave(other.run, self_, Retreat::claims_only, reason);
+  throw Failure(ExitStatus::redis, Remedy::operator_acts, reason);
 }
 
 void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {

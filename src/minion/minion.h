@@ -54,6 +54,7 @@ class Minion {
   };
 
   [[nodiscard]] Visit visit();
+  [[noreturn]] void refuse(const OtherVersion& other);
   void download(const RunInfo& run, const std::optional<Seat>& seat);
   /// Nothing if the minion has to stop.
   [[nodiscard]] std::optional<DownloadEnd> run_to_end(Download& download);

@@ -143,6 +143,8 @@ void Placement::reverify() {
 }
 
 void Placement::lose(PieceNumber piece, Verdict verdict) {
+  // The assembler may have found it rotten while the verifier had it in its queue.
+  if (!pieces_.servable().contains(piece)) return;
   const auto state = pieces_.state(piece);
   // Nothing hashes the tree again, and it may share its blocks with this piece. The master pushes a
   // bad piece again, because the other hosts depend on it, and only the next Placement finds it.

@@ -15,8 +15,8 @@ namespace {
 // The answer to 300,000 hosts that wait together (ASKS_A_SECOND in functions/libsync.lua).
 constexpr std::chrono::seconds kLongestPatience{600};
 
-// The format of keys, functions, manifest and spools. A change of one of them raises it. The runs
-// of format 1 name none.
+// The format of keys, functions, manifest and piece files. A change of one of them raises it. Runs
+// of format 1 name none. A run record names none either: a program passes over unknown keys in it.
 constexpr std::string_view kFormat = "2:";
 
 }  // namespace
@@ -232,7 +232,16 @@ std::optional<Digest> read_manifest_field(std::string_view text) {
   return Digest::parse_named(text.substr(kFormat.size()));
 }
 
-RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manifest) {
+TaskPath read_task(const AnswerFields& fields) {
+  auto path = TaskPath::parse(fields.text("path"));
+  auto* const task = std::get_if<TaskPath>(&path);
+  if (task == nullptr || task->name() != fields.text("name")) {
+    throw_not_understood("the payload's path or name");
+  }
+  return std::move(*task);
+}
+
+RunInfo read_run(const AnswerFields& fields, const Digest& manifest) {
   const Cut cut{fields.number("bytes"), fields.number("piece_bytes")};
   constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 62U;
   if (cut.stream_bytes > kMaxBytes || cut.piece_bytes == 0 || cut.piece_bytes > kMaxBytes ||
@@ -240,11 +249,7 @@ RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manife
       cut.pieces() != fields.number("pieces")) {
     throw_not_understood("how the payload is cut");
   }
-  auto path = TaskPath::parse(fields.text("path"));
-  auto* const task = std::get_if<TaskPath>(&path);
-  if (task == nullptr || task->name() != fields.text("name")) {
-    throw_not_understood("the payload's path or name");
-  }
+  auto task = read_task(fields);
   const auto& state = fields.text("state");
   const auto& kind = fields.text("origin_kind");
   if ((state != "staging" && state != "staged") || (kind != "master" && kind != "minion")) {
@@ -252,20 +257,14 @@ RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manife
   }
   const auto& sparse = fields.text("sparse");
   if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
-  if (!manifest) {
-    throw Failure(ExitStatus::redis, Remedy::operator_acts,
-                  fmt::format("another version of sync-fanout began the run of '{}': install one "
-                              "version everywhere; `del task` ends that run",
-                              escaped(task->text())));
-  }
   const auto listed = fields.number_or_zero("manifest_bytes");
   return RunInfo{
       .id = fields.parsed<RunId>("id"),
       .state = state == "staged" ? RunState::staged : RunState::staging,
-      .task = std::move(*task),
+      .task = std::move(task),
       .fingerprint = fields.parsed<Fingerprint>("fingerprint"),
       .cut = cut,
-      .manifest = *manifest,
+      .manifest = manifest,
       .manifest_bytes =
           listed == 0 ? Manifest::max_bytes : std::min<std::uint64_t>(listed, Manifest::max_bytes),
       .density = sparse == "1" ? Density::sparse : Density::dense,

@@ -126,9 +126,12 @@ class AnswerFields {
 /// Nothing, unless manifest_field() of this version could have written the text.
 [[nodiscard]] std::optional<Digest> read_manifest_field(std::string_view text);
 
-/// The run as sync:run holds it. `manifest` is the result of read_manifest_field(). Throws if that
-/// is nothing, or if a field breaks its rules.
-[[nodiscard]] RunInfo read_run(const AnswerFields& fields, const std::optional<Digest>& manifest);
+/// The path of the run, from sync:run. Throws if it breaks its rules.
+[[nodiscard]] TaskPath read_task(const AnswerFields& fields);
+
+/// The run as sync:run holds it. `manifest` is the result of read_manifest_field(). Throws if a
+/// field breaks its rules.
+[[nodiscard]] RunInfo read_run(const AnswerFields& fields, const Digest& manifest);
 
 /// The end of the last run. Missing and bad numbers count as zero, because status only shows them.
 /// `now` is the time of Redis in ms since 1970.

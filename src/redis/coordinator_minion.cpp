@@ -61,8 +61,9 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, SeatWis
   const auto suspicion = reader.suspicion();
   auto own_seat = reader.flag() ? std::optional(reader.seat(options_.peers)) : std::nullopt;
   const AnswerFields fields(reader);
-  return Joined{read_run(fields, read_manifest_field(fields.text("manifest"))), is_finished,
-                suspicion, std::move(own_seat)};
+  const auto manifest = read_manifest_field(fields.text("manifest"));
+  if (!manifest) return OtherVersion{fields.parsed<RunId>("id"), read_task(fields)};
+  return Joined{read_run(fields, *manifest), is_finished, suspicion, std::move(own_seat)};
 }
 
 std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,

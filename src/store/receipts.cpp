@@ -12,10 +12,13 @@ namespace {
 // A receipt has three short lines, and a debt one name of at most 255 bytes.
 constexpr std::size_t kReceiptBytes = 4096;
 
-std::string receipt_of(const std::filesystem::path& destination, const Digest& manifest) {
+// Nothing if there is no payload.
+std::optional<std::string> receipt_of(const std::filesystem::path& destination,
+                                      const Digest& manifest) {
   const auto status = status_of(destination);
-  return fmt::format("manifest {}\ndevice {}\ninode {}\n", manifest.hex(),
-                     status ? status->st_dev : 0, status ? status->st_ino : 0);
+  if (!status) return std::nullopt;
+  return fmt::format("manifest {}\ndevice {}\ninode {}\n", manifest.hex(), status->st_dev,
+                     status->st_ino);
 }
 
 }  // namespace
@@ -26,12 +29,13 @@ std::filesystem::path Receipts::path_of(const std::string& payload_name) const {
 }
 
 void Receipts::write(const std::filesystem::path& destination, const Digest& manifest) const {
-  replace_file(path_of(destination.filename()), receipt_of(destination, manifest), kServedFileMode);
+  const auto receipt = receipt_of(destination, manifest);
+  if (receipt) replace_file(path_of(destination.filename()), *receipt, kServedFileMode);
 }
 
 bool Receipts::has(const std::filesystem::path& destination, const Digest& manifest) const {
   const auto written = read_file(path_of(destination.filename()), kReceiptBytes);
-  return written && *written == receipt_of(destination, manifest);
+  return written && written == receipt_of(destination, manifest);
 }
 
 void Receipts::owe_hook(const std::string& payload_name, const Digest& manifest) const {

@@ -22,7 +22,8 @@ class Receipts {
   explicit Receipts(std::filesystem::path state_folder) : path_(std::move(state_folder)) {}
 
   /// Records that the payload at `destination` was published from this manifest. It replaces the
-  /// receipt of the same name in one step.
+  /// receipt of the same name in one step. If another program has removed the payload, it does
+  /// nothing.
   void write(const std::filesystem::path& destination, const Digest& manifest) const;
 
   /// Whether the file or folder at `destination` is the one that was published from this manifest.

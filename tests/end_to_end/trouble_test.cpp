@@ -255,7 +255,8 @@ TEST_F(Trouble, ARunOfTheFormerVersionIsRefusedUntilItIsEnded) {
   }
   EXPECT_FALSE(std::filesystem::exists(host.repo() / "model.7"));
   EXPECT_THAT(master().run("sync-master", {"status"}).output,
-              HasSubstr("another version of sync-fanout began this run: `del task` ends it"));
+              AllOf(HasSubstr("another version of sync-fanout began this run: `del task` ends it"),
+                    HasSubstr("failed   " + host.address() + ": another version")));
 
   redis.cli({"del", "task"});
   EXPECT_EQ(master().run("sync-master").status, 1);

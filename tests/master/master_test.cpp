@@ -349,6 +349,30 @@ TEST_F(MasterTick, LeavesTheRunOfAnotherMasterAlone) {
   EXPECT_EQ(logged("is being distributed by a master on another host"), 1U);
 }
 
+TEST_F(MasterTick, NeitherResumesARunOfAnotherVersionNorReplacesIt) {
+  begin_run();
+  shared.format = RunFormat::other;
+  EXPECT_EQ(tick(), ExitStatus::redis);
+  EXPECT_EQ(logged("another version of sync-fanout began the run of"), 1U);
+  EXPECT_THAT(shared.ended(), IsEmpty());
+  shared.task.reset();
+  EXPECT_EQ(tick(), ExitStatus::ended_short);
+  EXPECT_EQ(shared.ended().at(0).outcome, "cancelled");
+}
+
+TEST_F(MasterTick, EndsWellIfTheHostsOfAnotherVersionFinishTheirRun) {
+  begin_run();
+  shared.format = RunFormat::other;
+  config.host.linger = 10s;
+  clock.at_wait = [&] {
+    shared.format = RunFormat::ours;  // The fake minion is of that version.
+    minion.act();
+    shared.format = RunFormat::other;
+  };
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(shared.ended().at(0).outcome, "complete");
+}
+
 // --- Its own daemon ---
 
 TEST_F(MasterTick, WarnsIfItsOwnDaemonDoesNotServeItsSpool) {

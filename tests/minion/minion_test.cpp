@@ -128,6 +128,18 @@ TEST_F(MinionTick, RefusesADestinationThatIsASymlink) {
 
 // --- Stopping ---
 
+TEST_F(MinionTick, RefusesARunOfAnotherVersionAndLeaves) {
+  config.host.linger = 60s;
+  begin_staged(Spread::trees);
+  shared.format = RunFormat::other;
+  EXPECT_EQ(tick(), ExitStatus::redis);
+  EXPECT_THAT(failure,
+              HasSubstr("another version of sync-fanout began the run of '/data/model.7'"));
+  EXPECT_THAT(failure, HasSubstr("`redis-cli del synctask` ends that run"));
+  EXPECT_THAT(coordinator->faults.verbs(), ElementsAre("join", "leave"));
+  EXPECT_EQ(known().error, failure) << "status names the host";
+}
+
 TEST_F(MinionTick, GivesBackItsClaimsIfItHasToStop) {
   write_file(destination() / "a", "a former one");
   begin();  // Its origin delivers nothing.

@@ -187,5 +187,27 @@ TEST_F(PlacementTest, DestinationThatBecameASymlinkIsNotReplaced) {
   EXPECT_TRUE(std::filesystem::is_symlink(destination()));
 }
 
+class LostPiece : public PlacementTest, public testing::WithParamInterface<PieceState> {};
+
+// The verifier has every piece in its queue when the assembler finds one rotten.
+TEST_P(LostPiece, IsPassedOverByReverifying) {
+  auto& placement = start(Delivery::pulled);
+  for (PieceNumber piece = 0; piece < 5; ++piece) ASSERT_EQ(pull(piece), Verdict::good);
+  test::write_file(spool_->piece_path(4), std::string(cut_->piece(4).size(), '#'));
+  ASSERT_EQ(pull_manifest(), Verdict::good);
+  const auto busy = spool_->incoming_folder() / "manifest";
+  test::write_file(busy, "");
+  std::filesystem::resize_file(busy, 1'000'000'000);  // The verifier hashes it first.
+  placement.judge_manifest();
+  placement.reverify();
+  ASSERT_TRUE(pump([&] { return pieces_->state(4) == PieceState::wanted; }));
+  if (GetParam() != PieceState::wanted) pieces_->move(4, GetParam());
+  EXPECT_NO_THROW(EXPECT_TRUE(pump([&] { return !placement.is_reverifying(); })));
+  EXPECT_EQ(pieces_->state(4), GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(States, LostPiece,
+                         testing::Values(PieceState::wanted, PieceState::in_flight));
+
 }  // namespace
 }  // namespace libsync

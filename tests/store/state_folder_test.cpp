@@ -126,6 +126,8 @@ TEST_F(StateFolderTest, ReceiptIsForOneFileAndOneManifest) {
   EXPECT_FALSE(state_.receipts().has(destination(), manifest_));
   std::filesystem::remove(destination());
   EXPECT_FALSE(state_.receipts().has(destination(), manifest_));
+  state_.receipts().write(destination(), manifest_);
+  EXPECT_FALSE(state_.receipts().has(destination(), manifest_)) << "another program removed it";
 }
 
 TEST_F(StateFolderTest, ReceiptFitsANameOfFullLength) {

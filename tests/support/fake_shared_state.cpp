@@ -142,6 +142,7 @@ Watch FakeSharedState::watch() {
       .origin_is_suspect = info.origin_kind == OriginKind::master
                                ? run_->host(info.origin).is_suspect
                                : run_->is_undelivered,
+      .format = format,
   };
   if (run_->overtaken_ms) watch.run->overtaken_for = since(*run_->overtaken_ms, now_ms());
   return watch;

@@ -39,6 +39,7 @@ class FakeSharedState {
 
   std::optional<std::string> task;  ///< As the operator sets it.
   bool has_functions = true;
+  RunFormat format = RunFormat::ours;  ///< The run in progress has it.
 
   void advance(Duration by) { advanced_ms_ += static_cast<std::uint64_t>(by.count()); }
 
