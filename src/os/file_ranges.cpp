@@ -69,9 +69,10 @@ void clear_range(const Descriptor& file, std::uint64_t offset, std::uint64_t byt
   }
 }
 
-bool is_on_ext4(const Descriptor& file) {
+bool is_on(std::uint32_t file_system, const Descriptor& file) {
   struct statfs where {};
-  return fstatfs(file.number(), &where) == 0 && where.f_type == EXT4_SUPER_MAGIC;
+  return fstatfs(file.number(), &where) == 0 &&
+         static_cast<std::uint32_t>(where.f_type) == file_system;
 }
 
 // While it lives, writes to the file bypass the file cache.
@@ -164,7 +165,7 @@ bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset, co
                            std::uint64_t to_offset, std::uint64_t bytes, Density density) {
   std::uint64_t done = 0;
   // A mapping reads as zeros behind the original's end, so the size is checked here.
-  if (density == Density::dense && bytes >= kWorthPassingTheCache && is_on_ext4(to) &&
+  if (density == Density::dense && bytes >= kWorthPassingTheCache && is_on(EXT4_SUPER_MAGIC, to) &&
       static_cast<std::uint64_t>(status_of(from).st_size) >= from_offset + bytes) {
     done = write_from_cache(from, from_offset, to, to_offset, bytes);
   }
@@ -192,11 +193,17 @@ bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset, st
 // reserves blocks for many pages at once. On ext4 this saves 7 % of all processor time:
 // ./tests/bench/loopback --hosts 4.
 void expect_writes(const Descriptor& file, std::uint64_t bytes) {
-  if (bytes < kWorthExpecting || !is_on_ext4(file)) return;
+  if (bytes < kWorthExpecting || !is_on(EXT4_SUPER_MAGIC, file)) return;
   static_cast<void>(fallocate(file.number(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)));
 }
 
 void begin_writing(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) {
+  if (is_on(OVERLAYFS_SUPER_MAGIC, file)) {
+    // overlayfs passes this call on to the file below, and not sync_file_range.
+    static_cast<void>(posix_fadvise(file.number(), static_cast<off_t>(offset),
+                                    static_cast<off_t>(bytes), POSIX_FADV_DONTNEED));
+    return;
+  }
   const auto begun = sync_file_range(file.number(), static_cast<off_t>(offset),
                                      static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
   if (begun != 0 && !kernel_cannot(errno)) throw_disk_failure("write", file);
