@@ -72,6 +72,7 @@ Progress progress_of(const Status& status) {
 
 std::string addresses(const std::vector<const HostStatus*>& hosts) {
   std::vector<std::string> names;
+  names.reserve(hosts.size());
   for (const auto* const host : hosts) names.push_back(host->address);
   return name_list(names, kShown);
 }
