@@ -299,6 +299,7 @@ TEST_P(MasterContract, StatusShowsEachHostOnce) {
   static_cast<void>(granted(info, host(8), pieces({})));
   const auto hosts = status().hosts;
   std::vector<std::string> names;
+  names.reserve(hosts.size());
   for (const auto& one : hosts) names.push_back(one.address);
   EXPECT_THAT(names, ElementsAre("10.0.0.1", "10.0.0.5", "10.0.0.8", "10.0.0.9"));
   EXPECT_EQ(status_of(origin()).uploads, 1U);
