@@ -16,7 +16,9 @@ using testing::Not;
 
 class LateRsync : public Fleet {
  protected:
-  LateRsync() : path_(getenv("PATH")) {}
+  LateRsync() {
+    if (const char* const path = getenv("PATH")) path_ = path;
+  }
   ~LateRsync() override { setenv("PATH", path_.c_str(), 1); }
 
   /// Programs that start from now on run a delayed rsync.

@@ -40,7 +40,7 @@ class Proof : public Fleet {
   // The second host has nothing yet.
   std::filesystem::path published_by_the_first_of_two(const std::string& name, std::size_t bytes,
                                                       const Words& more = {}) {
-    const auto payload = source_root() / name;
+    auto payload = source_root() / name;
     write_file(payload, random_bytes(bytes, 1));
     add_hosts(2);
     set_task(payload);
