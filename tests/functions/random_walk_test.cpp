@@ -52,6 +52,8 @@ class RandomWalk : public testing::TestWithParam<unsigned> {
   void complete(Host& host);
   void record(Host& host, const Texts& answer);
   void check(int step);
+  /// `uploads`: the claims on each source.
+  void check_sources(std::map<std::string, unsigned>& uploads);
 
   PieceSet unwanted(const Host& host) const {
     auto all = host.have;
@@ -194,7 +196,10 @@ void RandomWalk::check(int step) {
   for (const auto& [host, number] : pulls) running.insert(host);
   const auto shown = f.members("running_queue");
   EXPECT_EQ(std::set<std::string>(shown.begin(), shown.end()), running);
+  check_sources(uploads);
+}
 
+void RandomWalk::check_sources(std::map<std::string, unsigned>& uploads) {
   std::vector<unsigned> copies(kPieces, 0);
   std::set<std::string> offered;
   const auto slots = hash("sync:slots");
