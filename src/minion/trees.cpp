@@ -204,16 +204,11 @@ std::optional<Act> Trees::give_up(const Situation& situation) {
 
 Instant Trees::judges_from() const { return came_ + kGrace + 2 * poll_short_; }
 
-Instant Trees::hopeless_at(const Pull& pull) const {
-  const auto usual = usual_piece();
-  if (usual.count() == 0) return Instant::max();
-  return std::max<Instant>(judges_from(), pull.moved + std::max(kLeastGivenUp, kGivenUp * usual));
-}
-
 bool Trees::is_hopeless(const Pull& pull, Instant now) const {
-  if (now < hopeless_at(pull)) return false;
-  const auto others_move = std::max(kLeastMovedAfter, kMovedAfter * usual_piece());
-  return arrived_ > pull.moved + others_move ||
+  if (now < judges_from() || now < pull.moved + kLeastGivenUp) return false;
+  const auto usual = usual_piece();
+  if (usual.count() == 0 || now < pull.moved + kGivenUp * usual) return false;
+  return arrived_ > pull.moved + std::max(kLeastMovedAfter, kMovedAfter * usual) ||
          std::none_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
            return stream.pull && stream.pull->parent != pull.parent;
          });

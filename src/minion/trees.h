@@ -98,7 +98,6 @@ class Trees final : public PullPolicy {
   [[nodiscard]] Duration usual_piece() const;
   /// Before this moment the host reports no parent as slow.
   [[nodiscard]] Instant judges_from() const;
-  [[nodiscard]] Instant hopeless_at(const Pull& pull) const;
   /// Whether the pull has brought nothing for long, while others did or there are no others.
   [[nodiscard]] bool is_hopeless(const Pull& pull, Instant now) const;
   [[nodiscard]] bool is_slow(const Stream& stream, PieceNumber lag) const;
