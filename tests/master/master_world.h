@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,6 +17,7 @@
 #include "fake_transfer.h"
 #include "hand_clock.h"
 #include "libsync/core/config.h"
+#include "log_lines.h"
 #include "master/master.h"
 #include "os/log.h"
 #include "os/stop_signal.h"
@@ -103,12 +103,7 @@ struct MasterWorld {
 
   /// The number of log lines with this text.
   [[nodiscard]] std::size_t logged(const std::string& text) const {
-    std::istringstream lines(content_of(log_path()));
-    std::size_t found = 0;
-    for (std::string line; std::getline(lines, line);) {
-      if (line.find(text) != std::string::npos) ++found;
-    }
-    return found;
+    return lines_with(log_path(), text);
   }
 
   /// The run records of this master's spools.

@@ -11,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <string>
 #include <variant>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "fake_transfer.h"
 #include "hand_clock.h"
 #include "libsync/core/config.h"
+#include "log_lines.h"
 #include "minion/minion.h"
 #include "os/log.h"
 #include "os/random.h"
@@ -186,12 +186,7 @@ struct MinionWorld {
 
   /// How many lines of the log hold this text.
   [[nodiscard]] std::size_t logged(const std::string& text) const {
-    std::istringstream lines(content_of(log_path()));
-    std::size_t found = 0;
-    for (std::string line; std::getline(lines, line);) {
-      if (line.find(text) != std::string::npos) ++found;
-    }
-    return found;
+    return lines_with(log_path(), text);
   }
 
   // --- Expectations ---
