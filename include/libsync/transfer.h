@@ -81,13 +81,18 @@ struct FileArrived {
   std::uint64_t wire_bytes;  ///< Bytes moved for it: less than its size after a partial pull.
 };
 
+/// The transfer has moved bytes since the last check.
+struct BytesMoved {
+  TransferId id;
+};
+
 struct TransferEnded {
   TransferId id;
   PullEnd end;
   std::string detail;  ///< For a person: source, cause and way out. Empty if good.
 };
 
-using TransferEvent = std::variant<FileArrived, TransferEnded>;
+using TransferEvent = std::variant<FileArrived, BytesMoved, TransferEnded>;
 
 class Transfer {
  public:

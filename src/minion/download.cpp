@@ -79,6 +79,8 @@ void Download::collect_events() {
     if (const auto* const file = std::get_if<FileArrived>(&event)) {
       wire_bytes_ += probe_.owns(file->id) ? 0 : file->wire_bytes;
       puller_.on(*file, clock_.now());
+    } else if (const auto* const moved = std::get_if<BytesMoved>(&event)) {
+      puller_.on(*moved, clock_.now());
     } else if (const auto& ended = std::get<TransferEnded>(event); probe_.owns(ended.id)) {
       note_probe(ended);
     } else {

@@ -103,6 +103,8 @@ std::optional<Address> Puller::on(const Judgement& judgement) {
   return source;
 }
 
+void Puller::on(const BytesMoved&, Instant) {}
+
 void Puller::on(const TransferEnded& ended) { ledger_.ended(ended); }
 
 void Puller::on(const PullStarted& started, Instant now) {

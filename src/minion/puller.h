@@ -89,6 +89,7 @@ class Puller {
   void on(const FileArrived& file, Instant now);
   /// Returns the source if it delivered a good file.
   std::optional<Address> on(const Judgement& judgement);
+  void on(const BytesMoved& moved, Instant now);
   void on(const TransferEnded& ended);
   void on(const PullStarted& started, Instant now);
   void on(const Probed& probed);

@@ -5,11 +5,18 @@
 
 namespace libsync::simulation {
 
-FluidNetwork::FluidNetwork(const std::vector<double>& rates) {
-  for (const double rate : rates) {
-    links_.push_back({.rate = rate, .share = rate, .flows = {}});
-    links_.push_back({.rate = rate, .share = rate, .flows = {}});
+FluidNetwork::FluidNetwork(const std::vector<LinkRates>& rates) {
+  links_.reserve(2 * rates.size());
+  for (const auto& [out, in] : rates) {
+    links_.push_back({.rate = out, .share = out, .flows = {}});
+    links_.push_back({.rate = in, .share = in, .flows = {}});
   }
+}
+
+void FluidNetwork::set_rates(std::size_t host, LinkRates rates, double now) {
+  links_[2 * host].rate = rates.out;
+  links_[2 * host + 1].rate = rates.in;
+  settle(2 * host, 2 * host + 1, now);
 }
 
 FlowId FluidNetwork::open(std::size_t from, std::size_t to, double now) {
@@ -64,7 +71,7 @@ double FluidNetwork::worst_overload() const {
   for (const auto& link : links_) {
     double sum = 0;
     for (const auto id : link.flows) sum += flows_[id].rate;
-    worst = std::max(worst, sum / link.rate);
+    if (sum > 0) worst = std::max(worst, sum / link.rate);
   }
   return worst;
 }

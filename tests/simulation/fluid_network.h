@@ -22,10 +22,19 @@ namespace libsync::simulation {
 
 using FlowId = std::uint32_t;
 
+/// Bytes a second of one host.
+struct LinkRates {
+  double out = 0;
+  double in = 0;
+};
+
 class FluidNetwork {
  public:
-  /// `rates`: bytes a second of each host, both ways.
-  explicit FluidNetwork(const std::vector<double>& rates);
+  /// `rates`: of each host.
+  explicit FluidNetwork(const std::vector<LinkRates>& rates);
+
+  /// From now on the links of the host have these rates. Without a rate its flows stay open.
+  void set_rates(std::size_t host, LinkRates rates, double now);
 
   FlowId open(std::size_t from, std::size_t to, double now);
   void close(FlowId flow, double now);

@@ -18,6 +18,19 @@ struct Part {
   double value = 0;
 };
 
+/// A few hosts with one trouble. The origin is never among them.
+struct Trouble {
+  std::size_t hosts = 0;
+  double at = 0;     ///< When it begins, in F/B.
+  double lasts = 0;  ///< In F/B.
+};
+
+/// A few hosts whose links out are slower than all others.
+struct SlowUplinks {
+  std::size_t hosts = 0;
+  double factor = 1;  ///< Divides the rate.
+};
+
 struct Scenario {
   std::size_t hosts = 195;
   double bytes = 1.747e9;
@@ -34,6 +47,9 @@ struct Scenario {
   Part slow;  ///< The value divides the rate of the links, both ways.
   Part die;   ///< The value is the time in F/B. Processes end, and connections are reset.
   Part late;  ///< The value is the time in F/B at which they join.
+  SlowUplinks uplink;
+  Trouble freeze;  ///< Their processes stop, and go on later. Connections stay open.
+  Trouble unplug;  ///< Their links carry nothing any more. Connections stay open.
 
   /// F/B: the seconds in which one link carries the payload once.
   [[nodiscard]] double file_time() const { return bytes / rate; }

@@ -12,6 +12,7 @@
 #include <exception>
 #include <iostream>
 #include <span>
+#include <sstream>
 #include <string>
 
 #include "libsync/core/config.h"
@@ -42,6 +43,24 @@ Part part_of(const std::string& option, const std::string& text) {
   }
 }
 
+// K:A or K:A:B
+std::vector<double> numbers_of(const std::string& option, const std::string& text,
+                               std::size_t count, const std::string& form) {
+  std::vector<double> numbers;
+  std::istringstream rest(text);
+  for (std::string field; std::getline(rest, field, ':');) {
+    try {
+      numbers.push_back(std::stod(field));
+    } catch (const std::logic_error&) {
+      numbers.push_back(-1);
+    }
+  }
+  if (numbers.size() != count || *std::min_element(numbers.begin(), numbers.end()) < 0) {
+    throw CLI::ValidationError(option, "'" + text + "' is not " + form);
+  }
+  return numbers;
+}
+
 struct Options {
   Scenario scenario;
   double rate_gbit = 1;
@@ -54,6 +73,9 @@ struct Options {
   std::string slow;
   std::string die;
   std::string late;
+  std::string uplink;
+  std::string freeze;
+  std::string unplug;
 };
 
 void declare(CLI::App& app, Options& options) {
@@ -96,6 +118,12 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--slow", options.slow, "PERCENT:FACTOR, hosts with links slower by this factor");
   app.add_option("--die", options.die, "PERCENT:AT, hosts that die at AT x F/B");
   app.add_option("--late", options.late, "PERCENT:AT, hosts that join at AT x F/B");
+  app.add_option("--uplink", options.uplink,
+                 "K:FACTOR, K hosts whose link out is slower by this factor");
+  app.add_option("--freeze", options.freeze,
+                 "K:AT:FOR, K hosts that freeze at AT x F/B, for FOR x F/B");
+  app.add_option("--unplug", options.unplug,
+                 "K:AT, K hosts whose links carry nothing from AT x F/B on");
 }
 
 Scenario scenario_of(Options options) {
@@ -121,6 +149,18 @@ Scenario scenario_of(Options options) {
   if (!options.slow.empty()) scenario.slow = part_of("--slow", options.slow);
   if (!options.die.empty()) scenario.die = part_of("--die", options.die);
   if (!options.late.empty()) scenario.late = part_of("--late", options.late);
+  if (!options.uplink.empty()) {
+    const auto numbers = numbers_of("--uplink", options.uplink, 2, "K:FACTOR");
+    scenario.uplink = {static_cast<std::size_t>(numbers[0]), std::max(1.0, numbers[1])};
+  }
+  if (!options.freeze.empty()) {
+    const auto numbers = numbers_of("--freeze", options.freeze, 3, "K:AT:FOR");
+    scenario.freeze = {static_cast<std::size_t>(numbers[0]), numbers[1], numbers[2]};
+  }
+  if (!options.unplug.empty()) {
+    const auto numbers = numbers_of("--unplug", options.unplug, 2, "K:AT");
+    scenario.unplug = {static_cast<std::size_t>(numbers[0]), numbers[1], 0};
+  }
   return scenario;
 }
 
@@ -132,8 +172,11 @@ void print(const Scenario& scenario, const Outcome& outcome, const MeteredRedis&
   fmt::print("time / (F/B) {:.3f}\n", outcome.last / file_time);
   fmt::print("time / bound {:.3f}\n", outcome.last / bound(scenario));
   fmt::print("half of them {:.2f} s\n", outcome.median);
-  if (scenario.slow.percent > 0 || scenario.late.percent > 0) {
-    fmt::print("the others   {:.2f} s, {:.3f} x the bound (hosts neither slow nor late)\n",
+  const bool is_disturbed =
+      scenario.slow.percent > 0 || scenario.late.percent > 0 ||
+      scenario.uplink.hosts + scenario.freeze.hosts + scenario.unplug.hosts > 0;
+  if (is_disturbed) {
+    fmt::print("the others   {:.2f} s, {:.3f} x the bound (hosts without a trouble)\n",
                outcome.last_undisturbed, outcome.last_undisturbed / bound(scenario));
   }
   fmt::print("origin       {:.3f} x F uploaded; every piece had left it after {:.3f} x F/B\n",

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 
@@ -22,6 +23,12 @@ constexpr double kOverloadAtMost = 1.02;
 // Outcome::fullness has this many entries for each F/B.
 constexpr double kParts = 20;
 constexpr Duration kLingers{20'000};
+// The product samples the bytes of its pulls this often (rsync_transfer.cpp).
+constexpr double kSampleEvery = 0.5;
+// A pull without a byte ends after TransferLimits::stall, and a connection that nobody answers
+// after rsync's --contimeout.
+constexpr double kConnectTimeout = 10;
+constexpr double kForever = std::numeric_limits<double>::infinity();
 // A lingering host joins within this many seconds of its wake-up.
 constexpr double kReaction = 0.010;
 
@@ -29,6 +36,8 @@ Address address_of(HostNumber number) {
   return *Address::parse(
       fmt::format("10.{}.{}.{}", number >> 16U, (number >> 8U) & 255U, number & 255U));
 }
+
+double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 [[noreturn]] void broken(const std::string& what) {
   throw std::runtime_error("the simulation or the functions are wrong: " + what);
@@ -53,47 +62,64 @@ Simulation::Simulation(const Scenario& scenario)
   origin_uploads_ = scenario.slots.value_or(default_origin_uploads(run_.cut));
   if (run_.cut.pieces() > kMaxPieces) broken("more pieces than there may be: enlarge --piece-size");
   const auto all = scenario.hosts + 1;
-  rates_.assign(all, scenario.rate);
+  rates_.assign(all, {scenario.rate, scenario.rate});
+  frozen_until_.assign(all, 0);
   uploads_.assign(all, 0);
   has_left_origin_.assign(run_.cut.pieces(), false);
   hashes_until_.assign(all, 0);
   is_disturbed_.assign(all, false);
-  lingers_.assign(all, false);
+  lingers_.assign(all, true);
   for (HostNumber i = 0; i < all; ++i) {
     hosts_.push_back(std::make_unique<VirtualHost>(*this, i, address_of(i), run_, scenario.slots));
     numbers_.emplace(address_of(i).text(), i);
   }
+  living_ = scenario.hosts;
+  plan_troubles();
+  network_ = std::make_unique<FluidNetwork>(rates_);
+}
+
+void Simulation::plan_troubles() {
+  const auto& scenario = scenario_;
   std::vector<HostNumber> order(scenario.hosts);
   std::iota(order.begin(), order.end(), HostNumber{1});
   std::shuffle(order.begin(), order.end(), random_);
   auto next = order.begin();
-  const auto some = [&](double percent) {
-    const auto count = std::llround(percent / 100 * static_cast<double>(scenario.hosts));
+  const auto some = [&](std::size_t count) {
     const auto first = next;
-    next += std::min<std::ptrdiff_t>(count, order.end() - next);
+    next += std::min(static_cast<std::ptrdiff_t>(count), order.end() - next);
+    for (auto host = first; host != next; ++host) is_disturbed_[*host] = true;
     return std::vector<HostNumber>(first, next);
   };
-  for (const auto host : some(scenario.slow.percent)) {
-    rates_[host] /= scenario.slow.value;
-    is_disturbed_[host] = true;
+  const auto part = [&](double percent) {
+    return some(static_cast<std::size_t>(
+        std::llround(percent / 100 * static_cast<double>(scenario.hosts))));
+  };
+  const double file_time = scenario.file_time();
+  for (const auto host : part(scenario.slow.percent)) {
+    rates_[host].out /= scenario.slow.value;
+    rates_[host].in /= scenario.slow.value;
   }
-  for (const auto host : some(scenario.die.percent)) {
-    push(scenario.die.value * scenario.file_time(), Kind::dies, host);
+  for (const auto host : part(scenario.die.percent)) {
+    push(scenario.die.value * file_time, Kind::dies, host);
   }
-  for (const auto host : some(scenario.late.percent)) {
-    push(scenario.late.value * scenario.file_time(), Kind::joins, host);
-    is_disturbed_[host] = true;
+  for (const auto host : part(scenario.late.percent)) {
+    push(scenario.late.value * file_time, Kind::joins, host);
+    lingers_[host] = false;
   }
-  living_ = scenario.hosts;
-  network_ = std::make_unique<FluidNetwork>(rates_);
+  for (const auto host : some(scenario.uplink.hosts)) rates_[host].out /= scenario.uplink.factor;
+  for (const auto host : some(scenario.freeze.hosts)) {
+    push(scenario.freeze.at * file_time, Kind::freezes, host);
+  }
+  for (const auto host : some(scenario.unplug.hosts)) {
+    push(scenario.unplug.at * file_time, Kind::unplugs, host);
+  }
 }
 
 Outcome Simulation::run() {
   std::vector<std::string> expected;
   for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
-  // Every host lingers, except the late ones.
+  // The late hosts do not linger.
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
-    lingers_[i] = !is_disturbed_[i] || rates_[i] != scenario_.rate;
     if (!lingers_[i]) continue;
     redis_.prepare([&](RedisCoordinator& coordinator) {
       static_cast<void>(coordinator.join(hosts_[i]->address(), Arrival::first_of_tick,
@@ -167,7 +193,33 @@ void Simulation::schedule(HostNumber host, Due kind, double time) {
   }
 }
 
+bool Simulation::is_held(const Event& event) {
+  auto host = event.subject;
+  switch (event.kind) {
+    case Kind::staged:
+    case Kind::dies:
+    case Kind::freezes:
+    case Kind::thaws:
+    case Kind::unplugs:
+      return false;
+    case Kind::connected:
+    case Kind::moved:
+    case Kind::exited:
+    case Kind::sampled:
+    case Kind::stalled:
+      host = pulls_[event.subject].to;
+      break;
+    default:
+      break;
+  }
+  const double until = frozen_until_[host];
+  if (until <= now_) return false;
+  if (until < kForever) push(until, event.kind, event.subject, event.stamp);
+  return true;
+}
+
 void Simulation::handle(const Event& event) {
+  if (is_held(event)) return;
   switch (event.kind) {
     case Kind::step:
       return hosts_[event.subject]->step();
@@ -194,6 +246,21 @@ void Simulation::handle(const Event& event) {
       return hosts_[event.subject]->join();
     case Kind::dies:
       return die(event.subject);
+    case Kind::freezes:
+      return freeze(event.subject, now_ + scenario_.freeze.lasts * scenario_.file_time());
+    case Kind::thaws:
+      return thaw(event.subject);
+    case Kind::unplugs:
+      return unplug(event.subject);
+    case Kind::sampled:
+      if (!pulls_[event.subject].is_over && pulls_[event.subject].id == event.stamp)
+        sample(event.subject);
+      return;
+    case Kind::stalled:
+      if (!pulls_[event.subject].is_over && pulls_[event.subject].id == event.stamp &&
+          frozen_until_[pulls_[event.subject].from] > now_)
+        settle_pull(event.subject, PullEnd::unreachable);
+      return;
     case Kind::ends:
       return end_pull_of(event.subject, event.stamp);
   }
@@ -241,7 +308,9 @@ HostNumber Simulation::number_of(const Address& address) const {
 void Simulation::claim_granted(const Claim& claim) {
   const auto from = number_of(claim.source);
   sources_of_claims_.emplace(claim.token.text(), from);
-  if (++uploads_[from] > (from == 0 ? origin_uploads_ : slots_))
+  // The claims of a host that is frozen for long lapse, and nobody counts that here.
+  const bool is_exact = scenario_.freeze.hosts == 0;
+  if (++uploads_[from] > (from == 0 ? origin_uploads_ : slots_) && is_exact)
     broken(claim.source.text() + " has more claims than slots");
   for (const auto& [piece, digest] : claim.pieces) {
     if (!has(from, piece))
@@ -274,12 +343,20 @@ TransferId Simulation::start_pull(HostNumber host, const Assignment& assignment)
   pull.flow.reset();
   pull.is_claimed = assignment.token.has_value();
   pull.is_over = false;
+  pull.sampled = 0;
+  push(now_ + kSampleEvery, Kind::sampled, index, pull.id);
   push(now_ + scenario_.start_cost, Kind::connected, index, ++pull.stamp);
   return pull.id;
 }
 
 void Simulation::connect(std::size_t index) {
   Pull& pull = pulls_[index];
+  if (const double until = frozen_until_[pull.from]; until > now_) {
+    const auto patience = until < kForever ? seconds_of(TransferLimits::stall) : kConnectTimeout;
+    push(now_ + patience, Kind::stalled, index, pull.id);
+    if (until < kForever) push(until, Kind::connected, index, pull.stamp);
+    return;
+  }
   if (hosts_[pull.from]->is_dead()) return settle_pull(index, PullEnd::unreachable);
   // The host may start other pulls during this call, which invalidates `pull`.
   hosts_[pull.to]->file_arrived(pull.id, "manifest");
@@ -301,7 +378,9 @@ void Simulation::predict(std::size_t index) {
   Pull& pull = pulls_[index];
   const double left = pull.boundary - network_->moved(*pull.flow, now_);
   const double rate = network_->rate(*pull.flow);
-  push(now_ + std::max(0.0, left) / rate, Kind::moved, index, ++pull.stamp);
+  ++pull.stamp;
+  if (rate <= 0) return;  // predict_faster() predicts again.
+  push(now_ + std::max(0.0, left) / rate, Kind::moved, index, pull.stamp);
 }
 
 void Simulation::predict_faster() {
@@ -393,6 +472,36 @@ void Simulation::die(HostNumber host) {
     }
   }
   for (const auto i : cut_off) settle_pull(i, PullEnd::unreachable);
+}
+
+void Simulation::sample(std::size_t index) {
+  Pull& pull = pulls_[index];
+  push(now_ + kSampleEvery, Kind::sampled, index, pull.id);
+  if (!pull.flow) return;
+  const double moved = network_->moved(*pull.flow, now_);
+  if (moved - std::exchange(pull.sampled, moved) < 1) return;
+  hosts_[pull.to]->bytes_moved(pull.id);
+}
+
+void Simulation::freeze(HostNumber host, double until) {
+  frozen_until_[host] = until;
+  network_->set_rates(host, {0, 0}, now_);
+  for (std::size_t i = 0; i < pulls_.size(); ++i) {
+    const Pull& pull = pulls_[i];
+    if (pull.is_over || pull.from != host) continue;
+    push(now_ + seconds_of(TransferLimits::stall), Kind::stalled, i, pull.id);
+  }
+  if (until < kForever) push(until, Kind::thaws, host);
+}
+
+void Simulation::thaw(HostNumber host) { network_->set_rates(host, rates_[host], now_); }
+
+// Its processes go on, but nobody ever hears of them.
+void Simulation::unplug(HostNumber host) {
+  freeze(host, kForever);
+  if (hosts_[host]->finished_at()) return;
+  hosts_[host]->die();
+  --living_;
 }
 
 void Simulation::check() {

@@ -27,7 +27,7 @@ struct Outcome {
   PieceNumber pieces = 0;
   unsigned slots = 0;
   double last = 0;              ///< Seconds until the last living host has finished.
-  double last_undisturbed = 0;  ///< Seconds until the last one that is neither slow nor late has.
+  double last_undisturbed = 0;  ///< Seconds until the last one without a trouble of its own has.
   double median = 0;            ///< Seconds until half of the hosts that finish have finished.
   double origin_bytes = 0;      ///< Bytes that left the origin.
   std::size_t finished = 0;
@@ -67,6 +67,11 @@ class Simulation final : public World {
     staged,
     joins,
     dies,
+    freezes,
+    thaws,
+    unplugs,
+    sampled,
+    stalled,
     ends
   };
   struct Event {
@@ -88,6 +93,7 @@ class Simulation final : public World {
     double boundary = 0;   // Bytes of the flow at which the next piece is complete.
     std::optional<FlowId> flow;
     std::uint64_t stamp = 0;  // Events with an older stamp are void.
+    double sampled = 0;       // Bytes of the flow at the last sample.
     bool is_claimed = false;
     bool is_over = true;
   };
@@ -104,7 +110,14 @@ class Simulation final : public World {
   void end_pull_of(HostNumber host, TransferId id);
   void close_flow(Pull& pull);
   void stage();
+  void sample(std::size_t pull);
   void die(HostNumber host);
+  void freeze(HostNumber host, double until);
+  void thaw(HostNumber host);
+  void unplug(HostNumber host);
+  void plan_troubles();
+  /// Whether the event has to wait until its host thaws. Events of unplugged hosts are void.
+  [[nodiscard]] bool is_held(const Event& event);
   void check();
   [[nodiscard]] bool has(HostNumber host, PieceNumber piece) const;
   [[nodiscard]] HostNumber number_of(const Address& address) const;
@@ -118,11 +131,12 @@ class Simulation final : public World {
   RunInfo run_;
   unsigned slots_ = 0;
   unsigned origin_uploads_ = 0;
-  std::vector<double> rates_;
+  std::vector<LinkRates> rates_;
   std::unique_ptr<FluidNetwork> network_;
   std::vector<std::unique_ptr<VirtualHost>> hosts_;  // The origin is the first, and only serves.
   std::vector<bool> is_disturbed_;
-  std::vector<bool> lingers_;  // The host waits for the run, and no wake-up has reached it.
+  std::vector<bool> lingers_;         // The host waits for the run, and no wake-up has reached it.
+  std::vector<double> frozen_until_;  // 0: not frozen. Infinity: unplugged.
   std::unordered_map<std::string, HostNumber> numbers_;
   std::vector<unsigned> uploads_;
   std::unordered_map<std::string, HostNumber> sources_of_claims_;  // By token.

@@ -181,6 +181,11 @@ void VirtualHost::file_arrived(TransferId id, const std::string& name) {
   step();
 }
 
+void VirtualHost::bytes_moved(TransferId id) {
+  puller_->on(BytesMoved{id}, now());
+  step();
+}
+
 void VirtualHost::pull_ended(TransferId id, PullEnd end) {
   puller_->on(TransferEnded{id, end, end == PullEnd::good ? "" : "the connection was reset"});
   step();

@@ -55,6 +55,7 @@ class VirtualHost {
   void woken();
   void served();
   void file_arrived(TransferId id, const std::string& name);
+  void bytes_moved(TransferId id);
   void piece_judged(PieceNumber piece);
   void pull_ended(TransferId id, PullEnd end);
 
