@@ -12,7 +12,8 @@
 // Only fixed names move: `manifest`, `pNNNNN`, `probe`, and fingerprints as folders.
 //
 // It watches each transfer by its own clock, because rsync's time limit does not protect a puller.
-// It ends a transfer that moves no byte for TransferLimits::stall, or that passes its deadline.
+// It ends a transfer that moves no byte for TransferLimits::stall. Whether a transfer is too slow is
+// for its owner to decide, which knows others.
 //
 // Death: transfers die with this process (by TERM, so rsync keeps its partial files). The next pull
 // of the same file continues at that point.
@@ -40,11 +41,6 @@ struct TransferLimits {
   static constexpr std::chrono::seconds stall{60};
   /// From TERM to KILL: rsync needs a moment to keep its partial files.
   static constexpr std::chrono::seconds farewell{5};
-  /// Deadline of a small transfer. A bandwidth limit of the operator switches deadlines off.
-  static constexpr std::chrono::minutes least_deadline{10};
-  /// The deadline of a large transfer allows for this rate. A slower source is of no use to a
-  /// fleet.
-  static constexpr std::uint64_t bytes_per_second = 1'000'000;
 };
 
 using TransferId = std::uint64_t;
@@ -60,7 +56,6 @@ struct PullRequest {
   std::string folder;              ///< Below the source's module.
   std::vector<std::string> names;  ///< Files in that folder.
   std::filesystem::path into;      ///< A local folder; files keep their names.
-  std::uint64_t bytes = 0;         ///< Approximate size of all files, for the deadline.
   std::uint64_t largest = 0;       ///< Most bytes of one file. A source that sends more is corrupt.
   Density density = Density::dense;  ///< Sparse: runs of zeros become holes.
   Absent absent = Absent::is_fault;
@@ -71,7 +66,6 @@ struct PushRequest {
   std::filesystem::path from;      ///< A local folder.
   std::vector<std::string> names;  ///< Files in that folder.
   std::string folder;              ///< Below the target's state folder; made if it is missing.
-  std::uint64_t bytes = 0;         ///< Approximate size of all files, for the deadline.
 };
 
 /// rsync says that a file is complete, which proves nothing.
@@ -92,7 +86,7 @@ struct TransferEnded {
   std::string detail;  ///< For a person: source, cause and way out. Empty if good.
 };
 
-using TransferEvent = std::variant<FileArrived, BytesMoved, TransferEnded>;
+using TransferEvent = std::variant<FileArrived, TransferEnded, BytesMoved>;
 
 class Transfer {
  public:

@@ -16,7 +16,6 @@ void Probe::start(const std::filesystem::path& into) {
                                     .folder = ".libsync",
                                     .names = {name},
                                     .into = into,
-                                    .bytes = content_.size(),
                                     .largest = content_.size(),
                                     .density = Density::dense});
 }

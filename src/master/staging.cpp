@@ -277,12 +277,10 @@ void Staging::push() {
   PushRequest request{.target = run_.origin,
                       .from = spool_.folder(),
                       .names = {},
-                      .folder = "push/" + spool_.fingerprint().text(),
-                      .bytes = 0};
+                      .folder = "push/" + spool_.fingerprint().text()};
   if (!manifest_is_pushed_) request.names.emplace_back("manifest");
   for (const auto& [piece, digest] : cut_) {
     request.names.push_back(piece_name(piece));
-    request.bytes += run_.cut.bytes_of(piece);
   }
   push_ = transfer_.start(request);
   being_pushed_ = std::move(cut_);

@@ -12,7 +12,7 @@ namespace libsync {
 namespace {
 
 // Interval at which the bytes of transfers are checked. A stall is found this much late.
-constexpr Duration kCheckEvery{1000};
+constexpr Duration kCheckEvery{500};
 // The keep-alives that rsync exchanges every few seconds are smaller than this.
 constexpr std::uint64_t kKeepAliveBytes = 4096;
 
@@ -37,6 +37,18 @@ bool is_begun(const PullRequest& request) {
     const auto bytes = std::filesystem::file_size(request.into / name, unknown);
     return !unknown && bytes > 0;
   });
+}
+
+// The bytes that a transfer has read and written. Where no process may see what another one reads,
+// the files still grow.
+std::uint64_t progress_of(const Child& child, const std::vector<std::filesystem::path>& files) {
+  auto progress = child.bytes_read();
+  for (const auto& file : files) {
+    std::error_code missing;
+    const auto bytes = std::filesystem::file_size(file, missing);
+    if (!missing) progress += bytes;
+  }
+  return progress;
 }
 
 std::string joined(const std::vector<std::string>& names, const std::string& folder) {
@@ -250,23 +262,22 @@ TransferId RsyncTransfer::start(const PullRequest& request) {
                  environment(),      joined(request.names, request.folder),
                  options_.inherited, request.largest};
   if (!is_begun(request)) spec.environment.emplace_back(kNoDigestOfItsOwn);
-  return run(request.source, request.bytes, spec);
+  std::vector<std::filesystem::path> files;
+  for (const auto& name : request.names) files.push_back(request.into / name);
+  return run(request.source, std::move(files), spec);
 }
 
 TransferId RsyncTransfer::start(const PushRequest& request) {
-  return run(request.target, request.bytes,
+  return run(request.target, {},
              {options_.program, push_arguments(options_, request), environment(),
               joined(request.names, ""), options_.inherited});
 }
 
-TransferId RsyncTransfer::run(const Address& peer, std::uint64_t bytes, const ChildSpec& spec) {
+TransferId RsyncTransfer::run(const Address& peer, std::vector<std::filesystem::path> files,
+                              const ChildSpec& spec) {
   auto child = std::make_unique<Child>(Child::start(spec));
-  const auto now = clock_.now();
-  const auto by_size = std::chrono::seconds(bytes / TransferLimits::bytes_per_second);
-  const auto limit = std::max<std::chrono::seconds>(TransferLimits::least_deadline, by_size);
-  // With --bwlimit the operator has asked for slow transfers.
-  const auto deadline = options_.bandwidth_limit.empty() ? now + limit : Instant::max();
-  running_.emplace(next_id_, Running{std::move(child), peer, deadline, now, 0, {}, {}, {}});
+  running_.emplace(next_id_,
+                   Running{std::move(child), peer, std::move(files), clock_.now(), 0, {}, {}, {}});
   return next_id_++;
 }
 
@@ -276,7 +287,7 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
   if (check_is_due) next_check_ = clock_.now() + kCheckEvery;
   for (auto next = running_.begin(); next != running_.end();) {
     auto& [id, running] = *next;
-    if (check_is_due) check(running);
+    if (check_is_due && check(running)) events.emplace_back(BytesMoved{id});
     // ended() comes first, so that lines() reads all that the child wrote before its end.
     const auto end = running.child->ended();
     for (const auto& line : running.child->lines()) {
@@ -300,21 +311,24 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
   return events;
 }
 
-void RsyncTransfer::check(Running& running) {
+bool RsyncTransfer::check(Running& running) {
   const auto now = clock_.now();
   if (running.ending) {
     if (now - *running.ending >= TransferLimits::farewell) running.child->kill();
-    return;
+    return false;
   }
-  const auto read = running.child->bytes_read();
-  if (read > running.read_then + kKeepAliveBytes) {
-    running.read_then = read;
+  const auto progress = progress_of(*running.child, running.files);
+  const bool has_moved = progress > running.progress + kKeepAliveBytes;
+  if (has_moved) {
+    running.progress = progress;
     running.moved = now;
   }
-  const bool stalled = now - running.moved >= TransferLimits::stall;
-  if (!stalled && now < running.deadline) return;
-  begin_ending(running, stalled ? "has moved nothing for 60 s"
-                                : "is slower than 1 MB/s and past its deadline");
+  // A process whose progress nobody can see is in the hands of rsync's own --timeout.
+  const bool is_visible = progress > 0;
+  if (is_visible && now - running.moved >= TransferLimits::stall) {
+    begin_ending(running, "has moved nothing for 60 s");
+  }
+  return has_moved;
 }
 
 void RsyncTransfer::begin_ending(Running& running, const std::string& reason) {

@@ -87,17 +87,18 @@ class RsyncTransfer final : public Transfer {
   struct Running {
     std::unique_ptr<Child> child;
     Address peer;
-    Instant deadline;
-    Instant moved;                  // When bytes moved last.
-    std::uint64_t read_then;        // Bytes that the child had read by then.
-    std::optional<Instant> ending;  // When the child got TERM.
+    std::vector<std::filesystem::path> files;  // Files that it writes.
+    Instant moved;                             // When bytes moved last.
+    std::uint64_t progress;                    // Bytes read and written by then.
+    std::optional<Instant> ending;             // When the child got TERM.
     std::string why_ending;
     std::set<std::string> arrived;  // Files whose names rsync printed.
   };
 
-  [[nodiscard]] TransferId run(const Address& peer, std::uint64_t bytes, const ChildSpec& spec);
-  // Ends a transfer that stalls or is late, and kills one that does not obey TERM.
-  void check(Running& running);
+  [[nodiscard]] TransferId run(const Address& peer, std::vector<std::filesystem::path> files,
+                               const ChildSpec& spec);
+  // Ends a transfer that stalls, and kills one that does not obey TERM. True if bytes have moved.
+  [[nodiscard]] bool check(Running& running);
   void begin_ending(Running& running, const std::string& reason);
 
   RsyncOptions options_;
