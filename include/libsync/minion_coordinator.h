@@ -138,6 +138,8 @@ struct Want {
   Token token;
   PieceNumber most_pieces = 1;  ///< 0: the manifest alone.
   PieceSet unwanted;            ///< In place, being pulled, or not known yet.
+  /// The host pulls the wanted piece from this source already, which is slow: any other source.
+  std::optional<Address> beside;
 };
 
 /// The experience of a host with a parent.

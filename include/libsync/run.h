@@ -40,6 +40,7 @@
 #include "libsync/core/pieces.h"
 #include "libsync/core/run_ids.h"
 #include "libsync/core/task.h"
+#include "libsync/core/time.h"
 
 namespace libsync {
 
@@ -88,6 +89,7 @@ struct View {
   std::size_t sources = 0;
   std::size_t finished = 0;
   Suspicion suspicion = Suspicion::none;
+  Duration usual_piece{0};  ///< The mean time of a piece by claims, in all hosts; 0: not known.
 };
 
 /// The run has ended, and another one may have begun.

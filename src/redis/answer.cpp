@@ -66,7 +66,8 @@ View AnswerReader::view() {
   const auto run_state = state();
   const auto sources = number<std::size_t>();
   const auto finished = number<std::size_t>();
-  return {run_state, sources, finished, suspicion()};
+  const auto suspect = suspicion();
+  return {run_state, sources, finished, suspect, std::chrono::milliseconds(number<unsigned>())};
 }
 
 std::vector<StagedPiece> AnswerReader::staged_pieces() {

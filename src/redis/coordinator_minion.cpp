@@ -108,10 +108,11 @@ SeatOutcome RedisCoordinator::report_from_seat(const RunId& run, const Address& 
 
 ClaimOutcome RedisCoordinator::claim(const RunId& run, const Address& host,
                                      const Holdings& holdings, const Want& want) {
-  return read_claim(call_or_stale("claim", {run.text(), host.text(), want.token.text(),
-                                            std::to_string(want.most_pieces),
-                                            holdings.servable.bitmap(), want.unwanted.bitmap()}),
-                    options_.peers);
+  return read_claim(
+      call_or_stale("claim", {run.text(), host.text(), want.token.text(),
+                              std::to_string(want.most_pieces), holdings.servable.bitmap(),
+                              want.unwanted.bitmap(), want.beside ? want.beside->text() : ""}),
+      options_.peers);
 }
 
 ClaimOutcome RedisCoordinator::complete(const RunId& run, const Address& host, const Token& token,
@@ -122,7 +123,8 @@ ClaimOutcome RedisCoordinator::complete(const RunId& run, const Address& host, c
           "complete",
           {run.text(), host.text(), token.text(), word_of(end), detail, holdings.servable.bitmap(),
            std::to_string(holdings.in_place), next ? next->token.text() : "",
-           std::to_string(next ? next->most_pieces : 0), next ? next->unwanted.bitmap() : ""}),
+           std::to_string(next ? next->most_pieces : 0), next ? next->unwanted.bitmap() : "",
+           next && next->beside ? next->beside->text() : ""}),
       options_.peers);
 }
 

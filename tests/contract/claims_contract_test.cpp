@@ -130,6 +130,33 @@ TEST_P(ClaimsContract, ASourceNeverHasMoreClaimsThanSlots) {
   EXPECT_EQ(view_of(info, host(2)).sources, 3U);
 }
 
+TEST_P(ClaimsContract, ALatePieceComesFromAnotherSource) {
+  const auto info = begin(1);
+  stage_all(info);
+  static_cast<void>(report(info, host(5), all_pieces(), 2));
+  for (const auto& late : {origin(), host(5)}) {
+    auto request = want(1, pieces({1, 2, 3}));
+    request.beside = late;
+    const auto outcome = minion(host(2)).claim(info.id, host(2), {pieces({}), 0}, request);
+    const auto* const claimed = std::get_if<Claimed>(&outcome);
+    ASSERT_NE(claimed, nullptr);
+    EXPECT_NE(claimed->claim.source, late);
+    EXPECT_THAT(named_by(claimed->claim), ElementsAre(0));
+    static_cast<void>(complete(info, host(2), claimed->claim.token, PullEnd::good, pieces({})));
+  }
+}
+
+TEST_P(ClaimsContract, EveryViewTellsTheUsualTimeOfAPiece) {
+  const auto info = begin(1);
+  stage_all(info);
+  EXPECT_EQ(view_of(info, host(2)).usual_piece, Duration{0}) << "not known";
+  const auto held = granted(info, host(2), pieces({}), 2);
+  ASSERT_EQ(held.pieces.size(), 2U);
+  backend_->advance(3s);
+  static_cast<void>(complete(info, host(2), held.token, PullEnd::good, pieces({0, 1})));
+  EXPECT_EQ(view_of(info, host(3)).usual_piece, Duration(1500));
+}
+
 TEST_P(ClaimsContract, NoHostPullsFromItself) {
   const auto info = begin(1);
   stage(info, {0});

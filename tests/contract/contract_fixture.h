@@ -100,7 +100,7 @@ class Contract : public testing::TestWithParam<BackendKind> {
   void stage_all(const RunInfo& info) { stage(info, {0, 1, 2, 3}, RunState::staged); }
 
   [[nodiscard]] static Want want(PieceNumber most, PieceSet unwanted) {
-    return {random_name<Token>(), most, std::move(unwanted)};
+    return {random_name<Token>(), most, std::move(unwanted), std::nullopt};
   }
 
   /// A claim of a host for up to `most` of the pieces that it lacks.

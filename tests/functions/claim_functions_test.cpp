@@ -23,7 +23,7 @@ constexpr auto kOrigin = "10.0.0.1";
 // Indices of the elements of a CLAIMED answer.
 constexpr std::size_t kToken = 1;
 constexpr std::size_t kSource = 2;
-constexpr std::size_t kFirstPiece = 7;
+constexpr std::size_t kFirstPiece = 8;
 
 std::set<std::string> pieces_of(const Texts& claimed) {
   std::set<std::string> pieces;
@@ -63,8 +63,8 @@ class ClaimFunctions : public testing::Test {
 
 TEST_F(ClaimFunctions, AClaimNamesSourcePiecesAndDigests) {
   f.stage(run, {5});
-  EXPECT_THAT(claim("10.0.0.8", 1, none),
-              ElementsAre("CLAIMED", token(1), kOrigin, "staging", "1", "0", "0", "5", digest(5)));
+  EXPECT_THAT(claim("10.0.0.8", 1, none), ElementsAre("CLAIMED", token(1), kOrigin, "staging", "1",
+                                                      "0", "0", "0", "5", digest(5)));
   EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
 }
 
@@ -335,7 +335,7 @@ TEST_F(ClaimFunctions, ARenewedClaimLivesOn) {
   claim("10.0.0.8", 1, none);
   f.now += kLeaseMs - 1;
   EXPECT_THAT(f("renew", {run, "10.0.0.8", token(1)}),
-              ElementsAre("VIEW", "staged", "1", "0", "0"));
+              ElementsAre("VIEW", "staged", "1", "0", "0", "0"));
   f.now += kLeaseMs - 1;
   f.hold(run, "10.0.0.9", none);
   EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
@@ -347,7 +347,7 @@ TEST_F(ClaimFunctions, RenewNamesTheLostTokens) {
   f.now += kLeaseMs + 1;
   f.hold(run, "10.0.0.9", none);
   EXPECT_THAT(f("renew", {run, "10.0.0.8", token(1)}),
-              ElementsAre("VIEW", "staged", "1", "0", "0", token(1)));
+              ElementsAre("VIEW", "staged", "1", "0", "0", "0", token(1)));
 }
 
 TEST_F(ClaimFunctions, AHostKeepsVerifiedPiecesOfALapsedClaim) {
@@ -607,7 +607,8 @@ TEST_F(BlameFunctions, ASourceOfWrongBytesOffersNothingBeforeItHasHashedItsSpool
   accuse("10.0.0.8", "corrupt");
   accuse("10.0.0.9", "corrupt");
   f.now += 3'600'000;
-  EXPECT_THAT(f.hold(run, kAccused, all_bits(8), 8), ElementsAre("VIEW", "staged", "0", "0", "1"));
+  EXPECT_THAT(f.hold(run, kAccused, all_bits(8), 8),
+              ElementsAre("VIEW", "staged", "0", "0", "1", "0"));
   EXPECT_FALSE(is_source(kAccused));
   EXPECT_EQ(f("join", {kAccused, "0", "0", "0"}).at(2), "1");
   f("hold", {run, kAccused, bits(8, {0, 1}), "8", "0", "1"});

@@ -120,16 +120,16 @@ Texts FunctionCaller::hold(const std::string& run, const std::string& host, cons
 
 Texts FunctionCaller::claim(const std::string& run, const std::string& host,
                             const std::string& claim_token, const std::string& have,
-                            const std::string& unwanted, unsigned most) {
-  return (*this)("claim", {run, host, claim_token, std::to_string(most), have, unwanted});
+                            const std::string& unwanted, unsigned most, const std::string& beside) {
+  return (*this)("claim", {run, host, claim_token, std::to_string(most), have, unwanted, beside});
 }
 
 Texts FunctionCaller::complete(const std::string& run, const std::string& host,
                                const std::string& claim_token, const std::string& outcome,
                                const std::string& have, const std::string& next_token,
-                               const std::string& unwanted) {
+                               const std::string& unwanted, const std::string& beside) {
   return (*this)("complete", {run, host, claim_token, outcome, "detail of " + outcome, have, "0",
-                              next_token, "1", unwanted});
+                              next_token, "1", unwanted, beside});
 }
 
 Texts FunctionCaller::finish(const std::string& run, const std::string& host,

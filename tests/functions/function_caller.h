@@ -50,10 +50,12 @@ class FunctionCaller {
   Texts hold(const std::string& run, const std::string& host, const std::string& have,
              unsigned slots = 2);
   Texts claim(const std::string& run, const std::string& host, const std::string& token,
-              const std::string& have, const std::string& unwanted, unsigned most = 1);
+              const std::string& have, const std::string& unwanted, unsigned most = 1,
+              const std::string& beside = "");
   Texts complete(const std::string& run, const std::string& host, const std::string& token,
                  const std::string& outcome, const std::string& have,
-                 const std::string& next_token = "", const std::string& unwanted = "");
+                 const std::string& next_token = "", const std::string& unwanted = "",
+                 const std::string& beside = "");
   /// An empty `have` leaves the reported bitmap alone.
   Texts finish(const std::string& run, const std::string& host, const std::string& manifest,
                const std::string& have = "", unsigned slots = 2);

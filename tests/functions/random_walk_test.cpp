@@ -76,7 +76,7 @@ void RandomWalk::record(Host& host, const Texts& answer) {
   if (answer.at(0) != "CLAIMED") return;
   auto& pieces = host.claims[answer.at(1)];
   pieces.clear();
-  for (std::size_t i = 7; i < answer.size(); i += 2) {
+  for (std::size_t i = 8; i < answer.size(); i += 2) {
     const auto piece = static_cast<PieceNumber>(std::stoul(answer[i]));
     EXPECT_FALSE(host.have.contains(piece)) << host.address << " was given what it has";
     pieces.push_back(piece);

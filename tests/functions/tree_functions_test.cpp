@@ -25,10 +25,10 @@ constexpr auto kOrigin = "10.0.0.1";
 constexpr auto kGatheringMs = 5'000;
 
 // Indices of the elements of a FOLLOWED answer.
-constexpr std::size_t kSeat = 5;
-constexpr std::size_t kReportEvery = 6;
-constexpr std::size_t kParents = 7;
-constexpr std::size_t kFirstParent = 8;
+constexpr std::size_t kSeat = 6;
+constexpr std::size_t kReportEvery = 7;
+constexpr std::size_t kParents = 8;
+constexpr std::size_t kFirstParent = 9;
 constexpr std::size_t kDigests = kFirstParent + kTrees;
 
 /// The hosts that pull from a host in a tree.

@@ -31,7 +31,7 @@ View FakeRun::view(const Address& address, std::uint64_t now) {
       hosts.begin(), hosts.end(), [&](const auto& known) { return is_offering(known.first, now); });
   const bool is_suspect = host(address).is_suspect && !is_masters_spool(address);
   return {info.state, static_cast<std::size_t>(offering), finished(),
-          is_suspect ? Suspicion::verify : Suspicion::none};
+          is_suspect ? Suspicion::verify : Suspicion::none, usual_piece};
 }
 
 bool FakeRun::is_masters_spool(const Address& address) const {
@@ -102,10 +102,11 @@ std::optional<FakeClaim> FakeRun::find(const Address& address, const Want& want,
                                        std::uint64_t now) {
   std::optional<FakeClaim> best;
   for (const auto& source : sources_for(address, now)) {
+    if (source == want.beside) continue;
     auto pieces = useful(source, want);
     if (pieces.empty() && want.most_pieces > 0) continue;
     if (!best || (!pieces.empty() && pieces.front() < best->pieces.front())) {
-      best = FakeClaim{address, source, std::move(pieces), now + kLeaseMs};
+      best = FakeClaim{address, source, std::move(pieces), now + kLeaseMs, now};
     }
   }
   return best;
@@ -131,6 +132,12 @@ ClaimOutcome FakeRun::claim(const Address& address, const Want& want, std::uint6
 }
 
 void FakeRun::release(const Token& token) { claims.erase(token); }
+
+void FakeRun::measure(const FakeClaim& claim, std::uint64_t now) {
+  if (claim.pieces.empty()) return;
+  usual_piece =
+      Duration(std::max<std::uint64_t>(1, (now - claim.granted_ms) / claim.pieces.size()));
+}
 
 void FakeRun::release_all(const Address& address) {
   std::erase_if(claims, [&](const auto& held) { return held.second.puller == address; });

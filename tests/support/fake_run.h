@@ -39,6 +39,7 @@ struct FakeClaim {
   Address source;
   std::vector<PieceNumber> pieces;
   std::uint64_t lapses_ms = 0;
+  std::uint64_t granted_ms = 0;
 };
 
 class FakeRun {
@@ -58,6 +59,8 @@ class FakeRun {
   [[nodiscard]] ClaimOutcome claim(const Address& host, const Want& want, std::uint64_t now);
   void release(const Token& token);
   void release_all(const Address& host);
+  /// The claim has brought its pieces.
+  void measure(const FakeClaim& claim, std::uint64_t now);
   void reap(std::uint64_t now);
 
   void accuse(const Address& accuser, const Address& source, PullEnd end, std::uint64_t now);
@@ -83,6 +86,7 @@ class FakeRun {
   std::map<PieceNumber, Digest> announced;
   std::map<Address, FakeHost> hosts;
   std::map<Token, FakeClaim> claims;
+  Duration usual_piece{0};  ///< The time of the last piece by a claim.
   std::set<std::string> expected_hosts;
   std::size_t expected_count = 0;
   std::size_t known_at_begin = 0;

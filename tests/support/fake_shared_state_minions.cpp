@@ -84,6 +84,7 @@ ClaimOutcome FakeSharedState::complete(const RunId& run, const Address& host, co
   const auto held = run_->claims.find(token);
   if (held != run_->claims.end() && held->second.puller == host) {
     const auto source = held->second.source;
+    if (end == PullEnd::good) run_->measure(held->second, now_ms());
     run_->release(token);
     if (end == PullEnd::good) {
       run_->absolve(host, source);

@@ -1,12 +1,35 @@
 
 -- Claims: which host pulls which pieces from which source.
 
--- The sources among `hosts` that this puller may use now: names, bitmaps, uploads in use.
-local function usable(k, puller, hosts, slots, now)
+-- A claim on a source has brought its pieces, which needed `ms` for each. The mean of all sources
+-- counts a slow one for no more than SLOWER times the usual.
+local function measure(k, source, ms)
+  ms = math.max(1, ms)
+  local known = redis.call('HMGET', k.pace, 'usual', source)
+  local usual = tonumber(known[1] or ms)
+  usual = usual + USUAL_WEIGHT * (math.min(ms, SLOWER * usual) - usual)
+  local mean, was_slow = string.match(known[2] or '', '^(%S+) ?(%S*)')
+  mean = mean and mean + PACE_WEIGHT * (ms - mean) or ms
+  local is_slow = mean > SLOWER * usual + SLOW_MS or was_slow ~= '' and mean > SLOWER / 2 * usual
+  redis.call('HSET', k.pace, 'usual', string.format('%.1f', usual),
+             source, string.format('%.1f', mean) .. (is_slow and ' slow' or ''))
+end
+
+-- The uploads that a source may have beside `slots`: a slow one has one at a time. The origin is no
+-- slow source, since all bytes come from it.
+local function limit_of(k, source, pace, slots)
+  if not pace or source == k.of.origin or not string.find(pace, 'slow', 1, true) then return slots end
+  return math.min(slots, 1)
+end
+
+-- The sources among `hosts` that this puller may use now: names, bitmaps, uploads in use. `beside`
+-- is a source that it uses for these pieces already, or nil.
+local function usable(k, puller, hosts, slots, beside, now)
   local n = #hosts
   if n == 0 then return {}, {}, {} end
   local haves = redis.call('HMGET', k.have, unpack(hosts))
   local used = redis.call('HMGET', k.uploads, unpack(hosts))
+  local paces = redis.call('HMGET', k.pace, unpack(hosts))
   local avoided = nil
   if is_blame(k) then
     local fields = {}
@@ -16,7 +39,8 @@ local function usable(k, puller, hosts, slots, now)
   local names, bitmaps, uploads = {}, {}, {}
   for i = 1, n do
     local till = avoided and avoided[i] and tonumber(string.match(avoided[i], '^%d+'))
-    if haves[i] and hosts[i] ~= puller and not (till and till > now) and tonumber(used[i] or 0) < slots then
+    if haves[i] and hosts[i] ~= puller and hosts[i] ~= beside and not (till and till > now)
+       and tonumber(used[i] or 0) < limit_of(k, hosts[i], paces[i], slots) then
       local at = #names + 1
       names[at], bitmaps[at], uploads[at] = hosts[i], haves[i], tonumber(used[i] or 0)
     end
@@ -120,11 +144,12 @@ local function choose_idle(k, have, wanted, most)
   return choose(idle, nil, most)
 end
 
--- The view that every answer to a minion holds: state, free sources, finished hosts, and whether
--- this host's spool is suspect.
+-- The view that every answer to a minion holds: state, free sources, finished hosts, whether this
+-- host's spool is suspect. Then the usual ms for a piece, 0 if that is not known.
 local function view(k, host)
-  return k.of.state, redis.call('SCARD', k.queue),
-         redis.call('HLEN', k.done), is_suspect(k, host)
+  local usual = tonumber(redis.call('HGET', k.pace, 'usual') or 0)
+  return k.of.state, redis.call('SCARD', k.queue), redis.call('HLEN', k.done), is_suspect(k, host),
+         math.ceil(usual)
 end
 
 -- Appends each piece and its digest.
@@ -167,6 +192,7 @@ end
 --
 --   called_by  the source that woke the host, or nil
 --   left       the source of the claim that has just ended, or nil
+--   beside     the source that brings the wanted piece too slowly, or nil
 --   more       size of the larger sample
 local function find_source(k, host, most, slots, unwanted, search, now)
   local wanted = most > 0 and wanted_of(k.of.announced, unwanted)
@@ -174,7 +200,7 @@ local function find_source(k, host, most, slots, unwanted, search, now)
   local origin, origins
   if redis.call('SISMEMBER', k.queue, k.of.origin) == 1 then
     local limit = math.min(slots, HUNGRY_UPLOADS + math.floor(k.of.left / PIECES_PER_UPLOAD))
-    local names, bitmaps = usable(k, host, {k.of.origin}, limit, now)
+    local names, bitmaps = usable(k, host, {k.of.origin}, limit, search.beside, now)
     origin, origins = names[1], bitmaps[1]
   end
   if origin and most > 0 and origin ~= search.left and has_any(k.of.fresh) then
@@ -183,7 +209,7 @@ local function find_source(k, host, most, slots, unwanted, search, now)
   end
   local known = {}
   local function best_of(hosts)
-    local names, bitmaps, uploads = usable(k, host, hosts, slots, now)
+    local names, bitmaps, uploads = usable(k, host, hosts, slots, search.beside, now)
     if most == 0 then return names[1], {} end
     if #names == 0 then return nil end
     local best, useful, rarity = best_source(known, counts_of(k, 'copies'), counts_of(k, 'coming'), bitmaps, uploads,
@@ -206,7 +232,7 @@ local function find_source(k, host, most, slots, unwanted, search, now)
     source, pieces = best_of(more)
     if source then return source, pieces end
   end
-  if origin and most > 0 and k.of.state == 'staging' then
+  if origin and most > 0 and k.of.state == 'staging' and not search.beside then
     pieces = choose_idle(k, origins, wanted, most)
     if #pieces > 0 then return origin, pieces end
   elseif origin then
@@ -228,8 +254,8 @@ local function put_off(k, host, have, unwanted, now)
   wait(k, host, unwanted)
   local patience = math.ceil(waiting_count(k) / ASKS_A_SECOND)
   if not has_any(have) then redis.call('ZADD', k.hungry, now + patience * 1000 * HUNGRY_FACTOR, host) end
-  local state, sources, finished, suspect = view(k, host)
-  return {'WAIT', state, sources, finished, suspect, patience}
+  local state, sources, finished, suspect, usual = view(k, host)
+  return {'WAIT', state, sources, finished, suspect, usual, patience}
 end
 
 -- Claims a source for `host`. With `most` 0 the claim is for the manifest alone, which every source
@@ -238,7 +264,7 @@ end
 local function claim(k, host, token, most, have, unwanted, turn, search, now)
   local known = redis.call('HGET', k.claims, token)
   if known then
-    local puller, source, list = string.match(known, '^(%S+) (%S+) ?(%S*)$')
+    local puller, source, list = string.match(known, '^(%S+) (%S+) %d+ ?(%S*)$')
     if puller ~= host then return put_off(k, host, have, unwanted, now) end
     return answer_claim(k, host, token, source, pieces_of(list))
   end
@@ -257,7 +283,8 @@ local function claim(k, host, token, most, have, unwanted, turn, search, now)
   elseif waiting_count(k) > 0 then
     redis.call('ZREM', k.hungry, host)
   end
-  redis.call('HSET', k.claims, token, host .. ' ' .. source .. ' ' .. table.concat(pieces, ','))
+  redis.call('HSET', k.claims, token,
+             string.format('%s %s %d %s', host, source, now, table.concat(pieces, ',')))
   redis.call('ZADD', k.leases, now + LEASE_MS, token)
   add_to(k, 'coming', pieces, 1)
   mark_fresh(k, pieces, false)

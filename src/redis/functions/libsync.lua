@@ -43,8 +43,10 @@
 --   P sync:slots          hash    address -> upload slots that it offers
 --   P sync:uploads        hash    address -> upload slots in use
 --   P sync:pulls          hash    address -> claims that it holds
---   P sync:claims         hash    token -> "PULLER SOURCE PIECE,PIECE,…"
+--   P sync:claims         hash    token -> "PULLER SOURCE WHEN-GRANTED PIECE,PIECE,…"
 --   P sync:leases         zset    token -> when the claim lapses
+--   P sync:pace           hash    address -> ms that a claim on it needs for a piece, on the
+--                                 average, and "slow" if that is much; usual: of all sources
 --   P sync:waiting        hash    address -> bitmap of what it does not want
 --   P sync:woken          hash    address -> the source that has something for it and a free slot
 --   P sync:wake:ADDRESS   list    one element wakes that host; expires
@@ -144,6 +146,14 @@ local REAP_MS = 100             -- Interval at which lapsed claims are sought.
 local MEND_MS = 10000           -- Interval at which synchronize_queue is derived again.
 local SEEN_MS = 600000          -- A minion seen within this time is expected if none is named.
 local FORGOTTEN_MS = 604800000  -- A minion that was not seen for a week is no minion any more.
+-- A source is slow while its claims need this multiple of the usual time for a piece, and SLOW_MS
+-- more. It is slow no more at half of that. A slow source gets one claim at a time:
+-- ./tests/simulate --hosts 15 --uplink 1:100
+local SLOWER = 4
+local SLOW_MS = 500
+-- The weights of a new measurement in the mean of a source, and in that of all.
+local PACE_WEIGHT = 0.5
+local USUAL_WEIGHT = 0.05
 local AVOID_MS = 5000           -- An accuser avoids the accused for this long; doubles each time.
 local AVOID_ORIGIN_MS = 1000    -- The origin may be the only source.
 local AVOID_BUSY_MS = 300       -- At a busy source another pull has to end first.
@@ -159,7 +169,7 @@ local ERROR_BYTES = 500
 
 -- The keys of sync:* that the end of a run deletes. sync:run itself goes last.
 local OF_A_RUN = {'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls',
-                  'claims', 'leases', 'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done',
+                  'claims', 'leases', 'pace', 'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done',
                   'progress', 'blame', 'quarantine', 'errors'}
 
 local KEYS_OF = {}  -- Prefix -> table of key names.

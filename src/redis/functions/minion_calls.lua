@@ -91,7 +91,7 @@ end
 --
 --   Args:    run, host, bitmap, upload slots, pieces in place,
 --            verified (1: it has reverified its spool, which ends suspicion)
---   Answers: VIEW state sources finished suspect
+--   Answers: VIEW state sources finished suspect usual
 local function hold_function(_, a)
   local k, now = call_of(a)
   local host = a[4]
@@ -106,7 +106,7 @@ end
 -- knows.
 --
 --   Args:    those of hold, bitmap of pieces whose digests it knows, source, outcome, detail, …
---   Answers: FOLLOWED state sources finished suspect, its seat (append_seat)
+--   Answers: FOLLOWED state sources finished suspect usual, its seat (append_seat)
 local function follow(_, a)
   local k, now = call_of(a)
   local host = a[4]
@@ -128,9 +128,9 @@ end
 -- A host asks for a claim.
 --
 --   Args:    run, host, token, most pieces (0: the manifest alone), bitmap that it can serve,
---            bitmap that it does not want
---   Answers: CLAIMED token source state sources finished suspect piece digest …
---            WAIT state sources finished suspect patience-in-s
+--            bitmap that it does not want, the source that brings the rest too slowly ('' for none)
+--   Answers: CLAIMED token source state sources finished suspect usual piece digest …
+--            WAIT state sources finished suspect usual patience-in-s
 local function claim_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
@@ -140,7 +140,7 @@ local function claim_function(_, a)
   if caller then redis.call('HDEL', k.woken, a[4]) end
   -- In a run with trees most hosts have most pieces, so a small search finds a source.
   local more = (caller or has_trees(k)) and SAMPLE_MORE or SAMPLE_MOST
-  local search = {called_by = caller, more = more}
+  local search = {called_by = caller, more = more, beside = a[9] ~= '' and a[9] or nil}
   return claim(k, a[4], a[5], tonumber(a[6]), a[7], a[8], 'first', search, now)
 end
 
@@ -149,7 +149,8 @@ end
 --   Args:    run, host, token,
 --            outcome (good, busy, unreachable, refused, missing, corrupt, local), detail,
 --            bitmap that it can serve, pieces in place,
---            next token ('' for none), most pieces, bitmap that it does not want
+--            next token ('' for none), most pieces, bitmap that it does not want, the source that
+--            brings the rest too slowly ('' for none)
 --   Answers: those of claim; without a next token that of hold
 local function complete(_, a)
   local k, now = call_of(a)
@@ -160,10 +161,11 @@ local function complete(_, a)
   redis.call('HSET', k.progress, host, a[9])
   local source
   if string.match(redis.call('HGET', k.claims, a[5]) or '', '^(%S+)') == host then
-    local _
-    _, source = release(k, a[5], now)
+    local _, granted, pieces
+    _, source, granted, pieces = release(k, a[5], now)
     if a[6] == 'good' then
       absolve(k, host, source)
+      if pieces > 0 then measure(k, source, (now - granted) / pieces) end
     elseif a[6] == 'local' then
       redis.call('HSET', k.errors, host, string.sub(a[7], 1, ERROR_BYTES))
     else
@@ -174,7 +176,7 @@ local function complete(_, a)
   if a[10] == '' then
     answer = {'VIEW', view(k, host)}
   else
-    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', {left = source, more = SAMPLE_MORE}, now)
+    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', {left = source, more = SAMPLE_MORE, beside = a[13] ~= '' and a[13] or nil}, now)
   end
   -- Only now, because the next claim may occupy the slot again. After a failure the slot is for
   -- other hosts: this one keeps away from the source, or stops because the fault is its own.
@@ -187,7 +189,7 @@ end
 -- A host renews its leases.
 --
 --   Args:    run, host, token …
---   Answers: VIEW state sources finished suspect lost-token …
+--   Answers: VIEW state sources finished suspect usual lost-token …
 local function renew(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end

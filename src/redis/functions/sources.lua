@@ -247,13 +247,14 @@ local function use_upload(k, source, change, now)
 end
 
 -- Ends a claim and frees the slot of its source. The caller must wake waiting hosts. Returns puller
--- and source, or nil if the token is unknown. Pieces that no host got are fresh again.
+-- and source, when the claim was granted and its number of pieces, or nil if the token is unknown.
+-- Pieces that no host got are fresh again.
 local function release(k, token, now)
   local claim = redis.call('HGET', k.claims, token)
   redis.call('ZREM', k.leases, token)
   if not claim then return nil end
   redis.call('HDEL', k.claims, token)
-  local puller, source, list = string.match(claim, '^(%S+) (%S+) ?(%S*)')
+  local puller, source, granted, list = string.match(claim, '^(%S+) (%S+) (%d+) ?(%S*)$')
   local pieces, fresh = pieces_of(list), {}
   add_to(k, 'coming', pieces, -1)
   for i = 1, #pieces do
@@ -267,7 +268,7 @@ local function release(k, token, now)
     redis.call('SREM', k.running, puller)
   end
   use_upload(k, source, -1, now)
-  return puller, source
+  return puller, source, tonumber(granted), #pieces
 end
 
 -- Ends every claim of a host.
