@@ -85,6 +85,7 @@ struct EndPull {
 
 struct JudgePiece {
   StagedPiece piece;
+  Attempt attempt;
 };
 struct JudgeManifest {};
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "libsync/core/address.h"
+#include "libsync/core/attempt.h"
 #include "libsync/core/pieces.h"
 #include "libsync/core/run_ids.h"
 
@@ -21,6 +22,7 @@ struct Assignment {
   /// from a parent, which may not have the pieces yet.
   std::optional<Token> token;
   Manifests manifests = Manifests::none;
+  Attempt attempt = Attempt::first;
 };
 
 }  // namespace libsync

@@ -19,6 +19,21 @@ constexpr std::size_t kFailuresAtMost = 4;
 constexpr std::size_t kRefusalsAtMost = 3;
 constexpr Duration kFirstBackOff{200};
 
+// A pull is given up if it moves no byte for this time, or for this multiple of the usual gap
+// between two moves. rsync itself waits a minute. A moment without bytes is common, and a later one
+// costs the host nothing but a slot: ./tests/simulate --hosts 8 --unplug 1:0.9
+constexpr Duration kLeastSilence{3'000};
+constexpr int kSilentGaps = 4;
+// Another pull has moved if it did so this long after the silent one did last.
+constexpr Duration kMovedAfter{1'000};
+// The weight of a new gap in the mean.
+constexpr int kGapWeightPercent = 25;
+
+// A piece is late if it needs this multiple of the usual time, and this much more. A second pull of
+// it needs the usual time: ./tests/simulate --hosts 15 --uplink 1:100
+constexpr int kLate = 3;
+constexpr Duration kLateBy{500};
+
 // Each claim that names a source outside --peers costs two calls.
 constexpr std::chrono::seconds kPauseAfterUnusable{1};
 
@@ -30,7 +45,97 @@ Claims::Claims(unsigned slots, Timers& timers, MakeToken make_token)
       make_token_(std::move(make_token)),
       next_token_(make_token_()) {}
 
-void Claims::started(TransferId id, Instant) { pace_.started(id, asked_at_); }
+void Claims::started(TransferId id, Instant now) {
+  pace_.started(id, asked_at_);
+  pulls_[id] = {now, now};
+}
+
+void Claims::arrived(TransferId id, Instant now) {
+  pace_.arrived(id, now);
+  const auto found = pulls_.find(id);
+  if (found == pulls_.end()) return;
+  found->second.piece_since = now;
+  note_move(found->second, now);
+}
+
+void Claims::moved(TransferId id, Instant now) {
+  const auto found = pulls_.find(id);
+  if (found != pulls_.end()) note_move(found->second, now);
+}
+
+void Claims::note_move(Pull& pull, Instant now) {
+  const auto gap = std::chrono::duration_cast<Duration>(now - pull.moved);
+  const bool is_first = gap_.count() == 0;
+  gap_ = is_first ? gap : gap_ + (gap - gap_) * kGapWeightPercent / 100;
+  pull.moved = now;
+  moved_ = now;
+}
+
+void Claims::over(const OverPull& pull, const Situation&) {
+  pace_.ended(pull.id);
+  pulls_.erase(pull.id);
+  // The pieces that it did not bring can be claimed at once.
+  if (pull.end != PullEnd::good) timers_.set(Timer::ask, Instant{});
+}
+
+Duration Claims::patience_with_silence() const {
+  return std::max(kLeastSilence, kSilentGaps * gap_);
+}
+
+// If no pull moves, this host's own network is at fault, and it comes back. A pull that has no
+// other one beside it is given up if there is another source.
+bool Claims::is_silent(TransferId id, const Pull& pull, const Situation& situation) const {
+  if (situation.now < pull.moved + patience_with_silence()) return false;
+  if (moved_ > pull.moved + kMovedAfter) return true;
+  const auto& ledger = situation.ledger;
+  const auto source = ledger.source_of(id);
+  return situation.view.sources > 1 &&
+         std::all_of(pulls_.begin(), pulls_.end(),
+                     [&](const auto& other) { return ledger.source_of(other.first) == source; });
+}
+
+std::optional<Act> Claims::pull(const Situation& situation) {
+  for (auto& [id, pull] : pulls_) {
+    if (pull.is_given_up || !is_silent(id, pull, situation)) continue;
+    pull.is_given_up = true;
+    return EndPull{id, "has moved nothing while others did"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Claims::Late> Claims::late_piece(const Situation& situation) const {
+  const auto usual = situation.view.usual_piece;
+  const auto& ledger = situation.ledger;
+  if (usual.count() == 0 || !situation.has_spare_room) return std::nullopt;
+  if (ledger.second_attempts() >= kSecondAttempts) return std::nullopt;
+  std::optional<Late> latest;
+  auto since = situation.now - (kLate * usual + kLateBy);
+  for (const auto& [id, pull] : pulls_) {
+    if (latest ? pull.piece_since >= since : pull.piece_since > since) continue;
+    for (const auto piece : ledger.awaited(id)) {
+      if (situation.pieces.state(piece) != PieceState::in_flight) continue;
+      const auto sources = ledger.sources_of(piece);
+      if (sources.size() != 1) continue;
+      latest = Late{piece, sources.front()};
+      since = pull.piece_since;
+      break;
+    }
+  }
+  return latest;
+}
+
+// The moments at which a pull may become silent or late.
+Instant Claims::due(const Situation& situation) const {
+  auto due = Instant::max();
+  const auto usual = situation.view.usual_piece;
+  for (const auto& [id, pull] : pulls_) {
+    for (const auto moment : {Instant(pull.moved + patience_with_silence()),
+                              Instant(pull.piece_since + kLate * usual + kLateBy)}) {
+      if (moment > situation.now) due = std::min(due, moment);
+    }
+  }
+  return due;
+}
 
 std::optional<Act> Claims::report(const Situation& situation) {
   const auto now = situation.now;
@@ -56,17 +161,32 @@ std::optional<Want> Claims::want(const Situation& situation, std::size_t held, u
                                      .claims = held,
                                      .slots = slots,
                                      .start_in_pieces = pace_.start_in_pieces()});
-  if (most == 0 && manifests == Manifests::none) return std::nullopt;
-  return Want{next_token_, most, std::move(unwanted)};
+  if (most > 0 || manifests == Manifests::one) {
+    return Want{next_token_, most, std::move(unwanted), std::nullopt};
+  }
+  // Only an idle slot fetches a late piece again, and only while nothing else can be claimed.
+  const auto late = late_piece(situation);
+  if (!late) return std::nullopt;
+  PieceSet others(situation.pieces.size());
+  for (PieceNumber piece = 0; piece < situation.pieces.size(); ++piece) {
+    if (piece != late->piece) others.insert(piece);
+  }
+  return Want{next_token_, 1, std::move(others), late->source};
 }
 
 bool Claims::may_ask(Instant now) const {
   return timers_.is_due(Timer::ask, now) && timers_.is_due(Timer::back_off, now);
 }
 
+void Claims::asked(const Want& want, Instant now) {
+  asked_at_ = now;
+  is_asked_for_late_ = want.beside.has_value();
+}
+
 // If the first answer to a claim was lost, a stream may pull its pieces by now. Two pulls must not
 // write into one file.
-Act Claims::granted(const Claim& claim, PieceTable& pieces, Manifests manifests) {
+Act Claims::granted(const Claim& claim, PieceTable& pieces, const Ledger& ledger,
+                    Manifests manifests) {
   next_token_ = make_token_();
   Assignment assignment{claim.source, {}, claim.token, manifests};
   PieceSet named(pieces.size());
@@ -79,8 +199,13 @@ Act Claims::granted(const Claim& claim, PieceTable& pieces, Manifests manifests)
                               staged.piece, pieces.size()))};
     }
     pieces.announce(staged);
-    const bool is_named = named.contains(staged.piece);
-    if (is_named || pieces.state(staged.piece) != PieceState::wanted) continue;
+    if (named.contains(staged.piece)) continue;
+    const auto state = pieces.state(staged.piece);
+    const auto sources = ledger.sources_of(staged.piece);
+    const bool is_late = is_asked_for_late_ && state == PieceState::in_flight &&
+                         sources.size() == 1 && sources.front() != claim.source;
+    if (state != PieceState::wanted && !is_late) continue;
+    if (is_late) assignment.attempt = Attempt::second;
     named.insert(staged.piece);
     assignment.pieces.push_back(staged);
   }

@@ -5,10 +5,14 @@
 //
 // A host asks Redis for a claim while it has free slots. It waits if Redis has none, and pauses
 // after a failure, so that no loop runs hot. Redis decides which pieces it gets, and from which
-// source (redis/functions/claims.lua). Pure.
+// source (redis/functions/claims.lua).
+//
+// A pull that is silent while others move is given up. A host with nothing left to claim fetches a
+// piece that is late a second time, from another source. So one bad source delays nobody. Pure.
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -18,6 +22,9 @@
 
 namespace libsync {
 
+/// Second attempts of a host at a time. More of them would share its link.
+inline constexpr std::size_t kSecondAttempts = 2;
+
 class Claims final : public PullPolicy {
  public:
   using MakeToken = std::function<Token()>;
@@ -25,16 +32,18 @@ class Claims final : public PullPolicy {
   /// `slots`: parallel pulls. `timers` must outlive the Claims.
   Claims(unsigned slots, Timers& timers, MakeToken make_token);
 
-  // Each pull needs a claim first, so pull() has none to start.
-  [[nodiscard]] std::optional<Act> pull(const Situation&) override { return std::nullopt; }
+  /// A silent pull to end. Each pull needs a claim first, so there is none to start.
+  [[nodiscard]] std::optional<Act> pull(const Situation& situation) override;
   void started(TransferId id, Instant now) override;
-  void arrived(TransferId id, Instant now) override { pace_.arrived(id, now); }
-  void over(const OverPull& pull, const Situation&) override { pace_.ended(pull.id); }
+  void arrived(TransferId id, Instant now) override;
+  /// The pull has moved bytes.
+  void moved(TransferId id, Instant now);
+  void over(const OverPull& pull, const Situation& situation) override;
   [[nodiscard]] std::optional<Act> report(const Situation& situation) override;
   [[nodiscard]] PieceSet carried(const Situation& situation) const override;
   [[nodiscard]] unsigned slots() const override { return slots_; }
   [[nodiscard]] bool reports_regularly() const override { return false; }
-  [[nodiscard]] Instant due(const Situation&) const override { return Instant::max(); }
+  [[nodiscard]] Instant due(const Situation& situation) const override;
 
   /// A request for a claim. `held`: claims that the host holds. `carried`: pieces that come without
   /// a claim. Nothing if all slots are in use, or if the host needs neither a piece nor the
@@ -47,11 +56,12 @@ class Claims final : public PullPolicy {
   [[nodiscard]] bool may_ask(Instant now) const;
 
   /// The host has asked for a claim. It repeats the token until Redis has answered.
-  void asked(Instant now) { asked_at_ = now; }
+  void asked(const Want& want, Instant now);
   /// Redis has granted the claim, and the next request uses another token. Returns StartPull for
-  /// the pieces that are still wanted, and for the manifest if `manifests` allows it. Returns
-  /// CompleteClaim if nothing is left to pull, and GiveUp if the run has no such piece.
-  [[nodiscard]] Act granted(const Claim& claim, PieceTable& pieces, Manifests manifests);
+  /// the pieces that are still wanted or late, and for the manifest if `manifests` allows it.
+  /// Returns CompleteClaim if nothing is left to pull, and GiveUp if the run has no such piece.
+  [[nodiscard]] Act granted(const Claim& claim, PieceTable& pieces, const Ledger& ledger,
+                            Manifests manifests);
   /// Redis has no claim for this host now.
   void wait(Instant until) { timers_.set(Timer::ask, until); }
   /// The source lies outside --peers, or is no address. Returns the completion of the claim.
@@ -65,12 +75,32 @@ class Claims final : public PullPolicy {
   void succeeded() { failures_ = 0; }
 
  private:
+  struct Pull {
+    Instant moved;        // When it moved its last byte, or began.
+    Instant piece_since;  // When it brought its last piece, or began.
+    bool is_given_up = false;
+  };
+  /// A piece in flight that a second pull may bring sooner.
+  struct Late {
+    PieceNumber piece;
+    Address source;
+  };
+
+  void note_move(Pull& pull, Instant now);
+  [[nodiscard]] Duration patience_with_silence() const;
+  [[nodiscard]] bool is_silent(TransferId id, const Pull& pull, const Situation& situation) const;
+  [[nodiscard]] std::optional<Late> late_piece(const Situation& situation) const;
+
   unsigned slots_;
   Timers& timers_;
   MakeToken make_token_;
   Token next_token_;
   Instant asked_at_;
+  bool is_asked_for_late_ = false;  // The last request was for a piece in flight.
   Pace pace_;
+  std::map<TransferId, Pull> pulls_;
+  Instant moved_;             // When any pull moved its last byte.
+  Duration gap_{0};           // Mean time between two moves of a pull.
   std::size_t failures_ = 0;  // In a row.
 };
 

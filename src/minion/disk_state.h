@@ -17,6 +17,7 @@ struct DiskState {
   Step step = Step::gathering;
   bool has_manifest = false;
   bool is_reverifying = false;
+  bool has_spare_room = true;  ///< Room for second attempts (assignment.h).
   /// Announced pieces that a master did not deliver, or delivered wrong, for a person. May be
   /// empty.
   std::string undelivered;

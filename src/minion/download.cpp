@@ -37,7 +37,7 @@ Download::Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& cl
       state_(state),
       run_(run),
       spool_(state.spool(run.fingerprint)),
-      room_(room_for(spool_)),
+      space_{.free = room_for(spool_)},
       pieces_(run.cut.pieces(), PieceState::unknown),
       placement_(pieces_, spool_, run, options_.repo, options_.ownership,
                  delivery_of(run, options_.self)),
@@ -111,6 +111,7 @@ DiskState Download::disk() const {
   return {.step = placement_.step(),
           .has_manifest = placement_.has_manifest(),
           .is_reverifying = placement_.is_reverifying(),
+          .has_spare_room = space_.is_spare,
           .undelivered = placement_.undelivered()};
 }
 
@@ -189,7 +190,7 @@ void Download::perform(const StartPull& act) {
   PullRequest request{.source = assignment.source,
                       .folder = ".libsync/" + run_.fingerprint.text(),
                       .names = {},
-                      .into = spool_.incoming_folder(),
+                      .into = spool_.incoming_folder(assignment.attempt),
                       .density = run_.density,
                       .absent = assignment.token ? Absent::is_fault : Absent::is_ignored};
   if (assignment.manifests == Manifests::one) {
@@ -200,9 +201,8 @@ void Download::perform(const StartPull& act) {
   for (const auto& [piece, digest] : assignment.pieces) {
     const auto bytes = run_.cut.bytes_of(piece);
     request.names.push_back(piece_name(piece));
-    request.bytes += bytes;
     request.largest = std::max(request.largest, bytes);
-    spool_.make_way(piece, bytes, run_.density);
+    spool_.make_way(piece, bytes, run_.density, assignment.attempt);
   }
   log_search();
   log_start(assignment.source);
@@ -213,7 +213,7 @@ void Download::perform(const EndPull& act) { transfer_.end(act.id, act.reason); 
 
 // --- The disk ---
 
-void Download::perform(const JudgePiece& act) { placement_.judge(act.piece); }
+void Download::perform(const JudgePiece& act) { placement_.judge(act.piece, act.attempt); }
 
 void Download::perform(const JudgeManifest&) { placement_.judge_manifest(); }
 
@@ -287,7 +287,7 @@ std::uint64_t Download::room_for(const Spool& spool) {
 // Checks once, before the first bytes: later the missing bytes shrink as fast as the free ones. A
 // candidate counts as here, so that no host is kept from a run by pieces that it has.
 void Download::check_space() {
-  if (!room_) return;
+  if (!space_.free) return;
   const auto& cut = run_.cut;
   std::uint64_t needed = can_share_blocks(spool_.folder()) ? 0 : cut.stream_bytes;
   for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
@@ -295,7 +295,7 @@ void Download::check_space() {
     if (state == PieceState::wanted || state == PieceState::in_flight)
       needed += cut.bytes_of(piece);
   }
-  const auto free = std::max(*room_, free_bytes(options_.repo));
+  const auto free = std::max(*space_.free, free_bytes(options_.repo));
   if (free < needed) {
     throw Failure(
         ExitStatus::local, Remedy::try_again,
@@ -304,7 +304,8 @@ void Download::check_space() {
                     escaped(run_.task.name()), shown_bytes(needed), escaped(options_.repo.string()),
                     shown_bytes(free)));
   }
-  room_.reset();
+  space_.is_spare = free >= needed + kSecondAttempts * std::min(cut.piece_bytes, cut.stream_bytes);
+  space_.free.reset();
 }
 
 }  // namespace libsync

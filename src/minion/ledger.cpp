@@ -12,6 +12,7 @@ void Ledger::add(TransferId id, Assignment assignment) {
   pull.awaits_manifest = pull.assignment.manifests == Manifests::one;
   for (const auto& staged : pull.assignment.pieces) {
     pull.awaited.insert(staged.piece);
+    if (pull.assignment.attempt == Attempt::second) continue;  // It is in flight.
     pieces_.move(staged.piece, PieceState::in_flight);
   }
   pulls_.emplace(id, std::move(pull));
@@ -27,29 +28,86 @@ Arrived Ledger::arrived(const FileArrived& file) {
   }
   for (const auto& staged : pull.assignment.pieces) {
     if (file.name != piece_name(staged.piece) || !pull.awaited.contains(staged.piece)) continue;
-    if (!pull.judging.insert(staged.piece).second) return NotAwaited{};
+    if (pull.judging.contains(staged.piece)) return NotAwaited{};
+    if (pieces_.state(staged.piece) == PieceState::judging) {
+      pull.delivered.insert(staged.piece);
+      return NotAwaited{};
+    }
+    pull.judging.insert(staged.piece);
     pieces_.move(staged.piece, PieceState::judging);
-    return PieceArrived{staged};
+    return PieceArrived{staged, pull.assignment.attempt};
   }
   return NotAwaited{};
 }
 
-std::optional<Address> Ledger::judged(const Judgement& judgement) {
+Judged Ledger::judged(const Judgement& judgement) {
   for (auto& [id, pull] : pulls_) {
     if (pull.judging.erase(judgement.piece) == 0) continue;
     if (judgement.verdict == Verdict::bad) pull.was_corrupt = true;
     if (judgement.verdict != Verdict::good) {
       if (judgement.piece) pieces_.move(*judgement.piece, PieceState::in_flight);
-      return std::nullopt;
+      return {};
     }
+    Judged good{pull.assignment.source, {}};
     if (judgement.piece) {
       pull.awaited.erase(*judgement.piece);
+      good.superseded = supersede(*judgement.piece);
     } else {
       pull.awaits_manifest = false;
     }
-    return pull.assignment.source;
+    return good;
+  }
+  return {};
+}
+
+std::vector<TransferId> Ledger::supersede(PieceNumber piece) {
+  std::vector<TransferId> running;
+  for (auto& [id, pull] : pulls_) {
+    if (pull.awaited.erase(piece) == 0) continue;
+    pull.delivered.erase(piece);
+    pull.is_superseded = true;
+    if (!pull.end) running.push_back(id);
+  }
+  return running;
+}
+
+std::optional<PieceArrived> Ledger::next_delivered() {
+  for (auto& [id, pull] : pulls_) {
+    for (const auto& staged : pull.assignment.pieces) {
+      if (pieces_.state(staged.piece) != PieceState::in_flight) continue;
+      if (pull.delivered.erase(staged.piece) == 0) continue;
+      pull.judging.insert(staged.piece);
+      pieces_.move(staged.piece, PieceState::judging);
+      return PieceArrived{staged, pull.assignment.attempt};
+    }
   }
   return std::nullopt;
+}
+
+std::optional<Address> Ledger::source_of(TransferId id) const {
+  const auto found = pulls_.find(id);
+  if (found == pulls_.end()) return std::nullopt;
+  return found->second.assignment.source;
+}
+
+std::vector<PieceNumber> Ledger::awaited(TransferId id) const {
+  const auto found = pulls_.find(id);
+  if (found == pulls_.end()) return {};
+  return {found->second.awaited.begin(), found->second.awaited.end()};
+}
+
+std::vector<Address> Ledger::sources_of(PieceNumber piece) const {
+  std::vector<Address> sources;
+  for (const auto& [id, pull] : pulls_) {
+    if (pull.awaited.contains(piece)) sources.push_back(pull.assignment.source);
+  }
+  return sources;
+}
+
+std::size_t Ledger::second_attempts() const {
+  return static_cast<std::size_t>(std::count_if(pulls_.begin(), pulls_.end(), [](const auto& item) {
+    return item.second.assignment.attempt == Attempt::second;
+  }));
 }
 
 void Ledger::ended(const TransferEnded& end) {
@@ -65,6 +123,8 @@ void Ledger::settle(TransferId id, Pull& pull) {
   if (pull.was_corrupt) {
     over.end = PullEnd::corrupt;
     over.detail = fmt::format("{} sent wrong bytes: check its disk and memory", source);
+  } else if (pull.is_superseded) {
+    over.end = PullEnd::good;
   } else if (lacks && !ended_well) {
     over.end = pull.end->end;
     over.detail = pull.end->detail;
@@ -72,15 +132,17 @@ void Ledger::settle(TransferId id, Pull& pull) {
     over.end = PullEnd::missing;
     over.detail = fmt::format("{} sent less than was claimed: check its spool", source);
   }
-  for (const auto piece : pull.awaited) pieces_.move(piece, PieceState::wanted);
-  pull.awaited.clear();
+  for (const auto piece : std::exchange(pull.awaited, {})) {
+    if (sources_of(piece).empty()) pieces_.move(piece, PieceState::wanted);
+  }
   pull.awaits_manifest = false;
   pull.over = std::move(over);
 }
 
 std::optional<OverPull> Ledger::first_over(bool (*wanted)(const Assignment&)) {
   for (auto& [id, pull] : pulls_) {
-    if (!pull.end || !pull.judging.empty() || !wanted(pull.assignment)) continue;
+    if (!pull.end || !pull.judging.empty() || !pull.delivered.empty()) continue;
+    if (!wanted(pull.assignment)) continue;
     if (!pull.over) settle(id, pull);
     return pull.over;
   }

@@ -6,6 +6,10 @@
 // rsync ended. It finds the pulls that are over, and how they ended. In the piece table it moves
 // pieces between wanted, in flight and judging.
 //
+// Two pulls may have one piece in flight (Attempt in assignment.h). One file is judged at a time,
+// and the other one waits for the verdict. The first good file wins. The other pull is superseded:
+// it ends, and its source is at no fault.
+//
 // A pull is over when its rsync has ended and every delivered file is judged. Digests count more
 // than exit statuses: a pull that broke off after its last piece is good. One that ended with
 // status 0 and brought no piece is not.
@@ -38,8 +42,15 @@ struct NotAwaited {};
 struct ManifestArrived {};
 struct PieceArrived {
   StagedPiece piece;
+  Attempt attempt;
 };
 using Arrived = std::variant<NotAwaited, ManifestArrived, PieceArrived>;
+
+/// The effect of a verdict.
+struct Judged {
+  std::optional<Address> source;       ///< It delivered a good file.
+  std::vector<TransferId> superseded;  ///< Pulls to end: another one delivered their piece.
+};
 
 /// A pull that is over.
 struct OverPull {
@@ -60,8 +71,19 @@ class Ledger {
   /// Sorts a delivered file. A piece that a pull awaits is judging until judged().
   [[nodiscard]] Arrived arrived(const FileArrived& file);
 
-  /// Returns the source if the file is good and a pull waited for it.
-  std::optional<Address> judged(const Judgement& judgement);
+  [[nodiscard]] Judged judged(const Judgement& judgement);
+
+  /// A delivered file that waited for a verdict on another one, which was bad. It is judging then.
+  [[nodiscard]] std::optional<PieceArrived> next_delivered();
+
+  /// Nothing if there is no such pull.
+  [[nodiscard]] std::optional<Address> source_of(TransferId id) const;
+  /// The pieces that the pull has still to deliver.
+  [[nodiscard]] std::vector<PieceNumber> awaited(TransferId id) const;
+  /// The sources of the pulls that have this piece in flight.
+  [[nodiscard]] std::vector<Address> sources_of(PieceNumber piece) const;
+  /// Pulls of a second attempt.
+  [[nodiscard]] std::size_t second_attempts() const;
 
   void ended(const TransferEnded& end);
 
@@ -85,12 +107,15 @@ class Ledger {
     std::set<PieceNumber> awaited;
     // A source may name a file twice. A file is judged once at a time.
     std::set<std::optional<PieceNumber>> judging;  // Nothing: the manifest.
+    std::set<PieceNumber> delivered;  // Another pull's file of the piece is judged first.
     bool was_corrupt = false;
+    bool is_superseded = false;
     std::optional<TransferEnded> end;
     std::optional<OverPull> over;
   };
 
   void settle(TransferId id, Pull& pull);
+  [[nodiscard]] std::vector<TransferId> supersede(PieceNumber piece);
   [[nodiscard]] std::optional<OverPull> first_over(bool (*wanted)(const Assignment&));
 
   PieceTable& pieces_;

@@ -72,13 +72,18 @@ void Placement::judge_manifest() {
 
 // The assembler copies a piece and then hashes it, which proves the copy as well. If that would
 // keep other hosts waiting, the verifier judges the piece first, and it is hashed twice.
-void Placement::judge(const StagedPiece& piece) {
+void Placement::judge(const StagedPiece& piece, Attempt attempt) {
   pieces_.announce(piece);
-  if (assembly_ && old_ == Old::copied && is_assembler_quick()) return judge_by_splicing(piece);
+  if (assembly_ && old_ == Old::copied && is_assembler_quick()) {
+    return judge_by_splicing(piece, attempt);
+  }
   verifier_->submit(
-      [spool = spool_, piece, bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
-        return spool.accept(spool.incoming_path(piece.piece), piece.piece, bytes, piece.digest,
-                            stop);
+      [spool = spool_, piece, attempt,
+       bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
+        const auto verdict = spool.accept(spool.incoming_path(piece.piece, attempt), piece.piece,
+                                          bytes, piece.digest, stop);
+        if (verdict == Verdict::good) spool.clear_incoming(piece.piece);
+        return verdict;
       },
       [this, number = piece.piece](Verdict verdict) {
         judgements_.push_back({number, verdict});
@@ -88,14 +93,17 @@ void Placement::judge(const StagedPiece& piece) {
       });
 }
 
-void Placement::judge_by_splicing(const StagedPiece& piece) {
+void Placement::judge_by_splicing(const StagedPiece& piece, Attempt attempt) {
   assembler_->submit(
-      [spool = spool_, assembly = assembly_, piece,
+      [spool = spool_, assembly = assembly_, piece, attempt,
        bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
-        return spool.accept(spool.incoming_path(piece.piece), piece.piece, bytes,
-                            [&](const Descriptor& file) {
-                              return assembly->splice(piece.piece, file, piece.digest, stop);
-                            });
+        const auto verdict =
+            spool.accept(spool.incoming_path(piece.piece, attempt), piece.piece, bytes,
+                         [&](const Descriptor& file) {
+                           return assembly->splice(piece.piece, file, piece.digest, stop);
+                         });
+        if (verdict == Verdict::good) spool.clear_incoming(piece.piece);
+        return verdict;
       },
       [this, number = piece.piece](Verdict verdict) {
         judgements_.push_back({number, verdict});

@@ -63,8 +63,8 @@ class Placement {
   /// The manifest lies in the spool's incoming folder.
   void judge_manifest();
 
-  /// A piece lies in the spool's incoming folder.
-  void judge(const StagedPiece& piece);
+  /// A piece lies in the spool's incoming folder of this attempt.
+  void judge(const StagedPiece& piece, Attempt attempt = Attempt::first);
 
   /// The verdicts since the last call.
   [[nodiscard]] std::vector<Judgement> judgements();
@@ -114,7 +114,7 @@ class Placement {
   void delete_piece(PieceNumber piece) const;
   void await(PieceNumber piece);
   void place(PieceNumber piece);
-  void judge_by_splicing(const StagedPiece& piece);
+  void judge_by_splicing(const StagedPiece& piece, Attempt attempt);
   void on_placed(PieceNumber piece, Verdict verdict);
   [[nodiscard]] bool is_assembler_quick() const;
   [[nodiscard]] std::optional<std::filesystem::path> found_at(PieceNumber piece) const;

@@ -24,6 +24,8 @@ struct Situation {
   bool has_news = false;   ///< Its holdings or its offer have changed since the last report.
   Instant reported_at;     ///< The last report.
   Clearance clearance = Clearance::none;
+  const View& view;
+  bool has_spare_room = true;  ///< DiskState::has_spare_room.
 };
 
 class PullPolicy {

@@ -79,7 +79,9 @@ Situation Puller::situation(Instant now) const {
           .is_served = offer_.is_served(),
           .has_news = offer_.has_news(offers),
           .reported_at = offer_.reported_at(),
-          .clearance = offer_.clearance(disk_.is_reverifying)};
+          .clearance = offer_.clearance(disk_.is_reverifying),
+          .view = view_,
+          .has_spare_room = disk_.has_spare_room};
 }
 
 // --- Events ---
@@ -94,16 +96,20 @@ void Puller::on(const FileArrived& file, Instant now) {
   }
   claims_.arrived(file.id, now);
   trees_.arrived(file.id, now);
-  ready_.emplace_back(JudgePiece{piece->piece});
+  ready_.emplace_back(JudgePiece{piece->piece, piece->attempt});
 }
 
 std::optional<Address> Puller::on(const Judgement& judgement) {
-  auto source = ledger_.judged(judgement);
-  if (source) claims_.succeeded();
-  return source;
+  auto judged = ledger_.judged(judgement);
+  if (judged.source) claims_.succeeded();
+  for (const auto id : judged.superseded) ready_.emplace_back(EndPull{id, "came second"});
+  while (const auto piece = ledger_.next_delivered()) {
+    ready_.emplace_back(JudgePiece{piece->piece, piece->attempt});
+  }
+  return std::move(judged.source);
 }
 
-void Puller::on(const BytesMoved&, Instant) {}
+void Puller::on(const BytesMoved& moved, Instant now) { claims_.moved(moved.id, now); }
 
 void Puller::on(const TransferEnded& ended) { ledger_.ended(ended); }
 
@@ -151,12 +157,13 @@ void Puller::on(const ClaimOutcome& outcome, Instant now) {
   }
   if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
     note(claimed->view);
-    ready_.push_back(claims_.granted(claimed->claim, pieces_, manifests_now()));
+    ready_.push_back(claims_.granted(claimed->claim, pieces_, ledger_, manifests_now()));
   } else if (const auto* const wait = std::get_if<Wait>(&outcome)) {
     note(wait->view);
-    if (is_without_pull(call.act)) return;
-    patience_ = wait->patience;
-    claims_.wait(now + 2 * patience_);  // A wake-up, or the end of listening, comes before this.
+    if (completed == nullptr || completed->next) {
+      patience_ = wait->patience;
+      claims_.wait(now + 2 * patience_);  // A wake-up, or the end of listening, comes before this.
+    }
   } else if (const auto* const refused = std::get_if<Unusable>(&outcome)) {
     auto refusal = claims_.unusable(*refused, now);
     ready_.emplace_back(Warn{refusal.detail});
@@ -280,14 +287,16 @@ std::optional<Act> Puller::next(Instant now) {
 
 Act Puller::issue(Act act, Instant now) {
   if (is_call(act)) call_ = Call{act, pieces_.servable().bitmap(), now};
-  if (is_one_of<AskClaim, CompleteClaim>(act)) claims_.asked(now);
+  if (const auto* const ask = std::get_if<AskClaim>(&act)) claims_.asked(ask->want, now);
+  const auto* const complete = std::get_if<CompleteClaim>(&act);
+  if (complete != nullptr && complete->next) claims_.asked(*complete->next, now);
   if (const auto* const start = std::get_if<StartPull>(&act)) starting_ = start->assignment;
   return act;
 }
 
 Instant Puller::due(Instant now) const {
-  if (is_seated()) return std::min(timers_.next(now), trees_.due(situation(now)));
-  return timers_.next(now);
+  const auto here = situation(now);
+  return std::min({timers_.next(now), claims_.due(here), policy().due(here)});
 }
 
 // A parent's failure costs no call. If all parents fail, the host claims.
@@ -318,7 +327,9 @@ Manifests Puller::manifests_now() const {
 }
 
 std::optional<Act> Puller::pull(Instant now) {
-  auto act = policy().pull(situation(now));
+  const auto here = situation(now);
+  auto act = claims_.pull(here);
+  if (!act) act = policy().pull(here);
   if (!act) return std::nullopt;
   if (auto* const start = std::get_if<StartPull>(&*act)) {
     start->assignment.manifests = manifests_now();

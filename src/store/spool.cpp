@@ -73,8 +73,13 @@ std::filesystem::path Spool::piece_path(PieceNumber piece) const {
   return folder_ / piece_name(piece);
 }
 
-std::filesystem::path Spool::incoming_path(PieceNumber piece) const {
-  return incoming_folder() / piece_name(piece);
+std::filesystem::path Spool::incoming_folder(Attempt attempt) const {
+  const auto first = folder_ / "incoming";
+  return attempt == Attempt::first ? first : first / "2";
+}
+
+std::filesystem::path Spool::incoming_path(PieceNumber piece, Attempt attempt) const {
+  return incoming_folder(attempt) / piece_name(piece);
 }
 
 std::filesystem::path Spool::record_path(Role role) const {
@@ -86,6 +91,7 @@ void Spool::assign(const RunRecord& record) const {
   make_folder(folder_, kServedFolderMode);
   give_to_group(folder_, group_);
   make_folder(incoming_folder(), kPrivateFolderMode);
+  make_folder(incoming_folder(Attempt::second), kPrivateFolderMode);
   // Former versions made this folder with a mode that lets the group enter.
   set_mode(incoming_folder(), kPrivateFolderMode);
   replace_file(record_path(record.role), encode(record), kServedFileMode);
@@ -127,8 +133,15 @@ PieceSet Spool::pieces_found(const Cut& cut) const {
   return found;
 }
 
-void Spool::make_way(PieceNumber piece, std::uint64_t bytes, Density density) const {
-  const auto path = incoming_path(piece);
+void Spool::clear_incoming(PieceNumber piece) const {
+  for (const auto attempt : {Attempt::first, Attempt::second}) {
+    remove_file(incoming_path(piece, attempt));
+  }
+}
+
+void Spool::make_way(PieceNumber piece, std::uint64_t bytes, Density density,
+                     Attempt attempt) const {
+  const auto path = incoming_path(piece, attempt);
   const auto status = status_of(path);
   bool is_there = status.has_value();
   if (is_there &&

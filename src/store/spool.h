@@ -10,6 +10,7 @@
 //     owner-master, owner-minion   the run records; the last role to leave deletes the folder
 //     manifest, p00000, p00001 …   verified, therefore served: rsyncd exports the repo
 //     incoming/                    being pulled, or pulled and not verified yet; ours alone
+//     incoming/2/                  the same of a second pull of a piece, whichever comes first
 //     tree/                        being assembled, then exchanged with the destination
 //     stamps, digests              the master's: stamps of the first listing, announced digests
 //   push/<fingerprint>/          pieces that a master with --push-to wrote here; unverified
@@ -40,6 +41,7 @@
 #include <vector>
 
 #include "libsync/clock.h"
+#include "libsync/core/attempt.h"
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
 #include "libsync/core/pieces.h"
@@ -67,8 +69,9 @@ class Spool {
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] std::filesystem::path manifest_path() const { return folder_ / "manifest"; }
   [[nodiscard]] std::filesystem::path piece_path(PieceNumber piece) const;
-  [[nodiscard]] std::filesystem::path incoming_folder() const { return folder_ / "incoming"; }
-  [[nodiscard]] std::filesystem::path incoming_path(PieceNumber piece) const;
+  [[nodiscard]] std::filesystem::path incoming_folder(Attempt attempt = Attempt::first) const;
+  [[nodiscard]] std::filesystem::path incoming_path(PieceNumber piece,
+                                                    Attempt attempt = Attempt::first) const;
   [[nodiscard]] std::filesystem::path pushed_folder() const { return pushed_; }
   [[nodiscard]] std::filesystem::path tree_folder() const { return folder_ / "tree"; }
   [[nodiscard]] std::filesystem::path stamps_path() const { return folder_ / "stamps"; }
@@ -98,7 +101,11 @@ class Spool {
   /// file from then on, for which expect_writes() (file_ranges.h) allocates blocks. A file that is
   /// left has the mode of a served one: rsync sets the mode that it finds again, and may do so
   /// late.
-  void make_way(PieceNumber piece, std::uint64_t bytes, Density density) const;
+  void make_way(PieceNumber piece, std::uint64_t bytes, Density density,
+                Attempt attempt = Attempt::first) const;
+
+  /// Deletes what other pulls of a verified piece have left in incoming/.
+  void clear_incoming(PieceNumber piece) const;
 
   /// Compares the digest of a piece file and changes nothing. The verdict is absent if no regular
   /// file of this size is there, or if `stop` was requested.

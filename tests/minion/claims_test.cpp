@@ -8,13 +8,14 @@ namespace {
 class ClaimsTest : public testing::Test {
  protected:
   [[nodiscard]] std::optional<Want> want(std::size_t held, Manifests manifests) const {
-    return claims_.want({.pieces = pieces_, .ledger = ledger_, .now = now_}, held, claims_.slots(),
-                        carried_, manifests);
+    return claims_.want({.pieces = pieces_, .ledger = ledger_, .now = now_, .view = view_}, held,
+                        claims_.slots(), carried_, manifests);
   }
 
   Instant now_{std::chrono::hours(1)};
   PieceTable pieces_{10};
   Ledger ledger_{pieces_};
+  View view_;
   PieceSet carried_{10};
   Timers timers_;
   Claims claims_{2, timers_, [] { return Token(Token::Bytes{1}); }};

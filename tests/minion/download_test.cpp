@@ -82,6 +82,27 @@ TEST_F(DownloadTest, AccusesASourceOfWrongBytesAndUsesAnother) {
   expect_served(5);
 }
 
+TEST_F(DownloadTest, FetchesASecondTimeWhatASourceDoesNotBring) {
+  begin_staged();
+  offer(kPeer, {0, 1, 2, 3, 4});  // Its daemon accepts each pull, and sends nothing.
+  const auto published = publish();
+  EXPECT_EQ(published.fed_by.at(kOrigin), 5U);
+  std::size_t lost = 0;
+  std::size_t second = 0;
+  for (const auto& [id, request] : transfer.started()) {
+    const auto* const pull = std::get_if<PullRequest>(&request);
+    if (pull == nullptr) continue;
+    if (pull->into == spool().incoming_folder(Attempt::second)) ++second;
+    if (pull->source != kPeer) continue;
+    ++lost;
+    EXPECT_EQ(transfer.ended_for(id), "came second");
+  }
+  EXPECT_GT(lost, 0U);
+  EXPECT_EQ(second, lost);
+  EXPECT_TRUE(known(kPeer).strikes.empty()) << "it is accused of nothing";
+  expect_served(5);
+}
+
 TEST_F(DownloadTest, PullsAWrongManifestAgain) {
   begin_staged();
   spoil(kOrigin, "manifest");

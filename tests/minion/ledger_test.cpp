@@ -1,5 +1,6 @@
 #include "minion/ledger.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -58,7 +59,9 @@ class LedgerTest : public testing::Test {
   /// Like Placement: a good piece is verified before the ledger learns of it.
   std::optional<Address> judge(PieceNumber piece, Verdict verdict) {
     if (verdict == Verdict::good) pieces_.move(piece, PieceState::verified);
-    return ledger_.judged({piece, verdict});
+    auto judged = ledger_.judged({piece, verdict});
+    superseded_ = std::move(judged.superseded);
+    return std::move(judged.source);
   }
 
   void arrive_good(TransferId id, PieceNumber piece) {
@@ -92,8 +95,16 @@ class LedgerTest : public testing::Test {
     return all;
   }
 
+  /// A second pull of a piece that is in flight.
+  void add_second(TransferId id, PieceNumber piece) {
+    auto second = assignment({piece}, random_name<Token>(), Manifests::none, kFar);
+    second.attempt = Attempt::second;
+    ledger_.add(id, std::move(second));
+  }
+
   PieceTable pieces_{10};
   Ledger ledger_{pieces_};
+  std::vector<TransferId> superseded_;  // By the last verdict.
 };
 
 TEST_F(LedgerTest, HoldsNothingAtFirst) {
@@ -115,7 +126,7 @@ TEST_F(LedgerTest, AFileThatIsNamedTwiceIsJudgedOnceAtATime) {
   judge(3, Verdict::absent);
   EXPECT_EQ(arrive(1, "p00003"), 3U) << "rsync repeats a file that it finds wrong";
   judge(3, Verdict::good);
-  ledger_.judged({std::nullopt, Verdict::good});
+  EXPECT_TRUE(ledger_.judged({std::nullopt, Verdict::good}).source);
   end(1);
   expect_over(1, PullEnd::good, "");
 }
@@ -193,7 +204,7 @@ TEST_F(LedgerTest, CallsWrongBytesCorruptAfterAnyEnd) {
 TEST_F(LedgerTest, CallsAWrongManifestCorrupt) {
   add(1, {}, Manifests::one);
   EXPECT_TRUE(std::holds_alternative<ManifestArrived>(ledger_.arrived({1, "manifest", 0})));
-  EXPECT_FALSE(ledger_.judged({std::nullopt, Verdict::bad}));
+  EXPECT_FALSE(ledger_.judged({std::nullopt, Verdict::bad}).source);
   end(1);
   expect_over(1, PullEnd::corrupt, "10.0.0.2");
 }
@@ -205,7 +216,7 @@ TEST_F(LedgerTest, AwaitsAManifestBesidePieces) {
   EXPECT_TRUE(std::holds_alternative<ManifestArrived>(ledger_.arrived({1, "manifest", 0})));
   end(1);
   EXPECT_FALSE(ledger_.over_claim());
-  EXPECT_EQ(ledger_.judged({std::nullopt, Verdict::good}), kNear);
+  EXPECT_EQ(ledger_.judged({std::nullopt, Verdict::good}).source, kNear);
   EXPECT_FALSE(ledger_.awaits_manifest());
   expect_over(1, PullEnd::good, "");
 }
@@ -256,9 +267,9 @@ TEST_F(LedgerTest, AwaitsNothingFromAPullThatIsOver) {
 
 TEST_F(LedgerTest, CountsAJudgementOnlyForAFileThatArrived) {
   add(1, {3}, Manifests::one);
-  EXPECT_FALSE(ledger_.judged({3, Verdict::good}));
-  EXPECT_FALSE(ledger_.judged({std::nullopt, Verdict::good}));
-  EXPECT_FALSE(ledger_.judged({9, Verdict::good}));
+  EXPECT_FALSE(ledger_.judged({3, Verdict::good}).source);
+  EXPECT_FALSE(ledger_.judged({std::nullopt, Verdict::good}).source);
+  EXPECT_FALSE(ledger_.judged({9, Verdict::good}).source);
   EXPECT_EQ(pieces_.state(3), PieceState::in_flight);
   EXPECT_TRUE(ledger_.awaits_manifest());
   EXPECT_EQ(arrive(1, "p00003"), 3U);
@@ -328,6 +339,68 @@ TEST_F(LedgerTest, APullByTheSeatCanStillFail) {
   add_seat_pull(1, {1});
   end(1, PullEnd::unreachable);
   expect_over(ledger_.over_seat(), 1, PullEnd::unreachable, "because");
+}
+
+TEST_F(LedgerTest, TheFirstGoodFileSupersedesTheOtherPull) {
+  add(1, {3, 5});
+  add_second(2, 3);
+  EXPECT_EQ(ledger_.second_attempts(), 1U);
+  EXPECT_THAT(ledger_.sources_of(3), testing::ElementsAre(kNear, kFar));
+  EXPECT_EQ(arrive(2, "p00003"), 3U);
+  EXPECT_EQ(judge(3, Verdict::good), kFar);
+  EXPECT_THAT(superseded_, testing::ElementsAre(1U));
+  EXPECT_FALSE(arrive(1, "p00003")) << "nobody awaits it";
+  end(1, PullEnd::unreachable);
+  end(2);
+  expect_over(1, PullEnd::good, "");
+  expect_over(2, PullEnd::good, "");
+  EXPECT_EQ(pieces_.state(5), PieceState::wanted) << "the superseded pull did not bring it";
+}
+
+TEST_F(LedgerTest, OfTwoFilesInOneStepOneIsJudged) {
+  add(1, {3});
+  add_second(2, 3);
+  EXPECT_EQ(arrive(1, "p00003"), 3U);
+  EXPECT_FALSE(arrive(2, "p00003")) << "it waits for the verdict on the other one";
+  end(1);
+  end(2);
+  EXPECT_FALSE(ledger_.over_claim()) << "neither is settled";
+  EXPECT_FALSE(ledger_.next_delivered());
+  EXPECT_EQ(judge(3, Verdict::good), kNear);
+  EXPECT_TRUE(superseded_.empty()) << "its rsync has ended already";
+  EXPECT_FALSE(ledger_.next_delivered());
+  expect_over(1, PullEnd::good, "");
+  expect_over(2, PullEnd::good, "");
+}
+
+TEST_F(LedgerTest, AfterAWrongFileTheOtherOneIsJudged) {
+  add(1, {3});
+  add_second(2, 3);
+  EXPECT_EQ(arrive(1, "p00003"), 3U);
+  EXPECT_FALSE(arrive(2, "p00003"));
+  end(1);
+  end(2);
+  EXPECT_FALSE(judge(3, Verdict::bad));
+  const auto next = ledger_.next_delivered();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->piece.piece, 3U);
+  EXPECT_EQ(next->attempt, Attempt::second);
+  EXPECT_EQ(judge(3, Verdict::good), kFar);
+  expect_over(1, PullEnd::corrupt, "10.0.0.2 sent wrong bytes");
+  expect_over(2, PullEnd::good, "");
+}
+
+TEST_F(LedgerTest, APieceStaysInFlightWhileOneOfItsPullsRuns) {
+  for (const bool first_ends_first : {true, false}) {
+    add(1, {3});
+    add_second(2, 3);
+    end(first_ends_first ? 1 : 2, PullEnd::unreachable);
+    expect_over(first_ends_first ? 1 : 2, PullEnd::unreachable, "because");
+    EXPECT_EQ(pieces_.state(3), PieceState::in_flight);
+    end(first_ends_first ? 2 : 1, PullEnd::unreachable);
+    expect_over(first_ends_first ? 2 : 1, PullEnd::unreachable, "because");
+    EXPECT_EQ(pieces_.state(3), PieceState::wanted);
+  }
 }
 
 }  // namespace

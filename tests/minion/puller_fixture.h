@@ -122,6 +122,10 @@ class PullerFixture : public testing::Test {
     run();
   }
 
+  /// rsync has moved bytes of a file.
+  void move_bytes(TransferId id) {
+    deliver([&] { puller_->on(BytesMoved{id}, now_); });
+  }
   void arrive(TransferId id, const std::string& name) {
     deliver([&] { puller_->on(FileArrived{id, name, 0}, now_); });
   }
@@ -215,7 +219,12 @@ class PullerFixture : public testing::Test {
     throw std::runtime_error("no answer to this call says that the run is over");
   }
 
-  [[nodiscard]] View view() const { return {.state = run_state_, .suspicion = suspicion_}; }
+  [[nodiscard]] View view() const {
+    return {.state = run_state_,
+            .sources = sources_,
+            .suspicion = suspicion_,
+            .usual_piece = usual_piece_};
+  }
 
   /// The token for a new claim in the pending call.
   [[nodiscard]] Token wanted_token() const {
@@ -240,6 +249,8 @@ class PullerFixture : public testing::Test {
   Instant now_{std::chrono::hours(1)};
   RunState run_state_ = RunState::staging;
   Suspicion suspicion_ = Suspicion::none;
+  std::size_t sources_ = 0;
+  Duration usual_piece_{0};
   /// The fixture answers reports at once, by view() and seat_.
   bool answers_reports_ = true;
   Seat seat_;

@@ -44,6 +44,8 @@ class TreesFixture : public testing::Test {
     trees_.seated(seat);
   }
 
+  View view_;
+
   [[nodiscard]] Situation here() const {
     return {.pieces = pieces_,
             .ledger = ledger_,
@@ -51,7 +53,8 @@ class TreesFixture : public testing::Test {
             .offered = 2,
             .is_served = is_served_,
             .has_news = false,
-            .reported_at = reported_at_};
+            .reported_at = reported_at_,
+            .view = view_};
   }
 
   /// The next pull to start. Records the trees whose pull ends before it.

@@ -18,8 +18,8 @@ struct Part {
   double value = 0;
 };
 
-/// A few hosts with one trouble. The origin is never among them.
-struct Trouble {
+/// A few hosts with one fault. The origin is never among them.
+struct Fault {
   std::size_t hosts = 0;
   double at = 0;     ///< When it begins, in F/B.
   double lasts = 0;  ///< In F/B.
@@ -48,8 +48,8 @@ struct Scenario {
   Part die;   ///< The value is the time in F/B. Processes end, and connections are reset.
   Part late;  ///< The value is the time in F/B at which they join.
   SlowUplinks uplink;
-  Trouble freeze;  ///< Their processes stop, and go on later. Connections stay open.
-  Trouble unplug;  ///< Their links carry nothing any more. Connections stay open.
+  Fault freeze;  ///< Their processes stop, and go on later. Connections stay open.
+  Fault unplug;  ///< Their links carry nothing any more. Connections stay open.
 
   /// F/B: the seconds in which one link carries the payload once.
   [[nodiscard]] double file_time() const { return bytes / rate; }

@@ -187,10 +187,12 @@ void print(const Scenario& scenario, const Outcome& outcome, const MeteredRedis&
       std::span(outcome.fullness).first(std::min(kMostShown, outcome.fullness.size()));
   fmt::print("links in     {:.2f} full, in each twentieth of F/B{}\n", fmt::join(shown, " "),
              shown.size() < outcome.fullness.size() ? ", the first 60 of them" : "");
-  fmt::print("rsyncs       {} ({:.1f} a host, {:.1f} pieces each)\n", outcome.pulls,
+  fmt::print("rsyncs       {} ({:.1f} a host, {:.1f} pieces each), {} of them second attempts\n",
+             outcome.pulls,
              static_cast<double>(outcome.pulls) / static_cast<double>(scenario.hosts),
              static_cast<double>(outcome.pieces) * static_cast<double>(outcome.finished) /
-                 static_cast<double>(std::max<std::size_t>(1, outcome.pulls)));
+                 static_cast<double>(std::max<std::size_t>(1, outcome.pulls)),
+             outcome.second_attempts);
   fmt::print(
       "Redis        {} calls, CPU a call p50 {:.0f} us, p99 {:.0f} us; {:.2f} s in all, {:.2f} of "
       "a core\n",

@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "libsync/core/slots.h"
 #include "os/random.h"
@@ -156,6 +157,7 @@ Outcome Simulation::run() {
   std::vector<double> ends;
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     outcome.pulls += hosts_[i]->pulls_started();
+    outcome.second_attempts += hosts_[i]->second_attempts();
     const auto end = hosts_[i]->finished_at();
     if (hosts_[i]->is_dead() || !end) continue;
     ends.push_back(*end);

@@ -34,8 +34,9 @@ struct Outcome {
   /// The traffic of all links in, as a part of their rate, in each twentieth of F/B. A piece counts
   /// when it is complete.
   std::vector<double> fullness;
-  double last_first_copy = 0;  ///< Seconds until each piece had left the origin once.
-  std::size_t pulls = 0;       ///< Pulls of all hosts.
+  double last_first_copy = 0;       ///< Seconds until each piece had left the origin once.
+  std::size_t pulls = 0;            ///< Pulls of all hosts.
+  std::size_t second_attempts = 0;  ///< Those that fetched a piece in flight once more.
 };
 
 class Simulation final : public World {

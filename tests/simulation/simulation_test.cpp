@@ -12,10 +12,11 @@
 namespace libsync::simulation {
 namespace {
 
-enum class Trouble { none, deaths, slow_hosts, late_hosts };
+enum class Trouble { none, deaths, slow_hosts, late_hosts, slow_uplink, frozen, unplugged };
 
 std::string name_of(Trouble trouble) {
-  constexpr std::array kNames = {"Clean", "Deaths", "SlowHosts", "LateHosts"};
+  constexpr std::array kNames = {"Clean",      "Deaths", "SlowHosts", "LateHosts",
+                                 "SlowUplink", "Frozen", "Unplugged"};
   return kNames.at(static_cast<std::size_t>(trouble));
 }
 
@@ -36,6 +37,9 @@ Scenario scenario_of(const Case& which) {
   if (trouble == Trouble::deaths) scenario.die = {20, 0.5};
   if (trouble == Trouble::slow_hosts) scenario.slow = {20, 10};
   if (trouble == Trouble::late_hosts) scenario.late = {20, 0.6};
+  if (trouble == Trouble::slow_uplink) scenario.uplink = {1, 100};
+  if (trouble == Trouble::frozen) scenario.freeze = {1, 0.5, 3};
+  if (trouble == Trouble::unplugged) scenario.unplug = {1, 0.5, 0};
   return scenario;
 }
 
@@ -51,7 +55,8 @@ TEST_P(SimulationTest, EveryLivingHostHasThePayload) {
   const auto scenario = scenario_of(GetParam());
   Simulation simulation(scenario);
   const auto outcome = simulation.run();
-  const std::size_t dead = std::get<Trouble>(GetParam()) == Trouble::deaths ? 3 : 0;
+  const auto trouble = std::get<Trouble>(GetParam());
+  const std::size_t dead = trouble == Trouble::deaths ? 3 : trouble == Trouble::unplugged ? 1 : 0;
   EXPECT_EQ(outcome.pieces, kPieces);
   EXPECT_EQ(outcome.finished, kHosts - dead);
   // Without other sources the origin would upload the payload once for each host.
@@ -61,7 +66,9 @@ TEST_P(SimulationTest, EveryLivingHostHasThePayload) {
 INSTANTIATE_TEST_SUITE_P(All, SimulationTest,
                          testing::Combine(testing::Values(Spread::claims, Spread::trees),
                                           testing::Values(Trouble::none, Trouble::deaths,
-                                                          Trouble::slow_hosts, Trouble::late_hosts),
+                                                          Trouble::slow_hosts, Trouble::late_hosts,
+                                                          Trouble::slow_uplink, Trouble::frozen,
+                                                          Trouble::unplugged),
                                           testing::Values(1U, 2U, 3U)),
                          title_of);
 

@@ -171,6 +171,7 @@ void VirtualHost::perform(const Reverify&) {
 
 void VirtualHost::perform(const StartPull& act) {
   ++pulls_started_;
+  if (act.assignment.attempt == Attempt::second) ++second_attempts_;
   puller_->on(PullStarted{world_.start_pull(number_, act.assignment)}, now());
 }
 

@@ -66,6 +66,7 @@ class VirtualHost {
   [[nodiscard]] bool is_dead() const { return is_dead_; }
   [[nodiscard]] std::optional<double> finished_at() const { return finished_at_; }
   [[nodiscard]] std::size_t pulls_started() const { return pulls_started_; }
+  [[nodiscard]] std::size_t second_attempts() const { return second_attempts_; }
 
  private:
   /// Asks now. `deliver` gets the answer at the virtual time of the answer.
@@ -123,6 +124,7 @@ class VirtualHost {
   double listens_until_ = 0;
   double scheduled_ = -1;
   std::size_t pulls_started_ = 0;
+  std::size_t second_attempts_ = 0;
   std::optional<double> finished_at_;
 };
 

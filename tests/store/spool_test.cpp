@@ -47,6 +47,22 @@ class SpoolTest : public testing::Test {
   std::string content_ = test::random_bytes(100'000, 4);
 };
 
+TEST_F(SpoolTest, ASecondAttemptWritesIntoAFolderOfItsOwn) {
+  const auto first = spool_.incoming_path(kPiece);
+  const auto second = spool_.incoming_path(kPiece, Attempt::second);
+  spool_.assign(owner_as(Role::minion));
+  EXPECT_TRUE(exists(spool_.incoming_folder(Attempt::second)));
+  test::write_file(first, content_.substr(1));
+  spool_.make_way(kPiece, content_.size(), Density::dense, Attempt::second);
+  EXPECT_TRUE(exists(first)) << "its rsync still writes there";
+  test::write_file(second, content_);
+  EXPECT_EQ(accept(second), Verdict::good);
+  spool_.clear_incoming(kPiece);
+  EXPECT_FALSE(exists(first));
+  EXPECT_FALSE(exists(second));
+  EXPECT_TRUE(exists(spool_.piece_path(kPiece)));
+}
+
 TEST_F(SpoolTest, NamesPiecesInTheirOrder) {
   EXPECT_EQ(piece_name(17), "p00017");
   EXPECT_EQ(piece_name(kMaxPieces), "p04096");
