@@ -82,25 +82,29 @@ Duration Claims::patience_with_silence() const {
   return std::max(kLeastSilence, kSilentGaps * gap_);
 }
 
-// If no pull moves, this host's own network is at fault, and it comes back. A pull that has no
-// other one beside it is given up if there is another source.
-bool Claims::is_silent(TransferId id, const Pull& pull, const Situation& situation) const {
-  if (situation.now < pull.moved + patience_with_silence()) return false;
-  if (moved_ > pull.moved + kMovedAfter) return true;
-  const auto& ledger = situation.ledger;
-  const auto source = ledger.source_of(id);
-  return situation.view.sources > 1 &&
-         std::all_of(pulls_.begin(), pulls_.end(),
-                     [&](const auto& other) { return ledger.source_of(other.first) == source; });
+// If no pull moves, this host's own network is at fault, or its last pulls wait for one source. It
+// may come back. If another source has their pieces, second attempts bring them.
+bool Claims::is_silent(const Pull& pull, Instant now) const {
+  return now >= pull.moved + patience_with_silence() && moved_ > pull.moved + kMovedAfter;
 }
 
 std::optional<Act> Claims::pull(const Situation& situation) {
   for (auto& [id, pull] : pulls_) {
-    if (pull.is_given_up || !is_silent(id, pull, situation)) continue;
+    if (pull.is_given_up || !is_silent(pull, situation.now)) continue;
     pull.is_given_up = true;
     return EndPull{id, "has moved nothing while others did"};
   }
   return std::nullopt;
+}
+
+Instant Claims::late_from(const Situation& situation) {
+  return situation.now - (kLate * situation.view.usual_piece + kLateBy);
+}
+
+bool Claims::are_all_late(const Situation& situation) const {
+  return std::all_of(pulls_.begin(), pulls_.end(), [&](const auto& pull) {
+    return pull.second.piece_since <= late_from(situation);
+  });
 }
 
 std::optional<Claims::Late> Claims::late_piece(const Situation& situation) const {
@@ -109,7 +113,7 @@ std::optional<Claims::Late> Claims::late_piece(const Situation& situation) const
   if (usual.count() == 0 || !situation.has_spare_room) return std::nullopt;
   if (ledger.second_attempts() >= kSecondAttempts) return std::nullopt;
   std::optional<Late> latest;
-  auto since = situation.now - (kLate * usual + kLateBy);
+  auto since = late_from(situation);
   for (const auto& [id, pull] : pulls_) {
     if (latest ? pull.piece_since >= since : pull.piece_since > since) continue;
     for (const auto piece : ledger.awaited(id)) {
@@ -153,7 +157,7 @@ PieceSet Claims::carried(const Situation& situation) const {
 
 std::optional<Want> Claims::want(const Situation& situation, std::size_t held, unsigned slots,
                                  const PieceSet& carried, Manifests manifests) const {
-  if (held >= slots) return std::nullopt;
+  if (held > slots) return std::nullopt;
   auto unwanted = situation.pieces.unwanted();
   unwanted |= carried;
   const auto most = pieces_to_claim({.verified = situation.pieces.verified(),
@@ -161,10 +165,11 @@ std::optional<Want> Claims::want(const Situation& situation, std::size_t held, u
                                      .claims = held,
                                      .slots = slots,
                                      .start_in_pieces = pace_.start_in_pieces()});
-  if (most > 0 || manifests == Manifests::one) {
+  if (held < slots && (most > 0 || manifests == Manifests::one)) {
     return Want{next_token_, most, std::move(unwanted), std::nullopt};
   }
-  // Only an idle slot fetches a late piece again, and only while nothing else can be claimed.
+  // One second attempt may go beyond the slots, if late pulls occupy them all.
+  if (held == slots && !are_all_late(situation)) return std::nullopt;
   const auto late = late_piece(situation);
   if (!late) return std::nullopt;
   PieceSet others(situation.pieces.size());

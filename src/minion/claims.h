@@ -88,7 +88,10 @@ class Claims final : public PullPolicy {
 
   void note_move(Pull& pull, Instant now);
   [[nodiscard]] Duration patience_with_silence() const;
-  [[nodiscard]] bool is_silent(TransferId id, const Pull& pull, const Situation& situation) const;
+  [[nodiscard]] bool is_silent(const Pull& pull, Instant now) const;
+  /// A pull without a piece since this moment is late.
+  [[nodiscard]] static Instant late_from(const Situation& situation);
+  [[nodiscard]] bool are_all_late(const Situation& situation) const;
   [[nodiscard]] std::optional<Late> late_piece(const Situation& situation) const;
 
   unsigned slots_;

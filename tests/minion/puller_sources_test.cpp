@@ -90,20 +90,6 @@ TEST_F(PullerSourcesTest, NoPullIsGivenUpWhileNothingMoves) {
   EXPECT_THAT(deeds_.ended, IsEmpty()) << "this host's own network is at fault";
 }
 
-TEST_F(PullerSourcesTest, TheLastPullsOfOneSourceAreGivenUpIfThereIsAnotherSource) {
-  for (const std::size_t sources : {1U, 2U}) {
-    start({.pieces = 2, .slots = 2});
-    probed();
-    find_manifest();
-    sources_ = sources;
-    const auto one = grant({0}, host(2));
-    const auto other = grant({1}, host(2));
-    pass(seconds(4));
-    const auto all = std::vector<TransferId>{one, other};
-    EXPECT_EQ(deeds_.ended, sources == 1 ? std::vector<TransferId>{} : all);
-  }
-}
-
 // On a link that is slow in jumps, a gap is no silence.
 TEST_F(PullerSourcesTest, TheUsualGapSetsThePatience) {
   usual_piece_ = Duration{0};
@@ -223,6 +209,22 @@ TEST_F(PullerSourcesTest, ThereIsNoSecondAttemptWhileAPieceCanBeClaimed) {
   tell_to_wait();
   pass(seconds(10));
   EXPECT_FALSE(call<AskClaim>().want.beside) << "piece 1 is wanted";
+}
+
+TEST_F(PullerSourcesTest, OneSecondAttemptGoesBeyondSlotsThatAreAllLate) {
+  start({.pieces = 3, .slots = 2});
+  probed();
+  find_manifest();
+  grant({0}, host(2));
+  pass(milliseconds(500));
+  grant({1}, host(3));
+  pass(milliseconds(799));
+  EXPECT_TRUE(is_idle()) << "only one of them is late";
+  pass(milliseconds(1));
+  EXPECT_EQ(call<AskClaim>().want.beside, host(2)) << "although piece 2 is wanted";
+  grant({0}, host(4));
+  pass(seconds(5));
+  EXPECT_TRUE(is_idle());
 }
 
 TEST_F(PullerSourcesTest, ThereIsNoSecondAttemptWithoutSpareRoom) {

@@ -48,7 +48,8 @@ struct Scenario {
   Part die;   ///< The value is the time in F/B. Processes end, and connections are reset.
   Part late;  ///< The value is the time in F/B at which they join.
   SlowUplinks uplink;
-  Fault freeze;  ///< Their processes stop, and go on later. Connections stay open.
+  /// Their processes stop, and go on later. Connections stay open. Without hosts: the origin.
+  Fault freeze;
   Fault unplug;  ///< Their links carry nothing any more. Connections stay open.
 
   /// F/B: the seconds in which one link carries the payload once.

@@ -121,7 +121,7 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--uplink", options.uplink,
                  "K:FACTOR, K hosts whose link out is slower by this factor");
   app.add_option("--freeze", options.freeze,
-                 "K:AT:FOR, K hosts that freeze at AT x F/B, for FOR x F/B");
+                 "K:AT:FOR, K hosts that freeze at AT x F/B, for FOR x F/B; K 0: the origin");
   app.add_option("--unplug", options.unplug,
                  "K:AT, K hosts whose links carry nothing from AT x F/B on");
 }

@@ -108,9 +108,9 @@ void Simulation::plan_troubles() {
     lingers_[host] = false;
   }
   for (const auto host : some(scenario.uplink.hosts)) rates_[host].out /= scenario.uplink.factor;
-  for (const auto host : some(scenario.freeze.hosts)) {
-    push(scenario.freeze.at * file_time, Kind::freezes, host);
-  }
+  const bool is_origin_frozen = scenario.freeze.lasts > 0 && scenario.freeze.hosts == 0;
+  const auto frozen = is_origin_frozen ? std::vector<HostNumber>{0} : some(scenario.freeze.hosts);
+  for (const auto host : frozen) push(scenario.freeze.at * file_time, Kind::freezes, host);
   for (const auto host : some(scenario.unplug.hosts)) {
     push(scenario.unplug.at * file_time, Kind::unplugs, host);
   }
@@ -311,7 +311,7 @@ void Simulation::claim_granted(const Claim& claim) {
   const auto from = number_of(claim.source);
   sources_of_claims_.emplace(claim.token.text(), from);
   // The claims of a host that is frozen for long lapse, and nobody counts that here.
-  const bool is_exact = scenario_.freeze.hosts == 0;
+  const bool is_exact = scenario_.freeze.lasts <= 0;
   if (++uploads_[from] > (from == 0 ? origin_uploads_ : slots_) && is_exact)
     broken(claim.source.text() + " has more claims than slots");
   for (const auto& [piece, digest] : claim.pieces) {
