@@ -12,7 +12,7 @@ constexpr std::uint64_t kKeptAwayMs = 5000;
 constexpr std::uint64_t kKeptAwayFromBusyMs = 300;
 constexpr std::uint64_t kQuarantineMs = 60'000;
 constexpr std::size_t kWaitersASecond = 500;
-constexpr std::size_t kStrikes = 3;
+constexpr std::size_t kStrikes = 2;
 constexpr std::size_t kStrikesIfCorrupt = 2;
 constexpr std::size_t kStrikesIfSlow = 2;
 

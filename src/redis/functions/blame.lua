@@ -82,7 +82,13 @@ local function quarantine(k, source, kind, is_origin, now)
   local rounds = redis.call('HINCRBY', k.blame, 'rounds ' .. source, 1)
   local out = math.min(QUARANTINE_MS * 2 ^ math.min(rounds - 1, 10), QUARANTINE_MAX_MS)
   if is_origin then out = QUARANTINE_ORIGIN_MS end
-  if kind == 'corrupt' then suspect(k, source, kind, now) end
+  if kind == 'corrupt' then
+    suspect(k, source, kind, now)
+  elseif not is_origin then
+    -- After the quarantine it gets one claim at a time, like a slow source, until pulls succeed.
+    redis.call('HSET', k.pace, source, SLOW_MS * SLOWER .. ' slow')
+  end
+  redis.call('HSET', k.errors, source, 'others cannot pull from here (' .. kind .. ')')
   redis.call('ZADD', k.quarantine, now + out, source)
   redis.call('SREM', k.queue, source)
   set_aside(k, source, kind)

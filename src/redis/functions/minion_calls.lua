@@ -224,7 +224,8 @@ local function finish(_, a)
   store_report(k, host, a[6], slots_of(k, host, a[7]), k.of.pieces, '0', now)
   wait_no_more(k, host)
   if redis.call('HEXISTS', k.pulls, host) == 0 then redis.call('SREM', k.running, host) end
-  redis.call('HDEL', k.errors, host)
+  -- An error of its feed stays.
+  if not is_quarantined(k, host, now) then redis.call('HDEL', k.errors, host) end
   return {'FINISHED'}
 end
 
