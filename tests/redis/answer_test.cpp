@@ -83,18 +83,19 @@ TEST(AnswerReader, ReadsTextsAndStatesStrictly) {
 }
 
 TEST(AnswerReader, ReadsAView) {
-  const auto right = array({text("staging"), number(3), text("2"), number(1)});
+  const auto right = array({text("staging"), number(3), text("2"), number(1), number(250)});
   const auto view = AnswerReader(right).view();
   EXPECT_EQ(view.state, RunState::staging);
   EXPECT_EQ(view.sources, 3U);
   EXPECT_EQ(view.finished, 2U);
   EXPECT_EQ(view.suspicion, Suspicion::verify);
+  EXPECT_EQ(view.usual_piece, std::chrono::milliseconds(250));
   for (auto shorter = *right.array(); !shorter.empty();) {
     shorter.pop_back();
     const auto answer = array(shorter);
     expect_not_understood("a short view", [&] { AnswerReader(answer).view(); });
   }
-  const auto negative = array({text("staging"), number(-3), number(2), number(1)});
+  const auto negative = array({text("staging"), number(-3), number(2), number(1), number(0)});
   expect_not_understood("a negative view", [&] { AnswerReader(negative).view(); });
 }
 
