@@ -558,11 +558,13 @@ TEST_F(BlameFunctions, TwoHostsThatGotWrongBytesMakeAQuarantine) {
   EXPECT_FALSE(is_source(kAccused));
 }
 
-TEST_F(BlameFunctions, TwoHostsThatCannotReachASourceMakeAQuarantine) {
+TEST_F(BlameFunctions, TwoHostsThatCannotReachASourceOrThreeThatItRefusesMakeAQuarantine) {
   for (const std::string kind : {"unreachable", "refused"}) {
     accuse("10.0.0.8", kind);
     EXPECT_TRUE(is_source(kAccused));
     accuse("10.0.0.9", kind);
+    EXPECT_EQ(is_source(kAccused), kind == "refused");
+    if (kind == "refused") accuse("10.0.0.10", kind);
     EXPECT_FALSE(is_source(kAccused));
     EXPECT_EQ(f.one({"HGET", "sync:errors", kAccused}),
               "others cannot pull from here (" + kind + ")");

@@ -162,7 +162,8 @@ local AVOID_MAX_ORIGIN_MS = 5000
 local QUARANTINE_MS = 60000     -- Doubles each time.
 local QUARANTINE_MAX_MS = 1800000
 local QUARANTINE_ORIGIN_MS = 5000
-local STRIKES = {corrupt = 2, unreachable = 2, refused = 2, slow = 2}
+-- A parent in the trees refuses a pull until it has joined.
+local STRIKES = {corrupt = 2, unreachable = 2, refused = 3, slow = 2}
 local TRUSTED_MS = 60000        -- After a reverification, one accuser alone causes no other one.
 local EVENTS_KEPT = 10000
 local ERROR_BYTES = 500
