@@ -10,6 +10,9 @@
 namespace libsync {
 namespace {
 
+constexpr std::string_view kTcp = "redis://";
+constexpr std::string_view kUnix = "unix://";
+
 bool is_graphic(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c < 127; });
 }
@@ -27,7 +30,7 @@ bool holds_password(std::string_view url) {
   const auto scheme = url.find("://");
   const auto rest = scheme == std::string_view::npos ? url : url.substr(scheme + 3);
   const auto user = rest.substr(0, std::min(rest.rfind('@'), rest.size()));
-  const bool is_path = rest.starts_with('/');
+  const bool is_path = rest.starts_with('/') && !url.starts_with(kTcp);
   return !is_path && user.size() < rest.size() && user.find(':') != std::string_view::npos;
 }
 
@@ -50,7 +53,10 @@ std::variant<RedisServer, Refusal> parse_tcp(std::string_view url, std::string_v
   if (rest.find('?') != std::string_view::npos) return refuse(url, "has a parameter");
   const auto slash = rest.find('/');
   if (slash != std::string_view::npos) {
-    if (!read_number(rest.substr(slash + 1), server.database)) return refuse(url, "has a bad db");
+    const auto database = rest.substr(slash + 1);
+    if (!database.empty() && !read_number(database, server.database)) {
+      return refuse(url, "has a bad db");
+    }
     rest = rest.substr(0, slash);
   }
   const auto at = rest.rfind('@');
@@ -78,8 +84,6 @@ std::variant<RedisServer, Refusal> parse_tcp(std::string_view url, std::string_v
 }  // namespace
 
 std::variant<RedisServer, Refusal> RedisServer::parse(std::string_view url) {
-  constexpr std::string_view kTcp = "redis://";
-  constexpr std::string_view kUnix = "unix://";
   // This check comes first, because every other refusal shows the URL.
   if (holds_password(url)) {
     return Refusal{

@@ -27,6 +27,9 @@ TEST(RedisServer, IsReadFromItsUrl) {
            {"redis://h", "h", 6379, "", 0, "", "redis://h:6379/0"},
            {"redis://h:1", "h", 1, "", 0, "", "redis://h:1/0"},
            {"redis://h:65535", "h", 65535, "", 0, "", "redis://h:65535/0"},
+           {"redis://h/", "h", 6379, "", 0, "", "redis://h:6379/0"},
+           {"redis://h:7/", "h", 7, "", 0, "", "redis://h:7/0"},
+           {"redis://me@[::1]:7/", "::1", 7, "", 0, "me", "redis://me@[::1]:7/0"},
            {"redis://h/3", "h", 6379, "", 3, "", "redis://h:6379/3"},
            {"redis://h:7/3", "h", 7, "", 3, "", "redis://h:7/3"},
            {"redis://me@h", "h", 6379, "", 0, "me", "redis://me@h:6379/0"},
@@ -73,7 +76,7 @@ TEST(RedisServer, IsNotReadFromAnythingElse) {
         "redis://\xc3\xa4"sv, "redis://h\x7f"sv,
         // Ports and databases.
         "redis://h:"sv, "redis://h:0"sv, "redis://h:65536"sv, "redis://h:-1"sv, "redis://h:+1"sv,
-        "redis://h:6379x"sv, "redis://h:0x1"sv, "redis://h:1:2"sv, "redis://h/"sv, "redis://h/x"sv,
+        "redis://h:6379x"sv, "redis://h:0x1"sv, "redis://h:1:2"sv, "redis://h//"sv, "redis://h/x"sv,
         "redis://h/-1"sv, "redis://h/1/"sv, "redis://h/1?x"sv, "redis://h/4294967296"sv,
         // Sockets.
         "unix://"sv, "unix://run/redis.sock"sv, "unix://?db=1"sv, "unix:///s?"sv, "unix:///s?db="sv,
@@ -92,12 +95,13 @@ TEST(RedisServer, NeverShowsAPasswordOfItsUrl) {
        {"redis://me:s3cret@h"sv, "redis://:s3cret@h"sv, "redis://me:s3cret@h:6379/0"sv,
         "redis://me:s3cret@[::1]"sv, "redis://me:a@s3cret@h"sv, "redis://me@a:s3cret@h"sv,
         // A password beside another mistake.
-        "redis://me:s3cret@"sv, "redis://me:s3cret@h/x"sv, "redis://me:s3cret@h:x"sv,
-        "redis://me:s3cret@h:0"sv, "redis://me:s3cret/x@h"sv, "redis://me:x/s3cret@h"sv,
-        "redis://me:x/s3cret@h/0"sv, "redis://me:s3cret@[::1"sv, "redis://me:s3 s3cret@h"sv,
-        "redis://me:s3cret\n@h"sv, "redis://me:s3cret\xc3\xa4@h"sv, "rediss://me:s3cret@h"sv,
-        "http://me:s3cret@h"sv, "me:s3cret@h"sv, "unix://me:s3cret@/run/redis.sock"sv,
-        "unix://:s3cret@s"sv, " redis://me:s3cret@h"sv}) {
+        "redis:///me:s3cret@h"sv, "redis:///:s3cret@h:6379/0"sv, "redis://me:s3cret@"sv,
+        "redis://me:s3cret@h/x"sv, "redis://me:s3cret@h:x"sv, "redis://me:s3cret@h:0"sv,
+        "redis://me:s3cret/x@h"sv, "redis://me:x/s3cret@h"sv, "redis://me:x/s3cret@h/0"sv,
+        "redis://me:s3cret@[::1"sv, "redis://me:s3 s3cret@h"sv, "redis://me:s3cret\n@h"sv,
+        "redis://me:s3cret\xc3\xa4@h"sv, "rediss://me:s3cret@h"sv, "http://me:s3cret@h"sv,
+        "me:s3cret@h"sv, "unix://me:s3cret@/run/redis.sock"sv, "unix://:s3cret@s"sv,
+        " redis://me:s3cret@h"sv}) {
     const auto parsed = RedisServer::parse(url);
     ASSERT_TRUE(std::holds_alternative<Refusal>(parsed)) << "accepted: " << url;
     const auto& reason = std::get<Refusal>(parsed).reason;

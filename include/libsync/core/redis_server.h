@@ -21,8 +21,8 @@ struct RedisServer {
   std::string user;      ///< Empty: the default user.
   std::string password;  ///< Empty: none. No message ever shows it.
 
-  /// Accepts `redis://[user@]host[:port][/db]` and `unix:///path[?db=N]`. A URL with a password is
-  /// refused, because every user of the machine can read command lines.
+  /// Accepts `redis://[user@]host[:port][/[db]]` and `unix:///path[?db=N]`. A URL with a password
+  /// is refused, because every user of the machine can read command lines.
   [[nodiscard]] static std::variant<RedisServer, Refusal> parse(std::string_view url);
 
   /// The URL for messages, without the password.
