@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <hiredis/hiredis.h>
+#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -21,35 +23,72 @@ namespace {
 constexpr timeval kConnectLimit{2, 0};
 constexpr timeval kCommandLimit{2, 0};
 
-// Nesting of an answer. Ours are flatter, and hiredis itself stops at 7.
-constexpr int kDepth = 8;
+// The least part of kConnectLimit that each address of a name gets. In a data centre a host answers
+// in less than 10 ms. A guard, not tuned.
+constexpr long kLeastPartUs = 250'000;
 
 struct ReplyDeleter {
   void operator()(redisReply* reply) const { freeReplyObject(reply); }
 };
 using Reply = std::unique_ptr<redisReply, ReplyDeleter>;
 
-RedisValue to_value(const redisReply& reply, int depth) {
-  if (depth == 0) return {RedisError{"an answer nested too deeply"}};
-  switch (reply.type) {
-    case REDIS_REPLY_STRING:
-    case REDIS_REPLY_STATUS:
-      return {std::string(reply.str, static_cast<std::size_t>(reply.len))};
-    case REDIS_REPLY_INTEGER:
-      return {static_cast<std::int64_t>(reply.integer)};
-    case REDIS_REPLY_ERROR:
-      return {RedisError{std::string(reply.str, static_cast<std::size_t>(reply.len))}};
-    case REDIS_REPLY_ARRAY: {
-      RedisValue::Array array;
-      array.reserve(reply.elements);
-      for (std::size_t i = 0; i < reply.elements; ++i) {
-        array.push_back(to_value(*reply.element[i], depth - 1));
-      }
-      return {std::move(array)};
-    }
-    default:
-      return {std::monostate{}};
+using Redis = std::unique_ptr<redisContext, decltype(&redisFree)>;
+
+// The addresses of a host name. Nothing, and the reason in `fault`, if it has none. IPv4 comes
+// first, as with hiredis: the local end of the connection is the address of a host without
+// --address.
+std::vector<std::string> addresses_of(const std::string& host, std::string& fault) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* raw = nullptr;
+  const int error = getaddrinfo(host.c_str(), nullptr, &hints, &raw);
+  if (error != 0) {
+    fault = gai_strerror(error);
+    return {};
   }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> found(raw, &freeaddrinfo);
+  std::vector<std::string> all;
+  for (const auto* next = found.get(); next != nullptr; next = next->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    if (getnameinfo(next->ai_addr, next->ai_addrlen, text.data(), text.size(), nullptr, 0,
+                    NI_NUMERICHOST) == 0) {
+      all.emplace_back(text.data());
+    }
+  }
+  std::stable_partition(all.begin(), all.end(), [](const std::string& address) {
+    return address.find(':') == std::string::npos;
+  });
+  return all;
+}
+
+// Null, and the reason in `fault`, if the connection has failed.
+Redis checked(redisContext* raw, std::string& fault) {
+  Redis redis(raw, &redisFree);
+  if (raw != nullptr && raw->err == 0) return redis;
+  fault = raw == nullptr ? "no memory" : escaped(raw->errstr);
+  return {nullptr, &redisFree};
+}
+
+// Tries every address of the name. hiredis itself would try IPv6 only for a name without IPv4.
+Redis open_tcp(const RedisServer& server, std::string& fault) {
+  const auto addresses = addresses_of(server.host, fault);
+  const auto count = static_cast<long>(std::max<std::size_t>(1, addresses.size()));
+  const long part = std::max(kLeastPartUs, kConnectLimit.tv_sec * 1'000'000 / count);
+  std::string faults;
+  for (const auto& address : addresses) {
+    auto redis = checked(
+        redisConnectWithTimeout(address.c_str(), server.port, {part / 1'000'000, part % 1'000'000}),
+        fault);
+    if (redis) return redis;
+    if (count > 1) fault = address + ": " + fault;
+    faults += faults.empty() ? fault : ", " + fault;
+  }
+  if (!faults.empty()) fault = faults;
+  return {nullptr, &redisFree};
+}
+
+Redis open_socket(const RedisServer& server, std::string& fault) {
+  return checked(redisConnectUnixWithTimeout(server.socket.c_str(), kConnectLimit), fault);
 }
 
 // An error about the server and not about the command: every other command would fail, too.
@@ -96,31 +135,51 @@ void throw_if_about_server(const RedisValue& value, const RedisServer& server) {
 
 }  // namespace
 
+RedisValue to_value(const redisReply& reply, int depth) {
+  if (depth <= 0) return {RedisError{"an answer nested too deeply"}};
+  switch (reply.type) {
+    case REDIS_REPLY_STRING:
+    case REDIS_REPLY_STATUS:
+      return {std::string(reply.str, static_cast<std::size_t>(reply.len))};
+    case REDIS_REPLY_INTEGER:
+      return {static_cast<std::int64_t>(reply.integer)};
+    case REDIS_REPLY_ERROR:
+      return {RedisError{std::string(reply.str, static_cast<std::size_t>(reply.len))}};
+    case REDIS_REPLY_ARRAY: {
+      RedisValue::Array array;
+      array.reserve(reply.elements);
+      for (std::size_t i = 0; i < reply.elements; ++i) {
+        array.push_back(to_value(*reply.element[i], depth - 1));
+      }
+      return {std::move(array)};
+    }
+    default:
+      return {std::monostate{}};
+  }
+}
+
 struct RedisConnection::Context {
-  explicit Context(redisContext* raw) : redis(raw, &redisFree) {}
-  std::unique_ptr<redisContext, decltype(&redisFree)> redis;
+  Redis redis;
 };
 
 RedisConnection::RedisConnection(RedisServer server) : server_(std::move(server)) {}
 RedisConnection::~RedisConnection() = default;
 
 void RedisConnection::connect() {
-  auto* const raw = server_.socket.empty()
-                        ? redisConnectWithTimeout(server_.host.c_str(), server_.port, kConnectLimit)
-                        : redisConnectUnixWithTimeout(server_.socket.c_str(), kConnectLimit);
-  auto fresh = std::make_unique<Context>(raw);
-  if (raw == nullptr || raw->err != 0) {
-    throw Failure(
-        ExitStatus::redis, Remedy::try_again,
-        fmt::format("Redis at {} is out of reach: {}: start it, or correct --redis",
-                    server_.shown(), raw == nullptr ? "no memory" : escaped(raw->errstr)));
+  std::string fault;
+  auto redis = server_.socket.empty() ? open_tcp(server_, fault) : open_socket(server_, fault);
+  if (!redis) {
+    throw Failure(ExitStatus::redis, Remedy::try_again,
+                  fmt::format("Redis at {} is out of reach: {}: start it, or correct --redis",
+                              server_.shown(), fault));
   }
+  auto* const raw = redis.get();
   // A unix socket has no keep-alive, because its other end is on this host.
   if (redisSetTimeout(raw, kCommandLimit) != REDIS_OK ||
       (server_.socket.empty() && redisEnableKeepAlive(raw) != REDIS_OK)) {
     throw Failure(ExitStatus::redis, Remedy::try_again, "cannot set up the connection to Redis");
   }
-  context_ = std::move(fresh);
+  context_ = std::make_unique<Context>(Context{std::move(redis)});
   std::vector<RedisCommand> greetings;
   if (!server_.user.empty()) {
     greetings.push_back({"AUTH", server_.user, server_.password});
@@ -162,7 +221,7 @@ std::optional<RedisValue> RedisConnection::try_ask(const RedisCommand& command) 
     return std::nullopt;
   }
   const Reply reply(static_cast<redisReply*>(raw));
-  return to_value(*reply, kDepth);
+  return to_value(*reply);
 }
 
 RedisValue RedisConnection::ask(const RedisCommand& command) {
@@ -208,7 +267,7 @@ std::optional<RedisValue> RedisConnection::received() {
   }
   if (raw == nullptr) return std::nullopt;
   const Reply reply(static_cast<redisReply*>(raw));
-  auto answer = to_value(*reply, kDepth);
+  auto answer = to_value(*reply);
   throw_if_about_server(answer, server_);
   return answer;
 }

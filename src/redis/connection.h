@@ -3,7 +3,8 @@
 // One connection to Redis, with its answers as values.
 //
 // connection.cpp is the only file that sees hiredis. The first use connects, authenticates and
-// selects the database. Connecting and every command are limited to two seconds each.
+// selects the database. Connecting and every command are limited to two seconds each. The addresses
+// of a name share that time. Each is tried, those of IPv4 first.
 //
 // After any break the next use makes a new connection. hiredis cannot use a context that has
 // failed, and its own redisReconnect forgets the time limit of commands. Arguments go out by length
@@ -22,6 +23,8 @@
 
 #include "libsync/core/redis_server.h"
 
+struct redisReply;
+
 namespace libsync {
 
 /// An error answer, as Redis worded it.
@@ -39,6 +42,12 @@ struct RedisValue {
   [[nodiscard]] const Array* array() const { return std::get_if<Array>(&value); }
   [[nodiscard]] const RedisError* error() const { return std::get_if<RedisError>(&value); }
 };
+
+/// Nesting of an answer. Ours are flatter, and hiredis itself stops at 7.
+inline constexpr int kDeepestAnswer = 8;
+
+/// The answer that hiredis has read, as a value. An error stands for what lies deeper than `depth`.
+[[nodiscard]] RedisValue to_value(const redisReply& reply, int depth = kDeepestAnswer);
 
 /// The command and its arguments.
 using RedisCommand = std::vector<std::string>;
