@@ -220,14 +220,17 @@ Act Claims::granted(const Claim& claim, PieceTable& pieces, const Ledger& ledger
   return CompleteClaim{std::nullopt, claim.token, PullEnd::good, "", std::nullopt};
 }
 
+std::string Claims::fault_of(const Unusable& claim) {
+  return fmt::format(
+      "the source '{}' is no address within --peers: correct --peers, or find out "
+      "what wrote it into Redis",
+      claim.source);
+}
+
 CompleteClaim Claims::unusable(const Unusable& claim, Instant now) {
   next_token_ = make_token_();
   timers_.set(Timer::back_off, now + kPauseAfterUnusable);
-  return {std::nullopt, claim.token, PullEnd::refused,
-          fmt::format("the source '{}' is no address within --peers: correct --peers, or find out "
-                      "what wrote it into Redis",
-                      claim.source),
-          std::nullopt};
+  return {std::nullopt, claim.token, PullEnd::refused, fault_of(claim), std::nullopt};
 }
 
 std::optional<Failure> Claims::failed(PullEnd end, const std::string& detail,

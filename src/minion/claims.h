@@ -64,11 +64,13 @@ class Claims final : public PullPolicy {
                             Manifests manifests);
   /// Redis has no claim for this host now.
   void wait(Instant until) { timers_.set(Timer::ask, until); }
-  /// The source lies outside --peers, or is no address. Returns the completion of the claim.
+  /// The source lies outside --peers, or is no address. Returns the completion of the claim. The
+  /// claim also counts as failed(), with this fault.
   [[nodiscard]] CompleteClaim unusable(const Unusable& claim, Instant now);
+  [[nodiscard]] static std::string fault_of(const Unusable& claim);
 
-  /// A pull has failed. `pulls_left`: other pulls. Returns a Failure if the host gives up for this
-  /// tick: after several failures in a row, without a good piece or another pull.
+  /// A pull or a claim has failed. `pulls_left`: other pulls. Returns a Failure if the host gives
+  /// up for this tick: after several failures in a row, without a good piece or another pull.
   [[nodiscard]] std::optional<Failure> failed(PullEnd end, const std::string& detail,
                                               std::size_t pulls_left, Instant now);
   /// A good piece has come.

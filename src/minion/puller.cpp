@@ -165,9 +165,8 @@ void Puller::on(const ClaimOutcome& outcome, Instant now) {
       claims_.wait(now + 2 * patience_);  // A wake-up, or the end of listening, comes before this.
     }
   } else if (const auto* const refused = std::get_if<Unusable>(&outcome)) {
-    auto refusal = claims_.unusable(*refused, now);
-    ready_.emplace_back(Warn{refusal.detail});
-    ready_.emplace_back(std::move(refusal));
+    failed(PullEnd::refused, Claims::fault_of(*refused), now);
+    ready_.emplace_back(claims_.unusable(*refused, now));
   } else {
     is_over_ = true;
   }

@@ -201,6 +201,15 @@ Address own_address(const HostConfig& config, Observer& observer) {
   return *local;
 }
 
+Address served_address(const HostConfig& config, Observer& observer) {
+  const auto self = own_address(config, observer);
+  if (is_within(self, config.peers)) return self;
+  throw UsageError("--peers",
+                   fmt::format(" leaves out this host's own address {}, so no host would pull from "
+                               "it: name the ranges of all hosts, or correct --address",
+                               self.text()));
+}
+
 std::optional<TickLock> acquire_lock(const StateFolder& state, Role role, Clock& clock) {
   auto acquired = TickLock::acquire(state.lock_path(role), kLockPatience, clock);
   if (auto* const lock = std::get_if<TickLock>(&acquired)) return std::move(*lock);

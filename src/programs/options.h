@@ -73,6 +73,10 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 /// Redis. Throws UsageError if that is a loopback address or a socket.
 [[nodiscard]] Address own_address(const HostConfig& config, Observer& observer);
 
+/// The same for a tick. Throws UsageError if the address lies outside --peers, because the other
+/// hosts of the fleet would not pull from it either.
+[[nodiscard]] Address served_address(const HostConfig& config, Observer& observer);
+
 /// Acquires the role's lock. If another tick holds it, logs that and returns nothing.
 [[nodiscard]] std::optional<TickLock> acquire_lock(const StateFolder& state, Role role,
                                                    Clock& clock);

@@ -75,6 +75,11 @@ MasterConfig checked(const TypedOptions& typed) {
   if (!typed.push_to.empty()) {
     config.push_to = value_or_usage_error(Address::parse(typed.push_to), "--push-to", typed.push_to,
                                           "a plain unicast IPv4 or IPv6 address");
+    if (!is_within(*config.push_to, config.host.peers)) {
+      throw UsageError("--push-to", " '" + typed.push_to +
+                                        "' lies outside --peers, so no host would pull from it: "
+                                        "correct one of them");
+    }
   }
   config.push_module = checked_name("--push-module", typed.push_module);
   if (typed.quorum > 0) config.quorum_percent = typed.quorum;
@@ -101,7 +106,7 @@ ExitStatus run_tick(const MasterConfig& config) {
   rsync.push_module = config.push_module;
   rsync.inherited = lock->descriptor();
   RsyncTransfer transfer(rsync, clock);
-  const auto self = own_address(config.host, coordinator);
+  const auto self = served_address(config.host, coordinator);
   return Master(coordinator, transfer, clock, stop, state, config, self).tick();
 }
 

@@ -54,7 +54,7 @@ ExitStatus run_tick(const MinionConfig& config) {
   rsync.inherited = lock->descriptor();
   RsyncTransfer transfer(rsync, clock);
   ShellAfterPublish after_publish(config.after_publish, clock, stop);
-  const auto self = own_address(config.host, coordinator);
+  const auto self = served_address(config.host, coordinator);
   return Minion(coordinator, transfer, after_publish, clock, stop, state, config, self).tick();
 }
 

@@ -240,6 +240,34 @@ TEST_F(PullerClaimsTest, AnUnusableSourceIsRefusedWithAWarningAndAPause) {
   EXPECT_NE(wanted_token(), token);
 }
 
+TEST_F(PullerClaimsTest, ThreeUnusableSourcesInARowGiveUp) {
+  start({.slots = 1});
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_FALSE(deeds_.failure) << i;
+    answer(ClaimOutcome{Unusable{wanted_token(), "2001:db8::7"}});
+    if (i == 2) break;
+    answer(ClaimOutcome{Wait{view()}});
+    wake_after(seconds(1));
+  }
+  ASSERT_TRUE(deeds_.failure);
+  EXPECT_EQ(deeds_.failure->status(), ExitStatus::no_source);
+  EXPECT_EQ(deeds_.failure->remedy(), Remedy::operator_acts);
+  EXPECT_THAT(deeds_.failure->what(), HasSubstr("'2001:db8::7' is no address within --peers"));
+}
+
+TEST_F(PullerClaimsTest, AGoodPieceBetweenUnusableSourcesMakesTheHostGoOn) {
+  start({.slots = 1});
+  for (PieceNumber piece = 0; piece < 4; ++piece) {
+    for (int i = 0; i < 2; ++i) {
+      answer(ClaimOutcome{Unusable{wanted_token(), "2001:db8::7"}});
+      answer(ClaimOutcome{Wait{view()}});
+      wake_after(seconds(1));
+    }
+    bring_all(grant({piece}));
+  }
+  EXPECT_FALSE(deeds_.failure);
+}
+
 TEST_F(PullerClaimsTest, TheEndOfAClaimWithoutAPullMakesNoHostWait) {
   start({.slots = 1});
   answer(ClaimOutcome{Unusable{wanted_token(), "evil"}});
