@@ -4,6 +4,7 @@
 #include <csignal>
 #include <sstream>
 
+#include "libsync/core/address.h"
 #include "libsync/core/run_ids.h"
 
 namespace libsync::test {
@@ -45,7 +46,8 @@ void Host::start_daemon() {
   daemon_.emplace(
       Words{"rsync", "--daemon", "--no-detach", "--config=" + (folder_ / "rsyncd.conf").string()},
       folder_ / "daemon.out");
-  const Words ask{"rsync", "--contimeout=1", "rsync://" + address_ + ":8730/"};
+  const Words ask{"rsync", "--contimeout=1",
+                  "rsync://" + Address::parse(address_).value().in_url() + ":8730/"};
   EXPECT_TRUE(eventually([&] { return test::run(ask).status == 0; }))
       << content_of(folder_ / "daemon.out");
 }
