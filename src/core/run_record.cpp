@@ -5,6 +5,7 @@
 #include <sstream>
 #include <variant>
 
+#include "libsync/core/address.h"
 #include "libsync/core/number.h"
 
 namespace libsync {
@@ -57,8 +58,9 @@ bool read_line(RunRecord& record, const std::string& line) {
     record.prefix = value;
   } else if (key == "host") {
     record.expected_hosts.push_back(value);
+    return Address::parse(value).has_value();
   } else if (key == "piece-bytes") {
-    return read_number(value, record.piece_bytes);
+    return read_number(value, record.piece_bytes) && record.piece_bytes > 0;
   } else if (key == "begun") {
     return read_number(value, record.begun_ms);
   } else if (key == "expected") {

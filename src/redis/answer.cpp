@@ -224,6 +224,42 @@ ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& pe
   return Claimed{{*token, *source, std::move(pieces)}, view};
 }
 
+BeginOutcome read_begin(const RedisValue& answer) {
+  AnswerReader reader(answer);
+  const auto& word = reader.text();
+  if (word == "BEGUN") {
+    Begun begun;
+    while (!reader.at_end()) {
+      // Other programs may have written anything into sync:expected, and the run record keeps this.
+      const auto& host = reader.text();
+      if (Address::parse(host)) begun.expected.push_back(host);
+    }
+    return begun;
+  }
+  if (word == "SAME") return AlreadyBegun{};
+  if (word != "BUSY") throw_not_understood(escaped(word));
+  const auto other = RunId::parse(reader.text());
+  if (!other) throw_not_understood("a run id");
+  return Busy{*other, reader.task()};
+}
+
+JoinOutcome read_join(const RedisValue& answer, const std::vector<Network>& peers) {
+  AnswerReader reader(answer);
+  const auto& word = reader.text();
+  if (word == "NONE") {
+    const auto ended = RunId::parse(reader.text());
+    return NoRun{ended, reader.number()};
+  }
+  if (word != "RUN") throw_not_understood(escaped(word));
+  const bool is_finished = reader.flag();
+  const auto suspicion = reader.suspicion();
+  auto own_seat = reader.flag() ? std::optional(reader.seat(peers)) : std::nullopt;
+  const AnswerFields fields(reader);
+  const auto manifest = read_manifest_field(fields.text("manifest"));
+  if (!manifest) return OtherVersion{fields.parsed<RunId>("id"), read_task(fields)};
+  return Joined{read_run(fields, *manifest), is_finished, suspicion, std::move(own_seat)};
+}
+
 std::string manifest_field(const Digest& manifest) {
   return std::string(kFormat) + manifest.named();
 }
@@ -308,6 +344,33 @@ HostStatus read_host(const RedisValue& value, std::uint64_t now, std::uint64_t r
   host.is_expected = reader.flag();
   host.is_running = reader.flag();
   return host;
+}
+
+Status read_status(const RedisValue& answer) {
+  AnswerReader reader(answer);
+  AnswerReader run_reader(reader.value());
+  const AnswerFields run_fields(run_reader);
+  AnswerReader last_reader(reader.value());
+  const AnswerFields last_fields(last_reader);
+  const auto now = reader.number();
+  const auto free_sources = reader.number<std::size_t>();
+  const auto expected = reader.number<std::size_t>();
+  const auto announced = reader.number<std::size_t>();
+  Status status;
+  status.task = reader.text();
+  const auto started = run_fields.number_or_zero("started");
+  if (!run_fields.empty()) {
+    const auto manifest = read_manifest_field(run_fields.text("manifest"));
+    status.run = RunStatus{.run = read_run(run_fields, manifest.value_or(Digest(Digest::Bytes{}))),
+                           .age = between(started, now),
+                           .announced = announced,
+                           .free_sources = free_sources,
+                           .expected = expected,
+                           .format = manifest ? RunFormat::ours : RunFormat::other};
+  }
+  if (!last_fields.empty()) status.last = read_last(last_fields, now);
+  while (!reader.at_end()) status.hosts.push_back(read_host(reader.value(), now, started));
+  return status;
 }
 
 }  // namespace libsync

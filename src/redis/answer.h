@@ -116,6 +116,9 @@ class AnswerFields {
 /// The state of `run`, from an array of id and state; nothing if the id is another one.
 [[nodiscard]] std::optional<RunState> read_state(const RedisValue& answer, const RunId& run);
 
+[[nodiscard]] BeginOutcome read_begin(const RedisValue& answer);
+/// A parent outside `peers` counts as not assigned yet.
+[[nodiscard]] JoinOutcome read_join(const RedisValue& answer, const std::vector<Network>& peers);
 [[nodiscard]] Watch read_watch(const RedisValue& answer);
 /// A source outside `peers` is unusable.
 [[nodiscard]] ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& peers);
@@ -140,5 +143,7 @@ class AnswerFields {
 /// One host of a status answer. Its address is escaped.
 [[nodiscard]] HostStatus read_host(const RedisValue& value, std::uint64_t now,
                                    std::uint64_t run_started);
+
+[[nodiscard]] Status read_status(const RedisValue& answer);
 
 }  // namespace libsync

@@ -121,23 +121,7 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                          std::to_string(expected.count),
                          std::to_string(run.manifest_bytes)};
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
-  const auto answer = call("begin", arguments);
-  AnswerReader reader(answer);
-  const auto& word = reader.text();
-  if (word == "BEGUN") {
-    Begun begun;
-    while (!reader.at_end()) {
-      // Other programs may have written anything into sync:expected, and the run record keeps this.
-      const auto& host = reader.text();
-      if (Address::parse(host)) begun.expected.push_back(host);
-    }
-    return begun;
-  }
-  if (word == "SAME") return AlreadyBegun{};
-  if (word != "BUSY") throw_not_understood(escaped(word));
-  const auto other = RunId::parse(reader.text());
-  if (!other) throw_not_understood("a run id");
-  return Busy{*other, reader.task()};
+  return read_begin(call("begin", arguments));
 }
 
 StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedPiece>& pieces,
@@ -182,30 +166,7 @@ Status RedisCoordinator::status() {
   const auto answer = try_call("status", {});
   // No master has ever run here. status() changes nothing, so it loads no functions.
   if (!answer) return {.task = task_or_nothing().value_or("")};
-  AnswerReader reader(*answer);
-  AnswerReader run_reader(reader.value());
-  const AnswerFields run_fields(run_reader);
-  AnswerReader last_reader(reader.value());
-  const AnswerFields last_fields(last_reader);
-  const auto now = reader.number();
-  const auto free_sources = reader.number<std::size_t>();
-  const auto expected = reader.number<std::size_t>();
-  const auto announced = reader.number<std::size_t>();
-  Status status;
-  status.task = reader.text();
-  const auto started = run_fields.number_or_zero("started");
-  if (!run_fields.empty()) {
-    const auto manifest = read_manifest_field(run_fields.text("manifest"));
-    status.run = RunStatus{.run = read_run(run_fields, manifest.value_or(Digest(Digest::Bytes{}))),
-                           .age = between(started, now),
-                           .announced = announced,
-                           .free_sources = free_sources,
-                           .expected = expected,
-                           .format = manifest ? RunFormat::ours : RunFormat::other};
-  }
-  if (!last_fields.empty()) status.last = read_last(last_fields, now);
-  while (!reader.at_end()) status.hosts.push_back(read_host(reader.value(), now, started));
-  return status;
+  return read_status(*answer);
 }
 
 std::optional<Address> RedisCoordinator::own_address() {

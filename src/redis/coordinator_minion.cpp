@@ -50,20 +50,7 @@ JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, SeatWis
       "join", {host.text(), arrival == Arrival::first_of_tick ? "1" : "0",
                seat == SeatWish::wanted ? "1" : "0", std::to_string(waits ? stays.count() : 0)});
   if (!answer) return NoLibrary{};
-  AnswerReader reader(*answer);
-  const auto& word = reader.text();
-  if (word == "NONE") {
-    const auto ended = RunId::parse(reader.text());
-    return NoRun{ended, reader.number()};
-  }
-  if (word != "RUN") throw_not_understood(escaped(word));
-  const bool is_finished = reader.flag();
-  const auto suspicion = reader.suspicion();
-  auto own_seat = reader.flag() ? std::optional(reader.seat(options_.peers)) : std::nullopt;
-  const AnswerFields fields(reader);
-  const auto manifest = read_manifest_field(fields.text("manifest"));
-  if (!manifest) return OtherVersion{fields.parsed<RunId>("id"), read_task(fields)};
-  return Joined{read_run(fields, *manifest), is_finished, suspicion, std::move(own_seat)};
+  return read_join(*answer, options_.peers);
 }
 
 std::vector<StagedPiece> RedisCoordinator::digests(const RunId& run,

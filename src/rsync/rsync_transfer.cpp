@@ -6,6 +6,7 @@
 #include <array>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/number.h"
 #include "libsync/core/served_modes.h"
 
 namespace libsync {
@@ -252,6 +253,14 @@ PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& a
   return verdict;
 }
 
+std::optional<ArrivedFile> read_arrived(std::string_view line) {
+  const auto space = line.find(' ');
+  if (space == std::string_view::npos || space + 1 == line.size()) return std::nullopt;
+  const auto bytes = parse_number<std::uint64_t>(line.substr(0, space));
+  if (!bytes) return std::nullopt;
+  return ArrivedFile{*bytes, std::string(line.substr(space + 1))};
+}
+
 RsyncTransfer::RsyncTransfer(RsyncOptions options, Clock& clock)
     : options_(std::move(options)), clock_(clock), next_check_(clock.now()) {}
 
@@ -291,12 +300,11 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
     // ended() comes first, so that lines() reads all that the child wrote before its end.
     const auto end = running.child->ended();
     for (const auto& line : running.child->lines()) {
-      const auto space = line.find(' ');
-      if (space == std::string::npos) continue;
+      auto arrived = read_arrived(line);
+      if (!arrived) continue;
       running.moved = clock_.now();
-      auto name = line.substr(space + 1);
-      running.arrived.insert(name);
-      events.push_back(FileArrived{id, std::move(name), std::strtoull(line.c_str(), nullptr, 10)});
+      running.arrived.insert(arrived->name);
+      events.push_back(FileArrived{id, std::move(arrived->name), arrived->wire_bytes});
     }
     const auto& errors = running.child->errors();
     if (!end) {

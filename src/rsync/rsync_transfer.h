@@ -33,6 +33,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libsync/clock.h"
@@ -69,6 +70,15 @@ struct PullVerdict {
 /// file of `arrived` is missing counts for nothing.
 [[nodiscard]] PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& errors,
                                 const std::set<std::string>& arrived = {});
+
+/// A file that a line of rsync's output names, and the bytes that it cost on the wire.
+struct ArrivedFile {
+  std::uint64_t wire_bytes;
+  std::string name;
+};
+
+/// Nothing, unless the line is `BYTES NAME`, as --out-format asks for it.
+[[nodiscard]] std::optional<ArrivedFile> read_arrived(std::string_view line);
 
 class RsyncTransfer final : public Transfer {
  public:

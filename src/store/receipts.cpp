@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "libsync/core/task.h"
+#include "libsync/core/owed_hook.h"
 #include "os/files.h"
 #include "store/served_files.h"
 
@@ -39,19 +39,14 @@ bool Receipts::has(const std::filesystem::path& destination, const Digest& manif
 }
 
 void Receipts::owe_hook(const std::string& payload_name, const Digest& manifest) const {
-  replace_file(path_ / "hook", manifest.hex() + payload_name, kServedFileMode);
+  replace_file(path_ / "hook", encode(OwedHook{manifest, payload_name}), kServedFileMode);
 }
 
 std::optional<std::string> Receipts::hook_owed() const {
-  constexpr auto kHexBytes = 2 * Digest::kBytes;
-  const auto owed = read_file(path_ / "hook", kReceiptBytes);
-  const auto manifest = owed ? Digest::parse(owed->substr(0, kHexBytes)) : std::nullopt;
-  if (!manifest) return std::nullopt;
-  const auto name = owed->substr(kHexBytes);
-  if (!is_payload_name(name) || !has(path_.parent_path() / name, *manifest)) {
-    return std::nullopt;
-  }
-  return name;
+  const auto text = read_file(path_ / "hook", kReceiptBytes);
+  const auto owed = text ? decode_owed_hook(*text) : std::nullopt;
+  if (!owed || !has(path_.parent_path() / owed->payload_name, owed->manifest)) return std::nullopt;
+  return owed->payload_name;
 }
 
 void Receipts::hook_has_run() const { remove_file(path_ / "hook"); }

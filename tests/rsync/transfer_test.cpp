@@ -293,5 +293,22 @@ TEST(RsyncVerdict, QuotesTheFirstLineEscaped) {
   EXPECT_THAT(judge(address("10.1.2.3"), Exited{12}, "").detail, HasSubstr("no message"));
 }
 
+TEST(ReadArrived, ReadsBytesAndName) {
+  const auto file = read_arrived("65584 p00017");
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->wire_bytes, 65584U);
+  EXPECT_EQ(file->name, "p00017");
+  EXPECT_EQ(read_arrived("0 a b").value().name, "a b");
+  EXPECT_EQ(read_arrived("18446744073709551615 x").value().wire_bytes, UINT64_MAX);
+}
+
+TEST(ReadArrived, ReadsNothingElse) {
+  for (const auto* const line :
+       {"", " ", "p00017", "1", "1 ", " p00017", "-1 p00017", "+1 p00017", "1,024 p00017",
+        "1.5K p00017", "18446744073709551616 p00017", "rsync: connection reset"}) {
+    EXPECT_FALSE(read_arrived(line)) << line;
+  }
+}
+
 }  // namespace
 }  // namespace libsync

@@ -34,8 +34,8 @@ struct RunRecord {
   TaskPath task;
   /// Master: the fingerprint for piece size 0, which is the same for every cut of the payload.
   Fingerprint content;
-  std::uint64_t piece_bytes = 0;
-  std::uint64_t begun_ms = 0;  ///< Minion: when the run began, by the clock of Redis.
+  std::uint64_t piece_bytes = 1;  ///< Never zero.
+  std::uint64_t begun_ms = 0;     ///< Minion: when the run began, by the clock of Redis.
   Standing standing = Standing::running;
   std::size_t expected_count = 0;           ///< Master: `--minions`; 0 if hosts are named.
   std::vector<std::string> expected_hosts;  ///< Master: the expected hosts when the run began.
