@@ -22,7 +22,51 @@ namespace {
 // device, a payload) from filling the memory.
 constexpr std::size_t kLargestFile = std::size_t{1} << 20U;
 
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f;
+}
+
+// The end of the string or comment that begins at the front of `text`; empty if none does.
+std::string_view end_mark_of(std::string_view text) {
+  if (text.starts_with('#')) return "\n";
+  for (const std::string_view mark : {"\"\"\"", "'''", "\"", "'"}) {
+    if (text.starts_with(mark)) return mark;
+  }
+  return {};
+}
+
+// The offset of the first character that no TOML has there: a control character, or one beyond
+// ASCII outside of strings and comments. For both, the behaviour of toml++ 3.3 is undefined.
+std::size_t first_foreign(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  std::string_view end;
+  for (std::size_t i = text.starts_with(kByteOrderMark) ? 3 : 0; i < text.size(); ++i) {
+    const auto rest = text.substr(i);
+    if (is_control(text[i])) return i;
+    if (end.empty()) {
+      end = end_mark_of(rest);
+      if (end.empty() && static_cast<unsigned char>(text[i]) >= 0x80) return i;
+      if (end.size() > 1) i += end.size() - 1;
+    } else if (rest.starts_with(end)) {
+      i += end.size() - 1;
+      // A text in triple quotes may end with two quotes of its own.
+      for (int more = 0; end.size() > 1 && more < 2 && text.substr(i + 1, 1) == end.substr(1, 1);
+           ++more) {
+        ++i;
+      }
+      end = {};
+    } else if (text[i] == '\n' && end.size() == 1) {
+      end = {};  // The string has no end, which toml++ notices.
+    } else if (end.front() == '"' && rest.starts_with('\\') && !rest.starts_with("\\\n")) {
+      if (rest.size() > 1 && !is_control(rest[1])) ++i;
+    }
+  }
+  return std::string_view::npos;
+}
+
 bool is_toml(const std::string& text) {
+  if (first_foreign(text) != std::string_view::npos) return false;
   try {
     static_cast<void>(toml::parse(std::string_view(text)));
     return true;
@@ -43,6 +87,7 @@ class Reader {
     throw UsageError(fmt::format("{}:{}: {}", file_, line, message));
   }
   [[noreturn]] void refuse_text(const toml::parse_error& error) const;
+  void refuse_foreign() const;
 
   [[nodiscard]] std::string value_of(const ConfigKey& key, const toml::node& node) const;
   [[nodiscard]] std::vector<std::string> values_of(const ConfigKey& key,
@@ -56,6 +101,20 @@ class Reader {
 void Reader::refuse_text(const toml::parse_error& error) const {
   const auto mistake =
       find_mistake(text_, error.source().begin.line, error.description(), keys_, is_toml);
+  refuse(mistake.line, mistake.message);
+}
+
+void Reader::refuse_foreign() const {
+  const auto at = first_foreign(text_);
+  if (at == std::string_view::npos) return;
+  const auto line = 1 + static_cast<std::size_t>(std::count(
+                            text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
+  if (is_control(text_[at])) {
+    refuse(line, fmt::format("this line holds the control character '{}': delete it",
+                             escaped(text_.substr(at, 1))));
+  }
+  const auto mistake =
+      find_mistake(text_, line, "a character beyond ASCII outside of quotes", keys_, is_toml);
   refuse(mistake.line, mistake.message);
 }
 
@@ -105,6 +164,7 @@ std::vector<std::string> Reader::values_of(const ConfigKey& key, const toml::nod
 }
 
 std::vector<ConfigEntry> Reader::entries() const {
+  refuse_foreign();
   toml::table table;
   try {
     table = toml::parse(text_);

@@ -331,5 +331,37 @@ TEST_F(ConfigOnDisk, IsNamedWithTheCauseIfItCannotBeRead) {
   EXPECT_TRUE(test::holds_for_ordinary_user([&] { return refusal().empty(); }));
 }
 
+// toml++ 3.3 relies on the absence of these characters before it checks for them.
+TEST(ConfigText, RefusesCharactersThatTomlHasNowhere) {
+  const auto with = [](std::string text, char control) {
+    std::replace(text.begin(), text.end(), '?', control);
+    return refusal(text);
+  };
+  for (const auto* const text : {"slots = 5\n[?", "slots = 5\n?", "slots = 5\n# ?",
+                                 "slots = 5\nprefix = \"?\"", "slots = 5\nprefix = '?'"}) {
+    const std::string message = "sync.toml:2: this line holds the control character ";
+    EXPECT_EQ(with(text, '\x01'), message + "'\\x01': delete it") << text;
+    EXPECT_EQ(with(text, '\x7f'), message + "'\\x7f': delete it") << text;
+    EXPECT_EQ(with(text, '\0'), message + "'\\x00': delete it") << text;
+  }
+}
+
+TEST(ConfigText, AcceptsCharactersBeyondAsciiInStringsAndCommentsAlone) {
+  for (const auto* const text :
+       {"prefix = \"\xcf\x96\"", "prefix = '\xcf\x96'", "prefix = \"\"\"\xcf\x96\"\"\"",
+        "prefix = '''\xcf\x96'''", "prefix = \"\xcf\x96\" # \xcf\x96",
+        "\xef\xbb\xbf# \xcf\x96\nprefix = '\xcf\x96'"}) {
+    EXPECT_EQ(parsed(text).at(0).values.at(0), "\xcf\x96") << text;
+  }
+  EXPECT_EQ(parsed("prefix = \"\\\"\xcf\x96\"").at(0).values.at(0), "\"\xcf\x96");
+  EXPECT_EQ(parsed("prefix = \"\"\"a\"\"\"\"\" # \xcf\x96").at(0).values.at(0), "a\"\"");
+  EXPECT_EQ(parsed("# it's\nprefix = '\xcf\x96'").at(0).values.at(0), "\xcf\x96");
+  expect_refusals({
+      {"prefix = \xcf\x96", "1: the text of 'prefix' needs quotes: write prefix = \"\xcf\x96\""},
+      {"peers = [\n  \"10.0.0.0/8\",\n  0f:\xcf\x96\n]",
+       "3: each text of 'peers' needs quotes: write \"0f:\xcf\x96\","},
+  });
+}
+
 }  // namespace
 }  // namespace libsync
