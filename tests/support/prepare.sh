@@ -2,6 +2,7 @@
 #
 #   need PACKAGE...    installs missing Debian packages (as root, or by sudo)
 #   build TARGET...    builds the release preset, in build/release
+#   build_preset PRESET TARGET...   builds another one
 #   fail MESSAGE       ends the script
 #
 # It sets `top`, the folder of the project, and `programs`, the folder of the built programs.
@@ -13,6 +14,7 @@ build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libspdlog-dev li
                 nlohmann-json3-dev libtomlplusplus-dev llvm-15-dev libgtest-dev libgmock-dev)
 run_packages=(redis-server redis-tools rsync)
 check_packages=(git iproute2 mandoc python3 util-linux)
+fuzz_packages=(clang libclang-rt-dev)
 
 fail() {
   echo "$(basename "$0"): $1" >&2
@@ -41,11 +43,16 @@ need() {
 
 # Shows the output of the compiler only if the build fails.
 build() {
-  local log
   need "${build_packages[@]}"
-  log=$(mktemp)
   echo "building (the first time takes some minutes)"
-  if ! (cd "$top" && cmake --preset release && cmake --build --preset release --target "$@") >"$log" 2>&1; then
+  build_preset release "$@"
+}
+
+build_preset() {  # PRESET TARGET...
+  local log preset=$1
+  shift
+  log=$(mktemp)
+  if ! (cd "$top" && cmake --preset "$preset" && cmake --build --preset "$preset" --target "$@") >"$log" 2>&1; then
     tail -n 60 "$log" >&2
     rm -f "$log"
     return 1
