@@ -69,6 +69,9 @@ std::variant<RedisServer, Refusal> parse_tcp(std::string_view url, std::string_v
     if (bracket == std::string_view::npos) return refuse(url, "has an unclosed bracket");
     server.host = rest.substr(1, bracket - 1);
     rest = rest.substr(bracket + 1);
+    if (server.host.find(':') == std::string::npos || server.host.find('[') != std::string::npos) {
+      return refuse(url, "has brackets around something other than an IPv6 address");
+    }
   } else {
     server.host = rest.substr(0, rest.find(':'));
     rest = rest.substr(server.host.size());
