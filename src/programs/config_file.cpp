@@ -27,9 +27,11 @@ bool is_control(char c) {
   return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f;
 }
 
-// The end of the string or comment that begins at the front of `text`; empty if none does.
-std::string_view end_mark_of(std::string_view text) {
+// The end of the string or comment that begins at the front of `text`; empty if none does. To
+// toml++ a quote within a value begins no string.
+std::string_view end_mark_of(std::string_view text, char before) {
   if (text.starts_with('#')) return "\n";
+  if (std::string_view(" \t\r\n=[,{").find(before) == std::string_view::npos) return {};
   for (const std::string_view mark : {"\"\"\"", "'''", "\"", "'"}) {
     if (text.starts_with(mark)) return mark;
   }
@@ -45,7 +47,7 @@ std::size_t first_foreign(std::string_view text) {
     const auto rest = text.substr(i);
     if (is_control(text[i])) return i;
     if (end.empty()) {
-      end = end_mark_of(rest);
+      end = end_mark_of(rest, i == 0 ? '\n' : text[i - 1]);
       if (end.empty() && static_cast<unsigned char>(text[i]) >= 0x80) return i;
       if (end.size() > 1) i += end.size() - 1;
     } else if (rest.starts_with(end)) {

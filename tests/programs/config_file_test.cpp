@@ -189,7 +189,7 @@ TEST(ConfigText, GivesTheCorrectedLineOfAValueWithoutQuotes) {
       {"owner = no", "1: 'owner' is neither true nor false: write owner = false"},
       {"owner = True", "1: 'owner' is neither true nor false: write owner = true"},
       {"linger = 0115", "1: the text of 'linger' needs quotes: write linger = \"0115\""},
-      {"prefix = a\x1b[31m", "1: the text of 'prefix' needs quotes: write prefix = \"VALUE\""},
+      {"prefix = a\x1b[31m", "1: this line holds the control character '\\x1b': delete it"},
   });
   EXPECT_THAT(refusal("after-publish = " + std::string(500, 'x')),
               EndsWith("write after-publish = \"VALUE\""));
@@ -358,6 +358,8 @@ TEST(ConfigText, AcceptsCharactersBeyondAsciiInStringsAndCommentsAlone) {
   EXPECT_EQ(parsed("# it's\nprefix = '\xcf\x96'").at(0).values.at(0), "\xcf\x96");
   expect_refusals({
       {"prefix = \xcf\x96", "1: the text of 'prefix' needs quotes: write prefix = \"\xcf\x96\""},
+      {"prefix = 0\"\xef\xb7\xbf\"",
+       "1: the text of 'prefix' needs quotes: write prefix = \"0\\\"\xef\xb7\xbf\\\"\""},
       {"peers = [\n  \"10.0.0.0/8\",\n  0f:\xcf\x96\n]",
        "3: each text of 'peers' needs quotes: write \"0f:\xcf\x96\","},
   });
