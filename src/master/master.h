@@ -9,7 +9,7 @@
 // Between ticks no process of the master runs. The minions need none until the run must end. When a
 // tick dies at any point, the next one finds the run in the spool and in Redis, and resumes it.
 //
-// Only master.cpp logs for the master, in the phrases of the Python pair.
+// Only master.cpp and master_run.cpp log for the master, in the phrases of the Python pair.
 
 #include <memory>
 #include <optional>
@@ -46,6 +46,9 @@ class Master {
   [[nodiscard]] ExitStatus tick();
 
  private:
+  /// Pause after Redis failed to answer, and poll interval during staging.
+  static constexpr Duration kOutagePause{1000};
+
   /// Whether to choose the next move at once, or to wait first.
   enum class Next { again, wait };
 
