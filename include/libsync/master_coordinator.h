@@ -25,8 +25,8 @@ struct Discovery {
   std::size_t finished = 0;         ///< Size of finished_queue.
 };
 
-/// The hosts that must finish. With neither field: the hosts seen in the last ten minutes. A host
-/// that joins is added.
+/// The hosts that must finish. With neither field: the hosts seen in the last ten minutes. The
+/// master adds a host that joins (admit()).
 struct Expected {
   std::size_t count = 0;
   std::vector<std::string> hosts;
@@ -64,6 +64,7 @@ struct RunStanding {
   MasterId master;
   std::size_t finished = 0;
   std::size_t expected = 0;
+  std::size_t newcomers = 0;  ///< Hosts that joined, and that admit() has to make expected ones.
   std::size_t known_at_begin = 0;                 ///< Hosts that were expected then.
   std::chrono::milliseconds age{};                ///< Since the run began.
   std::chrono::milliseconds since_last_joined{};  ///< Since begin, or since the last new host.
@@ -87,6 +88,14 @@ struct Ended {
 
 using EndOutcome = std::variant<Ended, Stale>;
 
+/// The shared state says of the run again what the master's spool says.
+struct Repaired {
+  RunId run;                      ///< The id of the run now.
+  std::vector<std::string> keys;  ///< The keys of the shared state that differed.
+};
+
+using RepairOutcome = std::variant<Repaired, Stale>;
+
 class MasterCoordinator {
  public:
   virtual ~MasterCoordinator() = default;
@@ -108,6 +117,18 @@ class MasterCoordinator {
 
   /// Changes nothing; cheap enough for five times a second.
   [[nodiscard]] virtual Watch watch() = 0;
+
+  /// The run expects the hosts that have joined it, from now on by name. They count before that, so
+  /// a run does not end without them. Only the master writes what a run expects.
+  [[nodiscard]] virtual StageOutcome admit(const RunId& run) = 0;
+
+  /// Compares the run with what the master's spool says of it, and corrects what differs. The state
+  /// of `run` is staged if all its digests are on record. `another` becomes the id of the run if a
+  /// host may have used wrong values of the payload: then no host counts as finished. Must be
+  /// cheap.
+  [[nodiscard]] virtual RepairOutcome repair(const RunInfo& run, const RunId& another,
+                                             const std::vector<StagedPiece>& recorded,
+                                             const Expected& expected) = 0;
 
   /// `task` waits for the run to end; nothing: none waits any more. The grace counts from the
   /// moment when the first of the tasks that waited one after the other was seen.

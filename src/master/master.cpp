@@ -30,6 +30,7 @@ Master::Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
       config_(std::move(config)),
       terms_(terms_of(config_, self, state.master_id())),
       records_(state, config_.host.repo, config_.host.prefix, config_.source_roots),
+      guard_(coordinator_, records_, terms_),
       linger_(clock.now(), config_.host.linger) {}
 
 ExitStatus Master::tick() {
@@ -63,11 +64,18 @@ Master::Next Master::visit() {
     coordinator_.load_functions();
     discover();
   }
+  // Before the watch, which cannot read every value that others may have written.
+  if (guard_.is_due(clock_.now())) static_cast<void>(has_repaired(records_.own_run({})));
   auto watch = coordinator_.watch();
   const auto own = records_.own_run(watch);
+  if (own && watch.run && own->run == watch.run->id && watch.run->newcomers > 0) {
+    static_cast<void>(coordinator_.admit(own->run));
+  }
   if (!has_checked_spools_) check_spools(watch, own);
   const auto move = next_move(watch, own, ending_terms(), terms_.master);
   const bool is_ending = std::holds_alternative<EndRun>(move);
+  // Others may have reported what this run never announced.
+  if (is_ending && has_repaired(own)) return Next::again;
   if (is_ending && !is_first) discover();
   if (!watch.run && !count_task(move)) return Next::again;
   if (is_first && watch.task && std::holds_alternative<Idle>(move)) spdlog::info("nothing to do");
@@ -75,6 +83,20 @@ Master::Next Master::visit() {
   has_checked_spools_ = true;
   counted_task_.reset();
   return next;
+}
+
+// Compares our run in Redis with our spool. True if something differed, so the caller has to watch
+// again.
+bool Master::has_repaired(const std::optional<RunRecord>& own) {
+  if (!own) return false;
+  const auto keys = guard_.compare(*own, clock_.now());
+  for (const auto& key : keys) {
+    spdlog::warn(
+        "the key {} differed from the spool of '{}' and is repaired: let the master alone "
+        "write it (sync-master(8), Users)",
+        key, escaped(own->task.text()));
+  }
+  return !keys.empty();
 }
 
 // Counts and logs a task that was set after the last discover(), before the master acts on it.

@@ -22,6 +22,7 @@
 #include "libsync/core/run_record.h"
 #include "libsync/master_coordinator.h"
 #include "libsync/transfer.h"
+#include "master/guard.h"
 #include "master/new_run.h"
 #include "master/plan.h"
 #include "master/records.h"
@@ -71,6 +72,7 @@ class Master {
   void stage_and_log(const RunInfo& run, std::optional<Original> original);
   void give_up_changed(const RunInfo& run, const OriginalChanged& changed);
   void start_over(const RunRecord& owner, const std::string& why);
+  [[nodiscard]] bool has_repaired(const std::optional<RunRecord>& own);
   [[nodiscard]] bool is_to_end(const Watch& watch, const RunInfo& run);
   [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run,
                                                 std::optional<Original> original);
@@ -87,6 +89,7 @@ class Master {
   MasterConfig config_;
   RunTerms terms_;
   MasterRecords records_;
+  RunGuard guard_;
   Linger linger_;
   ExitStatus status_ = ExitStatus::done;
   std::string outage_warning_;   // The last one since Redis answered.

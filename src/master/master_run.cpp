@@ -124,6 +124,7 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
       end = staging.step();
       if (clock_.now() >= next_watch) {
         next_watch = clock_.now() + kOutagePause;
+        if (guard_.is_due(clock_.now()) && has_repaired(records_.own_run({}))) break;
         if (is_to_end(coordinator_.watch(), run)) break;
       }
       until = std::min(until, staging.next_due());

@@ -153,6 +153,12 @@ void MasterRecords::write(const RunRecord& owner) const {
   if (const auto spool = spool_of(owner.run)) spool->assign(owner);
 }
 
+void MasterRecords::rename(RunRecord owner, const RunId& as) const {
+  const auto spool = spool_of(owner.run);
+  owner.run = as;
+  if (spool) spool->assign(owner);
+}
+
 void MasterRecords::drop(const RunId& run) const {
   if (const auto spool = spool_of(run)) spool->leave(Role::master);
 }

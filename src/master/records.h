@@ -82,6 +82,9 @@ class MasterRecords {
   /// Replaces the run record, durably: the expected hosts or the standing changed.
   void write(const RunRecord& owner) const;
 
+  /// The same for a run that goes on under another id.
+  void rename(RunRecord owner, const RunId& as) const;
+
   /// Leaves the spool of a run.
   void drop(const RunId& run) const;
 

@@ -17,7 +17,7 @@ constexpr std::chrono::seconds kLongestPatience{600};
 
 // The format of keys, functions, manifest and piece files. A change of one of them raises it. Runs
 // of format 1 name none. A run record names none either: a program passes over unknown keys in it.
-constexpr std::string_view kFormat = "2:";
+constexpr std::string_view kFormat = "3:";
 
 }  // namespace
 
@@ -172,8 +172,8 @@ Watch read_watch(const RedisValue& answer) {
   const bool origin_is_suspect = reader.flag();
   if (reader.at_end()) return watch;
   const auto known_at_begin = reader.number<std::size_t>();
-  const auto since_last_joined = between(reader.number(), now);
-  const auto age = between(reader.number(), now);
+  const auto joined = reader.number();
+  const auto started = reader.number();
   const auto overtaken = parse_number<std::uint64_t>(reader.text());
   const auto id = RunId::parse(reader.text());
   if (!id) throw_not_understood("a run id");
@@ -183,15 +183,18 @@ Watch read_watch(const RedisValue& answer) {
   const auto master = MasterId::parse(reader.text());
   if (!master) throw_not_understood("a master's id");
   const auto manifest = read_manifest_field(reader.text());
+  const auto newcomers = reader.number<std::size_t>();
   watch.run = RunStanding{.id = *id,
                           .state = state,
                           .task = std::move(task),
                           .master = *master,
                           .finished = finished,
                           .expected = expected,
+                          .newcomers = newcomers,
                           .known_at_begin = known_at_begin,
-                          .age = age,
-                          .since_last_joined = since_last_joined,
+                          .age = between(started, now),
+                          // Any host can write when the last one joined.
+                          .since_last_joined = between(std::max(started, joined), now),
                           .origin_is_suspect = origin_is_suspect,
                           .format = manifest ? RunFormat::ours : RunFormat::other};
   if (overtaken) watch.run->overtaken_for = between(*overtaken, now);

@@ -106,7 +106,9 @@ constexpr std::array kServerErrors = {
     ServerError{"ERR AUTH", Remedy::operator_acts, "correct --redis-password-file"},
     ServerError{"ERR Client sent AUTH", Remedy::operator_acts, "drop --redis-password-file"},
     ServerError{"NOPERM", Remedy::operator_acts,
-                "allow this user the command in the server's ACL (sync-master(8), Users)"},
+                "give the users the rules of this version, as the server's administrator: "
+                "sed -n 's/ >[^ ]*//; s/^user m/acl setuser m/p' "
+                "/usr/share/doc/sync-fanout/examples/redis-users.conf | redis-cli"},
     ServerError{"ERR DB index", Remedy::operator_acts, "correct the db in --redis"},
     ServerError{"ERR unknown command", Remedy::operator_acts,
                 "use Redis 7 or newer, or Valkey: older ones have no functions"},
@@ -121,14 +123,22 @@ constexpr std::array kServerErrors = {
     ServerError{"ERR max number of clients", Remedy::try_again, "raise its maxclients"},
 };
 
-void throw_if_about_server(const RedisValue& value, const RedisServer& server) {
+// Redis names the key in no refusal, and the command in some. A function names both.
+std::string named(const RedisError& error, const RedisCommand& command) {
+  const bool is_complete = !error.text.starts_with("NOPERM this user");
+  if (is_complete || command.size() < 2) return escaped(error.text);
+  return fmt::format("{} ({} {})", escaped(error.text), command[0], escaped(command[1]));
+}
+
+void throw_if_about_server(const RedisValue& value, const RedisServer& server,
+                           const RedisCommand& command) {
   const auto* const error = value.error();
   if (error == nullptr) return;
   for (const auto& known : kServerErrors) {
     if (error->text.starts_with(known.prefix)) {
       throw Failure(ExitStatus::redis, known.remedy,
-                    fmt::format("Redis at {} refuses: {}: {}", server.shown(), escaped(error->text),
-                                known.way_out));
+                    fmt::format("Redis at {} refuses: {}: {}", server.shown(),
+                                named(*error, command), known.way_out));
     }
   }
 }
@@ -191,7 +201,7 @@ void RedisConnection::connect() {
     const auto answer = try_ask(greeting);
     if (answer && answer->error() == nullptr) continue;
     close();
-    if (answer) throw_if_about_server(*answer, server_);
+    if (answer) throw_if_about_server(*answer, server_, {greeting.front()});
     throw Failure(ExitStatus::redis, Remedy::try_again,
                   fmt::format("Redis at {} rejects the log-in: {}", server_.shown(),
                               answer ? escaped(answer->error()->text) : last_fault_));
@@ -228,7 +238,7 @@ RedisValue RedisConnection::ask(const RedisCommand& command) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (!context_) connect();
     if (auto answer = try_ask(command)) {
-      throw_if_about_server(*answer, server_);
+      throw_if_about_server(*answer, server_, command);
       return std::move(*answer);
     }
   }
@@ -239,6 +249,7 @@ RedisValue RedisConnection::ask(const RedisCommand& command) {
 
 void RedisConnection::send(const RedisCommand& command) {
   if (!context_) connect();
+  sent_ = command;
   append(command);
   int done = 0;
   while (done == 0) {
@@ -268,7 +279,7 @@ std::optional<RedisValue> RedisConnection::received() {
   if (raw == nullptr) return std::nullopt;
   const Reply reply(static_cast<redisReply*>(raw));
   auto answer = to_value(*reply);
-  throw_if_about_server(answer, server_);
+  throw_if_about_server(answer, server_, sent_);
   return answer;
 }
 

@@ -92,6 +92,7 @@ class RedisConnection {
   RedisServer server_;
   std::unique_ptr<Context> context_;
   std::string last_fault_;
+  RedisCommand sent_;  // By send().
 };
 
 }  // namespace libsync

@@ -136,6 +136,51 @@ StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedP
 
 Watch RedisCoordinator::watch() { return read_watch(call("watch", {})); }
 
+StageOutcome RedisCoordinator::admit(const RunId& run) {
+  for (;;) {
+    const auto answer = call("admit", {run.text()});
+    if (!is_for_us(answer, "ADMITTED")) return Stale{};
+    AnswerReader reader(answer);
+    static_cast<void>(reader.text());
+    if (!reader.flag()) return Done{};
+  }
+}
+
+RepairOutcome RedisCoordinator::repair(const RunInfo& run, const RunId& another,
+                                       const std::vector<StagedPiece>& recorded,
+                                       const Expected& expected) {
+  std::string digests(std::size_t{run.cut.pieces()} * Digest::kBytes, '\0');
+  for (const auto& [piece, digest] : recorded) {
+    const auto raw = digest.raw();
+    if (piece < run.cut.pieces()) digests.replace(piece * Digest::kBytes, raw.size(), raw);
+  }
+  RedisCommand arguments{run.id.text(),
+                         another.text(),
+                         run.state == RunState::staged ? "1" : "0",
+                         run.task.text(),
+                         run.task.name(),
+                         run.fingerprint.text(),
+                         std::to_string(run.cut.stream_bytes),
+                         std::to_string(run.cut.piece_bytes),
+                         std::to_string(run.cut.pieces()),
+                         manifest_field(run.manifest),
+                         std::to_string(run.manifest_bytes),
+                         run.density == Density::sparse ? "1" : "0",
+                         run.master.text(),
+                         std::to_string(expected.count),
+                         std::move(digests)};
+  arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
+  const auto answer = call("repair", arguments);
+  if (!is_for_us(answer, "REPAIRED")) return Stale{};
+  AnswerReader reader(answer);
+  static_cast<void>(reader.text());
+  const auto id = RunId::parse(reader.text());
+  if (!id) throw_not_understood("a run id");
+  Repaired repaired{*id, {}};
+  while (!reader.at_end()) repaired.keys.push_back(escaped(reader.text()));
+  return repaired;
+}
+
 void RedisCoordinator::overtake(const RunId& run, const std::optional<TaskPath>& task) {
   const auto waiting = task ? task->text() : std::string();
   static_cast<void>(is_for_us(call("overtake", {run.text(), waiting}), "VIEW"));

@@ -139,7 +139,7 @@ TEST_F(ClaimFunctions, APieceThatNoHostGotFromTheOriginIsFreshAgain) {
   f.hold(run, "10.0.0.5", none, 2);
   claim("10.0.0.8", 1, none);
   f.complete(run, "10.0.0.8", token(1), "busy", none);
-  EXPECT_EQ(f.one({"HGET", "sync:run", "fresh"}), bits(8, {3}));
+  EXPECT_EQ(f.one({"HGET", "sync:course", "fresh"}), bits(8, {3}));
   EXPECT_EQ(f.one({"GET", "sync:coming"}), std::string(8, '\0'));
 }
 
@@ -148,7 +148,7 @@ TEST_F(ClaimFunctions, PiecesFourAndFiveAreFreshLikeOthers) {
   f.stage(run, {4, 5});
   const auto answer = f.claim(run, "10.0.0.8", token(1), none, bits(8, {5}));
   EXPECT_THAT(pieces_of(answer), ElementsAre("4"));
-  EXPECT_EQ(f.one({"HGET", "sync:run", "fresh"}), bits(8, {5}));
+  EXPECT_EQ(f.one({"HGET", "sync:course", "fresh"}), bits(8, {5}));
 }
 
 TEST_F(ClaimFunctions, AHostThatHasNothingGoesBeforeOneThatHasSomething) {

@@ -160,13 +160,66 @@ TEST_F(RunFunctions, AFinishedHostReportsItsHoldings) {
   EXPECT_THAT(f.members("synchronize_queue"), ElementsAre("10.0.0.1", "10.0.0.8"));
 }
 
-TEST_F(RunFunctions, JoinReturnsTheRunAndExpectsTheNewcomer) {
+TEST_F(RunFunctions, JoinReturnsTheRunAndTheMasterExpectsTheNewcomer) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
   const auto answer = f("join", {"10.0.0.8", "1", "0", "0"});
   EXPECT_EQ(answer.at(0), "RUN");
   EXPECT_EQ(answer.at(1), "0");
   EXPECT_THAT(answer, Contains(run));
+  f("join", {"10.0.0.5", "1", "0", "0"});
+  EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.5"));
+  EXPECT_THAT(f.members("sync:joined"), ElementsAre("10.0.0.8"));
+  EXPECT_EQ(f("watch").at(4), "2");
+  EXPECT_EQ(f("watch").at(16), "1");
+  EXPECT_THAT(f("admit", {run}), ElementsAre("ADMITTED", "0"));
   EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.5", "10.0.0.8"));
+  EXPECT_THAT(f.members("sync:joined"), IsEmpty());
+  EXPECT_EQ(f("watch").at(4), "2");
+  EXPECT_EQ(f("watch").at(16), "0");
+  f("join", {"10.0.0.8", "1", "0", "0"});
+  EXPECT_THAT(f.members("sync:joined"), IsEmpty());
+}
+
+TEST_F(RunFunctions, OnlyAddressesAreAdmittedAndManyInSteps) {
+  f.begin(run, 4);
+  f.ask({"SADD", "sync:joined", "10.0.0.8", "fd00::8", "x\nstanding ended", std::string(46, '1')});
+  EXPECT_THAT(f("admit", {run}), ElementsAre("ADMITTED", "0"));
+  EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.8", "fd00::8"));
+  RedisCommand many{"SADD", "sync:joined"};
+  for (unsigned i = 0; i < 2500; ++i) {
+    many.push_back("10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250));
+  }
+  f.ask(many);
+  EXPECT_THAT(f("admit", {run}), ElementsAre("ADMITTED", "1500"));
+  EXPECT_THAT(f("admit", {run}), ElementsAre("ADMITTED", "500"));
+  EXPECT_THAT(f("admit", {run}), ElementsAre("ADMITTED", "0"));
+  EXPECT_EQ(f.one({"SCARD", "sync:expected"}), "2502");
+}
+
+TEST_F(RunFunctions, TheEndNamesAHostThatJoinedAndWasNotAdmitted) {
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
+  f("join", {"10.0.0.8", "1", "0", "0"});
+  EXPECT_THAT(f("end", {run, "cancelled", "", "0"}), ElementsAre("ENDED", "10.0.0.5", "10.0.0.8"));
+  EXPECT_THAT(f.ask({"KEYS", "sync:*"}), UnorderedElementsAre("sync:minions", "sync:events",
+                                                              "sync:last", "sync:wake:10.0.0.8"));
+}
+
+// Any minion can write there, or delete it.
+TEST_F(RunFunctions, ACourseThatIsMissingOrMalformedStopsNoHost) {
+  for (const auto& fields : {Texts{}, Texts{"fresh", "x", "left", "-", "reaped", "1e99", "mended",
+                                            "", "joined", "soon", "woken", "nan"}}) {
+    f.begin(run, 4);
+    f.stage(run, {0, 1, 2, 3}, kYes);
+    f.ask({"DEL", "sync:course"});
+    RedisCommand command{"HSET", "sync:course"};
+    command.insert(command.end(), fields.begin(), fields.end());
+    if (!fields.empty()) f.ask(command);
+    EXPECT_EQ(f("join", {"10.0.0.8", "1", "1", "0"}).at(0), "RUN");
+    EXPECT_EQ(f.claim(run, "10.0.0.8", token(1), none, none).at(0), "CLAIMED");
+    EXPECT_EQ(f.finish(run, "10.0.0.8", digest(0)).at(0), "FINISHED");
+    EXPECT_EQ(f("watch").at(3), "1");
+    EXPECT_EQ(f("end", {run, "complete", "", "1"}).at(0), "ENDED");
+  }
 }
 
 TEST_F(RunFunctions, JoinWithoutARunNamesTheOneThatEndedLast) {
@@ -364,7 +417,7 @@ TEST_F(RunFunctions, WatchReturnsTheStateOfTheRun) {
   f("overtake", {run, "/data/model.2"});
   EXPECT_THAT(f("watch"), ElementsAre("LOOK", "/data/model.2", std::to_string(f.now), "1", "2", "0",
                                       "2", began, began, overtaken, run, "staged", "/data/model.1",
-                                      "/data/model.2", std::string(32, 'a'), digest(0)));
+                                      "/data/model.2", std::string(32, 'a'), digest(0), "0"));
   f("overtake", {run, ""});
   EXPECT_EQ(f("watch").at(9), "");
   EXPECT_EQ(f("watch").at(13), "");

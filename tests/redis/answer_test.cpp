@@ -182,7 +182,7 @@ RunInfo read(const Fields& named) {
 
 const std::string kId(32, 'a');
 const std::string kDigest(64, 'b');
-const std::string kManifest = "2:blake3:" + kDigest;
+const std::string kManifest = "3:blake3:" + kDigest;
 
 Fields right_run() {
   return {{"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
@@ -206,8 +206,8 @@ TEST(ReadState, ReadsThatRunAlone) {
 
 // The field `manifest` as other versions write it. The first is that of format 1.
 std::vector<std::string> other_formats() {
-  return {"blake3:" + kDigest, "1:blake3:" + kDigest, "3:blake3:" + kDigest, "2:sha256:" + kDigest,
-          ""};
+  return {"blake3:" + kDigest,   "1:blake3:" + kDigest, "2:blake3:" + kDigest,
+          "4:blake3:" + kDigest, "3:sha256:" + kDigest, ""};
 }
 
 TEST(ManifestField, OfAnotherFormatCannotBeRead) {
@@ -328,7 +328,8 @@ Array right_watch() {
           text("/data1/model.7"),
           text("/data1/model.8"),
           text(kId),
-          text(kManifest)};
+          text(kManifest),
+          number(7)};
 }
 
 TEST(ReadWatch, ReadsEveryElement) {
@@ -341,6 +342,7 @@ TEST(ReadWatch, ReadsEveryElement) {
   EXPECT_EQ(watch.run->master.text(), kId);
   EXPECT_EQ(watch.run->finished, 1U);
   EXPECT_EQ(watch.run->expected, 3U);
+  EXPECT_EQ(watch.run->newcomers, 7U);
   EXPECT_TRUE(watch.run->origin_is_suspect);
   EXPECT_EQ(watch.run->known_at_begin, 2U);
   EXPECT_EQ(watch.run->since_last_joined.count(), 1000);
@@ -355,7 +357,7 @@ TEST(ReadWatch, ReadsEveryElement) {
 TEST(ReadWatch, TellsARunOfAnotherFormat) {
   for (const auto& manifest : other_formats()) {
     auto answer = right_watch();
-    answer.back() = text(manifest);
+    answer[15] = text(manifest);
     const auto watch = read_watch(array(answer));
     ASSERT_TRUE(watch.run) << manifest;
     EXPECT_EQ(watch.run->format, RunFormat::other) << manifest;

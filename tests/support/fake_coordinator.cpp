@@ -42,6 +42,16 @@ Watch FakeMasterCoordinator::watch() {
   return call("watch", [&] { return state_.watch(); });
 }
 
+StageOutcome FakeMasterCoordinator::admit(const RunId& run) {
+  return call("admit", [&] { return state_.admit(run); });
+}
+
+RepairOutcome FakeMasterCoordinator::repair(const RunInfo& run, const RunId& another,
+                                            const std::vector<StagedPiece>& recorded,
+                                            const Expected& expected) {
+  return call("repair", [&] { return state_.repair(run, another, recorded, expected); });
+}
+
 void FakeMasterCoordinator::overtake(const RunId& run, const std::optional<TaskPath>& task) {
   call("overtake", [&] { state_.overtake(run, task); });
 }

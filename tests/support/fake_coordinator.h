@@ -32,6 +32,10 @@ class FakeMasterCoordinator final : public MasterCoordinator {
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
+  [[nodiscard]] StageOutcome admit(const RunId& run) override;
+  [[nodiscard]] RepairOutcome repair(const RunInfo& run, const RunId& another,
+                                     const std::vector<StagedPiece>& recorded,
+                                     const Expected& expected) override;
   void overtake(const RunId& run, const std::optional<TaskPath>& task) override;
   [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,

@@ -49,7 +49,7 @@ void FakeRun::report(const Address& address, const Holdings& holdings, unsigned 
     host(address).slots = set_aside.contains(address) ? 0 : slots;
     if (clearance == Clearance::cleared) host(address).is_suspect = false;
   }
-  expected_hosts.insert(address.text());
+  volunteer(address);
   host(address).in_place = holdings.in_place;
 }
 
@@ -258,9 +258,15 @@ std::vector<StagedPiece> FakeRun::announced_of(const std::vector<PieceNumber>& p
   return found;
 }
 
+bool FakeRun::volunteer(const Address& host) {
+  return !expected_hosts.contains(host.text()) && joined_hosts.insert(host.text()).second;
+}
+
 std::vector<std::string> FakeRun::missing() const {
   std::vector<std::string> all;
-  for (const auto& name : expected_hosts) {
+  auto names = expected_hosts;
+  names.insert(joined_hosts.begin(), joined_hosts.end());
+  for (const auto& name : names) {
     const auto address = Address::parse(name);
     const auto known = address ? hosts.find(*address) : hosts.end();
     if (known == hosts.end() || !known->second.finished_ms) all.push_back(name);
@@ -273,7 +279,9 @@ std::size_t FakeRun::finished() const {
       hosts.begin(), hosts.end(), [](const auto& one) { return one.second.finished_ms; }));
 }
 
-std::size_t FakeRun::expected() const { return std::max(expected_hosts.size(), expected_count); }
+std::size_t FakeRun::expected() const {
+  return std::max(expected_hosts.size() + joined_hosts.size(), expected_count);
+}
 
 std::size_t FakeRun::claims_of(const Address& address) const {
   return static_cast<std::size_t>(std::count_if(

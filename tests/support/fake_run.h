@@ -76,6 +76,8 @@ class FakeRun {
 
   [[nodiscard]] bool is_masters_spool(const Address& host) const;
   [[nodiscard]] std::vector<StagedPiece> announced_of(const std::vector<PieceNumber>& pieces) const;
+  /// Adds a host that is not expected yet. True if it is new.
+  bool volunteer(const Address& host);
   [[nodiscard]] std::vector<std::string> missing() const;
   [[nodiscard]] std::size_t finished() const;
   [[nodiscard]] std::size_t expected() const;
@@ -88,6 +90,7 @@ class FakeRun {
   std::map<Token, FakeClaim> claims;
   Duration usual_piece{0};  ///< The time of the last piece by a claim.
   std::set<std::string> expected_hosts;
+  std::set<std::string> joined_hosts;  ///< The master has not admitted them yet.
   std::size_t expected_count = 0;
   std::size_t known_at_begin = 0;
   std::uint64_t joined_ms = 0;

@@ -134,6 +134,7 @@ Watch FakeSharedState::watch() {
       .master = info.master,
       .finished = run_->finished(),
       .expected = run_->expected(),
+      .newcomers = run_->joined_hosts.size(),
       .known_at_begin = run_->known_at_begin,
       .age = since(info.begun_ms, now_ms()),
       .since_last_joined = since(run_->joined_ms, now_ms()),
@@ -146,6 +147,49 @@ Watch FakeSharedState::watch() {
   };
   if (run_->overtaken_ms) watch.run->overtaken_for = since(*run_->overtaken_ms, now_ms());
   return watch;
+}
+
+StageOutcome FakeSharedState::admit(const RunId& run) {
+  if (!is_current(run)) return Stale{};
+  run_->expected_hosts.merge(run_->joined_hosts);
+  run_->joined_hosts.clear();
+  return Done{};
+}
+
+RepairOutcome FakeSharedState::repair(const RunInfo& run, const RunId& another,
+                                      const std::vector<StagedPiece>& recorded,
+                                      const Expected& expected) {
+  if (!is_current(run.id)) return Stale{};
+  auto& now = run_->info;
+  Repaired repaired{run.id, {}};
+  const bool is_other = now.manifest != run.manifest || now.cut != run.cut ||
+                        now.fingerprint != run.fingerprint || now.task != run.task;
+  const std::map<PieceNumber, Digest> right = [&] {
+    std::map<PieceNumber, Digest> all;
+    for (const auto& [piece, digest] : recorded) {
+      if (run_->announced.contains(piece)) all.insert_or_assign(piece, digest);
+    }
+    return all;
+  }();
+  const bool is_early = now.state == RunState::staged && run.state != RunState::staged;
+  if (is_other || is_early) repaired.keys.emplace_back("sync:run");
+  if (run_->announced != right) repaired.keys.emplace_back("sync:digests");
+  const bool is_suspect = is_other || run_->announced != right;
+  now.manifest = run.manifest;
+  now.cut = run.cut;
+  now.fingerprint = run.fingerprint;
+  now.task = run.task;
+  if (is_early) now.state = RunState::staging;
+  run_->announced = right;
+  const auto before = run_->expected_hosts.size();
+  run_->expected_hosts.insert(expected.hosts.begin(), expected.hosts.end());
+  if (run_->expected_hosts.size() != before) repaired.keys.emplace_back("sync:expected");
+  if (is_suspect) {
+    now.id = repaired.run = another;
+    for (auto& [address, known] : run_->hosts) known.finished_ms.reset();
+    wake_all();
+  }
+  return repaired;
 }
 
 void FakeSharedState::overtake(const RunId& run, const std::optional<TaskPath>& waiting) {
@@ -227,6 +271,7 @@ Status FakeSharedState::status() {
                            .free_sources = view.sources,
                            .expected = run_->expected()};
     for (const auto& name : run_->expected_hosts) hosts[name].is_expected = true;
+    for (const auto& name : run_->joined_hosts) hosts[name].is_expected = true;
     for (const auto& [address, known] : run_->hosts) {
       auto& host = hosts[address.text()];
       host.in_place = known.in_place;

@@ -71,6 +71,10 @@ class FakeSharedState {
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state);
   [[nodiscard]] Watch watch();
+  [[nodiscard]] StageOutcome admit(const RunId& run);
+  [[nodiscard]] RepairOutcome repair(const RunInfo& run, const RunId& another,
+                                     const std::vector<StagedPiece>& recorded,
+                                     const Expected& expected);
   void overtake(const RunId& run, const std::optional<TaskPath>& waiting);
   [[nodiscard]] StageOutcome vouch(const RunId& run);
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,

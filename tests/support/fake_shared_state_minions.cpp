@@ -23,7 +23,7 @@ JoinOutcome FakeSharedState::join(const Address& host, Arrival arrival, SeatWish
     run.release_all(host);
     wake_waiting();
   }
-  if (run.expected_hosts.insert(host.text()).second) run.joined_ms = now_ms();
+  if (run.volunteer(host)) run.joined_ms = now_ms();
   if (format == RunFormat::other) return OtherVersion{run.info.id, run.info.task};
   Joined joined{run.info, run.host(host).finished_ms.has_value(),
                 run.view(host, now_ms()).suspicion, std::nullopt};

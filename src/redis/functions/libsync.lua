@@ -10,7 +10,7 @@
 -- Two processes agree on nothing but this state. It decides which host pulls which pieces from
 -- which source. It moves no bytes, and it trusts a caller only about the caller itself.
 --
--- Seven files make one text, in this order:
+-- Eight files make one text, in this order:
 --
 --   libsync.lua       keys, constants, the context of a call
 --   sources.lua       what each host can serve, upload slots, waiting hosts, the end of a claim
@@ -18,6 +18,7 @@
 --   claims.lua        the choice of source and pieces
 --   trees.lua         seats and parents
 --   master_calls.lua  the functions that the master calls
+--   repair.lua        one more of these
 --   minion_calls.lua  the functions that minions call
 --
 -- Keys (P is the prefix). The first five are those of the Python pair, with their old meaning:
@@ -28,13 +29,22 @@
 --   P running_queue       set     addresses that pull now
 --   P finished_queue      set     addresses that have published
 --
+-- Only the functions of the master write the next four, and minions need no right to write them. The
+-- bytes that a host publishes depend on no other key.
+--
 --   P sync:run            hash    the run: id, state, path, name, fingerprint, bytes, piece_bytes,
 --                                 pieces, manifest, origin, origin_kind, master, expected, started,
---                                 announced (bitmap of pieces in sync:digests), fresh (bitmap of
---                                 pieces that no host but the origin has or pulls), left (how often
---                                 pieces ceased to be fresh), trees (how many; 0: claims alone) …
+--                                 announced (bitmap of pieces in sync:digests), trees (how many; 0:
+--                                 claims alone) …
 --                                 manifest is FORMAT:HASH:DIGEST, which other versions refuse
 --   P sync:digests        string  32 bytes a piece: its BLAKE3; zeros where it is not announced
+--   P sync:expected       set     hosts that are expected to finish
+--   P sync:last           hash    how the last run or refusal ended; outlives runs
+--
+--   P sync:course         hash    what hosts write about the run: fresh (bitmap of pieces that no
+--                                 host but the origin has or pulls), left (how often pieces ceased
+--                                 to be fresh), joined (when a host did), reaped, woken …
+--   P sync:joined         set     hosts that joined, until the master adds them to sync:expected
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
 --   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it;
 --                                 empty in a run with trees, where it would be most of the work
@@ -52,7 +62,6 @@
 --   P sync:wake:ADDRESS   list    one element wakes that host; expires
 --   P sync:seats          hash    seat in the trees -> address (trees.lua)
 --   P sync:seat_of        hash    address -> seat
---   P sync:expected       set     hosts that are expected to finish
 --   P sync:done           hash    address -> when it finished; finished_queue only shows it
 --   P sync:progress       hash    address -> pieces that are in place there
 --   P sync:blame          hash    see blame.lua
@@ -62,7 +71,6 @@
 --   P sync:lingering      zset    address -> until when it waits for a run, to pull along trees;
 --                                 outlives runs
 --   P sync:events         stream  what happened; capped; outlives runs
---   P sync:last           hash    how the last run or refusal ended; outlives runs
 --
 -- In a bitmap, piece n is bit n%8, from the lowest, of byte n/8 (PieceSet in pieces.h).
 --
@@ -72,6 +80,41 @@
 --
 -- Every call of a run names that run. If another one is current, the call changes nothing and
 -- answers {'STALE'}. Every call is safe to repeat. An answer is an array that begins with a word.
+
+-- The functions run with the rights of the user that calls them. cron/redis-users.conf names the
+-- functions and keys of each user.
+
+-- Redis has one `redis` while it loads this text, and another one while a function runs.
+local loader = redis
+local function server() return redis end
+local redis = {}  -- Its call() is that of the server, set by each call of a function.
+
+-- Registers libsync1_VERB. If it fails, it runs once more to find the command that fails. The error
+-- names the command, its key and the function.
+local function register(verb, body, flags)
+  local name = 'libsync1_' .. verb
+  local function guarded(keys, arguments)
+    local call = server().call
+    redis.call = call
+    local is_done, answer = pcall(body, keys, arguments)
+    if is_done then return answer end
+    local command, key = 'no command', ''
+    redis.call = function(...)
+      command, key = ...
+      return call(...)
+    end
+    is_done, answer = pcall(body, keys, arguments)
+    if is_done then return answer end
+    local text = type(answer) == 'table' and answer.err or tostring(answer)
+    if string.find(text, 'executing the script can', 1, true) then text = 'NOPERM no right' end
+    return {err = string.format('%s (%s %s in %s)', text, command, tostring(key or ''), name)}
+  end
+  if flags then
+    loader.register_function{function_name = name, callback = guarded, flags = flags}
+  else
+    loader.register_function(name, guarded)
+  end
+end
 
 -- A constant without a reason is a guard, housekeeping or a format; its value is not tuned.
 
@@ -138,8 +181,10 @@ local POLLS_A_SECOND = 2000
 local REPORT_MS = 4000
 local REPORTS_A_SECOND = 1000
 
+local ADMITTED_AT_ONCE = 1000   -- Joined hosts that one call expects from then on.
 local ARGUMENTS_AT_ONCE = 4000  -- Arguments of one command. Lua has room for twice as many.
 local DIGEST_BYTES = 32
+local MAX_PIECES = 4096         -- kMaxPieces in pieces.h.
 local WAITERS_TRIED = 8         -- Waiting hosts that are compared with one free slot.
 local REAPED_AT_ONCE = 32       -- Lapsed claims that one call ends.
 local REAP_MS = 100             -- Interval at which lapsed claims are sought.
@@ -167,9 +212,10 @@ local STRIKES = {corrupt = 2, unreachable = 2, refused = 3, slow = 2}
 local TRUSTED_MS = 60000        -- After a reverification, one accuser alone causes no other one.
 local EVENTS_KEPT = 10000
 local ERROR_BYTES = 500
+local ADDRESS_BYTES = 45        -- The longest address, as text.
 
 -- The keys of sync:* that the end of a run deletes. sync:run itself goes last.
-local OF_A_RUN = {'digests', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls',
+local OF_A_RUN = {'digests', 'course', 'joined', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls',
                   'claims', 'leases', 'pace', 'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done',
                   'progress', 'blame', 'quarantine', 'errors'}
 
@@ -202,21 +248,30 @@ local function blank(pieces)
 end
 
 local RUN_FIELDS = {'id', 'state', 'manifest', 'pieces', 'origin', 'origin_kind', 'announced',
-                    'fresh', 'left', 'reaped', 'mended', 'trees', 'known', 'started', 'seated',
-                    'woken', 'woken_at', 'gathered'}
+                    'trees', 'known', 'started', 'seated'}
+local COURSE_FIELDS = {'left', 'joined', 'reaped', 'mended', 'woken', 'woken_at', 'gathered', 'fresh'}
 
--- The run as it is now, or nil.
+-- The run as it is now, or nil. Any minion can write sync:course, so a value there that is missing
+-- or malformed counts as zero.
 local function run_of(k, fields)
   local values, run = redis.call('HMGET', k.run, unpack(fields)), {}
   if not values[1] then return nil end
   for i = 1, #fields do run[fields[i]] = values[i] or '0' end
+  if not (tonumber(run.pieces) and tonumber(run.pieces) <= MAX_PIECES) then run.pieces = '0' end
+  local course = redis.call('HMGET', k.course, unpack(COURSE_FIELDS))
+  for i = 1, #course - 1 do
+    run[COURSE_FIELDS[i]] = string.match(course[i] or '', '^%d+$') and course[i] or '0'
+  end
+  local fresh = course[#course] or ''
+  run.fresh = #fresh == math.ceil(run.pieces / 8) and fresh or blank(run.pieces)
   return run
 end
 
 -- The context of one call: the key names, the time as `now`, and the run as `of`.
 --
 -- The run is read once, when the call begins, because calls are most of the work of Redis. `fields`
--- lists the fields of sync:run that the call needs, `id` first; nil means RUN_FIELDS.
+-- lists the fields of sync:run that the call needs, those of RUN_FIELDS first; nil means these. The
+-- fields of sync:course are among those of the run.
 local function call_of(a, fields)
   local call = setmetatable({now = time_of(a[2])}, {__index = keys_of(a[1])})
   call.of = run_of(call, fields or RUN_FIELDS)
@@ -254,6 +309,11 @@ local function wait_no_more(k, host)
   k.waiting_now = k.waiting_now - 1
   redis.call('ZREM', k.hungry, host)
   return true
+end
+
+-- Adds a host that is not expected yet to those that the master shall expect. True if it is new.
+local function volunteer(k, host)
+  return redis.call('SISMEMBER', k.expected, host) == 0 and redis.call('SADD', k.joined, host) == 1
 end
 
 -- Writes an event, as fields and values.

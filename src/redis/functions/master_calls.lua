@@ -65,14 +65,15 @@ local function begin(_, a)
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
              'manifest', a[10], 'manifest_bytes', a[19], 'sparse', a[11], 'origin', origin,
              'origin_kind', a[13], 'master', a[14], 'announced', blank(tonumber(a[9])),
-             'fresh', blank(tonumber(a[9])), 'left', 0, 'expected', expected, 'known', known,
-             'trees', trees, 'started', now, 'joined', now, 'reaped', now, 'mended', now)
+             'expected', expected, 'known', known, 'trees', trees, 'started', now)
+  redis.call('HSET', k.course, 'fresh', blank(tonumber(a[9])), 'joined', now, 'reaped', now,
+             'mended', now, 'woken_at', now)
   redis.call('HSET', k.slots, origin, slots)
   if a[16] == '1' then redis.call('SET', k.task, a[4], 'NX') end
   redis.call('ZREMRANGEBYSCORE', k.minions, '-inf', now - FORGOTTEN_MS)
   local seated = trees > 0 and lingering(k, origin, now) or {}
   give_seats(k, seated)
-  redis.call('HSET', k.run, 'seated', #seated, 'woken_at', now)
+  redis.call('HSET', k.run, 'seated', #seated)
   k.of = run_of(k, RUN_FIELDS)
   wake_seated(k, now)
   wake_all(k, seated, now)
@@ -117,6 +118,28 @@ local function stage(_, a)
   return {'STAGED'}
 end
 
+-- Moves joined hosts to the expected ones. A minion may have written anything into sync:joined.
+local function admit(k, most)
+  local hosts = redis.call('SPOP', k.joined, most)
+  local addresses = {}
+  for _, host in ipairs(hosts) do
+    if #host <= ADDRESS_BYTES and string.match(host, '^[%x.:]+$') then addresses[#addresses + 1] = host end
+  end
+  if #addresses > 0 then redis.call('SADD', k.expected, unpack(addresses)) end
+  return #hosts
+end
+
+-- The master expects the hosts that have joined. It calls again until none is left.
+--
+--   Args:    run
+--   Answers: ADMITTED hosts-that-are-left
+local function admit_function(_, a)
+  local k = call_of(a)
+  if not is_current(k, a[3]) then return {'STALE'} end
+  admit(k, ADMITTED_AT_ONCE)
+  return {'ADMITTED', redis.call('SCARD', k.joined)}
+end
+
 -- The missing hosts, sorted: expected and not finished.
 local function missing_of(k)
   local late = {}
@@ -129,7 +152,8 @@ end
 
 -- Number of expected hosts: those named, seen or joined, or the configured number if it is higher.
 local function expected_count(k)
-  return math.max(redis.call('SCARD', k.expected), tonumber(redis.call('HGET', k.run, 'expected') or 0))
+  local hosts = redis.call('SCARD', k.expected) + redis.call('SCARD', k.joined)
+  return math.max(hosts, tonumber(redis.call('HGET', k.run, 'expected') or 0))
 end
 
 -- Ends the run and deletes all its keys.
@@ -140,6 +164,7 @@ end
 local function end_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
+  while admit(k, ADMITTED_AT_ONCE) > 0 do end
   local answer = {'ENDED'}
   for _, host in ipairs(missing_of(k)) do answer[#answer + 1] = host end
   local run = redis.call('HMGET', k.run, 'path', 'started', 'bytes')
@@ -198,17 +223,19 @@ end
 --   Args:    none
 --   Answers: LOOK task-or-'' now finished expected suspect-origin(0/1),
 --            and if there is a run: known joined started overtaken id state path waiting master
---            manifest
+--            manifest hosts-to-admit
 local function watch(_, a)
   local k, now = call_of(a)
-  local run = redis.call('HMGET', k.run, 'known', 'joined', 'started', 'overtaken', 'id', 'state',
-                         'path', 'waiting', 'master', 'manifest')
+  local run = redis.call('HMGET', k.run, 'started', 'overtaken', 'id', 'state', 'path', 'waiting',
+                         'master', 'manifest')
   local answer = {'LOOK', redis.call('GET', k.task) or '', now, redis.call('HLEN', k.done), 0, 0}
-  if not run[5] then return answer end
+  if not k.of then return answer end
   answer[5] = expected_count(k)
   local doubt = (is_masters_spool(k, k.of.origin) and 'verify ' or 'undelivered ') .. k.of.origin
   answer[6] = redis.call('HEXISTS', k.blame, doubt)
-  for i = 1, 10 do answer[6 + i] = run[i] or '' end
+  answer[7], answer[8] = k.of.known, k.of.joined
+  for i = 1, 8 do answer[8 + i] = run[i] or '' end
+  answer[17] = redis.call('SCARD', k.joined)
   return answer
 end
 
@@ -261,9 +288,11 @@ local function status(_, a)
     add(seen[i])
     hosts[seen[i]].seen = seen[i + 1]
   end
-  for _, host in ipairs(redis.call('SMEMBERS', k.expected)) do
-    add(host)
-    hosts[host].expected = '1'
+  for _, name in ipairs({'expected', 'joined'}) do
+    for _, host in ipairs(redis.call('SMEMBERS', k[name])) do
+      add(host)
+      hosts[host].expected = '1'
+    end
   end
   for _, host in ipairs(redis.call('SMEMBERS', k.running)) do
     if hosts[host] then hosts[host].running = '1' end
@@ -280,11 +309,12 @@ local function status(_, a)
   return answer
 end
 
-redis.register_function('libsync1_begin', begin)
-redis.register_function('libsync1_stage', stage)
-redis.register_function('libsync1_end', end_function)
-redis.register_function('libsync1_refuse', refuse)
-redis.register_function('libsync1_overtake', overtake)
-redis.register_function('libsync1_vouch', vouch)
-redis.register_function{function_name = 'libsync1_watch', callback = watch, flags = {'no-writes'}}
-redis.register_function{function_name = 'libsync1_status', callback = status, flags = {'no-writes'}}
+register('begin', begin)
+register('stage', stage)
+register('end', end_function)
+register('refuse', refuse)
+register('admit', admit_function)
+register('overtake', overtake)
+register('vouch', vouch)
+register('watch', watch, {'no-writes'})
+register('status', status, {'no-writes'})

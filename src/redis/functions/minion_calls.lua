@@ -32,7 +32,7 @@ local function join(_, a)
   end
   wake_seated(k, now)
   if a[4] == '1' then release_all(k, host, now) end
-  if redis.call('SADD', k.expected, host) == 1 then redis.call('HSET', k.run, 'joined', now) end
+  if volunteer(k, host) then redis.call('HSET', k.course, 'joined', now) end
   local is_done = redis.call('HEXISTS', k.done, host)
   local answer = {'RUN', is_done, is_suspect(k, host), 0}
   if a[5] == '1' and has_trees(k) and is_done == 0 and host ~= k.of.origin then
@@ -81,7 +81,7 @@ local function store_report(k, host, have, slots, in_place, is_verified, now)
     redis.call('HSET', k.slots, host, slots)
     if is_verified == '1' then trust(k, host, now) end
   end
-  redis.call('SADD', k.expected, host)
+  volunteer(k, host)
   redis.call('HSET', k.progress, host, in_place)
   reap(k, now)
   offer_and_wake(k, host, now)
@@ -280,13 +280,13 @@ local function doubt(_, a)
   return {'VIEW'}
 end
 
-redis.register_function('libsync1_join', join)
-redis.register_function('libsync1_hold', hold_function)
-redis.register_function('libsync1_follow', follow)
-redis.register_function('libsync1_claim', claim_function)
-redis.register_function('libsync1_complete', complete)
-redis.register_function('libsync1_renew', renew)
-redis.register_function('libsync1_finish', finish)
-redis.register_function('libsync1_leave', leave)
-redis.register_function('libsync1_doubt', doubt)
-redis.register_function{function_name = 'libsync1_digests', callback = digests, flags = {'no-writes'}}
+register('join', join)
+register('hold', hold_function)
+register('follow', follow)
+register('claim', claim_function)
+register('complete', complete)
+register('renew', renew)
+register('finish', finish)
+register('leave', leave)
+register('doubt', doubt)
+register('digests', digests, {'no-writes'})

@@ -190,14 +190,16 @@ local function pieces_of(list)
   return pieces
 end
 
--- Sets or clears pieces in sync:run fresh: no host but the origin has or pulls a fresh piece.
+-- Sets or clears pieces in sync:course fresh: no host but the origin has or pulls a fresh piece.
 local function mark_fresh(k, pieces, is_fresh)
   if has_trees(k) then return end
   local fresh = with_pieces(k.of.fresh, pieces, is_fresh)
   if fresh == k.of.fresh then return end
   k.of.fresh = fresh
-  redis.call('HSET', k.run, 'fresh', fresh)
-  if not is_fresh then k.of.left = redis.call('HINCRBY', k.run, 'left', 1) end
+  redis.call('HSET', k.course, 'fresh', fresh)
+  if is_fresh then return end
+  k.of.left = k.of.left + 1
+  redis.call('HSET', k.course, 'left', k.of.left)
 end
 
 -- Writes the bitmap of a host, and counts the copies of each piece that it gained or lost. True if
@@ -287,7 +289,7 @@ end
 -- people and other programs can write to it. No other function does any of this.
 local function reap(k, now)
   if now - tonumber(k.of.reaped) < REAP_MS then return end
-  redis.call('HSET', k.run, 'reaped', now)
+  redis.call('HSET', k.course, 'reaped', now)
   for _, token in ipairs(redis.call('ZRANGEBYSCORE', k.leases, '-inf', now, 'LIMIT', 0, REAPED_AT_ONCE)) do
     local puller, source = release(k, token, now)
     if puller then
@@ -300,7 +302,7 @@ local function reap(k, now)
     offer_and_wake(k, host, now)
   end
   if now - tonumber(k.of.mended) >= MEND_MS then
-    redis.call('HSET', k.run, 'mended', now)
+    redis.call('HSET', k.course, 'mended', now)
     for _, host in ipairs(redis.call('SMEMBERS', k.queue)) do
       if redis.call('HEXISTS', k.slots, host) == 0 then redis.call('SREM', k.queue, host) end
     end

@@ -63,7 +63,7 @@ local function wake_seated(k, now)
   local due = math.max(surely, joined + WAKES_UNANSWERED)
   due = math.min(due, seated, woken + WAKES_AT_ONCE)
   if due < math.min(seated, woken + WAKES_AT_LEAST) then return end
-  redis.call('HSET', k.run, 'woken', due, 'woken_at', now)
+  redis.call('HSET', k.course, 'woken', due, 'woken_at', now)
   local seats = {}
   for seat = woken, due - 1 do seats[#seats + 1] = seat end
   for _, host in ipairs(redis.call('HMGET', k.seats, unpack(seats))) do
@@ -163,7 +163,7 @@ end
 local function gather(k, now)
   if k.of.gathered ~= '0' or tonumber(k.of.woken) < tonumber(k.of.seated) then return end
   if now - tonumber(k.of.woken_at) < GATHERING_MS then return end
-  redis.call('HSET', k.run, 'gathered', 1)
+  redis.call('HSET', k.course, 'gathered', 1)
   k.of.gathered = '1'
   local hosts = redis.call('HKEYS', k.seat_of)
   for first = 1, #hosts, ARGUMENTS_AT_ONCE do

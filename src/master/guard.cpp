@@ -1,0 +1,32 @@
+#include "master/guard.h"
+
+#include "master/staging.h"
+#include "os/random.h"
+
+namespace libsync {
+namespace {
+
+// Interval between two comparisons. With the most pieces one costs Redis about a millisecond.
+constexpr Duration kCompareEvery{10'000};
+
+}  // namespace
+
+std::vector<std::string> RunGuard::compare(const RunRecord& owner, Instant now) {
+  due_ = now + kCompareEvery;
+  if (owner.standing != Standing::running) return {};
+  if (!run_ || run_->id != owner.run) run_ = records_.describe(owner, terms_.origin);
+  const auto spool = records_.spool_of(owner.run);
+  if (!run_ || !spool) return {};
+  const auto record = StagingRecord::read(*spool);
+  run_->state = record.is_complete ? RunState::staged : RunState::staging;
+  std::vector<StagedPiece> recorded;
+  for (const auto& [piece, digest] : record.digests) recorded.push_back({piece, digest});
+  const auto outcome = coordinator_.repair(*run_, random_name<RunId>(), recorded,
+                                           {owner.expected_count, owner.expected_hosts});
+  const auto* const repaired = std::get_if<Repaired>(&outcome);
+  if (repaired == nullptr) return {};
+  if (repaired->run != owner.run) records_.rename(owner, repaired->run);
+  return repaired->keys;
+}
+
+}  // namespace libsync
