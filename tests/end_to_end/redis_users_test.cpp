@@ -1,13 +1,13 @@
 // The users of cron/redis-users.conf have the rights that they need, and no more.
 
+#include "redis_users.h"
+
 #include <gmock/gmock.h>
 
-#include <fstream>
-#include <iterator>
+#include <regex>
 #include <set>
-#include <sstream>
 
-#include "fleet.h"
+#include "redis/coordinator.h"
 
 namespace libsync::test {
 namespace {
@@ -15,34 +15,27 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr auto kUsersFile = SOURCE_FOLDER "/cron/redis-users.conf";
+// The first rules that README had for minions, and its last ones for masters.
+constexpr auto kFormerMinion =
+    "acl setuser minion reset on >minion-password resetchannels ~* -@all +auth +select +ping +time "
+    "+fcall +blpop +get +exists +expire +getrange +setrange +hget +hmget +hset +hsetnx +hdel "
+    "+hexists +hgetall +hkeys +hlen +hincrby +hrandfield +sadd +srem +smembers +scard +srandmember "
+    "+zadd +zrem +zscore +zrangebyscore +lpush +xadd";
+constexpr auto kFormerMaster =
+    "acl setuser master reset on >master-password resetchannels ~* -@all +auth +select +ping +time "
+    "+fcall +function|list +function|load +get +getrange +set +del +exists +expire +incr +setrange "
+    "+hget +hmget +hset +hsetnx +hdel +hexists +hgetall +hkeys +hlen +hincrby +hrandfield +sadd "
+    "+srem +smembers +scard +srandmember +sismember +zadd +zrem +zscore +zrange +zrangebyscore "
+    "+zcount +zremrangebyscore +lpush +xadd";
 
 class RedisUsers : public Fleet {};
 
 TEST_F(RedisUsers, HaveTheRightsForARunAndNoMore) {
   auto& host = add_host();
-  std::istringstream shipped(content_of(kUsersFile));
-  std::set<std::string> users;
-  for (std::string line; std::getline(shipped, line);) {
-    // The test itself remains the default user.
-    if (!line.starts_with("user ") || line.starts_with("user default ")) continue;
-    std::istringstream split(line);
-    Words words{std::istream_iterator<std::string>(split), {}};
-    words.front() = "setuser";
-    words.insert(words.begin(), "acl");
-    EXPECT_EQ(redis.cli(words), "OK");
-    users.insert(words[2]);
-  }
-  EXPECT_EQ(users, (std::set<std::string>{"admin", "master", "minion", "operator"}));
-  const auto options = [&](const Host& of, const std::string& user) {
-    const auto file = of.folder() / "redis.password";
-    write_file(file, user + "-password\n");
-    std::filesystem::permissions(file, std::filesystem::perms(0600));
-    return Words{"--redis", redis.url(user), "--redis-password-file", file.string()};
-  };
-  auto of_master = options(master(), "master");
+  load_users(redis);
+  auto of_master = options_of(master(), redis, "master");
   of_master.insert(of_master.end(), {"--minions", "1", "--piece-size", "1M"});
-  auto of_minion = options(host, "minion");
+  auto of_minion = options_of(host, redis, "minion");
   of_minion.insert(of_minion.end(), {"--linger", "60s"});
   start_master(of_master);
   host.start("sync-minion", of_minion);
@@ -60,6 +53,90 @@ TEST_F(RedisUsers, HaveTheRightsForARunAndNoMore) {
     EXPECT_THAT(redis.cli(command), HasSubstr("no permissions to access")) << words[0];
   }
   EXPECT_THAT(master().log() + host.log(), Not(HasSubstr("-password")));
+}
+
+TEST_F(RedisUsers, NamesEachUserOnce) {
+  std::multiset<std::string> names;
+  for (const auto& line : user_lines(kUsersFile)) names.insert(line[1]);
+  EXPECT_EQ(names,
+            (std::multiset<std::string>{"admin", "default", "master", "minion", "operator"}));
+}
+
+TEST_F(RedisUsers, MayRunEachFunctionAndItsCommands) {
+  const std::string source(functions_source());
+  const auto all_of = [&](const std::string& text, const std::string& pattern) {
+    const std::regex wanted(pattern);
+    std::set<std::string> found;
+    for (std::sregex_iterator at(text.begin(), text.end(), wanted), end; at != end; ++at) {
+      auto name = (*at)[1].str();
+      for (auto& letter : name) letter = static_cast<char>(std::tolower(letter));
+      found.insert(name);
+    }
+    return found;
+  };
+  const auto rules_from = [](const std::string& user, const std::string& start) {
+    const auto rules = rules_of(user, start);
+    return std::set<std::string>(rules.begin(), rules.end());
+  };
+  // The parts of the source: what all calls share, the calls of the master, those of minions.
+  const auto of_master = source.find("-- The functions that the master calls");
+  const auto of_minions = source.find("-- The functions that minions call");
+  ASSERT_LT(of_master, of_minions);
+  const auto shared = source.substr(0, of_master);
+  const std::string command = "redis\\.call\\('([A-Z]+)'";
+  const std::string function = "\nregister\\('(\\w+)'";
+  const struct {
+    const char* user;
+    std::string calls;
+  } roles[] = {{"master", source.substr(of_master, of_minions - of_master)},
+               {"minion", source.substr(of_minions)}};
+  for (const auto& role : roles) {
+    const auto granted = rules_from(role.user, "+");
+    for (const auto& needed : all_of(shared + role.calls, command)) {
+      EXPECT_TRUE(granted.contains(needed)) << role.user << " needs +" << needed;
+    }
+    std::set<std::string> callable;
+    for (const auto& verb : all_of(role.calls, function)) callable.insert("libsync1_" + verb);
+    callable.insert("libsync1_status");
+    EXPECT_EQ(rules_from(role.user, "+fcall|"), callable) << role.user;
+  }
+}
+
+TEST_F(RedisUsers, OfAFormerVersionLackARightThatOneLineNamesWithTheWayOut) {
+  auto& host = add_host();
+  for (const auto* const rules : {kFormerMinion, kFormerMaster}) {
+    EXPECT_EQ(redis.cli(split(rules)), "OK");
+  }
+  write_file(source_root() / "guarded", random_bytes(100'000, 1));
+  set_task(source_root() / "guarded");
+  auto of_master = options_of(master(), redis, "master");
+  of_master.insert(of_master.end(), {"--minions", "2"});
+  ASSERT_EQ(master().run("sync-master", of_master).status, 0);
+  const std::string command =
+      "sed -n 's/ >[^ ]*//; s/^user m/acl setuser m/p' "
+      "/usr/share/doc/sync-fanout/examples/redis-users.conf | redis-cli";
+  const auto of_minion = options_of(host, redis, "minion");
+  auto ran = host.run("sync-minion", of_minion);
+  EXPECT_EQ(ran.status, 3);
+  EXPECT_THAT(ran.output, HasSubstr("no right (SISMEMBER sync:expected in libsync1_join)"));
+  EXPECT_THAT(ran.output, HasSubstr(command));
+  redis.cli({"sadd", "sync:joined", host.address()});
+  ran = master().run("sync-master", of_master);
+  EXPECT_EQ(ran.status, 3);
+  EXPECT_THAT(ran.output, HasSubstr("no right (SPOP sync:joined in libsync1_admit)"));
+  EXPECT_THAT(ran.output, HasSubstr(command));
+  // The way out keeps the passwords.
+  const auto rules = test::run({"sed", "-n", "s/ >[^ ]*//; s/^user m/acl setuser m/p", kUsersFile});
+  EXPECT_EQ(redis.cli({}, rules.output), "OK\nOK");
+  ran = master().run("sync-master", of_master);
+  EXPECT_EQ(ran.status, 0) << ran.output;
+  ran = host.run("sync-minion", of_minion);
+  EXPECT_EQ(ran.status, 0) << ran.output;
+  for (const auto* const key : {"sync:run", "sync:digests", "sync:expected", "sync:last", "task"}) {
+    EXPECT_THAT(redis.cli({"acl", "dryrun", "minion", "expire", key, "0"}),
+                HasSubstr("no permissions to access"))
+        << key;
+  }
 }
 
 TEST_F(RedisUsers, LetTheOperatorSetATaskAndReadTheRun) {
