@@ -6,7 +6,7 @@
 namespace libsync {
 namespace {
 
-// Interval between two comparisons. With the most pieces one costs Redis about a millisecond.
+// Interval between two comparisons. A guard, not tuned: a wrong value lasts no longer than this.
 constexpr Duration kCompareEvery{10'000};
 
 }  // namespace

@@ -165,6 +165,15 @@ class HostileMinion : public Fleet {
     }
   }
 
+  /// The hosts act on the attack meanwhile.
+  void expect_no_wrong_bytes_for(std::chrono::seconds time) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < end && !HasFailure()) {
+      expect_no_wrong_bytes();
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+
   /// The checksums of the published files, as the hooks of the good hosts computed them.
   std::set<std::string> seen_by_hooks() {
     std::set<std::string> all;
@@ -200,9 +209,10 @@ TEST_F(HostileMinion, CannotMakeAnybodyPublishWithoutARun) {
   start_good_master();
   ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:minions"}) == "2"; }));
   attack();
+  expect_no_wrong_bytes_for(std::chrono::seconds(5));
   write_everywhere();
   attack();
-  std::this_thread::sleep_for(std::chrono::seconds(3));
+  expect_no_wrong_bytes_for(std::chrono::seconds(3));
   for (const auto* const host : good_) {
     EXPECT_FALSE(std::filesystem::exists(host->repo() / "model")) << host->log();
   }
@@ -217,12 +227,10 @@ TEST_F(HostileMinion, CannotMakeAnybodyPublishOtherBytesDuringARun) {
   set_task(payload_);
   ASSERT_TRUE(eventually([&] { return redis.cli({"hget", "sync:run", "state"}) == "staged"; }));
   attack();
+  expect_no_wrong_bytes_for(std::chrono::seconds(8));
   write_everywhere();
   attack();
-  for (int i = 0; i < 30; ++i) {
-    expect_no_wrong_bytes();
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  expect_no_wrong_bytes_for(std::chrono::seconds(3));
   end_with_a_run();
 }
 

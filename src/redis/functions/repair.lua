@@ -39,19 +39,28 @@ local function wrong_fields(k, a)
   return wrong, is_other
 end
 
--- The announced pieces whose digests are on record, and sync:digests as it has to be.
-local function announced_of(k, recorded)
-  local pieces, digests, none = {}, {}, string.rep('\0', DIGEST_BYTES)
+-- A bitmap of all pieces.
+local function full(pieces)
+  local rest = pieces % 8
+  return string.rep('\255', math.floor(pieces / 8)) .. (rest > 0 and string.char(2 ^ rest - 1) or '')
+end
+
+-- The bitmap of the announced pieces whose digests are on record, and sync:digests as it has to be.
+-- `found` is sync:digests as it is.
+local function announced_of(k, found, recorded, is_complete)
+  local all = full(tonumber(k.of.pieces))
+  if is_complete and k.of.announced == all and found == recorded then return all, recorded end
+  local bytes, digests, none = {}, {}, string.rep('\0', DIGEST_BYTES)
   for piece = 0, tonumber(k.of.pieces) - 1 do
+    local at, mask = math.floor(piece / 8) + 1, bit.lshift(1, piece % 8)
     local digest = string.sub(recorded, piece * DIGEST_BYTES + 1, (piece + 1) * DIGEST_BYTES)
-    local byte = string.byte(k.of.announced, math.floor(piece / 8) + 1) or 0
-    if bit.band(byte, bit.lshift(1, piece % 8)) ~= 0 and #digest == DIGEST_BYTES and digest ~= none then
-      pieces[#pieces + 1], digests[piece + 1] = piece, digest
-    else
-      digests[piece + 1] = none
-    end
+    local is_announced = bit.band(string.byte(k.of.announced, at) or 0, mask) ~= 0
+    if not is_announced or #digest ~= DIGEST_BYTES then digest = none end
+    digests[piece + 1] = digest
+    bytes[at] = (bytes[at] or 0) + (digest ~= none and mask or 0)
   end
-  return pieces, table.concat(digests)
+  for at = 1, #bytes do bytes[at] = string.char(bytes[at]) end
+  return table.concat(bytes), table.concat(digests)
 end
 
 -- Compares sync:run, sync:digests and sync:expected with the spool of the master, and corrects what
@@ -75,12 +84,11 @@ local function repair(_, a)
     k.of = run_of(k, RUN_FIELDS)
   end
   local is_run_wrong = #wrong > 0
-  local pieces, digests = announced_of(k, a[17])
   local found = redis.call('GET', k.digests) or ''
+  local announced, digests = announced_of(k, found, a[17], a[5] == '1')
   local are_digests_wrong = found .. string.rep('\0', #digests - #found) ~= digests
   if are_digests_wrong then redis.call('SET', k.digests, digests) end
-  local announced = with_pieces(blank(tonumber(k.of.pieces)), pieces, true)
-  local is_staged = k.of.state == 'staged' and a[5] == '1' and #pieces == tonumber(k.of.pieces)
+  local is_staged = k.of.state == 'staged' and a[5] == '1' and announced == full(tonumber(k.of.pieces))
   local state = is_staged and 'staged' or 'staging'
   if announced ~= k.of.announced or state ~= k.of.state then
     is_run_wrong = true
