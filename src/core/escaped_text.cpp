@@ -33,6 +33,16 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
+// Whether a valid sequence changes how a terminal shows the text around it. The controls of
+// bidirectional text do, and the separators of lines and paragraphs.
+bool changes_the_line(std::string_view sequence) {
+  if (sequence == "\u061c") return true;
+  if (sequence.size() != 3) return false;
+  return (sequence >= "\u200e" && sequence <= "\u200f") ||
+         (sequence >= "\u2028" && sequence <= "\u202e") ||
+         (sequence >= "\u2066" && sequence <= "\u2069");
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
@@ -49,7 +59,8 @@ std::string escaped(std::string_view text) {
       safe += "\\t";
     } else if (byte >= 0x20 && byte < 0x7f) {
       safe += text.front();
-    } else if (length = utf8_length(text); length > 0) {
+    } else if (length = utf8_length(text);
+               length > 0 && !changes_the_line(text.substr(0, length))) {
       safe += text.substr(0, length);
     } else {
       length = 1;

@@ -67,6 +67,25 @@ TEST(Escaped, WritesControlCharactersAsText) {
   }
 }
 
+// They would show "exe.txt" for "txt.exe", or two lines for one.
+TEST(Escaped, WritesControlsOfBidirectionalTextAndOfLinesAsText) {
+  for (const auto& [text, expected] : std::vector<std::pair<std::string_view, std::string_view>>{
+           {"\xd8\x9c"sv, "\\xd8\\x9c"},  // U+061C
+           {"\xe2\x80\x8e\xe2\x80\x8f"sv, "\\xe2\\x80\\x8e\\xe2\\x80\\x8f"},
+           {"\xe2\x80\xa8"sv, "\\xe2\\x80\\xa8"},  // U+2028
+           {"a\xe2\x80\xae"
+            "b"sv,
+            "a\\xe2\\x80\\xaeb"},  // U+202E
+           {"\xe2\x81\xa6\xe2\x81\xa9"sv, "\\xe2\\x81\\xa6\\xe2\\x81\\xa9"}}) {
+    EXPECT_EQ(escaped(text), expected);
+  }
+  // Their neighbours: U+061B, U+200D (in emoji), U+2027, U+202F, U+2065, U+206A.
+  for (const auto text : {"\xd8\x9b"sv, "\xe2\x80\x8d"sv, "\xe2\x80\xa7"sv, "\xe2\x80\xaf"sv,
+                          "\xe2\x81\xa5"sv, "\xe2\x81\xaa"sv}) {
+    EXPECT_EQ(escaped(text), text);
+  }
+}
+
 TEST(Escaped, WritesBytesThatAreNotUtf8OneByOne) {
   for (const auto& [text, expected] : std::vector<std::pair<std::string_view, std::string_view>>{
            // Truncated, at the end and before other text.
