@@ -226,7 +226,9 @@ std::optional<RedisValue> RedisConnection::try_ask(const RedisCommand& command) 
   void* raw = nullptr;
   if (redisGetReply(context_->redis.get(), &raw) != REDIS_OK || raw == nullptr) {
     // hiredis reports an expired time limit as EAGAIN of the socket.
-    last_fault_ = errno == EAGAIN ? "no answer within 2 s" : escaped(context_->redis->errstr);
+    last_fault_ = context_->redis->err == REDIS_ERR_IO && errno == EAGAIN
+                      ? "no answer within 2 s"
+                      : escaped(context_->redis->errstr);
     close();
     return std::nullopt;
   }
