@@ -29,6 +29,19 @@ std::string_view way_out(int error) {
       return "make it, or name another with the options";
     case EIO:
       return "the disk is failing: see the kernel's log";
+    case EFBIG:
+      return "raise the limit of file sizes (ulimit -f, limits.conf), or use a file system that "
+             "holds such a file";
+    case EMFILE:
+      return "raise the limit of open files (ulimit -n, limits.conf)";
+    case ENFILE:
+      return "raise the limit of open files of this host (sysctl fs.file-max)";
+    case ESTALE:
+      return "its server has replaced it: mount the file system again";
+    case EXDEV:
+      return "let both names be on one file system";
+    case ENAMETOOLONG:
+      return "shorten the path";
     default:
       return "see the manual page errno(3)";
   }
@@ -56,14 +69,18 @@ void throw_disk_failure(std::string_view act, const std::filesystem::path& path)
                             std::strerror(error), way_out(error)));
 }
 
-void throw_disk_failure(std::string_view act, const Descriptor& file) {
+std::filesystem::path path_of(const Descriptor& file) {
   const int error = errno;
   std::string name(PATH_MAX, '\0');
   const auto length =
       readlink(fmt::format("/proc/self/fd/{}", file.number()).c_str(), name.data(), name.size());
   name.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
   errno = error;
-  throw_disk_failure(act, std::filesystem::path(name));
+  return name;
+}
+
+void throw_disk_failure(std::string_view act, const Descriptor& file) {
+  throw_disk_failure(act, path_of(file));
 }
 
 }  // namespace libsync

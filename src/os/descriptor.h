@@ -24,11 +24,14 @@ class Descriptor {
   int number_ = -1;
 };
 
+/// The path that the kernel knows for the descriptor; empty if it knows none. Keeps errno.
+[[nodiscard]] std::filesystem::path path_of(const Descriptor& file);
+
 /// Throws the Failure (local) for `errno`: "cannot ACT 'PATH': CAUSE: WAY OUT". Time may help a
 /// full disk (try_again); any other error needs the operator.
 [[noreturn]] void throw_disk_failure(std::string_view act, const std::filesystem::path& path);
 
-/// The same, with the path that the kernel knows for the descriptor.
+/// The same, with the path_of() the descriptor.
 [[noreturn]] void throw_disk_failure(std::string_view act, const Descriptor& file);
 
 }  // namespace libsync

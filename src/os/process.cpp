@@ -24,11 +24,16 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "os/descriptor.h"
+#include "os/limits.h"
 
 namespace libsync {
 namespace {
 
 constexpr std::size_t kErrorsKept = 4096;
+// Longest line of output that is kept. rsync prints short ones. A longer one is dropped.
+constexpr std::size_t kLongestLine = std::size_t{64} << 10U;
+// Most bytes that one call reads, so that a child that never stops cannot hold up the caller.
+constexpr std::size_t kReadAtOnce = std::size_t{1} << 20U;
 // The module's group can read the files that a child makes, and no other user can.
 constexpr mode_t kUmask = 027;
 
@@ -85,22 +90,23 @@ std::optional<rlimit> limit_of(const std::optional<std::uint64_t>& bytes) {
 [[noreturn, gnu::noinline]] void become(const char* program, char* const* arguments,
                                         char* const* environment, int input, int output, int errors,
                                         int inherited, int report, const rlimit* largest_file,
-                                        pid_t parent) {
+                                        const rlimit* open_files, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
-  signal(SIGXFSZ, SIG_IGN);
+  signal(SIGXFSZ, largest_file == nullptr ? SIG_DFL : SIG_IGN);
   umask(kUmask);
   // Descriptor 3 must be free for `inherited`.
   report = fcntl(report, F_DUPFD_CLOEXEC, 4);
   // If the parent died before prctl, its signal never comes.
   const bool ready = getppid() == parent &&
                      (largest_file == nullptr || setrlimit(RLIMIT_FSIZE, largest_file) == 0) &&
-                     dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(errors, 2) == 2 &&
-                     (inherited < 0 || dup2(inherited, 3) == 3) &&
+                     (open_files == nullptr || setrlimit(RLIMIT_NOFILE, open_files) == 0) &&
+                     chdir("/") == 0 && dup2(input, 0) == 0 && dup2(output, 1) == 1 &&
+                     dup2(errors, 2) == 2 && (inherited < 0 || dup2(inherited, 3) == 3) &&
                      close_range(inherited < 0 ? 3 : 4, ~0U, CLOSE_RANGE_CLOEXEC) == 0 &&
                      (inherited != 3 || fcntl(3, F_SETFD, 0) == 0);
   if (ready) execve(program, arguments, environment);
@@ -109,10 +115,10 @@ std::optional<rlimit> limit_of(const std::optional<std::uint64_t>& bytes) {
   _exit(127);
 }
 
-// Appends all available bytes. False at the end of the stream.
+// Appends available bytes, until `into` has kReadAtOnce. False at the end of the stream.
 bool read_available(const Descriptor& from, std::string& into) {
   std::array<char, 4096> buffer{};
-  while (true) {
+  while (into.size() < kReadAtOnce) {
     const auto got = read(from.number(), buffer.data(), buffer.size());
     if (got > 0) {
       into.append(buffer.data(), static_cast<std::size_t>(got));
@@ -120,6 +126,17 @@ bool read_available(const Descriptor& from, std::string& into) {
       return got < 0 && (errno == EAGAIN || errno == EINTR);
     }
   }
+  return true;
+}
+
+// Drops all but the last bytes of what a child wrote to its standard error.
+void shorten(std::string& errors) {
+  if (errors.size() <= kErrorsKept) return;
+  // Half a message may have another meaning than the whole: a cut one is dropped, unless it is the
+  // last.
+  const auto cut = errors.size() - kErrorsKept;
+  const auto end = errors.find('\n', cut - 1);
+  errors.erase(0, end >= errors.size() - 1 ? cut : end + 1);
 }
 
 // Bytes that one process has read; 0 if the kernel does not say.
@@ -153,7 +170,8 @@ Child Child::start(const ChildSpec& spec) {
     // NOLINTNEXTLINE(clang-analyzer-unix.Vfork)
     become(words.front().c_str(), arguments.data(), environment.data(), input.number(),
            output.write_end.number(), errors.write_end.number(), spec.inherited,
-           report.write_end.number(), largest_file ? &*largest_file : nullptr, parent);
+           report.write_end.number(), largest_file ? &*largest_file : nullptr, former_open_files(),
+           parent);
   }
   Child child;
   child.pid_ = pid;
@@ -187,6 +205,7 @@ Child::Child(Child&& other) noexcept
       output_(std::move(other.output_)),
       error_output_(std::move(other.error_output_)),
       partial_line_(std::move(other.partial_line_)),
+      is_line_cut_(other.is_line_cut_),
       errors_(std::move(other.errors_)) {}
 
 void Child::append_descriptors(std::vector<int>& descriptors) const {
@@ -199,23 +218,26 @@ std::vector<std::string> Child::lines() {
   std::vector<std::string> all;
   if (!output_) return all;
   if (!read_available(output_, partial_line_)) output_ = Descriptor();
+  std::size_t start = 0;
   for (auto end = partial_line_.find('\n'); end != std::string::npos;
-       end = partial_line_.find('\n')) {
-    all.push_back(partial_line_.substr(0, end));
-    partial_line_.erase(0, end + 1);
+       end = partial_line_.find('\n', start)) {
+    if (!is_line_cut_ && end - start <= kLongestLine) {
+      all.push_back(partial_line_.substr(start, end - start));
+    }
+    is_line_cut_ = false;
+    start = end + 1;
+  }
+  partial_line_.erase(0, start);
+  if (partial_line_.size() > kLongestLine) {
+    is_line_cut_ = true;
+    partial_line_.clear();
   }
   return all;
 }
 
 const std::string& Child::errors() {
   if (error_output_ && !read_available(error_output_, errors_)) error_output_ = Descriptor();
-  if (errors_.size() > kErrorsKept) {
-    // Half a message may have another meaning than the whole: a cut one is dropped, unless it is
-    // the last.
-    const auto cut = errors_.size() - kErrorsKept;
-    const auto end = errors_.find('\n', cut - 1);
-    errors_.erase(0, end >= errors_.size() - 1 ? cut : end + 1);
-  }
+  shorten(errors_);
   return errors_;
 }
 

@@ -2,8 +2,9 @@
 
 // Child processes. process.cpp is the only file that starts, watches and ends them.
 //
-// A child gets an argument vector, never a shell, and exactly the environment of its spec. It leads
-// a process group of its own. It has the descriptors 0, 1 and 2 and, as 3, one that it inherits.
+// A child gets an argument vector, never a shell, and exactly the environment of its spec. It
+// starts in `/`, because the folder of this process may be replaced. It leads a process group of
+// its own. It has the descriptors 0, 1 and 2 and, as 3, one that it inherits.
 //
 // A child gets TERM when the thread that started it dies, so only the main thread may start one. If
 // this process dies at any point, every child that obeys TERM ends.
@@ -57,11 +58,16 @@ class Child {
   /// Appends descriptors that are readable when lines(), errors() or ended() may have news.
   void append_descriptors(std::vector<int>& descriptors) const;
 
-  /// Complete lines of its standard output since the last call. Never blocks.
+  /// Complete lines of its standard output since the last call, up to a MiB at once. A line of more
+  /// than 64 KiB is dropped. Never blocks.
   [[nodiscard]] std::vector<std::string> lines();
 
   /// The last lines of its standard error so far, at most 4 kB. Never blocks.
   [[nodiscard]] const std::string& errors();
+
+  /// Whether no process holds an end of its output any more, as far as lines() and errors() have
+  /// read.
+  [[nodiscard]] bool is_silent() const { return !output_ && !error_output_; }
 
   /// The end of the child; nothing while it runs. Kills the rest of its group. Never blocks.
   [[nodiscard]] std::optional<ChildEnd> ended();
@@ -81,6 +87,7 @@ class Child {
   Descriptor output_;
   Descriptor error_output_;
   std::string partial_line_;
+  bool is_line_cut_ = false;  // The beginning of the line was dropped.
   std::string errors_;
 };
 

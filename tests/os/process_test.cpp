@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -106,6 +107,39 @@ TEST(Process, LineArrivesWholeWhenItIsWrittenInParts) {
   std::vector<std::string> lines;
   EXPECT_EQ(exit_code_of(child, &lines), 0);
   EXPECT_THAT(lines, testing::ElementsAre("one, and the same"));
+}
+
+// The time must grow with the bytes, and not with their square.
+TEST(Process, ManyLinesAreReadInTimeProportionalToThem) {
+  auto child = Child::start(shell("head -c 14000000 /dev/zero | tr '\\0' '\\n'"));
+  const auto before = std::clock();
+  std::vector<std::string> lines;
+  EXPECT_EQ(exit_code_of(child, &lines), 0);
+  EXPECT_EQ(lines.size(), 14'000'000U);
+  EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 4.0);
+}
+
+TEST(Process, ALineWithoutAnEndIsDroppedAndTheNextOneIsNot) {
+  auto child =
+      Child::start(shell("echo one; head -c 5000000 /dev/zero | tr '\\0' x; echo end; echo two"));
+  std::vector<std::string> lines;
+  EXPECT_EQ(exit_code_of(child, &lines), 0);
+  EXPECT_THAT(lines, testing::ElementsAre("one", "two"));
+}
+
+// The folder of this process may be replaced, and deleted, by what it publishes.
+TEST(Process, StartsInAFolderThatIsAlwaysThere) {
+  const auto before = std::filesystem::current_path();
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path() / "replaced");
+  std::filesystem::current_path(folder.path() / "replaced");
+  std::filesystem::remove(folder.path() / "replaced");
+  std::vector<std::string> lines;
+  auto child = Child::start(shell("pwd"));
+  const int code = exit_code_of(child, &lines);
+  std::filesystem::current_path(before);
+  EXPECT_EQ(code, 0);
+  EXPECT_THAT(lines, testing::ElementsAre("/"));
 }
 
 TEST(Process, MuchOnStandardErrorDoesNotBlockItAndItsEndIsKept) {
