@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <vector>
 
@@ -14,6 +15,22 @@ namespace {
 // A command that hangs must not keep the host from its next run for good. Not tuned; the message
 // below and sync-minion(8) name it.
 constexpr std::chrono::minutes kLimit{10};
+// From TERM to KILL. Our own stop must not last longer than a second.
+constexpr Duration kFarewell{500};
+// Interval at which the command is checked in that time.
+constexpr Duration kCheckEvery{20};
+
+// Sends TERM to the shell and all that it started, and gives them a moment. The shell may end
+// before the others, so its end does not count. The destructor of the Child kills what is left.
+void end_group(Child& child, Clock& clock) {
+  child.terminate();
+  const auto until = clock.now() + kFarewell;
+  while (!child.is_silent() && clock.now() < until) {
+    clock.wait(std::min(until, clock.now() + kCheckEvery), {});
+    static_cast<void>(child.lines());
+    static_cast<void>(child.errors());
+  }
+}
 
 }  // namespace
 
@@ -35,6 +52,7 @@ std::optional<std::string> ShellAfterPublish::run(const std::filesystem::path& p
     static_cast<void>(child.errors());
     end = child.ended();
   }
+  if (!end) end_group(child, clock_);
   const auto said = escaped(child.errors());
   if (!end) {
     return fmt::format(

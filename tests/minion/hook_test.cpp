@@ -1,0 +1,103 @@
+// The command after a publication: how it ends, and how this program ends it.
+
+#include "minion/hook.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+
+#include "os/stop_signal.h"
+#include "os/system_clock.h"
+#include "temporary_folder.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::HasSubstr;
+using namespace std::chrono_literals;
+
+/// A real clock that acts at each wait.
+class WatchedClock final : public Clock {
+ public:
+  std::function<void()> at_wait = [] {};
+
+  [[nodiscard]] Instant now() const override { return clock_.now(); }
+  [[nodiscard]] std::chrono::system_clock::time_point wall() const override {
+    return clock_.wall();
+  }
+  void wait(Instant until, std::span<const int> descriptors) override {
+    at_wait();
+    clock_.wait(std::min(until, clock_.now() + 20ms), descriptors);
+  }
+
+ private:
+  SystemClock clock_;
+};
+
+class HookTest : public testing::Test {
+ protected:
+  ~HookTest() override {
+    sigset_t stopping;
+    sigemptyset(&stopping);
+    sigaddset(&stopping, SIGTERM);
+    const timespec at_once{};
+    static_cast<void>(sigtimedwait(&stopping, nullptr, &at_once));  // Not for the next test.
+  }
+
+  [[nodiscard]] std::optional<std::string> run(const std::string& command) {
+    ShellAfterPublish hook("export here=" + folder_.path().string() + "; " + command, clock_,
+                           stop_);
+    return hook.run("/srv/repo/model.7");
+  }
+  [[nodiscard]] bool exists(const std::string& name) const {
+    return std::filesystem::exists(folder_.path() / name);
+  }
+
+  TemporaryFolder folder_;
+  StopSignal stop_;
+  WatchedClock clock_;
+};
+
+TEST_F(HookTest, GetsThePathAndStartsInTheRootFolder) {
+  EXPECT_EQ(run("echo $SYNC_FANOUT_PATH $PWD > $here/said"), std::nullopt);
+  EXPECT_EQ(content_of(folder_.path() / "said"), "/srv/repo/model.7 /\n");
+  EXPECT_THAT(run("echo wrong >&2; exit 3").value_or(""), HasSubstr("ended with status 3: wrong"));
+}
+
+// All of its processes get it, and a moment to tidy up: the shell, which ends first, and the rest.
+TEST_F(HookTest, GetsTermWhenThisProgramHasToStop) {
+  std::chrono::steady_clock::time_point stopped;
+  clock_.at_wait = [&] {
+    if (!exists("ready")) return;
+    stopped = std::chrono::steady_clock::now();
+    raise(SIGTERM);
+    clock_.at_wait = [] {};
+  };
+  const auto failed =
+      run("bash -c 'trap \"sleep 0.1; touch $here/tidied; exit\" TERM; touch $here/ready; "
+          "while :; do sleep 0.02; done' & wait");
+  EXPECT_THAT(failed.value_or(""), HasSubstr("was ended"));
+  EXPECT_TRUE(exists("tidied"));
+  EXPECT_LT(std::chrono::steady_clock::now() - stopped, 900ms);
+}
+
+TEST_F(HookTest, IsKilledIfItIgnoresTerm) {
+  std::chrono::steady_clock::time_point stopped;
+  clock_.at_wait = [&] {
+    if (!exists("ready")) return;
+    stopped = std::chrono::steady_clock::now();
+    raise(SIGTERM);
+    clock_.at_wait = [] {};
+  };
+  EXPECT_TRUE(run("trap '' TERM; touch $here/ready; while :; do sleep 0.02; done"));
+  EXPECT_GE(std::chrono::steady_clock::now() - stopped, 450ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - stopped, 900ms);
+}
+
+}  // namespace
+}  // namespace libsync::test
