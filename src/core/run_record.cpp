@@ -48,10 +48,11 @@ std::optional<TaskPath> task_in(std::string_view text) {
 }
 
 // False if encode() writes no such line.
-bool read_line(RunRecord& record, const std::string& line) {
+bool read_line(RunRecord& record, const std::string& line, UnknownKeys unknown) {
+  const bool may_be_unknown = unknown == UnknownKeys::are_skipped;
   if (line.starts_with(kTask)) return true;  // task_in() has read it.
   const auto space = line.find(' ');
-  if (space == std::string::npos) return false;
+  if (space == std::string::npos) return may_be_unknown;
   const auto key = line.substr(0, space);
   const auto value = line.substr(space + 1);
   if (key == "prefix") {
@@ -60,6 +61,7 @@ bool read_line(RunRecord& record, const std::string& line) {
     record.expected_hosts.push_back(value);
     return Address::parse(value).has_value();
   } else if (key == "piece-bytes") {
+    // A piece of no bytes cuts nothing.
     return read_number(value, record.piece_bytes) && record.piece_bytes > 0;
   } else if (key == "begun") {
     return read_number(value, record.begun_ms);
@@ -78,7 +80,7 @@ bool read_line(RunRecord& record, const std::string& line) {
     if (standing) record.standing = *standing;
     return standing.has_value();
   } else {
-    return false;
+    return may_be_unknown;
   }
   return true;
 }
@@ -95,13 +97,13 @@ std::string encode(const RunRecord& record) {
   return text + fmt::format("content {}\n", record.content.text());
 }
 
-std::optional<RunRecord> decode_run_record(Role role, std::string_view text) {
+std::optional<RunRecord> decode_run_record(Role role, std::string_view text, UnknownKeys unknown) {
   auto task = task_in(text);
   if (!task) return std::nullopt;
   RunRecord record{.role = role, .task = *std::move(task)};
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
-    if (!read_line(record, line)) return std::nullopt;
+    if (!read_line(record, line, unknown)) return std::nullopt;
   }
   // encode() always writes both; without one the text is truncated.
   if (record.run.text().empty() || record.content.text().empty()) return std::nullopt;

@@ -3,6 +3,7 @@
 #include "libsync/core/run_ids.h"
 #include "os/files.h"
 #include "os/random.h"
+#include "os/removal.h"
 
 namespace libsync {
 

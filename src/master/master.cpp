@@ -29,9 +29,10 @@ Master::Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
       state_(state),
       config_(std::move(config)),
       terms_(terms_of(config_, self, state.master_id())),
-      records_(state, config_.host.repo, config_.host.prefix, config_.source_roots),
+      records_(state, config_.host.repo, config_.host.prefix, config_.source_roots, stop.token()),
       guard_(coordinator_, records_, terms_),
-      linger_(clock.now(), config_.host.linger) {}
+      linger_(clock.now(), config_.host.linger),
+      sweeper_(state, Role::master) {}
 
 ExitStatus Master::tick() {
   while (!stop_.requested()) {
@@ -39,6 +40,9 @@ ExitStatus Master::tick() {
     try {
       next = visit();
       outage_warning_.clear();
+      for (const auto& why : sweeper_.sweep()) spdlog::warn("{}", why);
+    } catch (const Stopped&) {
+      break;
     } catch (const Failure& failure) {
       const bool will_pass =
           failure.remedy() == Remedy::try_again && failure.status() == ExitStatus::redis;
@@ -50,8 +54,8 @@ ExitStatus Master::tick() {
       linger_.work_ended(clock_.now());
       continue;
     }
-    if (linger_.is_over(clock_.now())) break;
-    wait(std::min(linger_.end(), clock_.now() + kVisitEvery));
+    if (linger_.is_over(clock_.now()) && !sweeper_.is_working()) break;
+    wait(clock_.now() + kVisitEvery, {sweeper_.descriptor()});
   }
   if (has_discovered_ && !has_task_) spdlog::info("no task, exit");
   return stop_.requested() ? ExitStatus::done : status_;
@@ -60,7 +64,6 @@ ExitStatus Master::tick() {
 Master::Next Master::visit() {
   const bool is_first = !has_discovered_;
   if (is_first) {
-    for (const auto& why : state_.sweep(Role::master)) spdlog::warn("{}", why);
     coordinator_.load_functions();
     discover();
   }

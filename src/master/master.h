@@ -30,6 +30,7 @@
 #include "os/stop_signal.h"
 #include "store/spool.h"
 #include "store/state_folder.h"
+#include "store/sweeper.h"
 #include "store/tick_lock.h"
 
 namespace libsync {
@@ -99,6 +100,7 @@ class Master {
   bool has_task_ = false;
   bool has_checked_spools_ = false;
   std::optional<std::string> counted_task_;  // By discover(), until the master acts on it.
+  Sweeper sweeper_;
 };
 
 }  // namespace libsync

@@ -51,7 +51,10 @@ void Master::distribute(const TaskPath& task) {
     spdlog::info("{} files have more than one name: each name becomes a file of its own",
                  original.payload.hard_linked_files);
   }
-  records_.drop_all_but(run.info.fingerprint);
+  for (const auto& line : records_.drop_all_but(run.info.fingerprint, clock_.wall())) {
+    spdlog::warn("{}", line);
+  }
+  sweeper_.finish(clock_, stop_);  // The pieces may need that very space.
   records_.prepare(run, original.payload.stamps);
   if (begin(run.info, run.record, TaskKey::leave)) stage_and_log(run.info, std::move(original));
 }

@@ -13,7 +13,7 @@ namespace libsync {
 namespace {
 
 // Longest file of stamps that is read. A stamp has some 60 bytes.
-constexpr std::size_t kStampsBytes = std::size_t{4} << 30U;
+constexpr std::size_t kStampsBytes = std::size_t{1} << 30U;
 
 double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
 
@@ -37,7 +37,7 @@ std::optional<ListedPayload> listed_in(const Spool& spool) {
 std::variant<Original, Refusal> MasterRecords::find(const TaskPath& task) const {
   auto location = locate_task(task, source_roots_, repo_);
   if (auto* const refusal = std::get_if<Refusal>(&location)) return std::move(*refusal);
-  auto payload = list_payload(std::get<Location>(location));
+  auto payload = list_payload(std::get<Location>(location), stop_);
   if (auto* const refusal = std::get_if<Refusal>(&payload)) return std::move(*refusal);
   return Original{task, std::get<Location>(std::move(location)),
                   std::get<Payload>(std::move(payload))};
@@ -69,7 +69,7 @@ void MasterRecords::prepare(const NewRun& run, const std::vector<Stamp>& stamps)
   // The record says durably that this run has not begun, before an earlier run's files change.
   spool.assign(run.record);
   // The fingerprint covers sizes and mtimes. A change that kept both shows in the stamps only.
-  if (!is_same) remove_tree(spool.digests_path());
+  if (!is_same) remove_file(spool.digests_path());
   replace_file(spool.stamps_path(), encoded, 0600);
   spool.write_served(spool.manifest_path(), run.manifest);
 }
@@ -169,10 +169,18 @@ void MasterRecords::drop_ended() const {
   }
 }
 
-void MasterRecords::drop_all_but(const Fingerprint& kept) const {
+std::vector<std::string> MasterRecords::drop_all_but(
+    const Fingerprint& kept, std::chrono::system_clock::time_point now) const {
   for (const auto& [spool, owner] : state_.spools_of(Role::master, prefix_)) {
     if (spool.fingerprint() != kept) spool.leave(Role::master);
   }
+  std::vector<std::string> lines;
+  for (const auto& stray : state_.strays(Role::master, prefix_, now)) {
+    const bool is_useless = stray.is_old || stray.record;
+    lines.push_back(stray.why + (is_useless ? ": deleting it" : ": it stays for a week"));
+    if (is_useless && stray.spool.fingerprint() != kept) stray.spool.leave(Role::master);
+  }
+  return lines;
 }
 
 }  // namespace libsync

@@ -10,8 +10,10 @@
 // written first, durably, and each other file proves itself by its content. All functions throw
 // Failure (local) when the disk fails.
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <variant>
@@ -31,15 +33,17 @@ namespace libsync {
 /// Whether the staging needs the payload, because the spool alone does not suffice.
 enum class Needed { no, yes };
 
-/// The spools of one master. `state` must outlive it. It belongs to the thread of the master.
+/// The spools of one master. `state` must outlive it. It belongs to the thread of the master. The
+/// functions that list a payload throw Stopped once `stop` is requested.
 class MasterRecords {
  public:
   MasterRecords(const StateFolder& state, std::filesystem::path repo, std::string prefix,
-                std::vector<std::filesystem::path> source_roots)
+                std::vector<std::filesystem::path> source_roots, std::stop_token stop = {})
       : state_(state),
         repo_(std::move(repo)),
         prefix_(std::move(prefix)),
-        source_roots_(std::move(source_roots)) {}
+        source_roots_(std::move(source_roots)),
+        stop_(std::move(stop)) {}
 
   /// The payload that a task names, or the reason why it cannot be distributed. Throws Failure if
   /// its --source-root cannot be opened: it may not be mounted yet.
@@ -91,8 +95,10 @@ class MasterRecords {
   /// Leaves the spools of runs that ended with every host.
   void drop_ended() const;
 
-  /// Leaves all spools but this one.
-  void drop_all_but(const Fingerprint& kept) const;
+  /// Leaves all spools but this one. Returns a line for each spool of another version, which goes,
+  /// and for each of another prefix, which goes after a week.
+  [[nodiscard]] std::vector<std::string> drop_all_but(
+      const Fingerprint& kept, std::chrono::system_clock::time_point now) const;
 
  private:
   void check_space(const Spool& spool, const RunInfo& run) const;
@@ -101,6 +107,7 @@ class MasterRecords {
   std::filesystem::path repo_;
   std::string prefix_;
   std::vector<std::filesystem::path> source_roots_;
+  std::stop_token stop_;
 };
 
 }  // namespace libsync

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <sstream>
 #include <thread>
 
@@ -85,8 +86,12 @@ struct Staging::Cutting {
       for (const Segment& segment : layout->segments(number)) {
         const Entry& entry = original->payload.manifest.entries()[segment.entry];
         const auto from = open_entry(original->location, entry);
+        // The next listing names a file that has vanished, or that this user may not read.
+        if (!from && !is_fault_of_task(errno)) {
+          throw_disk_failure("read", shown_path(original->location, entry));
+        }
         if (!from || stamp_of(from) != original->payload.stamps[segment.entry] ||
-            !copy_range(from, segment.offset, to, offset, segment.bytes, entry.density)) {
+            !copy_range(from, segment.offset, to, offset, segment.bytes, entry.density, stop)) {
           return OriginalChanged{
               fmt::format("'{}' changed while it was read",
                           escaped(shown_path(original->location, entry).string()))};
@@ -198,9 +203,9 @@ bool Staging::is_last_missing() const {
 void Staging::check_payload() {
   is_checking_ = true;
   workers_->submit(
-      [cutting = cutting_](const std::stop_token&) -> std::optional<std::string> {
+      [cutting = cutting_](const std::stop_token& stop) -> std::optional<std::string> {
         const Original& original = *cutting->original;
-        const auto now = list_payload(original.location);
+        const auto now = list_payload(original.location, stop);
         if (const auto* const refusal = std::get_if<Refusal>(&now)) return refusal->reason;
         // A name that appears, vanishes or moves changes the stamp of its folder.
         if (std::get<Payload>(now).stamps == original.payload.stamps) return std::nullopt;

@@ -1,18 +1,17 @@
 #include "minion/assembly.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
-#include "libsync/core/escaped_text.h"
 #include "libsync/core/ownership.h"
 #include "os/descriptor.h"
 #include "os/file_ranges.h"
 #include "os/files.h"
+#include "os/limits.h"
 
 namespace libsync {
 namespace {
@@ -28,13 +27,16 @@ constexpr std::size_t kLargeTree = 1000;
 // the disk alone would be at work: ./tests/bench/small
 constexpr std::size_t kSyncEvery = 2000;
 // This many files of a smaller tree go to the disk together. The first fsync(2) commits the journal
-// for all files whose contents the disk has begun to write. They stay open until then, and a
-// process may have 1,024 open files (RLIMIT_NOFILE).
+// for all files whose contents the disk has begun to write. They stay open until then.
 constexpr std::size_t kSyncTogether = 256;
 
 // This many files of a piece stay open from the copy to the verdict on the piece. The others are
-// opened again. With those that wait for the disk they are fewer than 1,024 (RLIMIT_NOFILE).
+// opened again.
 constexpr std::size_t kKeptOpen = 256;
+
+// Each of these two sets of open files has this part of the limit of open files. The pulls, the
+// connection to Redis and the log have the rest.
+constexpr std::size_t kPartOfLimit = 4;
 
 // The disk begins to write a range of this length as soon as it is in place. The kernel alone would
 // begin after 30 s, or when a tenth of the memory waits, and so after the last piece. For shorter
@@ -44,8 +46,6 @@ constexpr std::uint64_t kWorthASeek = std::uint64_t{1} << 20U;
 bool is_top_folder(const Entry& entry) {
   return entry.name.empty() && entry.kind == EntryKind::folder;
 }
-
-std::string_view name_of(EntryKind kind) { return kind == EntryKind::folder ? "folder" : "file"; }
 
 // The time of access stays.
 std::array<timespec, 2> times_of(const Entry& entry) {
@@ -79,34 +79,6 @@ Entry comparable(Entry entry, Ownership ownership) {
 
 }  // namespace
 
-std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
-                                          const std::string& name,
-                                          const std::optional<EntryKind>& kind) {
-  const auto path = repo / name;
-  const auto there = status_of(path);
-  if (!there) return std::nullopt;
-  const auto refuse = [&](const std::string& rule) {
-    return Refusal{
-        fmt::format("the destination '{}' {}: move it away", escaped(path.string()), rule)};
-  };
-  if (S_ISLNK(there->st_mode)) return refuse("is a symlink");
-  // The dot resolves a repo that is a symlink.
-  if (there->st_dev != status_of(repo / ".")->st_dev) return refuse("is a mount point");
-  if (!S_ISREG(there->st_mode) && !S_ISDIR(there->st_mode)) return refuse("is a special file");
-  // A mount inside would move with the folder, and be emptied with it.
-  const auto real = std::filesystem::canonical(path).string() + "/";
-  for (const auto& mounted : mount_points()) {
-    if ((mounted.string() + "/").starts_with(real)) {
-      return refuse(fmt::format("is, or holds, the mount point '{}'", escaped(mounted.string())));
-    }
-  }
-  const auto found = S_ISDIR(there->st_mode) ? EntryKind::folder : EntryKind::file;
-  if (kind && found != *kind) {
-    return refuse(fmt::format("is a {}, the payload is a {}", name_of(found), name_of(*kind)));
-  }
-  return std::nullopt;
-}
-
 Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_bytes,
                    std::filesystem::path repo, std::string name, Ownership ownership)
     : spool_(spool),
@@ -116,12 +88,14 @@ Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_by
       repo_(std::move(repo)),
       name_(std::move(name)),
       ownership_(ownership),
+      sync_together_(std::min(kSyncTogether, open_file_limit() / kPartOfLimit)),
+      kept_open_(std::min(kKeptOpen, open_file_limit() / kPartOfLimit)),
       in_place_(layout_.cut().pieces()) {}
 
 Assembly::~Assembly() = default;
 
-bool Assembly::has_equal_entries() const {
-  const auto listed = list_payload(locate(repo_, name_));
+bool Assembly::has_equal_entries(const std::stop_token& stop) const {
+  const auto listed = list_payload(locate(repo_, name_), stop);
   const auto* const there = std::get_if<Payload>(&listed);
   if (there == nullptr) return false;
   const auto uid = geteuid();
@@ -139,7 +113,7 @@ bool Assembly::has_equal_entries() const {
                     });
 }
 
-PieceSet Assembly::candidates() const {
+PieceSet Assembly::candidates(const std::stop_token& stop) const {
   PieceSet all(layout_.cut().pieces());
   if (!status_of(repo_ / name_)) return all;
   const auto place = locate(repo_, name_);
@@ -147,6 +121,7 @@ PieceSet Assembly::candidates() const {
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const Entry& entry = manifest_.entries()[i];
     if (entry.kind != EntryKind::file || entry.size == 0) continue;
+    if (stop.stop_requested()) return all;
     if (const auto file = open_entry(place, entry)) {
       const auto status = status_of(file);
       if (S_ISREG(status.st_mode)) sizes[i] = static_cast<std::uint64_t>(status.st_size);
@@ -174,7 +149,7 @@ bool Assembly::is_published(PieceNumber piece, const Digest& digest,
   return hasher.finish() == digest;
 }
 
-void Assembly::begin() {
+void Assembly::begin(const std::stop_token& stop) {
   // The counts must be right before anything fails, because calls already wait behind this one.
   opened_.reset();
   in_place_ = PieceSet(layout_.cut().pieces());
@@ -182,9 +157,10 @@ void Assembly::begin() {
   for (const Entry& entry : manifest_.entries()) missing_bytes_.push_back(entry.size);
   unsynced_.clear();
   unsynced_files_ = 0;
-  clear();
+  if (!clear(stop)) return;
   make_folder(spool_.tree_folder(), kWorkingFolderMode);
   for (const Entry& entry : manifest_.entries()) {
+    if (stop.stop_requested()) return;
     const auto path = working_path(entry);
     if (entry.kind == EntryKind::folder) {
       make_folder(path, kWorkingFolderMode);
@@ -207,8 +183,8 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
     if (!published || stop.stop_requested()) return false;
     const auto file = open_for(segment);
     set_size(file, entry.size);
-    if (!copy_range(published, segment.offset, file, segment.offset, segment.bytes,
-                    entry.density)) {
+    if (!copy_range(published, segment.offset, file, segment.offset, segment.bytes, entry.density,
+                    stop)) {
       return false;
     }
     send_to_disk(segment, file);
@@ -216,7 +192,7 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
   }
   if (hasher.finish() != digest) return false;
   for (const Segment& segment : segments) {
-    add_segment(segment, open_for(segment));
+    if (!add_segment(segment, open_for(segment), stop)) return false;
   }
   in_place_.insert(piece);
   return true;
@@ -241,9 +217,9 @@ Verdict Assembly::splice(PieceNumber piece, const Descriptor& from, const Digest
   for (const Segment& segment : segments) {
     if (is_in_place) break;
     auto file = open_for(segment);
-    if (!copy_segment(from, offset, segment, file)) return Verdict::absent;
+    if (!copy_segment(from, offset, segment, file, stop)) return Verdict::absent;
     offset += segment.bytes;
-    if (files.size() < kKeptOpen) files.push_back(std::move(file));
+    if (files.size() < kept_open_) files.push_back(std::move(file));
   }
   // After the copy: a byte that changed before it is in both files.
   Hasher hasher;
@@ -251,16 +227,18 @@ Verdict Assembly::splice(PieceNumber piece, const Descriptor& from, const Digest
   if (hasher.finish() != digest) return Verdict::bad;
   if (is_in_place) return Verdict::good;
   for (std::size_t i = 0; i < segments.size(); ++i) {
-    add_segment(segments[i], i < files.size() ? std::move(files[i]) : open_for(segments[i]));
+    auto file = i < files.size() ? std::move(files[i]) : open_for(segments[i]);
+    if (!add_segment(segments[i], std::move(file), stop)) return Verdict::absent;
   }
   in_place_.insert(piece);
   return Verdict::good;
 }
 
 bool Assembly::copy_segment(const Descriptor& from, std::uint64_t offset, const Segment& segment,
-                            const Descriptor& file) const {
+                            const Descriptor& file, const std::stop_token& stop) const {
   const Entry& entry = manifest_.entries()[segment.entry];
-  if (!copy_range_past_cache(from, offset, file, segment.offset, segment.bytes, entry.density)) {
+  if (!copy_range_past_cache(from, offset, file, segment.offset, segment.bytes, entry.density,
+                             stop)) {
     return false;
   }
   send_to_disk(segment, file);
@@ -269,25 +247,26 @@ bool Assembly::copy_segment(const Descriptor& from, std::uint64_t offset, const 
   return true;
 }
 
-// The last segment of a file finishes it.
-void Assembly::add_segment(const Segment& segment, Descriptor file) {
+// The last segment of a file finishes it. False if it was stopped.
+bool Assembly::add_segment(const Segment& segment, Descriptor file, const std::stop_token& stop) {
   auto& missing = missing_bytes_[segment.entry];
   missing -= segment.bytes;
-  if (missing == 0) finish(std::move(file), manifest_.entries()[segment.entry]);
+  return missing > 0 || finish(std::move(file), manifest_.entries()[segment.entry], stop);
 }
 
-void Assembly::complete() {
+void Assembly::complete(const std::stop_token& stop) {
   // Children before their folder, whose times they would change.
   for (std::size_t i = manifest_.entries().size(); i-- > 0;) {
     const Entry& entry = manifest_.entries()[i];
+    if (stop.stop_requested()) return;
     if (entry.kind == EntryKind::link) {
       finish_link(entry);
     } else if (entry.size == 0) {
       const int flags = entry.kind == EntryKind::folder ? O_RDONLY : O_RDWR;
-      finish(open_file(working_path(entry), flags), entry);
+      if (!finish(open_file(working_path(entry), flags), entry, stop)) return;
     }
   }
-  put_on_disk();
+  static_cast<void>(put_on_disk(stop));
 }
 
 void Assembly::publish() {
@@ -327,7 +306,7 @@ void Assembly::restore_time() const {
   sync_path(repo_ / ".");
 }
 
-void Assembly::clear() const { spool_.clear_tree(); }
+bool Assembly::clear(const std::stop_token& stop) const { return spool_.clear_tree(stop); }
 
 std::filesystem::path Assembly::working_path(const Entry& entry) const {
   return entry.name.empty() ? top_ : top_ / entry.name;
@@ -377,7 +356,8 @@ void Assembly::finish_link(const Entry& entry) const {
   }
 }
 
-void Assembly::finish(Descriptor file, const Entry& entry) {
+// False if it was stopped while it waited for the disk.
+bool Assembly::finish(Descriptor file, const Entry& entry, const std::stop_token& stop) {
   if (ownership_ == Ownership::carried && fchown(file.number(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", file);
   }
@@ -391,14 +371,19 @@ void Assembly::finish(Descriptor file, const Entry& entry) {
     if (entry.size > 0) begin_writing(file, 0, entry.size);
     unsynced_.push_back(std::move(file));
   }
-  if (unsynced_files_ == (is_large() ? kSyncEvery : kSyncTogether)) put_on_disk();
+  if (unsynced_files_ < (is_large() ? kSyncEvery : sync_together_)) return true;
+  return put_on_disk(stop);
 }
 
-void Assembly::put_on_disk() {
+bool Assembly::put_on_disk(const std::stop_token& stop) {
   if (is_large()) sync_file_system(spool_.tree_folder());
-  for (const Descriptor& file : unsynced_) sync_file(file);
+  for (const Descriptor& file : unsynced_) {
+    if (stop.stop_requested()) return false;
+    sync_file(file);
+  }
   unsynced_.clear();
   unsynced_files_ = 0;
+  return true;
 }
 
 bool Assembly::is_large() const { return manifest_.entries().size() > kLargeTree; }

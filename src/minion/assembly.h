@@ -17,7 +17,8 @@
 // starts anew from the pieces. After the swap of a folder the former one is in tree/, and is
 // deleted with it; a file replaces the former one by rename(2).
 //
-// If a call fails, later ones are safe to make, and publish() must not be one of them.
+// If a call fails, later ones are safe to make, and publish() must not be one of them. The same
+// holds for a call that a stop token has ended early.
 //
 // One thread at a time uses it. Failures throw (local).
 
@@ -39,12 +40,6 @@ namespace libsync {
 
 class Descriptor;
 
-/// Refuses a destination that is, or holds, a mount point, is a symlink, or is of another kind than
-/// `kind` (if given).
-[[nodiscard]] std::optional<Refusal> refuse_destination(const std::filesystem::path& repo,
-                                                        const std::string& name,
-                                                        const std::optional<EntryKind>& kind);
-
 class Assembly {
  public:
   Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_bytes,
@@ -55,14 +50,14 @@ class Assembly {
 
   /// Whether the destination has the same entries: kinds, modes, times, sizes, names and targets.
   /// Contents do not matter, nor does the time of the top folder if this user may set it.
-  [[nodiscard]] bool has_equal_entries() const;
+  [[nodiscard]] bool has_equal_entries(const std::stop_token& stop = {}) const;
 
   /// Sets the time of the published top folder, which a death inside publish() may have left wrong.
   /// REQUIRES: has_equal_entries().
   void restore_time() const;
 
   /// Pieces all of whose ranges exist in the published payload.
-  [[nodiscard]] PieceSet candidates() const;
+  [[nodiscard]] PieceSet candidates(const std::stop_token& stop = {}) const;
 
   /// Whether the published ranges of a piece have this digest. Writes nothing.
   [[nodiscard]] bool is_published(PieceNumber piece, const Digest& digest,
@@ -70,7 +65,7 @@ class Assembly {
 
   /// Empties tree/ and makes the folders, links and empty files in it. Must be called before any of
   /// the next functions.
-  void begin();
+  void begin(const std::stop_token& stop = {});
 
   /// Copies the published ranges of a piece into the tree, unless it is in place already. True if
   /// the copy has this digest.
@@ -93,14 +88,14 @@ class Assembly {
 
   /// Sets the modes, times and owners of all other entries, and puts the tree on the disk.
   /// REQUIRES: all pieces are in place.
-  void complete();
+  void complete(const std::stop_token& stop = {});
 
   /// Swaps the tree with the destination, and sets the time of the top folder again, which some
   /// file systems change. A former folder is in tree/ afterwards.
   void publish();
 
-  /// Deletes tree/.
-  void clear() const;
+  /// Deletes tree/. False if it was stopped.
+  bool clear(const std::stop_token& stop = {}) const;
 
  private:
   [[nodiscard]] std::filesystem::path working_path(const Entry& entry) const;
@@ -108,11 +103,13 @@ class Assembly {
   [[nodiscard]] Descriptor open_for(const Segment& segment);
   [[nodiscard]] std::uint32_t mode_of(const Entry& entry) const;
   [[nodiscard]] bool copy_segment(const Descriptor& from, std::uint64_t offset,
-                                  const Segment& segment, const Descriptor& file) const;
-  void add_segment(const Segment& segment, Descriptor file);
+                                  const Segment& segment, const Descriptor& file,
+                                  const std::stop_token& stop) const;
+  [[nodiscard]] bool add_segment(const Segment& segment, Descriptor file,
+                                 const std::stop_token& stop);
   void finish_link(const Entry& entry) const;
-  void finish(Descriptor file, const Entry& entry);
-  void put_on_disk();
+  [[nodiscard]] bool finish(Descriptor file, const Entry& entry, const std::stop_token& stop);
+  [[nodiscard]] bool put_on_disk(const std::stop_token& stop);
   [[nodiscard]] bool is_large() const;
 
   Spool spool_;
@@ -122,6 +119,8 @@ class Assembly {
   std::filesystem::path repo_;
   std::string name_;
   Ownership ownership_;
+  std::size_t sync_together_;  // Complete files that wait for the disk together.
+  std::size_t kept_open_;      // Files of a piece that stay open until the verdict.
   PieceSet in_place_;
   std::unique_ptr<Descriptor> opened_;  // The folder in tree/ that the last file is in.
   std::string opened_name_;

@@ -22,9 +22,6 @@
 
 namespace libsync {
 
-/// Second attempts of a host at a time. More of them would share its link.
-inline constexpr std::size_t kSecondAttempts = 2;
-
 class Claims final : public PullPolicy {
  public:
   using MakeToken = std::function<Token()>;

@@ -8,17 +8,12 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "os/files.h"
 #include "os/random.h"
 
 namespace libsync {
 namespace {
 
 constexpr Duration kProgressEvery{30'000};
-
-std::string shown_bytes(std::uint64_t bytes) {
-  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
-}
 
 Delivery delivery_of(const RunInfo& run, const Address& self) {
   if (run.origin != self) return Delivery::pulled;
@@ -37,7 +32,6 @@ Download::Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& cl
       state_(state),
       run_(run),
       spool_(state.spool(run.fingerprint)),
-      space_{.free = room_for(spool_)},
       pieces_(run.cut.pieces(), PieceState::unknown),
       placement_(pieces_, spool_, run, options_.repo, options_.ownership,
                  delivery_of(run, options_.self)),
@@ -111,7 +105,7 @@ DiskState Download::disk() const {
   return {.step = placement_.step(),
           .has_manifest = placement_.has_manifest(),
           .is_reverifying = placement_.is_reverifying(),
-          .has_spare_room = space_.is_spare,
+          .has_spare_room = placement_.has_spare_room(),
           .undelivered = placement_.undelivered()};
 }
 
@@ -197,7 +191,7 @@ void Download::perform(const StartPull& act) {
     request.names.emplace_back("manifest");
     request.largest = run_.manifest_bytes;
   }
-  if (!assignment.pieces.empty()) check_space();
+  if (!assignment.pieces.empty()) placement_.require_room();
   for (const auto& [piece, digest] : assignment.pieces) {
     const auto bytes = run_.cut.bytes_of(piece);
     request.names.push_back(piece_name(piece));
@@ -275,37 +269,6 @@ void Download::log_progress() {
   const auto seconds = std::chrono::duration<double>(clock_.now() - started_).count();
   spdlog::info("received {} of {} pieces, {:.2f} bytes/sec", pieces_.in_place().size(),
                run_.cut.pieces(), static_cast<double>(wire_bytes_) / seconds);
-}
-
-std::uint64_t Download::room_for(const Spool& spool) {
-  const auto left = bytes_below(spool.incoming_folder());
-  // If files share blocks, a deleted tree frees none.
-  const auto tree = can_share_blocks(spool.folder()) ? 0 : bytes_below(spool.tree_folder());
-  return free_bytes(spool.folder()) + left + tree;
-}
-
-// Checks once, before the first bytes: later the missing bytes shrink as fast as the free ones. A
-// candidate counts as here, so that no host is kept from a run by pieces that it has.
-void Download::check_space() {
-  if (!space_.free) return;
-  const auto& cut = run_.cut;
-  std::uint64_t needed = can_share_blocks(spool_.folder()) ? 0 : cut.stream_bytes;
-  for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
-    const auto state = pieces_.state(piece);
-    if (state == PieceState::wanted || state == PieceState::in_flight)
-      needed += cut.bytes_of(piece);
-  }
-  const auto free = std::max(*space_.free, free_bytes(options_.repo));
-  if (free < needed) {
-    throw Failure(
-        ExitStatus::local, Remedy::try_again,
-        fmt::format("{} needs {} on the file system of '{}' while the run lasts, and {} are "
-                    "free: free some space there",
-                    escaped(run_.task.name()), shown_bytes(needed), escaped(options_.repo.string()),
-                    shown_bytes(free)));
-  }
-  space_.is_spare = free >= needed + kSecondAttempts * std::min(cut.piece_bytes, cut.stream_bytes);
-  space_.free.reset();
 }
 
 }  // namespace libsync

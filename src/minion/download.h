@@ -103,15 +103,7 @@ class Download {
   [[noreturn]] void perform(const GiveUp& act);
   void perform(const Conclude& act);
 
-  struct Space {
-    /// Free bytes, with those of an earlier attempt. Nothing once check_space() has passed.
-    std::optional<std::uint64_t> free;
-    bool is_spare = false;  ///< There is room for second attempts, too.
-  };
-
   [[nodiscard]] Holdings holdings() const;
-  [[nodiscard]] static std::uint64_t room_for(const Spool& spool);
-  void check_space();
   void log_search();
   void log_start(const Address& source);
   void log_progress();
@@ -123,7 +115,6 @@ class Download {
   const StateFolder& state_;
   RunInfo run_;
   Spool spool_;
-  Space space_;
   PieceTable pieces_;
   Placement placement_;
   Puller puller_;

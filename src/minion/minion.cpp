@@ -11,6 +11,8 @@
 #include "libsync/core/run_record.h"
 #include "libsync/core/slots.h"
 #include "libsync/core/verdict.h"
+#include "minion/destination.h"
+#include "os/workers.h"
 #include "store/state_folder.h"
 
 namespace libsync {
@@ -43,21 +45,32 @@ Minion::Minion(MinionCoordinator& coordinator, Transfer& transfer, AfterPublish&
       state_(state),
       config_(std::move(config)),
       self_(std::move(self)),
-      linger_(clock.now(), config_.host.linger) {}
+      linger_(clock.now(), config_.host.linger),
+      sweeper_(state, Role::minion) {}
 
 ExitStatus Minion::tick() {
-  for (const auto& why : state_.sweep(Role::minion)) spdlog::warn("{}", why);
+  delete_discarded();
   static_cast<void>(run_owed_hook());  // An earlier tick may have died over it.
+  bool has_waited = false;             // For the Sweeper, since the last visit that did not fail.
   while (!stop_.requested()) {
     auto seen = Visit::idle;
     auto pause = kVisitEvery;
     try {
       seen = visit();
+      delete_discarded();
       if (seen == Visit::early) pause = kEarlyVisitEvery;
       last_warning_.clear();
       failing_.reset();
+      has_waited = false;
     } catch (const Failure& failure) {
-      if (failure.remedy() == Remedy::operator_acts || linger_.is_over(clock_.now())) throw;
+      delete_discarded();
+      const bool may_pass = failure.remedy() == Remedy::try_again;
+      // The disk may have lacked the very space that is being freed.
+      if (may_pass && failure.status() == ExitStatus::local && !has_waited && wait_for_sweeper()) {
+        has_waited = true;
+        continue;
+      }
+      if (!may_pass || linger_.is_over(clock_.now())) throw;
       warn_once(failure.what());
       failing_ = failure.status();
       // A wake-up does not end this pause: a source that is free again does not help.
@@ -69,10 +82,28 @@ ExitStatus Minion::tick() {
       linger_.work_ended(clock_.now());
       continue;
     }
-    if (linger_.is_over(clock_.now())) break;
+    if (linger_.is_over(clock_.now())) {
+      if (!sweeper_.is_working()) break;
+      // Without it a tick of one pass would never delete a large folder.
+      wait(clock_.now() + kEarlyVisitEvery, {sweeper_.descriptor()});
+      delete_discarded();
+      continue;
+    }
     wait_for_wake(std::min(linger_.end(), clock_.now() + pause));
   }
   return stop_.requested() ? ExitStatus::done : failing_.value_or(status_);
+}
+
+void Minion::delete_discarded() {
+  for (const auto& why : sweeper_.sweep()) spdlog::warn("{}", why);
+}
+
+// False if no deletion was running.
+bool Minion::wait_for_sweeper() {
+  if (!sweeper_.is_working()) return false;
+  sweeper_.finish(clock_, stop_);
+  delete_discarded();
+  return true;
 }
 
 // Listening lapses every now and then. Only a wake-up ends the wait.
@@ -144,6 +175,11 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
                   .content = run.fingerprint,
                   .piece_bytes = run.cut.piece_bytes,
                   .begun_ms = run.begun_ms});
+    // The manifest will say whether the payload is a folder.
+    if (const auto unfit =
+            refuse_file_system(config_.host.repo, run.task.name(), spool, std::nullopt)) {
+      throw Failure(ExitStatus::local, Remedy::operator_acts, unfit->reason);
+    }
     Download download(
         coordinator_, transfer_, clock_,
         {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
@@ -154,6 +190,7 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
         download.give_up("");
       } else if (const auto* const done = std::get_if<Published>(&*end)) {
         published(run, *done);
+        static_cast<void>(spool.discard_tree());  // The rest of the former payload.
       } else {
         spdlog::warn("the run of '{}' is over, or another has begun: stopping",
                      escaped(run.task.text()));
@@ -163,6 +200,8 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
       throw;
     }
   } catch (const Failure& failure) {
+    // The next attempt begins the tree anew. Until then a full disk gets its space back.
+    static_cast<void>(spool.discard_tree());
     if (failure.status() != ExitStatus::redis) {
       coordinator_.leave(run.id, self_, Retreat::claims_only, failure.what());
     }
@@ -229,13 +268,25 @@ bool Minion::clears_suspicion(const RunInfo& run) {
   spdlog::warn("other hosts got wrong bytes from here: hashing the spool again");
   const auto spool = state_.spool(run.fingerprint);
   PieceSet good(run.cut.pieces());
+  bool is_any_bad = false;
+  // On a thread, because a piece may be as long as the payload, and the stop signal must not wait.
+  Workers verifier(1);
   for (const auto& [piece, digest] :
        coordinator_.digests(run.id, spool.pieces_found(run.cut).members())) {
-    if (stop_.requested()) return true;
-    const auto verdict = spool.reverify(piece, run.cut.bytes_of(piece), digest, {});
-    if (verdict == Verdict::bad) return false;
-    if (verdict == Verdict::good) good.insert(piece);
+    verifier.submit(
+        [spool, number = piece, expected = digest, bytes = run.cut.bytes_of(piece)](
+            const std::stop_token& stop) { return spool.reverify(number, bytes, expected, stop); },
+        [&, number = piece](Verdict verdict) {
+          if (verdict == Verdict::good) good.insert(number);
+          if (verdict == Verdict::bad) is_any_bad = true;
+        });
   }
+  while (verifier.pending() > 0 && !is_any_bad) {
+    if (stop_.requested()) return true;
+    wait(Instant::max(), {verifier.descriptor()});
+    verifier.collect();
+  }
+  if (is_any_bad) return false;
   if (run.origin == self_ && !good.is_complete()) return false;
   // The origin has no seat in the trees that grow from it.
   const bool is_in_trees = run.has_trees && run.origin != self_;
@@ -247,20 +298,36 @@ bool Minion::clears_suspicion(const RunInfo& run) {
 }
 
 // A run that began later may still go on: a Redis that fell back to an older snapshot forgot it.
-void Minion::sweep(const RunInfo& run) const {
-  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
+void Minion::sweep(const RunInfo& run) {
+  sweep_if([&](const Spool& spool, const RunRecord& owner) {
     const bool is_its = owner.run == run.id || spool.fingerprint() == run.fingerprint;
-    if (!is_its && owner.begun_ms <= run.begun_ms) spool.leave(Role::minion);
-  }
+    return !is_its && owner.begun_ms <= run.begun_ms;
+  });
 }
 
 // Does the same for the run that ended last.
 void Minion::sweep_ended(const RunId& ended, std::uint64_t begun_ms) {
   if (swept_ == ended) return;
-  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
-    if (owner.begun_ms <= begun_ms) spool.leave(Role::minion);
-  }
+  sweep_if([&](const Spool&, const RunRecord& owner) { return owner.begun_ms <= begun_ms; });
   swept_ = ended;
+}
+
+void Minion::sweep_if(const std::function<bool(const Spool&, const RunRecord&)>& is_over) {
+  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
+    if (is_over(spool, owner)) spool.leave(Role::minion);
+  }
+  for (const auto& stray : state_.strays(Role::minion, config_.host.prefix, clock_.wall())) {
+    const bool is_useless = stray.is_old || (stray.record && is_over(stray.spool, *stray.record));
+    if (is_useless) stray.spool.leave(Role::minion);
+    if (!are_strays_named_ || is_useless) {
+      spdlog::warn("{}: {}", stray.why,
+                   is_useless ? "deleting it"
+                              : "nothing here can use it, and it stays for a week "
+                                "or until another run has begun");
+    }
+  }
+  are_strays_named_ = true;
+  delete_discarded();
 }
 
 void Minion::wait(Instant until, std::vector<int> descriptors) {

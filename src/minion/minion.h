@@ -12,11 +12,15 @@
 // A host that others got wrong bytes from hashes its spool. If a piece has gone bad, the host
 // downloads the run again, which compares every published byte with its digest.
 //
+// It deletes in the background, and stays until that is done, or until it has to stop. A new run
+// does not wait for it, unless the disk has no room.
+//
 // The log lines are those of the Python pair.
 //
 // The caller holds the lock of the role (TickLock) as long as a Minion lives.
 // Death at any point: the next tick finds what is on the disk, hashes it, and goes on.
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -31,6 +35,7 @@
 #include "os/stop_signal.h"
 #include "store/spool.h"
 #include "store/state_folder.h"
+#include "store/sweeper.h"
 #include "store/tick_lock.h"
 
 namespace libsync {
@@ -64,8 +69,12 @@ class Minion {
   /// Hashes the spool of a finished run, piece by piece, and reports it as cleared. False if the
   /// payload that was published from it may be as bad, or if other hosts need what is missing.
   [[nodiscard]] bool clears_suspicion(const RunInfo& run);
-  void sweep(const RunInfo& run) const;
+  void sweep(const RunInfo& run);
   void sweep_ended(const RunId& ended, std::uint64_t begun_ms);
+  /// Leaves the spools of runs that are over, and those that nothing can need any more.
+  void sweep_if(const std::function<bool(const Spool&, const RunRecord&)>& is_over);
+  void delete_discarded();
+  [[nodiscard]] bool wait_for_sweeper();
   void wait_for_wake(Instant until);
   void wait(Instant until, std::vector<int> descriptors = {});
   void warn_once(const std::string& line);
@@ -85,6 +94,8 @@ class Minion {
   std::optional<RunId> swept_;         // The ended run whose spools have been deleted.
   std::string last_warning_;
   std::string last_deafness_;  // Why this host could not listen for a wake-up.
+  bool are_strays_named_ = false;
+  Sweeper sweeper_;
 };
 
 }  // namespace libsync

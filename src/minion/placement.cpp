@@ -8,6 +8,7 @@
 #include "libsync/core/ownership.h"
 #include "libsync/core/pieces.h"
 #include "libsync/core/verdict.h"
+#include "minion/destination.h"
 #include "os/files.h"
 #include "os/workers.h"
 
@@ -32,6 +33,7 @@ Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
       repo_(std::move(repo)),
       ownership_(ownership),
       delivery_(delivery),
+      room_(pieces, spool, run_, repo_),
       published_(run_.cut.pieces()),
       undelivered_(run_.cut.pieces()),
       verifier_(std::make_unique<Workers>(1)),
@@ -193,8 +195,8 @@ DiskState::Step Placement::step() const {
 void Placement::complete() {
   step_ = Step::completing;
   assembler_->submit(
-      [assembly = assembly_](const std::stop_token&) {
-        assembly->complete();
+      [assembly = assembly_](const std::stop_token& stop) {
+        assembly->complete(stop);
         return true;
       },
       [this](bool) { step_ = Step::completed; });
@@ -214,11 +216,10 @@ void Placement::publish(std::function<void()> then) {
       },
       [this](bool) {
         step_ = Step::published;
-        // Deleting the former payload can be slow. The host does not wait for it: what is left is
-        // deleted with the spool.
+        // Deleting the former payload can be slow, so the host does not wait for it.
         assembler_->submit(
-            [tree = spool_.tree_folder()](const std::stop_token&) { return try_remove_tree(tree); },
-            [](const std::optional<std::string>&) {});
+            [spool = spool_](const std::stop_token& stop) { return spool.clear_tree(stop); },
+            [](bool) {});
       });
 }
 
@@ -226,13 +227,20 @@ void Placement::publish(std::function<void()> then) {
 void Placement::find_manifest() {
   // A tick that died before its verdict leaves the manifest in incoming/. rsync may mistake it for
   // up to date, and deliver nothing.
-  for (const auto& path : {spool_.manifest_path(), spool_.incoming_folder() / "manifest",
-                           spool_.pushed_folder() / "manifest"}) {
-    if (assembly_) return;
-    auto manifest = delivery_ == Delivery::shared ? Spool::read_manifest(path, run_.manifest)
-                                                  : spool_.accept_manifest(path, run_.manifest);
-    if (manifest) accept_manifest(*std::move(manifest));
+  const auto incoming = spool_.incoming_folder() / "manifest";
+  find_manifest(spool_.manifest_path());
+  find_manifest(incoming);
+  if (!assembly_ && delivery_ == Delivery::pushed &&
+      spool_.fetch_pushed("manifest", std::nullopt)) {
+    find_manifest(incoming);
   }
+}
+
+void Placement::find_manifest(const std::filesystem::path& path) {
+  if (assembly_) return;
+  auto manifest = delivery_ == Delivery::shared ? Spool::read_manifest(path, run_.manifest)
+                                                : spool_.accept_manifest(path, run_.manifest);
+  if (manifest) accept_manifest(*std::move(manifest));
 }
 
 void Placement::accept_manifest(Manifest manifest) {
@@ -243,9 +251,10 @@ void Placement::accept_manifest(Manifest manifest) {
                     "version of sync-fanout everywhere",
                     manifest.bytes(), run_.cut.stream_bytes));
   }
-  if (const auto refusal = refuse_destination(repo_, run_.task.name(), manifest.top().kind)) {
-    throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
-  }
+  const auto kind = manifest.top().kind;
+  auto refusal = refuse_destination(repo_, run_.task.name(), kind);
+  if (!refusal) refusal = refuse_file_system(repo_, run_.task.name(), spool_, kind);
+  if (refusal) throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
   assembly_ = std::make_shared<Assembly>(spool_, std::move(manifest), run_.cut.piece_bytes, repo_,
                                          run_.task.name(), ownership_);
   if (old_ == Old::unknown) {
@@ -262,8 +271,8 @@ void Placement::survey() {
   };
   old_ = Old::surveyed;
   assembler_->submit(
-      [assembly = assembly_](const std::stop_token&) {
-        return Survey{assembly->has_equal_entries(), assembly->candidates()};
+      [assembly = assembly_](const std::stop_token& stop) {
+        return Survey{assembly->has_equal_entries(stop), assembly->candidates(stop)};
       },
       [this](Survey survey) {
         published_ = std::move(survey.published);
@@ -283,11 +292,13 @@ void Placement::survey() {
       });
 }
 
+// The tree is complete in the end, whether its bytes are adopted or pulled.
 void Placement::begin_tree() {
+  room_.require_for_tree();
   old_ = Old::copied;
   assembler_->submit(
-      [assembly = assembly_](const std::stop_token&) {
-        assembly->begin();
+      [assembly = assembly_](const std::stop_token& stop) {
+        assembly->begin(stop);
         return true;
       },
       [](bool) {});
@@ -429,15 +440,18 @@ void Placement::on_placed(PieceNumber piece, Verdict verdict) {
 }
 
 std::optional<std::filesystem::path> Placement::found_at(PieceNumber piece) const {
-  for (const auto& path : {spool_.piece_path(piece), spool_.incoming_path(piece),
-                           spool_.pushed_folder() / piece_name(piece)}) {
+  const auto bytes = run_.cut.bytes_of(piece);
+  for (const auto& path : {spool_.piece_path(piece), spool_.incoming_path(piece)}) {
     const auto status = status_of(path);
     if (status && S_ISREG(status->st_mode) &&
-        static_cast<std::uint64_t>(status->st_size) == run_.cut.bytes_of(piece)) {
+        static_cast<std::uint64_t>(status->st_size) == bytes) {
       return path;
     }
   }
-  return std::nullopt;
+  if (delivery_ != Delivery::pushed || !spool_.fetch_pushed(piece_name(piece), bytes)) {
+    return std::nullopt;
+  }
+  return spool_.incoming_path(piece);
 }
 
 }  // namespace libsync

@@ -21,6 +21,9 @@
 //
 // Death in the middle: see store/spool.h and assembly.h. Failures throw (local), from collect() as
 // well. Belongs to one thread.
+//
+// The destructor stops the threads between two small steps. It waits half a second at most, or for
+// the one system call that a thread is in.
 
 #include <filesystem>
 #include <functional>
@@ -38,6 +41,7 @@
 #include "minion/disk_state.h"
 #include "minion/ledger.h"
 #include "minion/piece_table.h"
+#include "minion/room.h"
 #include "store/spool.h"
 
 namespace libsync {
@@ -59,6 +63,12 @@ class Placement {
   /// gathered: complete() is next. published: the host may finish.
   [[nodiscard]] DiskState::Step step() const;
   [[nodiscard]] bool has_manifest() const { return assembly_ != nullptr; }
+
+  /// Throws Failure (local, try again) before the first pull of pieces if the disk has no room for
+  /// the run.
+  void require_room() { room_.require_for_pull(); }
+  /// Whether there is room for second attempts, too (libsync/core/attempt.h). False before that.
+  [[nodiscard]] bool has_spare_room() const { return room_.is_spare(); }
 
   /// The manifest lies in the spool's incoming folder.
   void judge_manifest();
@@ -85,7 +95,8 @@ class Placement {
   /// Gives the tree its modes and times, and puts it on the disk.
   void complete();
 
-  /// Swaps the tree with the destination. The same thread then calls `then`, even if this Placement
+  /// Swaps the tree with the destination, and deletes the former payload in the background. The
+  /// destructor stops the deletion. The thread that swaps then calls `then`, even if this Placement
   /// is being destroyed. REQUIRES: the tree is completed.
   void publish(std::function<void()> then);
 
@@ -101,6 +112,7 @@ class Placement {
   };
 
   void find_manifest();
+  void find_manifest(const std::filesystem::path& path);
   void accept_manifest(Manifest manifest);
   void survey();
   void begin_tree();
@@ -126,6 +138,7 @@ class Placement {
   std::filesystem::path repo_;
   Ownership ownership_;
   Delivery delivery_;
+  Room room_;
 
   DiskState::Step step_ = Step::gathering;
   Old old_ = Old::copied;

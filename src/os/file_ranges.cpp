@@ -40,14 +40,34 @@ ssize_t copy_in_kernel(int from, off_t* from_offset, int to, off_t* to_offset, s
   return sent;
 }
 
-// Copies [position, end) to the same offsets plus `shift`. False if the original ends before `end`.
-bool copy_data(const Descriptor& from, off_t position, const Descriptor& to, off_t shift,
-               off_t end) {
+// Most bytes that one call copies, because the stop signal waits for it. A disk that writes 150
+// MB/s needs a fifth of a second for them: ./tests/bench/disk
+constexpr off_t kBytesACall = off_t{32} << 20U;
+
+// Throws the Failure for a copy that failed. The kernel does not say which of the two files has
+// failed, so the original is read once more.
+[[noreturn]] void throw_copy_failure(const Descriptor& from, off_t position, const Descriptor& to) {
+  const int error = errno;
+  char byte = 0;
+  if ((error == EIO || error == ESTALE) && pread(from.number(), &byte, 1, position) < 0) {
+    throw_disk_failure("read", from);
+  }
+  errno = error;
+  throw_disk_failure("copy into", to);
+}
+
+// Copies [position, end) to the same offsets plus `shift`. False if the original ends before `end`,
+// or if `stop` was requested.
+bool copy_data(const Descriptor& from, off_t position, const Descriptor& to, off_t shift, off_t end,
+               const std::stop_token& stop) {
   while (position < end) {
+    if (stop.stop_requested()) return false;
+    const auto begun_at = position;
     off_t target = position + shift;
-    const auto copied = copy_in_kernel(from.number(), &position, to.number(), &target,
-                                       static_cast<std::size_t>(end - position));
-    if (copied < 0) throw_disk_failure("copy into", to);
+    const auto copied =
+        copy_in_kernel(from.number(), &position, to.number(), &target,
+                       static_cast<std::size_t>(std::min(end - position, kBytesACall)));
+    if (copied < 0) throw_copy_failure(from, begun_at, to);
     if (copied == 0) return false;
   }
   return true;
@@ -107,14 +127,15 @@ constexpr std::uint64_t kWorthPassingTheCache = std::uint64_t{1} << 20U;
 // Has the disk read the original's pages in the file cache. Returns how many bytes from the
 // beginning it wrote. An error ends it early, and shows again when the caller copies the rest.
 std::uint64_t write_from_cache(const Descriptor& from, std::uint64_t from_offset,
-                               const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes) {
+                               const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
+                               const std::stop_token& stop) {
   const auto page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   if (from_offset % page_bytes != 0 || to_offset % page_bytes != 0) return 0;
   const DirectWrites direct(to);
   if (!direct.are_possible()) return 0;
   const auto whole = bytes - bytes % page_bytes;
   std::uint64_t done = 0;
-  while (done < whole) {
+  while (done < whole && !stop.stop_requested()) {
     const auto length = static_cast<std::size_t>(std::min(kMappedBytes, whole - done));
     void* const mapping = mmap(nullptr, length, PROT_READ, MAP_SHARED | MAP_POPULATE, from.number(),
                                static_cast<off_t>(from_offset + done));
@@ -130,13 +151,15 @@ std::uint64_t write_from_cache(const Descriptor& from, std::uint64_t from_offset
 }  // namespace
 
 bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
-                std::uint64_t to_offset, std::uint64_t bytes, Density density) {
+                std::uint64_t to_offset, std::uint64_t bytes, Density density,
+                const std::stop_token& stop) {
   const auto end = static_cast<off_t>(from_offset + bytes);
   auto position = static_cast<off_t>(from_offset);
   const auto shift = static_cast<off_t>(to_offset) - position;
-  if (density == Density::dense) return copy_data(from, position, to, shift, end);
+  if (density == Density::dense) return copy_data(from, position, to, shift, end, stop);
   if (status_of(from).st_size < end) return false;
   while (position < end) {
+    if (stop.stop_requested()) return false;
     off_t data = lseek(from.number(), position, SEEK_DATA);
     if (data < 0) {
       // ENXIO: a hole reaches to the end. Any other error: this file system knows no holes.
@@ -152,7 +175,7 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
     off_t hole = lseek(from.number(), position, SEEK_HOLE);
     if (hole <= position) hole = end;
     hole = std::min(hole, end);
-    if (!copy_data(from, position, to, shift, hole)) return false;
+    if (!copy_data(from, position, to, shift, hole, stop)) return false;
     position = hole;
   }
   return true;
@@ -162,14 +185,15 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
 // saves a fleet on ext4 a quarter of its processor time: ./tests/bench/loopback --hosts 4. Other
 // file systems share blocks or were not measured.
 bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
-                           std::uint64_t to_offset, std::uint64_t bytes, Density density) {
+                           std::uint64_t to_offset, std::uint64_t bytes, Density density,
+                           const std::stop_token& stop) {
   std::uint64_t done = 0;
   // A mapping reads as zeros behind the original's end, so the size is checked here.
   if (density == Density::dense && bytes >= kWorthPassingTheCache && is_on(EXT4_SUPER_MAGIC, to) &&
       static_cast<std::uint64_t>(status_of(from).st_size) >= from_offset + bytes) {
-    done = write_from_cache(from, from_offset, to, to_offset, bytes);
+    done = write_from_cache(from, from_offset, to, to_offset, bytes, stop);
   }
-  return copy_range(from, from_offset + done, to, to_offset + done, bytes - done, density);
+  return copy_range(from, from_offset + done, to, to_offset + done, bytes - done, density, stop);
 }
 
 bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,

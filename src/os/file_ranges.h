@@ -18,10 +18,11 @@ namespace libsync {
 
 /// Copies a range within the kernel. A hole of a sparse file becomes a hole, or zeros where `to`
 /// had bytes. In a dense file holes are read as zeros; not searching for them saves three system
-/// calls a file. False if the original ends before the range does; `to` may then have a part.
+/// calls a file. False if the original ends before the range does, or if `stop` was requested; `to`
+/// may then have a part.
 [[nodiscard]] bool copy_range(const Descriptor& from, std::uint64_t from_offset,
                               const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
-                              Density density);
+                              Density density, const std::stop_token& stop = {});
 
 /// The same for a copy that no process is about to read. Where that costs less, the disk gets the
 /// bytes from the file cache of the original, and the copy has no pages there. The function then
@@ -30,7 +31,8 @@ namespace libsync {
 /// after the first begin on one.
 [[nodiscard]] bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset,
                                          const Descriptor& to, std::uint64_t to_offset,
-                                         std::uint64_t bytes, Density density);
+                                         std::uint64_t bytes, Density density,
+                                         const std::stop_token& stop = {});
 
 /// Shortest write that expect_writes() announces. For less the blocks cost little, and the call
 /// would outweigh them.

@@ -33,18 +33,6 @@ void write_all(const Descriptor& file, std::string_view content) {
   }
 }
 
-// Makes all folders of a tree writable for this user. Errors show when the tree is deleted.
-void open_up(const std::filesystem::path& folder) {
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(std::filesystem::symlink_status(folder, ignored))) return;
-  std::filesystem::permissions(folder, std::filesystem::perms::owner_all,
-                               std::filesystem::perm_options::add, ignored);
-  for (std::filesystem::directory_iterator entry(folder, ignored), end; entry != end;
-       entry.increment(ignored)) {
-    open_up(entry->path());
-  }
-}
-
 struct statvfs file_system_of(const std::filesystem::path& path) {
   struct statvfs status {};
   if (statvfs(path.c_str(), &status) != 0) throw_disk_failure("stat", path);
@@ -92,6 +80,10 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::siz
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     throw_disk_failure("read", path);
   }
+  return read_file(file, limit);
+}
+
+std::optional<std::string> read_file(const Descriptor& file, std::size_t limit) {
   const auto status = status_of(file);
   if (!S_ISREG(status.st_mode) || static_cast<std::size_t>(status.st_size) > limit) {
     return std::nullopt;
@@ -99,8 +91,9 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::siz
   std::string content(static_cast<std::size_t>(status.st_size), '\0');
   std::size_t filled = 0;
   while (filled < content.size()) {
-    const auto got = read(file.number(), content.data() + filled, content.size() - filled);
-    if (got < 0) throw_disk_failure("read", path);
+    const auto got = pread(file.number(), content.data() + filled, content.size() - filled,
+                           static_cast<off_t>(filled));
+    if (got < 0) throw_disk_failure("read", file);
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);
   }
@@ -146,26 +139,6 @@ void remove_file(const std::filesystem::path& path) {
   throw_disk_failure("delete", path);
 }
 
-void remove_tree(const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (!error) return;
-  open_up(path);
-  std::filesystem::remove_all(path, error);
-  if (!error) return;
-  errno = error.value();
-  throw_disk_failure("delete", path);
-}
-
-std::optional<std::string> try_remove_tree(const std::filesystem::path& path) {
-  try {
-    remove_tree(path);
-    return std::nullopt;
-  } catch (const Failure& failure) {
-    return failure.what();
-  }
-}
-
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (rename(from.c_str(), to.c_str()) != 0) throw_disk_failure("rename to", to);
 }
@@ -197,15 +170,27 @@ bool can_share_blocks(const std::filesystem::path& folder) {
          ioctl(other.number(), FICLONE, one.number()) == 0;
 }
 
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator next(folder, error), end; !error && next != end;
+       next.increment(error)) {
+    names.push_back(next->path().filename());
+  }
+  if (!error || error == std::errc::no_such_file_or_directory) return names;
+  errno = error.value();
+  throw_disk_failure("list", folder);
+}
+
 std::uint64_t bytes_below(const std::filesystem::path& folder) {
   constexpr std::uint64_t kBlockBytes = 512;
   std::uint64_t bytes = 0;
   std::error_code error;
   for (std::filesystem::recursive_directory_iterator next(folder, error), end;
        !error && next != end; next.increment(error)) {
-    const auto status = status_of(next->path());
-    if (status && S_ISREG(status->st_mode)) {
-      bytes += static_cast<std::uint64_t>(status->st_blocks) * kBlockBytes;
+    struct stat status {};
+    if (lstat(next->path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+      bytes += static_cast<std::uint64_t>(status.st_blocks) * kBlockBytes;
     }
   }
   return bytes;
@@ -234,6 +219,16 @@ std::vector<std::filesystem::path> mount_points_of(std::string_view mountinfo) {
 std::vector<std::filesystem::path> mount_points() {
   std::ifstream file("/proc/self/mountinfo");
   return mount_points_of(std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+bool can_write(const std::filesystem::path& folder, std::uint64_t bytes) {
+  const Descriptor file(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!file) return errno == EOPNOTSUPP && free_bytes(folder) >= bytes;
+  if (bytes > 0 && fallocate(file.number(), 0, 0, static_cast<off_t>(bytes)) != 0) {
+    // Some file systems allocate nothing in advance.
+    return errno == EOPNOTSUPP && free_bytes(folder) >= bytes;
+  }
+  return write(file.number(), "x", 1) == 1;
 }
 
 std::uint64_t free_bytes(const std::filesystem::path& path) {

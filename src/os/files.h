@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "libsync/core/manifest.h"
 #include "os/descriptor.h"
@@ -42,6 +43,9 @@ namespace libsync {
 [[nodiscard]] std::optional<std::string> read_file(const std::filesystem::path& path,
                                                    std::size_t limit);
 
+/// The same for an open file, from its beginning.
+[[nodiscard]] std::optional<std::string> read_file(const Descriptor& file, std::size_t limit);
+
 /// Replaces a file durably. After a crash at any point, `path` holds its old content or all of
 /// `content`; a file `path`.new may be left.
 void replace_file(const std::filesystem::path& path, std::string_view content, unsigned mode);
@@ -54,13 +58,6 @@ void make_folder(const std::filesystem::path& path, unsigned mode);
 
 /// Deletes a file. It may not exist.
 void remove_file(const std::filesystem::path& path);
-
-/// Deletes a tree, even if it has folders that are not writable. It may not exist. After a crash
-/// some of it may be left.
-void remove_tree(const std::filesystem::path& path);
-
-/// The same for a tree on which nothing depends: returns the reason of a failure, or nothing.
-[[nodiscard]] std::optional<std::string> try_remove_tree(const std::filesystem::path& path);
 
 /// rename(2): one step, which replaces a file at `to`.
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
@@ -81,6 +78,9 @@ void sync_file_system(const std::filesystem::path& path);
 /// Leaves no file behind.
 [[nodiscard]] bool can_share_blocks(const std::filesystem::path& folder);
 
+/// The names in a folder. None if there is no such folder.
+[[nodiscard]] std::vector<std::string> names_in(const std::filesystem::path& folder);
+
 /// Bytes that all files below a folder occupy on the disk. Files that vanish meanwhile do not
 /// count.
 [[nodiscard]] std::uint64_t bytes_below(const std::filesystem::path& folder);
@@ -90,6 +90,10 @@ void sync_file_system(const std::filesystem::path& path);
 
 /// The mount points that this process sees.
 [[nodiscard]] std::vector<std::filesystem::path> mount_points();
+
+/// Whether this user can write so many bytes into a folder now: tries it, within its quota, and
+/// leaves no file behind.
+[[nodiscard]] bool can_write(const std::filesystem::path& folder, std::uint64_t bytes);
 
 /// Bytes that this user can still write on the file system of `path`.
 [[nodiscard]] std::uint64_t free_bytes(const std::filesystem::path& path);

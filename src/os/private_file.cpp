@@ -1,8 +1,12 @@
 #include "os/private_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
+#include <cerrno>
+
 #include "libsync/core/escaped_text.h"
+#include "os/descriptor.h"
 #include "os/files.h"
 
 namespace libsync {
@@ -14,15 +18,21 @@ constexpr std::size_t kPasswordFileBytes = 4096;
 
 std::variant<std::string, Refusal> read_password_file(const std::filesystem::path& path) {
   const auto shown = escaped(path.string());
-  const auto status = status_of(path);
-  if (!status) return Refusal{fmt::format("the password file '{}' is not there: make it", shown)};
-  if (!S_ISREG(status->st_mode) || (status->st_mode & 0077U) != 0) {
+  // A symlink may lead to it, as in a folder of Kubernetes secrets or systemd credentials. The mode
+  // of the opened file counts. O_NONBLOCK: a FIFO must not block.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file && (errno == ENOENT || errno == ENOTDIR)) {
+    return Refusal{fmt::format("the password file '{}' is not there: make it", shown)};
+  }
+  if (!file) throw_disk_failure("read", path);
+  const auto status = status_of(file);
+  if (!S_ISREG(status.st_mode) || (status.st_mode & 0077U) != 0) {
     return Refusal{
         fmt::format("the password file '{}' has mode {:04o}: it must be a file for its "
                     "owner only: chmod 600 it",
-                    shown, status->st_mode & 07777U)};
+                    shown, status.st_mode & 07777U)};
   }
-  const auto content = read_file(path, kPasswordFileBytes);
+  const auto content = read_file(file, kPasswordFileBytes);
   if (!content) {
     return Refusal{
         fmt::format("the password file '{}' is too long: write the password alone into it", shown)};

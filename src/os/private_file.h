@@ -10,8 +10,8 @@
 
 namespace libsync {
 
-/// The first line of a password file. Refuses a file that others can read, that is empty, or that
-/// is longer than 4 kB. The refusal never shows its content.
+/// The first line of a password file, which a symlink may lead to. Refuses a file that others can
+/// read, that is empty, or that is longer than 4 kB. The refusal never shows its content.
 [[nodiscard]] std::variant<std::string, Refusal> read_password_file(
     const std::filesystem::path& path);
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 #include <numeric>
 
@@ -16,6 +15,7 @@
 #include "libsync/core/escaped_text.h"
 #include "os/descriptor.h"
 #include "os/files.h"
+#include "os/stop_signal.h"
 
 namespace libsync {
 namespace {
@@ -27,10 +27,13 @@ Refusal refuse(const std::filesystem::path& path, std::string_view rule_and_way_
   return Refusal{fmt::format("'{}' {}", escaped(path.string()), rule_and_way_out)};
 }
 
-// Rule and way out for an entry whose system call has just failed. Reads errno.
-std::string unreadable() {
-  return fmt::format("cannot be read: {}: set a path that is there and readable for this user",
-                     std::strerror(errno));
+// The refusal of an entry whose system call has just failed. Reads errno, and throws if the task is
+// not to blame.
+Refusal refuse_unreadable(const std::filesystem::path& path) {
+  if (!is_fault_of_task(errno)) throw_disk_failure("read", path);
+  return refuse(path, fmt::format("cannot be read: {}: set a path that is there and readable for "
+                                  "this user",
+                                  std::strerror(errno)));
 }
 
 std::string_view special_kind(mode_t mode) {
@@ -59,7 +62,7 @@ struct Closer {
 // Walks a payload without recursion. A folder yet to be listed costs a name, not a descriptor.
 class Lister {
  public:
-  explicit Lister(const Location& payload) : payload_(payload) {}
+  Lister(const Location& payload, const std::stop_token& stop) : payload_(payload), stop_(stop) {}
 
   std::variant<Payload, Refusal> list() {
     if (auto refusal = add(*payload_.folder, payload_.name, "")) return *refusal;
@@ -79,22 +82,29 @@ class Lister {
   std::optional<Refusal> list_folder(const std::string& entry_name) {
     auto opened =
         open_beneath(*payload_.folder, path_of(payload_, entry_name), O_RDONLY | O_DIRECTORY);
-    if (!opened) return refuse(shown(entry_name), unreadable());
+    if (!opened) return refuse_unreadable(shown(entry_name));
     const int own = dup(opened.number());
     const std::unique_ptr<DIR, Closer> stream(own < 0 ? nullptr : fdopendir(own));
-    if (!stream) return refuse(shown(entry_name), unreadable());
+    if (!stream) return refuse_unreadable(shown(entry_name));
     errno = 0;
     while (const dirent* const found = readdir(stream.get())) {
+      if (stop_.stop_requested()) throw Stopped();
       const std::string child(found->d_name);
       if (child == "." || child == "..") continue;
       auto full = entry_name;
       if (!full.empty()) full += '/';
       full += child;
-      if (full.size() >= PATH_MAX) return refuse(shown(full), "has a name of 4096 bytes or more");
+      if (full.size() > kLongestEntryName) {
+        return refuse(
+            shown(full),
+            fmt::format("has more than {} bytes below the payload's top, too many for the "
+                        "paths of a minion: shorten the names of its folders",
+                        kLongestEntryName));
+      }
       if (auto refusal = add(opened, child, full)) return refusal;
       errno = 0;
     }
-    if (errno != 0) return refuse(shown(entry_name), unreadable());
+    if (errno != 0) return refuse_unreadable(shown(entry_name));
     return std::nullopt;
   }
 
@@ -102,7 +112,7 @@ class Lister {
                              const std::string& entry_name) {
     struct stat status {};
     if (fstatat(parent.number(), child.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-      return refuse(shown(entry_name), unreadable());
+      return refuse_unreadable(shown(entry_name));
     }
     Entry entry;
     entry.mode = status.st_mode & 07777U;
@@ -119,7 +129,7 @@ class Lister {
       entry.density = has_holes ? Density::sparse : Density::dense;
       if (status.st_nlink > 1) ++hard_linked_files_;
       if (faccessat(parent.number(), child.c_str(), R_OK, AT_EACCESS) != 0) {
-        return refuse(shown(entry_name), unreadable());
+        return refuse_unreadable(shown(entry_name));
       }
     } else if (S_ISDIR(status.st_mode)) {
       entry.kind = EntryKind::folder;
@@ -131,7 +141,7 @@ class Lister {
       entry.kind = EntryKind::link;
       std::array<char, PATH_MAX> target{};
       const auto length = readlinkat(parent.number(), child.c_str(), target.data(), target.size());
-      if (length <= 0) return refuse(shown(entry_name), unreadable());
+      if (length <= 0) return refuse_unreadable(shown(entry_name));
       entry.target.assign(target.data(), static_cast<std::size_t>(length));
     } else {
       return refuse(shown(entry_name),
@@ -162,11 +172,21 @@ class Lister {
   }
 
   const Location& payload_;
+  const std::stop_token& stop_;
   std::vector<std::string> waiting_;  // Entry names of folders yet to be listed.
   std::vector<Entry> entries_;
   std::vector<Stamp> stamps_;
   std::size_t hard_linked_files_ = 0;
 };
+
+// The path without symlinks, as far as its folders exist.
+std::filesystem::path resolved(const std::filesystem::path& path) {
+  std::error_code error;
+  auto real = std::filesystem::weakly_canonical(path, error);
+  if (!error) return real;
+  errno = error.value();
+  throw_disk_failure("resolve", path);
+}
 
 bool is_same_or_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
   const auto [mismatch, rest] =
@@ -201,13 +221,12 @@ std::variant<Location, Refusal> locate_task(const TaskPath& task,
   auto folder = open_beneath(root_folder, below, O_PATH | O_DIRECTORY);
   if (!folder) {
     // The kernel reports a symlink in the path by either of these.
-    return refuse(path, errno == ELOOP || errno == ENOTDIR
-                            ? "passes through a symlink or a file: set the path that it leads to"
-                            : unreadable());
+    if (errno != ELOOP && errno != ENOTDIR) return refuse_unreadable(path);
+    return refuse(path, "passes through a symlink or a file: set the path that it leads to");
   }
-  const auto real_repo = std::filesystem::weakly_canonical(repo);
+  const auto real_repo = resolved(repo);
   const auto state = real_repo / ".libsync";
-  const auto real = std::filesystem::weakly_canonical(path.parent_path()) / task.name();
+  const auto real = resolved(path.parent_path()) / task.name();
   if (real.parent_path() == real_repo) {
     return refuse(path,
                   "is itself the place where it would be published: set a copy outside --repo");
@@ -218,8 +237,25 @@ std::variant<Location, Refusal> locate_task(const TaskPath& task,
   return Location{std::make_shared<const Descriptor>(std::move(folder)), task.name(), path};
 }
 
-std::variant<Payload, Refusal> list_payload(const Location& payload) {
-  return Lister(payload).list();
+bool is_fault_of_task(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case EXDEV:  // openat2(2): it leads out of the folder.
+    case EACCES:
+    case EPERM:
+    case ENAMETOOLONG:
+    case ENXIO:  // A socket or device is there now.
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::variant<Payload, Refusal> list_payload(const Location& payload, const std::stop_token& stop) {
+  return Lister(payload, stop).list();
 }
 
 Descriptor open_entry(const Location& payload, const Entry& entry) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -64,9 +65,19 @@ struct Location {
     const TaskPath& task, const std::vector<std::filesystem::path>& roots,
     const std::filesystem::path& repo);
 
+/// Whether a task can be to blame for this errno of a file of its payload. If not, the disk or this
+/// process is, and the task stays.
+[[nodiscard]] bool is_fault_of_task(int error);
+
+/// Longest name of an entry, in bytes. With the paths of a minion's repo and spool in front of it,
+/// which may have a thousand bytes, it is shorter than PATH_MAX.
+inline constexpr std::size_t kLongestEntryName = 3072;
+
 /// Lists the payload. Refuses one that is missing or a symlink. Refuses one with a device, a
-/// socket, a FIFO, or an entry that this user cannot read.
-[[nodiscard]] std::variant<Payload, Refusal> list_payload(const Location& payload);
+/// socket, a FIFO, an entry that this user cannot read, or one whose name is too long. Throws
+/// Failure (local) if the disk fails, and Stopped if `stop` was requested.
+[[nodiscard]] std::variant<Payload, Refusal> list_payload(const Location& payload,
+                                                          const std::stop_token& stop = {});
 
 /// Opens a file of the payload for reading, through no symlink. On failure the descriptor is empty
 /// and errno is set.

@@ -17,6 +17,7 @@
 #include "os/file_ranges.h"
 #include "os/files.h"
 #include "os/random.h"
+#include "os/removal.h"
 #include "store/served_files.h"
 
 namespace libsync {
@@ -102,27 +103,75 @@ std::optional<RunRecord> Spool::record(Role role) const {
   return text ? decode_run_record(role, *text) : std::nullopt;
 }
 
+std::optional<RunRecord> Spool::legible_record(Role role) const {
+  const auto text = read_file(record_path(role), kRecordBytes);
+  return text ? decode_run_record(role, *text, UnknownKeys::are_skipped) : std::nullopt;
+}
+
+std::optional<FileTime> Spool::recorded_at(Role role) const {
+  const auto status = status_of(record_path(role));
+  return status ? std::optional<FileTime>(mtime_of(*status)) : std::nullopt;
+}
+
+std::filesystem::path Spool::fresh_discarded(Role role) const {
+  return folder_.parent_path() / (discarded_prefix(role) + random_name<Token>().text());
+}
+
 void Spool::leave(Role role) const {
   const Role other = role == Role::master ? Role::minion : Role::master;
   const auto is_shared = [&] { return status_of(record_path(other)).has_value(); };
   // The record is the last to go, because no later tick finds push/ without it.
-  if (!is_shared()) static_cast<void>(try_remove_tree(pushed_));
-  const auto discarded =
-      folder_.parent_path() / (discarded_prefix(role) + random_name<Token>().text());
-  {
-    const auto lock = lock_spools(folder_.parent_path());
-    if (is_shared()) return remove_file(record_path(role));
-    if (!status_of(folder_)) return;
-    rename_path(folder_, discarded);
-  }
-  // The next tick's sweep tries again, and reports a file that it cannot delete either.
-  static_cast<void>(try_remove_tree(discarded));
+  if (!is_shared()) discard_pushed(role);
+  const auto lock = lock_spools(folder_.parent_path());
+  if (is_shared()) return remove_file(record_path(role));
+  if (status_of(folder_)) rename_path(folder_, fresh_discarded(role));
 }
 
-void Spool::clear_tree() const {
-  if (!try_remove_tree(tree_folder())) return;
-  rename_path(tree_folder(), folder_.parent_path() /
-                                 (discarded_prefix(Role::minion) + random_name<Token>().text()));
+void Spool::discard_pushed(Role role) const {
+  if (rename(pushed_.c_str(), fresh_discarded(role).c_str()) == 0 || errno == ENOENT) return;
+  // A folder of the daemon's user cannot be moved, but its files can be deleted.
+  static_cast<void>(try_remove_tree(pushed_));
+}
+
+bool Spool::discard_tree() const {
+  return rename(tree_folder().c_str(), fresh_discarded(Role::minion).c_str()) == 0;
+}
+
+bool Spool::clear_tree(const std::stop_token& stop) const {
+  try {
+    return remove_tree(tree_folder(), stop);
+  } catch (const Failure&) {
+    if (!discard_tree()) throw;
+    return true;
+  }
+}
+
+bool Spool::fetch_pushed(const std::string& name, const std::optional<std::uint64_t>& bytes) const {
+  const Descriptor folder(open(pushed_.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!folder || fstatat(folder.number(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return false;
+  }
+  const auto is_plain = [](const struct stat& found) {
+    return S_ISREG(found.st_mode) && found.st_nlink == 1;
+  };
+  if (!is_plain(status)) {
+    static_cast<void>(unlinkat(folder.number(), name.c_str(), 0));
+    return false;
+  }
+  if (bytes && static_cast<std::uint64_t>(status.st_size) != *bytes) return false;
+  const auto own = incoming_folder() / name;
+  if (renameat(folder.number(), name.c_str(), AT_FDCWD, own.c_str()) != 0) {
+    throw_disk_failure("rename to", own);
+  }
+  // Another user may have changed the name meanwhile.
+  const auto moved = status_of(own);
+  if (moved && is_plain(*moved)) {
+    make_servable(own);
+    return true;
+  }
+  remove_tree(own);
+  return false;
 }
 
 PieceSet Spool::pieces_found(const Cut& cut) const {
@@ -175,13 +224,12 @@ Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std:
     // The next pull of this piece continues a partial file.
     return Verdict::absent;
   }
-  const auto own = make_own(from);
-  const auto file = open_file(own, O_RDONLY);
+  const auto file = open_file(from, O_RDONLY);
   const auto verdict = proof(file);
   // rsync would use a file of this size as a basis, or skip it as complete.
-  if (verdict == Verdict::bad) remove_file(own);
+  if (verdict == Verdict::bad) remove_file(from);
   if (verdict == Verdict::good) {
-    if (own != piece_path(piece)) rename_path(own, piece_path(piece));
+    if (from != piece_path(piece)) rename_path(from, piece_path(piece));
     // rsync no longer finds the file under its new name. If rsync has begun to change its mode, it
     // sets the same mode.
     make_servable(file);
@@ -200,12 +248,11 @@ std::optional<Manifest> Spool::accept_manifest(const std::filesystem::path& from
                                                const Digest& digest) const {
   const auto status = status_of(from);
   if (!status || !S_ISREG(status->st_mode)) return std::nullopt;
-  const auto own = make_own(from);
-  auto manifest = read_manifest(own, digest);
+  auto manifest = read_manifest(from, digest);
   if (!manifest) {
-    remove_file(own);
+    remove_file(from);
   } else {
-    if (own != manifest_path()) rename_path(own, manifest_path());
+    if (from != manifest_path()) rename_path(from, manifest_path());
     make_servable(manifest_path());
   }
   return manifest;
@@ -234,16 +281,6 @@ std::optional<Manifest> Spool::read_manifest(const std::filesystem::path& path,
 void Spool::write_served(const std::filesystem::path& path, std::string_view content) const {
   replace_file(path, content, kServedFileMode);
   give_to_group(path, group_);
-}
-
-// Moves a pushed file out of the folder that the module can write to, and makes it ours. A file
-// that another user can still change would not stay verified.
-std::filesystem::path Spool::make_own(const std::filesystem::path& from) const {
-  if (from.parent_path() != pushed_) return from;
-  auto own = incoming_folder() / from.filename();
-  rename_path(from, own);
-  make_servable(own);
-  return own;
 }
 
 void Spool::make_servable(const std::filesystem::path& path) const {

@@ -5,7 +5,7 @@
 //   master.lock, minion.lock     held while a tick runs (TickLock)
 //   spools.lock                  held for the moment in which a spool changes hands
 //   master                       the name of the master that keeps its spools here (MasterId)
-//   gone-<role>-<random>/        a spool that this role is deleting
+//   gone-<role>-<random>/        discarded: a spool or tree that this role is deleting
 //   <fingerprint>/               a spool: one payload, cut
 //     owner-master, owner-minion   the run records; the last role to leave deletes the folder
 //     manifest, p00000, p00001 …   verified, therefore served: rsyncd exports the repo
@@ -53,8 +53,7 @@
 
 namespace libsync {
 
-/// The prefix of the names of spools that a role is deleting. Each role deletes only the spools
-/// that it has left itself.
+/// The prefix of the names of what a role has discarded. Each role deletes only that.
 [[nodiscard]] std::string discarded_prefix(Role role);
 
 class Descriptor;
@@ -84,13 +83,29 @@ class Spool {
   /// The run record of a role; nothing if it does not own the spool, or if the file is malformed.
   [[nodiscard]] std::optional<RunRecord> record(Role role) const;
 
-  /// Deletes tree/. Files that cannot be deleted are moved to where StateFolder::sweep() finds
-  /// them.
-  void clear_tree() const;
+  /// The legible part of a run record that another version wrote; nothing if it has none.
+  [[nodiscard]] std::optional<RunRecord> legible_record(Role role) const;
 
-  /// Ends the ownership of a role. The last role to leave deletes the spool, which vanishes by one
-  /// rename. If this process dies in the middle, the next tick sweeps the rest.
+  /// When the run record of a role was written; nothing if it does not own the spool.
+  [[nodiscard]] std::optional<FileTime> recorded_at(Role role) const;
+
+  /// Discards tree/: it vanishes by one rename, and a Sweeper of the minion deletes it. False if it
+  /// stays, or was not there.
+  bool discard_tree() const;
+
+  /// Deletes tree/. False if `stop` was requested before. Discards what cannot be deleted.
+  bool clear_tree(const std::stop_token& stop) const;
+
+  /// Ends the ownership of a role. The last role to leave discards the spool, which vanishes by one
+  /// rename. A Sweeper (sweeper.h) deletes it.
   void leave(Role role) const;
+
+  /// Moves a pushed file into incoming/, where other users cannot put another one in its place, and
+  /// gives it to this user. False if there is none of this size (if given). It passes through no
+  /// symlink. It deletes what is no regular file or has a second name, since another user could
+  /// make either lead to a file of ours.
+  [[nodiscard]] bool fetch_pushed(const std::string& name,
+                                  const std::optional<std::uint64_t>& bytes) const;
 
   /// Pieces that have their final name and the right size. Their bytes may be wrong.
   [[nodiscard]] PieceSet pieces_found(const Cut& cut) const;
@@ -135,8 +150,7 @@ class Spool {
   [[nodiscard]] static std::optional<Manifest> read_manifest(const std::filesystem::path& path,
                                                              const Digest& digest);
 
-  /// The same for a file in incoming/ or push/. A good one gets its final name, and a bad one is
-  /// deleted.
+  /// The same for a file in incoming/. A good one gets its final name, and a bad one is deleted.
   [[nodiscard]] std::optional<Manifest> accept_manifest(const std::filesystem::path& from,
                                                         const Digest& digest) const;
 
@@ -147,7 +161,8 @@ class Spool {
   void make_servable(const std::filesystem::path& path) const;
 
  private:
-  [[nodiscard]] std::filesystem::path make_own(const std::filesystem::path& from) const;
+  void discard_pushed(Role role) const;
+  [[nodiscard]] std::filesystem::path fresh_discarded(Role role) const;
   void make_servable(const Descriptor& file) const;
   [[nodiscard]] std::filesystem::path record_path(Role role) const;
 

@@ -34,12 +34,14 @@ StateFolder::StateFolder(const std::filesystem::path& repo) : path_(repo / ".lib
   group_ = status_of(real)->st_gid;
   make_folder(path_, kServedFolderMode);
   const auto status = status_of(path_);
-  const bool is_ours = status->st_uid == geteuid() || geteuid() == 0;
-  if (!is_ours || (status->st_mode & S_IWOTH) != 0) {
+  const bool is_ours = status->st_uid == geteuid();
+  const bool is_open = (status->st_mode & S_IWOTH) != 0 ||
+                       ((status->st_mode & S_IWGRP) != 0 && geteuid() == 0 && status->st_gid != 0);
+  if (!is_ours || is_open) {
     throw Failure(
         ExitStatus::local, Remedy::operator_acts,
         fmt::format("'{}' belongs to user {} with mode {:04o}: it must be this user's and "
-                    "not writable for others: remove it, or run as that user",
+                    "not writable for others: remove it while no tick runs, or run as that user",
                     escaped(path_.string()), status->st_uid, status->st_mode & 07777U));
   }
   give_to_group(path_, group_);
@@ -55,14 +57,59 @@ Spool StateFolder::spool(const Fingerprint& fingerprint) const {
 std::vector<std::pair<Spool, RunRecord>> StateFolder::spools_of(Role role,
                                                                 const std::string& prefix) const {
   std::vector<std::pair<Spool, RunRecord>> all;
-  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-    const auto fingerprint = Fingerprint::parse(entry.path().filename().string());
+  for (const auto& name : names_in(path_)) {
+    const auto fingerprint = Fingerprint::parse(name);
     if (!fingerprint) continue;
     auto found = spool(*fingerprint);
     auto owner = found.record(role);
     if (owner && owner->prefix == prefix) all.emplace_back(std::move(found), std::move(*owner));
   }
   return all;
+}
+
+std::vector<Stray> StateFolder::strays(Role role, const std::string& prefix,
+                                       std::chrono::system_clock::time_point now) const {
+  std::vector<Stray> all;
+  const auto old = std::chrono::floor<std::chrono::seconds>(now - kStrayKept).time_since_epoch();
+  for (const auto& name : names_in(path_)) {
+    const auto fingerprint = Fingerprint::parse(name);
+    if (!fingerprint) continue;
+    auto found = spool(*fingerprint);
+    const auto recorded_at = found.recorded_at(role);
+    const auto usable = found.record(role);
+    if (!recorded_at || (usable && usable->prefix == prefix)) continue;
+    auto record = found.legible_record(role);
+    const auto reason =
+        !record ? std::string("has a run record that cannot be read")
+        : record->prefix == prefix
+            ? std::string("has a run record of another version")
+            : fmt::format("belongs to the keys with the prefix '{}'", escaped(record->prefix));
+    if (record && record->prefix != prefix) record.reset();
+    auto why = fmt::format("the spool '{}' of {:.2f} GB {}", escaped(found.folder().string()),
+                           static_cast<double>(bytes_below(found.folder())) / 1e9, reason);
+    all.push_back(
+        {std::move(found), std::move(why), std::move(record), recorded_at->seconds < old.count()});
+  }
+  return all;
+}
+
+std::optional<std::string> StateFolder::weakness() const {
+  if (geteuid() != 0) return std::nullopt;
+  for (auto folder = path_.parent_path();; folder = folder.parent_path()) {
+    const auto status = status_of(folder);
+    if (!status) return std::nullopt;
+    const auto mode = status->st_mode;
+    const bool is_sticky = (mode & S_ISVTX) != 0;
+    const bool is_open = (mode & S_IWOTH) != 0 || ((mode & S_IWGRP) != 0 && status->st_gid != 0);
+    // The sticky bit keeps other users from the names of root's folders.
+    if (status->st_uid != 0 || (is_open && !is_sticky)) {
+      return fmt::format(
+          "'{}' belongs to user {} with mode {:04o}, so others can replace what this program "
+          "publishes as root: chown it to root and chmod go-w it, or run this program as that user",
+          escaped(folder.string()), status->st_uid, mode & 07777U);
+    }
+    if (folder == folder.root_path()) return std::nullopt;
+  }
 }
 
 MasterId StateFolder::master_id() const {
@@ -75,13 +122,11 @@ MasterId StateFolder::master_id() const {
   return id;
 }
 
-std::vector<std::string> StateFolder::sweep(Role role) const {
-  std::vector<std::string> reasons;
-  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-    if (!entry.path().filename().string().starts_with(discarded_prefix(role))) continue;
-    if (auto why = try_remove_tree(entry.path())) reasons.push_back(*std::move(why));
-  }
-  return reasons;
+std::vector<std::string> StateFolder::discarded(Role role) const {
+  auto names = names_in(path_);
+  std::erase_if(names,
+                [&](const std::string& name) { return !name.starts_with(discarded_prefix(role)); });
+  return names;
 }
 
 std::filesystem::path StateFolder::lock_path(Role role) const {

@@ -2,7 +2,9 @@
 
 // The state folder, `<repo>/.libsync`, and its files beside the spools. spool.h has a map of it.
 
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,12 +17,25 @@
 
 namespace libsync {
 
+/// A spool that this role owns and that no run under its prefix of Redis keys can use.
+struct Stray {
+  Spool spool;
+  std::string why;  ///< The spool's path, size and reason, for a person.
+  /// The legible part of its run record, if another version wrote it under this prefix.
+  std::optional<RunRecord> record;
+  bool is_old = false;  ///< Its run record is older than kStrayKept.
+};
+
+/// How long a Stray stays that no run can prove useless: Redis forgets a host, too, after a week.
+inline constexpr std::chrono::hours kStrayKept{7 * 24};
+
 /// The state folder of one repo. All functions throw Failure (local) when the disk fails. After a
 /// death at any point the next tick finds a state that it understands.
 class StateFolder {
  public:
   /// Makes the folder if it does not exist. Throws Failure (local) if the repo is missing, or if
-  /// the folder is a symlink, belongs to another user, or is writable for others.
+  /// the folder is a symlink, belongs to another user, or is writable for others. That holds for
+  /// root, too: another user could swap a spool between its proof and its use.
   explicit StateFolder(const std::filesystem::path& repo);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
@@ -31,15 +46,23 @@ class StateFolder {
   [[nodiscard]] std::vector<std::pair<Spool, RunRecord>> spools_of(Role role,
                                                                    const std::string& prefix) const;
 
+  /// Every spool of a role that a version with other keys, or a tick with another prefix, has left
+  /// here.
+  [[nodiscard]] std::vector<Stray> strays(Role role, const std::string& prefix,
+                                          std::chrono::system_clock::time_point now) const;
+
+  /// Why another user could replace what a program of root publishes here, with the way out.
+  /// Nothing if none can, or if this user is not root.
+  [[nodiscard]] std::optional<std::string> weakness() const;
+
   /// The file of the role's TickLock.
   [[nodiscard]] std::filesystem::path lock_path(Role role) const;
 
   /// The name of the master that keeps its spools here. The first call makes it, durably.
   [[nodiscard]] MasterId master_id() const;
 
-  /// Deletes the rest of spools that this role was deleting. Returns a reason for each that it
-  /// could not delete: such a file costs its space, but fails no run.
-  [[nodiscard]] std::vector<std::string> sweep(Role role) const;
+  /// The names in this folder of what a role has discarded. A Sweeper deletes it.
+  [[nodiscard]] std::vector<std::string> discarded(Role role) const;
 
   /// The receipts in this folder.
   [[nodiscard]] Receipts receipts() const { return Receipts(path_); }

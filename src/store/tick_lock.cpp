@@ -6,22 +6,25 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "libsync/core/escaped_text.h"
 #include "os/descriptor.h"
 #include "os/files.h"
+#include "os/stop_signal.h"
 
 namespace libsync {
 
 std::variant<TickLock, TickLock::Held> TickLock::acquire(const std::filesystem::path& path,
-                                                         Duration patience, Clock& clock) {
+                                                         Duration patience, Clock& clock,
+                                                         const StopSignal* stop) {
   // Interval at which a waiting tick retries. It adds this much to a start, and costs nothing.
   constexpr Duration kRetryEvery{50};
   auto file = open_file(path, O_RDWR | O_CREAT, 0600);
   const Instant until = clock.now() + patience;
   while (flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) throw_disk_failure("lock", path);
-    if (clock.now() >= until) {
+    if (clock.now() >= until || (stop != nullptr && stop->requested())) {
       Held held{escaped(read_file(path, 100).value_or("")), std::nullopt};
       if (const auto status = status_of(path)) {
         const auto since = std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec);
@@ -29,7 +32,9 @@ std::variant<TickLock, TickLock::Held> TickLock::acquire(const std::filesystem::
       }
       return held;
     }
-    clock.wait(clock.now() + kRetryEvery, {});
+    std::vector<int> descriptors;
+    if (stop != nullptr) descriptors.push_back(stop->descriptor());
+    clock.wait(clock.now() + kRetryEvery, descriptors);
   }
   const auto text = fmt::format("process {}", getpid());
   if (ftruncate(file.number(), 0) != 0 ||

@@ -14,6 +14,7 @@
 namespace libsync {
 
 class Descriptor;
+class StopSignal;
 
 /// Keeps two ticks of one role on one host apart by flock(2) on a file. The kernel releases it with
 /// the last process that holds it. Our rsync children inherit it on purpose: while one of them
@@ -26,10 +27,12 @@ class TickLock {
     std::optional<std::chrono::system_clock::duration> age;  ///< Since it wrote that.
   };
 
-  /// Waits up to `patience`, because a tick that lingers ends just before the next one begins.
+  /// Waits up to `patience`, because a tick that lingers ends just before the next one begins. A
+  /// signal of `stop` (if given) ends the wait.
   /// Throws Failure (local) if the file at `path` cannot be made, locked or written.
   [[nodiscard]] static std::variant<TickLock, Held> acquire(const std::filesystem::path& path,
-                                                            Duration patience, Clock& clock);
+                                                            Duration patience, Clock& clock,
+                                                            const StopSignal* stop = nullptr);
 
   /// The descriptor that children inherit. Owned by this object.
   [[nodiscard]] int descriptor() const;

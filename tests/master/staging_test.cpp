@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "libsync/core/run_record.h"
 #include "master_world.h"
@@ -134,6 +136,38 @@ TEST_F(StagingTest, NeverStagesAPayloadWhoseFileHasChanged) {
   ASSERT_TRUE(std::holds_alternative<OriginalChanged>(end));
   EXPECT_THAT(std::get<OriginalChanged>(end).reason, HasSubstr("model.7/b' changed"));
   EXPECT_EQ(shared.run()->info.state, RunState::staging);
+}
+
+// Three changes would refuse the task. A process that runs out of descriptors, at any of its
+// files, is no change.
+TEST_F(StagingTest, AnErrorOfThisProcessIsNoChangeOfThePayload) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  int failures = 0;
+  for (int left = 0; left < 6; ++left) {
+    SCOPED_TRACE(left);
+    auto all = staging(original());
+    const int next = dup(0);
+    close(next);
+    const rlimit few{static_cast<rlim_t>(next + left), before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    try {
+      const auto end = finish(all);
+      EXPECT_FALSE(std::holds_alternative<OriginalChanged>(end));
+    } catch (const Failure& failure) {
+      ++failures;
+      EXPECT_EQ(failure.status(), ExitStatus::local);
+      EXPECT_THAT(failure.what(), HasSubstr("raise the limit of open files"));
+    }
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    std::filesystem::remove(spool().digests_path());
+    for (PieceNumber piece = 0; piece < 3; ++piece) {
+      std::filesystem::remove(spool().piece_path(piece));
+    }
+    shared.run()->announced.clear();
+    shared.run()->info.state = RunState::staging;
+  }
+  EXPECT_GE(failures, 2);
 }
 
 TEST_F(StagingTest, HoldsTheLastPieceBackUntilThePayloadWasListedAgain) {

@@ -1,5 +1,7 @@
 // A minion refuses some destinations, because it must not replace them.
 
+#include "minion/destination.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -8,7 +10,6 @@
 #include <optional>
 #include <vector>
 
-#include "minion/assembly.h"
 #include "temporary_folder.h"
 
 namespace libsync {

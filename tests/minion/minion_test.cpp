@@ -177,6 +177,96 @@ TEST_F(MinionTick, StopsWhileItLingers) {
   EXPECT_EQ(clock.waits(), 4U);
 }
 
+// --- Deleting ---
+
+class DeletingTick : public MinionTick {
+ protected:
+  /// A folder of so many files that no test waits for its deletion.
+  [[nodiscard]] std::filesystem::path discard_large() const {
+    constexpr int kFiles = 30'000;
+    const StateFolder state(repo());
+    const auto path = state.path() / "gone-minion-0123";
+    make_folder(path, 0700);
+    const auto opened = open_file(path, O_RDONLY | O_DIRECTORY);
+    for (int i = 0; i < kFiles; ++i) {
+      EXPECT_EQ(mknodat(opened.number(), std::to_string(i).c_str(), S_IFREG | 0600, 0), 0);
+    }
+    return path;
+  }
+  /// The run record of the spool has this prefix, and begins with this line.
+  void rewrite_record(const std::string& prefix, const std::string& line) {
+    auto record = spool().record(Role::minion).value();
+    record.prefix = prefix;
+    spool().assign(record);
+    const auto path = spool().folder() / "owner-minion";
+    write_file(path, line + content_of(path));
+  }
+};
+
+TEST_F(DeletingTick, NeitherTheStopSignalNorARunWaitsForALargeFolder) {
+  const auto large = discard_large();
+  config.host.linger = 1h;
+  begin_staged();
+  std::chrono::steady_clock::time_point stopped;
+  clock.at_wait = [&] {
+    if (!shared.run()->host(kSelf).finished_ms) return;
+    EXPECT_TRUE(std::filesystem::exists(large)) << "the run has not waited";
+    stopped = std::chrono::steady_clock::now();
+    raise(SIGTERM);
+    clock.at_wait = nullptr;
+  };
+  EXPECT_EQ(tick(), ExitStatus::done) << failure;
+  EXPECT_LT(std::chrono::steady_clock::now() - stopped, 500ms);
+  EXPECT_TRUE(std::filesystem::exists(large)) << "the next tick goes on";
+  expect_published();
+}
+
+TEST_F(DeletingTick, AOnePassTickStaysUntilAllIsDeleted) {
+  const auto large = discard_large();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_FALSE(std::filesystem::exists(large));
+}
+
+TEST_F(DeletingTick, ASpoolOfAnotherVersionGoesWithItsRun) {
+  begin_staged();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  const auto newer = spool().folder();
+  rewrite_record("sync", "colour blue\n");
+  shared.lose_everything();
+  shared.has_functions = true;
+  restart();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_TRUE(std::filesystem::exists(newer)) << "an empty Redis is no evidence";
+  begin_staged();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_FALSE(std::filesystem::exists(newer));
+  EXPECT_EQ(logged("has a run record of another version: deleting it"), 1U);
+}
+
+TEST_F(DeletingTick, ASpoolOfAFormerPrefixIsNamedAndGoesAfterAWeek) {
+  begin_staged();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  const auto former = spool().folder();
+  rewrite_record("before:", "");
+  const auto record_is_old = [&](std::chrono::hours age) {
+    const auto wall =
+        std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch() - age);
+    const timespec times[] = {{0, UTIME_OMIT}, {wall.count(), 0}};
+    const auto path = former / "owner-minion";
+    ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+  };
+  record_is_old(kStrayKept - 1h);
+  end_run();
+  begin_staged();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_TRUE(std::filesystem::exists(former)) << "its run may go on under those keys";
+  EXPECT_EQ(logged("GB belongs to the keys with the prefix 'before:': nothing here can use it"),
+            1U);
+  record_is_old(kStrayKept + 1h);
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_FALSE(std::filesystem::exists(former));
+}
+
 // --- The hook ---
 
 class HookTick : public MinionTick {

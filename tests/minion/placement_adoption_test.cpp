@@ -11,6 +11,7 @@
 #include "libsync/core/failure.h"
 #include "libsync/core/pieces.h"
 #include "libsync/core/verdict.h"
+#include "os/removal.h"
 #include "placement_fixture.h"
 
 namespace libsync {

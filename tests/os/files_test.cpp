@@ -84,36 +84,6 @@ TEST_F(Disk, MakeFolderSetsExactlyTheModeAndAcceptsNoSubstitute) {
   EXPECT_THROW(make_folder(path("missing") / "below", 0770), Failure);
 }
 
-TEST_F(Disk, RemoveTreeDeletesFoldersThatMayNotBeWrittenTo) {
-  std::filesystem::create_directories(path("outside"));
-  test::write_file(path("outside/kept"), "kept");
-  test::write_file(path("top/closed/file"), "");
-  test::write_file(path("top/read-only/deep/file"), "");
-  std::filesystem::create_directory_symlink(path("outside"), path("top/read-only/link"));
-  test::give_to_ordinary_user(folder_.path());
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(path("top"))) {
-    test::give_to_ordinary_user(entry.path());
-  }
-  test::give_to_ordinary_user(path("top"));
-  std::filesystem::permissions(path("top/read-only/deep"), std::filesystem::perms(0555));
-  std::filesystem::permissions(path("top/read-only"), std::filesystem::perms(0555));
-  std::filesystem::permissions(path("top/closed"), std::filesystem::perms(0));
-  EXPECT_TRUE(test::holds_for_ordinary_user([this] {
-    remove_tree(path("top"));
-    return !status_of(path("top"));
-  }));
-  EXPECT_EQ(test::content_of(path("outside/kept")), "kept");
-  remove_tree(path("top"));  // A missing tree is no failure.
-}
-
-TEST(RemoveTree, SaysWhyWhereNothingDependsOnIt) {
-  const test::TemporaryFolder folder;
-  test::write_file(folder.path() / "top" / "file", "x");
-  EXPECT_FALSE(try_remove_tree(folder.path() / "top"));
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "top"));
-  EXPECT_THAT(try_remove_tree("/proc/version").value_or(""), testing::HasSubstr("/proc/version"));
-}
-
 TEST_F(Disk, OpenBeneathStaysBeneathAndRefusesSymlinks) {
   test::write_file(path("folder/inner/file"), "");
   test::write_file(path("outside"), "");

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +13,7 @@
 #include <functional>
 #include <set>
 
+#include "libsync/core/failure.h"
 #include "ordinary_user.h"
 #include "os/descriptor.h"
 #include "os/files.h"
@@ -103,6 +105,49 @@ TEST_F(PayloadTest, CountsHardLinkedFilesAndMarksSparseOnes) {
   EXPECT_EQ(payload.hard_linked_files, 2U);
   for (const auto& entry : payload.manifest.entries()) {
     EXPECT_EQ(entry.density == Density::sparse, entry.name == "sparse") << entry.name;
+  }
+}
+
+// No minion could make their paths, and every one would fail after it has pulled all pieces.
+TEST_F(PayloadTest, RefusesPathsThatAreTooLongForAMinion) {
+  const std::string level(200, 'n');
+  std::filesystem::create_directory(path("top"));
+  auto folder = open_file(path("top"), O_RDONLY | O_DIRECTORY);
+  std::size_t bytes = 0;
+  const auto go_down = [&] {
+    ASSERT_EQ(mkdirat(folder.number(), level.c_str(), 0700), 0);
+    folder = Descriptor(openat(folder.number(), level.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(folder);
+    bytes += level.size() + 1;
+  };
+  while (bytes + level.size() <= kLongestEntryName) go_down();
+  EXPECT_EQ(refusal(), "carried");
+  go_down();
+  EXPECT_THAT(refusal(), HasSubstr("has more than 3072 bytes below the payload's top"));
+  EXPECT_THAT(refusal(), HasSubstr("shorten the names of its folders"));
+}
+
+// A task is dropped only for what is wrong with the task.
+TEST_F(PayloadTest, IsNotRefusedForWhatIsWrongWithThisProcessOrItsDisk) {
+  test::write_file(path("top/file"), "x");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const auto location = locate(folder_.path(), "top");
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  std::string why;
+  try {
+    static_cast<void>(list_payload(location));
+  } catch (const Failure& failure) {
+    why = failure.what();
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(why, HasSubstr("Too many open files: raise the limit of open files"));
+  for (const int error : {EIO, ESTALE, EMFILE, ENFILE, ENOMEM, ETIMEDOUT}) {
+    EXPECT_FALSE(is_fault_of_task(error)) << error;
+  }
+  for (const int error : {ENOENT, ENOTDIR, ELOOP, EACCES, EPERM}) {
+    EXPECT_TRUE(is_fault_of_task(error)) << error;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <regex>
 
 #include "libsync/core/failure.h"
 #include "libsync/core/pieces.h"
@@ -22,7 +23,6 @@ namespace libsync {
 namespace {
 
 using std::filesystem::exists;
-using testing::StartsWith;
 
 constexpr PieceNumber kPiece = 3;
 
@@ -90,8 +90,7 @@ TEST_F(SpoolTest, DeletesABadPieceUnderEitherName) {
   content_[50'000] = static_cast<char>(content_[50'000] ^ 1);
   const auto bad = content_;
   content_[50'000] = static_cast<char>(content_[50'000] ^ 1);
-  for (const auto& path : {spool_.incoming_path(kPiece), spool_.piece_path(kPiece),
-                           spool_.pushed_folder() / piece_name(kPiece)}) {
+  for (const auto& path : {spool_.incoming_path(kPiece), spool_.piece_path(kPiece)}) {
     test::write_file(path, bad);
     EXPECT_EQ(accept(path), Verdict::bad);
     EXPECT_FALSE(exists(path));
@@ -203,12 +202,51 @@ TEST_F(SpoolTest, MovesAPushedPieceOutOfThePushersReach) {
   const auto pushed = spool_.pushed_folder() / piece_name(kPiece);
   test::write_file(pushed, content_);
   test::give_to_ordinary_user(pushed);
-  EXPECT_EQ(accept(pushed), Verdict::good);
+  EXPECT_FALSE(spool_.fetch_pushed(piece_name(kPiece), content_.size() + 1));
+  EXPECT_TRUE(exists(pushed)) << "it is still on the way";
+  EXPECT_TRUE(spool_.fetch_pushed(piece_name(kPiece), content_.size()));
   EXPECT_FALSE(exists(pushed));
+  EXPECT_EQ(accept(spool_.incoming_path(kPiece)), Verdict::good);
   struct stat status {};
   ASSERT_EQ(stat(spool_.piece_path(kPiece).c_str(), &status), 0);
   EXPECT_EQ(status.st_uid, geteuid());
   EXPECT_EQ(status.st_mode & 07777U, 0640U);
+}
+
+// Any member of the module's group can make these names.
+TEST_F(SpoolTest, APushedLinkReachesNoFileElsewhere) {
+  spool_.assign(owner_as(Role::minion));
+  const auto secret = repo_.path() / "secret";
+  test::write_file(secret / "manifest", content_);
+  std::filesystem::permissions(secret / "manifest", std::filesystem::perms(0600));
+  const auto inode = status_of(secret / "manifest")->st_ino;
+  const auto expect_kept = [&] {
+    EXPECT_FALSE(exists(spool_.incoming_folder() / "manifest"));
+    const auto status = status_of(secret / "manifest");
+    ASSERT_TRUE(status);
+    EXPECT_EQ(status->st_ino, inode);
+    EXPECT_EQ(status->st_mode & 07777U, 0600U);
+  };
+  // The folder is a symlink.
+  std::filesystem::create_directory_symlink(secret, spool_.pushed_folder());
+  EXPECT_FALSE(spool_.fetch_pushed("manifest", std::nullopt));
+  expect_kept();
+  std::filesystem::remove(spool_.pushed_folder());
+  std::filesystem::create_directory(spool_.pushed_folder());
+  // The file is one.
+  std::filesystem::create_symlink(secret / "manifest", spool_.pushed_folder() / "manifest");
+  EXPECT_FALSE(spool_.fetch_pushed("manifest", std::nullopt));
+  expect_kept();
+  EXPECT_FALSE(std::filesystem::is_symlink(spool_.pushed_folder() / "manifest"));
+  // The file is another name of ours.
+  std::filesystem::create_hard_link(secret / "manifest", spool_.pushed_folder() / "manifest");
+  EXPECT_FALSE(spool_.fetch_pushed("manifest", std::nullopt));
+  expect_kept();
+  // The end of the run deletes the symlink, and nothing behind it.
+  std::filesystem::remove_all(spool_.pushed_folder());
+  std::filesystem::create_directory_symlink(secret, spool_.pushed_folder());
+  spool_.leave(Role::minion);
+  expect_kept();
 }
 
 TEST_F(SpoolTest, ASymlinkIsNoPiece) {
@@ -312,10 +350,16 @@ TEST_F(SpoolTest, ATruncatedRunRecordIsNone) {
   }
   test::write_file(path, "colour blue\n" + whole);
   EXPECT_FALSE(spool_.record(Role::master));
+  EXPECT_EQ(spool_.legible_record(Role::master).value().run, owner.run);
+  // A cut in pieces of no bytes would divide by zero.
+  test::write_file(path,
+                   std::regex_replace(whole, std::regex("piece-bytes [0-9]+"), "piece-bytes 0"));
+  EXPECT_FALSE(spool_.record(Role::master));
+  EXPECT_FALSE(spool_.legible_record(Role::master));
   EXPECT_FALSE(spool_.record(Role::minion));
 }
 
-TEST_F(SpoolTest, TheLastRoleToLeaveDeletesTheSpool) {
+TEST_F(SpoolTest, TheLastRoleToLeaveDiscardsTheSpool) {
   spool_.assign(owner_as(Role::master));
   spool_.assign(owner_as(Role::minion));
   test::write_file(spool_.piece_path(0), "x");
@@ -328,9 +372,7 @@ TEST_F(SpoolTest, TheLastRoleToLeaveDeletesTheSpool) {
   EXPECT_FALSE(exists(spool_.folder()));
   EXPECT_FALSE(exists(spool_.pushed_folder()));
   spool_.leave(Role::minion);  // The spool is deleted already.
-  for (const auto& entry : std::filesystem::directory_iterator(state_.path())) {
-    EXPECT_THAT(entry.path().filename().string(), testing::Not(StartsWith("gone-")));
-  }
+  EXPECT_EQ(state_.discarded(Role::minion).size(), 2U) << "the spool, and what was pushed";
 }
 
 }  // namespace

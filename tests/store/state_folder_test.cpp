@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
 
 #include "hand_clock.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/run_record.h"
+#include "ordinary_user.h"
 #include "os/process.h"
 #include "os/random.h"
 #include "os/system_clock.h"
@@ -60,7 +62,7 @@ TEST_F(StateFolderTest, IsClosedToOtherUsers) {
 TEST_F(StateFolderTest, RefusesAFolderThatOthersCanWriteToOrHaveMade) {
   std::filesystem::permissions(state_.path(), std::filesystem::perms(0757));
   EXPECT_THROW(StateFolder{repo_.path()}, Failure);
-  remove_tree(state_.path());
+  std::filesystem::remove_all(state_.path());
   std::filesystem::create_directory(repo_.path() / "elsewhere");
   std::filesystem::create_directory_symlink("elsewhere", state_.path());
   EXPECT_THROW(StateFolder{repo_.path()}, Failure);
@@ -91,15 +93,70 @@ TEST_F(StateFolderTest, FindsTheSpoolsOfARoleAndAFleet) {
               UnorderedElementsAre(another_role.fingerprint().text(), both.fingerprint().text()));
 }
 
-TEST_F(StateFolderTest, SweepsOnlyTheSpoolsOfItsOwnRole) {
-  test::write_file(state_.path() / "gone-minion-0123" / "p00000", "x");
-  test::write_file(state_.path() / "gone-master-4567" / "p00000", "x");
-  const auto spool = state_.spool(random_name<Fingerprint>());
-  spool.assign(owner_as(Role::minion, "sync"));
-  EXPECT_THAT(state_.sweep(Role::minion), testing::IsEmpty());
-  EXPECT_FALSE(exists(state_.path() / "gone-minion-0123"));
-  EXPECT_TRUE(exists(state_.path() / "gone-master-4567"));
-  EXPECT_TRUE(exists(spool.folder()));
+// Root passes every check of permissions, but not this one: the owner could swap a spool.
+TEST_F(StateFolderTest, RefusesAFolderOfAnotherUserEvenForRoot) {
+  test::give_to_ordinary_user(state_.path());
+  const bool is_root = geteuid() == 0;
+  EXPECT_EQ(is_root, status_of(state_.path())->st_uid != geteuid());
+  if (is_root) {
+    EXPECT_THROW(StateFolder{repo_.path()}, Failure);
+    ASSERT_EQ(chown(state_.path().c_str(), 0, test::kOrdinaryUser), 0);
+    EXPECT_NO_THROW(StateFolder{repo_.path()});
+    ASSERT_EQ(chown(state_.path().c_str(), 0, test::kOrdinaryUser), 0);
+    ASSERT_EQ(chmod(state_.path().c_str(), 0770), 0);
+    EXPECT_THROW(StateFolder{repo_.path()}, Failure);
+  }
+}
+
+TEST_F(StateFolderTest, NamesARepoThatOthersCanWriteToWhileThisUserIsRoot) {
+  const bool is_root = geteuid() == 0;
+  const auto why = [this] { return state_.weakness().value_or(""); };
+  EXPECT_EQ(why(), "");
+  const auto expect_weak = [&](const std::string& text) {
+    EXPECT_THAT(why(), testing::HasSubstr(is_root ? text : ""));
+    EXPECT_EQ(why().empty(), !is_root);
+  };
+  ASSERT_EQ(chmod(repo_.path().c_str(), 0757), 0);
+  expect_weak("with mode 0757");
+  ASSERT_EQ(chmod(repo_.path().c_str(), 0755), 0);
+  test::give_to_ordinary_user(repo_.path());
+  expect_weak("belongs to user 65534");
+}
+
+TEST_F(StateFolderTest, NamesTheSpoolsThatNothingHereCanUse) {
+  const auto ours = state_.spool(random_name<Fingerprint>());
+  const auto newer = state_.spool(random_name<Fingerprint>());
+  const auto former = state_.spool(random_name<Fingerprint>());
+  const auto torn = state_.spool(random_name<Fingerprint>());
+  const auto master = state_.spool(random_name<Fingerprint>());
+  for (const auto* const spool : {&ours, &newer, &torn}) {
+    spool->assign(owner_as(Role::minion, "sync"));
+  }
+  former.assign(owner_as(Role::minion, "before:"));
+  master.assign(owner_as(Role::master, "before:"));
+  const auto record_of = [](const Spool& spool) { return spool.folder() / "owner-minion"; };
+  const auto run = newer.record(Role::minion).value().run;
+  test::write_file(record_of(newer), "colour blue\n" + test::content_of(record_of(newer)));
+  test::write_file(record_of(torn), "prefix sy");
+  test::write_file(former.piece_path(0), std::string(20'000'000, 'x'));
+  EXPECT_EQ(state_.spools_of(Role::minion, "sync").size(), 1U);
+  std::map<std::string, Stray> strays;
+  for (auto& stray : state_.strays(Role::minion, "sync", std::chrono::system_clock::now())) {
+    strays.emplace(stray.spool.fingerprint().text(), stray);
+  }
+  ASSERT_EQ(strays.size(), 3U);
+  const auto& of_newer = strays.at(newer.fingerprint().text());
+  EXPECT_THAT(of_newer.why, testing::HasSubstr("has a run record of another version"));
+  EXPECT_EQ(of_newer.record.value().run, run);
+  const auto& of_former = strays.at(former.fingerprint().text());
+  EXPECT_THAT(of_former.why, testing::AllOf(testing::HasSubstr(former.folder().string()),
+                                            testing::HasSubstr("of 0.02 GB belongs to the keys "
+                                                               "with the prefix 'before:'")));
+  EXPECT_FALSE(of_former.record);
+  EXPECT_FALSE(of_former.is_old);
+  const auto& of_torn = strays.at(torn.fingerprint().text());
+  EXPECT_THAT(of_torn.why, testing::HasSubstr("has a run record that cannot be read"));
+  EXPECT_FALSE(of_torn.record);
 }
 
 TEST_F(StateFolderTest, MasterIdStaysTheSame) {

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "os/files.h"
+#include "os/removal.h"
 
 namespace libsync::test {
 

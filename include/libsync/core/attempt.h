@@ -6,4 +6,7 @@ namespace libsync {
 /// own in the spool.
 enum class Attempt { first, second };
 
+/// Second attempts of a host at a time. More of them would share its link.
+inline constexpr unsigned kSecondAttempts = 2;
+
 }  // namespace libsync

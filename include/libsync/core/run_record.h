@@ -44,8 +44,13 @@ struct RunRecord {
 /// One line for each key and value. `content` is the last one, so a truncated text lacks it.
 [[nodiscard]] std::string encode(const RunRecord& record);
 
+/// How decoding treats a key that this version does not know. Another version wrote it.
+enum class UnknownKeys { are_malformed, are_skipped };
+
 /// Nothing, unless the text is complete and has only keys that this version knows.
-/// Values are checked here: nobody parses them again.
-[[nodiscard]] std::optional<RunRecord> decode_run_record(Role role, std::string_view text);
+/// Values are checked here: nobody parses them again. Nobody may resume a run from a record with
+/// skipped keys, but its run and prefix count.
+[[nodiscard]] std::optional<RunRecord> decode_run_record(
+    Role role, std::string_view text, UnknownKeys unknown = UnknownKeys::are_malformed);
 
 }  // namespace libsync

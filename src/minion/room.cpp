@@ -1,0 +1,59 @@
+#include "minion/room.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "libsync/core/attempt.h"
+#include "libsync/core/escaped_text.h"
+#include "libsync/core/failure.h"
+#include "os/files.h"
+
+namespace libsync {
+namespace {
+
+std::string shown_bytes(std::uint64_t bytes) {
+  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+}  // namespace
+
+Room::Room(const PieceTable& pieces, Spool spool, RunInfo run, std::filesystem::path repo)
+    : pieces_(pieces),
+      spool_(std::move(spool)),
+      run_(std::move(run)),
+      repo_(std::move(repo)),
+      shares_blocks_(can_share_blocks(spool_.folder())),
+      // If files share blocks, a deleted tree frees none.
+      room_(free_bytes(spool_.folder()) + bytes_below(spool_.incoming_folder()) +
+            (shares_blocks_ ? 0 : bytes_below(spool_.tree_folder()))) {}
+
+void Room::require_for_pull() {
+  if (has_pulled_) return;
+  require();
+  has_pulled_ = true;
+}
+
+void Room::require() {
+  const auto& cut = run_.cut;
+  std::uint64_t needed = shares_blocks_ ? 0 : cut.stream_bytes;
+  for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
+    const auto state = pieces_.state(piece);
+    if (state == PieceState::wanted || state == PieceState::in_flight) {
+      needed += cut.bytes_of(piece);
+    }
+  }
+  const auto free = std::max(room_, free_bytes(repo_));
+  is_spare_ = free >= needed + kSecondAttempts * std::min(cut.piece_bytes, cut.stream_bytes);
+  if (free >= needed) return;
+  throw Failure(
+      ExitStatus::local, Remedy::try_again,
+      fmt::format("{} needs {} on the file system of '{}' while the run lasts, and {} are "
+                  "free: free some space there",
+                  escaped(run_.task.name()), shown_bytes(needed), escaped(repo_.string()),
+                  shown_bytes(free)));
+}
+
+}  // namespace libsync

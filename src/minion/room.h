@@ -1,0 +1,48 @@
+#pragma once
+
+// Whether the disk has room for a run: for the pieces that have to come and for the tree.
+//
+// The room is measured when the attempt begins. It includes what an earlier attempt left in
+// incoming/ and tree/: this attempt uses or deletes that. Later the missing bytes shrink as
+// fast as the free ones. So the room is compared once before the first byte of the tree, and once
+// before the first piece is pulled.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "libsync/run.h"
+#include "minion/piece_table.h"
+#include "store/spool.h"
+
+namespace libsync {
+
+class Room {
+ public:
+  /// Measures. `pieces` must outlive it.
+  Room(const PieceTable& pieces, Spool spool, RunInfo run, std::filesystem::path repo);
+
+  /// Throws Failure (local, try again) unless the tree fits, and the pieces that are wanted. A
+  /// candidate counts as here, so that no host is kept from a run by pieces that it has.
+  void require_for_tree() { require(); }
+
+  /// The same for the first pull. Later calls do nothing.
+  void require_for_pull();
+
+  /// Whether the last comparison found room for second attempts as well (core/attempt.h).
+  [[nodiscard]] bool is_spare() const { return is_spare_; }
+
+ private:
+  void require();
+
+  const PieceTable& pieces_;
+  Spool spool_;
+  RunInfo run_;
+  std::filesystem::path repo_;
+  bool shares_blocks_;
+  std::uint64_t room_;
+  bool has_pulled_ = false;
+  bool is_spare_ = false;
+};
+
+}  // namespace libsync
