@@ -39,8 +39,9 @@ struct TransferLimits {
   /// After this time without a byte the source is frozen or dead. rsync alone would hang for more
   /// than ten minutes. Its own --timeout at both ends is the same. All these limits are guards.
   static constexpr std::chrono::seconds stall{60};
-  /// From TERM to KILL: rsync needs a moment to keep its partial files.
-  static constexpr std::chrono::seconds farewell{5};
+  /// From TERM to KILL. rsync writes a partial file under its own name (--inplace), so it keeps its
+  /// bytes at any death: rsync_tests --gtest_filter='Farewell*'
+  static constexpr std::chrono::milliseconds farewell{500};
 };
 
 using TransferId = std::uint64_t;

@@ -99,6 +99,7 @@ struct Pattern {
   std::string_view text;
   PullEnd end;
   std::string_view way_out;
+  bool is_about_disk = false;
 };
 
 constexpr std::array kPatterns = {
@@ -122,9 +123,12 @@ constexpr std::array kPatterns = {
             "make --rsync-password-file readable for this user only"},
     Pattern{"File too large", PullEnd::corrupt,
             "it sends more than there is: check its spool, and which program answers there"},
-    Pattern{"No space left", PullEnd::local, "free space on the receiving host, where --repo lies"},
-    Pattern{"Disk quota", PullEnd::local, "free space on the receiving host, where --repo lies"},
-    Pattern{"Read-only file system", PullEnd::local, "mount --repo of the receiving host writable"},
+    Pattern{"No space left", PullEnd::local, "free space on the receiving host, where --repo lies",
+            true},
+    Pattern{"Disk quota", PullEnd::local, "free space on the receiving host, where --repo lies",
+            true},
+    Pattern{"Read-only file system", PullEnd::local, "mount --repo of the receiving host writable",
+            true},
     Pattern{"Connection refused", PullEnd::unreachable, "start its rsync daemon"},
     Pattern{"No route to host", PullEnd::unreachable, "check the network and its firewall"},
     Pattern{"timed out", PullEnd::unreachable, "check the host, the network and its firewall"},
@@ -189,10 +193,10 @@ PullVerdict by_status(int code, const std::string& errors) {
     case 21:
     case 22:
       if (names_sender(errors) && !names_receiver(errors)) break;
-      return {PullEnd::local, "check this host's disk and memory"};
+      return {PullEnd::local, "check this host's disk and memory", true};
     case kPartial:
       if (names_receiver(errors) && errors.find("sender]") == std::string::npos) {
-        return {PullEnd::local, "check this host's disk and permissions"};
+        return {PullEnd::local, "check this host's disk and permissions", true};
       }
       return {PullEnd::unreachable, "let the module's user read --repo there"};
     default:
@@ -243,8 +247,10 @@ PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& a
   for (const auto& pattern : kPatterns) {
     if (errors.find(pattern.text) == std::string::npos) continue;
     if (pattern.end != PullEnd::local || !is_said_by_source(errors, pattern.text)) {
-      return {pattern.end, fmt::format("rsync with {}: {}: {}", peer.text(), first_line(errors),
-                                       pattern.way_out)};
+      return {
+          pattern.end,
+          fmt::format("rsync with {}: {}: {}", peer.text(), first_line(errors), pattern.way_out),
+          pattern.is_about_disk};
     }
   }
   auto verdict = by_status(code, errors);
@@ -273,20 +279,21 @@ TransferId RsyncTransfer::start(const PullRequest& request) {
   if (!is_begun(request)) spec.environment.emplace_back(kNoDigestOfItsOwn);
   std::vector<std::filesystem::path> files;
   for (const auto& name : request.names) files.push_back(request.into / name);
-  return run(request.source, std::move(files), spec);
+  return run(request.source, spec, std::move(files), request.largest);
 }
 
 TransferId RsyncTransfer::start(const PushRequest& request) {
-  return run(request.target, {},
+  return run(request.target,
              {options_.program, push_arguments(options_, request), environment(),
-              joined(request.names, ""), options_.inherited});
+              joined(request.names, ""), options_.inherited},
+             {}, 0);
 }
 
-TransferId RsyncTransfer::run(const Address& peer, std::vector<std::filesystem::path> files,
-                              const ChildSpec& spec) {
+TransferId RsyncTransfer::run(const Address& peer, const ChildSpec& spec,
+                              std::vector<std::filesystem::path> files, std::uint64_t largest) {
   auto child = std::make_unique<Child>(Child::start(spec));
-  running_.emplace(next_id_,
-                   Running{std::move(child), peer, std::move(files), clock_.now(), 0, {}, {}, {}});
+  running_.emplace(next_id_, Running{std::move(child), peer, std::move(files), largest,
+                                     clock_.now(), 0, {}, {}, {}});
   return next_id_++;
 }
 
@@ -311,12 +318,24 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
       ++next;
       continue;
     }
-    auto verdict = running.ending ? PullVerdict{PullEnd::unreachable, running.why_ending}
-                                  : judge(running.peer, *end, errors, running.arrived);
+    auto verdict = verdict_on(running, *end, errors);
     events.push_back(TransferEnded{id, verdict.end, std::move(verdict.detail)});
     next = running_.erase(next);
   }
   return events;
+}
+
+PullVerdict RsyncTransfer::verdict_on(const Running& running, const ChildEnd& end,
+                                      const std::string& errors) {
+  if (running.ending) return {PullEnd::unreachable, running.why_ending};
+  auto verdict = judge(running.peer, end, errors, running.arrived);
+  if (verdict.is_about_disk && !running.files.empty() &&
+      can_write(running.files.front().parent_path(), running.largest)) {
+    verdict.end = PullEnd::unreachable;
+    verdict.detail +=
+        fmt::format(" (the disk of this host has room: {} says so)", running.peer.text());
+  }
+  return verdict;
 }
 
 bool RsyncTransfer::check(Running& running) {
@@ -344,6 +363,7 @@ void RsyncTransfer::begin_ending(Running& running, const std::string& reason) {
   running.why_ending = fmt::format("rsync with {} {}: check the host, its disk and the network",
                                    running.peer.text(), reason);
   running.child->terminate();
+  next_check_ = std::min(next_check_, *running.ending + TransferLimits::farewell);
 }
 
 void RsyncTransfer::end(TransferId id, const std::string& reason) {

@@ -58,6 +58,9 @@ struct RsyncOptions {
 struct PullVerdict {
   PullEnd end;
   std::string detail;
+  /// `end` is local because of words or a status that say so of this host's disk. A peer can send
+  /// any words, so they count only if this host cannot write there indeed.
+  bool is_about_disk = false;
 };
 
 /// The command lines of rsync, without the program's name.
@@ -97,7 +100,8 @@ class RsyncTransfer final : public Transfer {
   struct Running {
     std::unique_ptr<Child> child;
     Address peer;
-    std::vector<std::filesystem::path> files;  // Files that it writes.
+    std::vector<std::filesystem::path> files;  // Files that it writes; none for a push.
+    std::uint64_t largest;                     // Most bytes of one of them.
     Instant moved;                             // When bytes moved last.
     std::uint64_t progress;                    // Bytes read and written by then.
     std::optional<Instant> ending;             // When the child got TERM.
@@ -105,8 +109,10 @@ class RsyncTransfer final : public Transfer {
     std::set<std::string> arrived;  // Files whose names rsync printed.
   };
 
-  [[nodiscard]] TransferId run(const Address& peer, std::vector<std::filesystem::path> files,
-                               const ChildSpec& spec);
+  [[nodiscard]] TransferId run(const Address& peer, const ChildSpec& spec,
+                               std::vector<std::filesystem::path> files, std::uint64_t largest);
+  [[nodiscard]] static PullVerdict verdict_on(const Running& running, const ChildEnd& end,
+                                              const std::string& errors);
   // Ends a transfer that stalls, and kills one that does not obey TERM. True if bytes have moved.
   [[nodiscard]] bool check(Running& running);
   void begin_ending(Running& running, const std::string& reason);

@@ -10,6 +10,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "os/process.h"
+#include "os/stop_signal.h"
 
 namespace libsync {
 namespace {
@@ -54,13 +55,15 @@ std::optional<std::string> old_version(std::string_view line) {
   return escaped(word);
 }
 
-void require_new_rsync(const std::filesystem::path& program, Clock& clock) {
+void require_new_rsync(const std::filesystem::path& program, Clock& clock, const StopSignal* stop) {
   auto child = Child::start({program, {"--version"}, {"PATH=/usr/bin:/bin", "LC_ALL=C"}, "", -1});
   const auto until = clock.now() + kPatience;
   std::vector<std::string> lines;
   bool has_ended = false;
   while (lines.empty() && !has_ended && clock.now() < until) {
+    if (stop != nullptr && stop->requested()) return;
     std::vector<int> descriptors;
+    if (stop != nullptr) descriptors.push_back(stop->descriptor());
     child.append_descriptors(descriptors);
     clock.wait(until, descriptors);
     // The order matters: a child that has ended has written all its lines.

@@ -14,12 +14,15 @@
 
 namespace libsync {
 
+class StopSignal;
+
 /// The version in the first line of `rsync --version`, if it is older than 3.2. Nothing if it is
 /// newer, or if the line is of another form: the pulls then show what that program is.
 [[nodiscard]] std::optional<std::string> old_version(std::string_view line);
 
 /// Throws Failure (no_source) if the rsync at `program` is older than 3.2. Runs it once, for at
-/// most five seconds.
-void require_new_rsync(const std::filesystem::path& program, Clock& clock);
+/// most five seconds. A signal of `stop` (if given) ends the wait.
+void require_new_rsync(const std::filesystem::path& program, Clock& clock,
+                       const StopSignal* stop = nullptr);
 
 }  // namespace libsync
