@@ -6,14 +6,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/run_record.h"
+#include "os/limits.h"
 #include "os/log.h"
 #include "os/private_file.h"
+#include "os/stop_signal.h"
 #include "programs/config_options.h"
 #include "rsync/rsync_version.h"
 #include "store/state_folder.h"
@@ -28,6 +31,9 @@ constexpr auto kDefaultConfig = "/etc/sync-fanout/sync.toml";
 // adds a delay of its own.
 constexpr Duration kLockPatience{5000};
 
+// Pause before Redis is asked again while it is out of reach.
+constexpr Duration kOutagePause{1000};
+
 // A tick that holds the lock for longer is worth a warning: 100 GB at 1 MB/s need a little over a
 // day.
 constexpr std::chrono::hours kSuspiciousLock{30};
@@ -39,6 +45,17 @@ std::string checked_password(const std::string& option, const std::string& file)
     throw UsageError(option, ": " + refusal->reason);
   }
   return std::get<std::string>(std::move(password));
+}
+
+// The path from / on, since rsync starts there. An empty one stays empty.
+std::filesystem::path checked_absolute(const std::string& typed) {
+  if (typed.empty()) return {};
+  std::error_code error;
+  auto path = std::filesystem::absolute(typed, error);
+  if (!error) return path;
+  throw UsageError("--rsync-password-file", " '" + escaped(typed) +
+                                                "' is relative to a folder that is not there any "
+                                                "more: write it from / on");
 }
 
 std::vector<Network> checked_peers(const std::vector<std::string>& typed) {
@@ -157,7 +174,7 @@ HostConfig checked(const TypedHostOptions& typed) {
   if (!typed.rsync_user.empty()) {
     config.rsync_user = checked_name("--rsync-user", typed.rsync_user);
   }
-  config.rsync_password_file = typed.rsync_password_file;
+  config.rsync_password_file = checked_absolute(typed.rsync_password_file);
   static_cast<void>(checked_password("--rsync-password-file", typed.rsync_password_file));
   config.peers = checked_peers(typed.peers);
   config.linger = value_or_usage_error(parse_duration(typed.linger), "--linger", typed.linger,
@@ -174,13 +191,13 @@ RedisCoordinatorOptions coordinator_options(const HostConfig& config) {
   return {.server = config.redis, .prefix = config.prefix, .peers = config.peers};
 }
 
-RsyncOptions rsync_options(const HostConfig& config, Clock& clock) {
+RsyncOptions rsync_options(const HostConfig& config, Clock& clock, const StopSignal& stop) {
   const auto program = find_program("rsync");
   if (!program) {
     throw Failure(ExitStatus::no_source, Remedy::operator_acts,
                   "rsync is not in PATH: install it, or correct PATH in the crontab");
   }
-  require_new_rsync(*program, clock);
+  require_new_rsync(*program, clock, &stop);
   RsyncOptions options;
   options.program = *program;
   options.module = config.module;
@@ -210,9 +227,36 @@ Address served_address(const HostConfig& config, Observer& observer) {
                                self.text()));
 }
 
-std::optional<TickLock> acquire_lock(const StateFolder& state, Role role, Clock& clock) {
-  auto acquired = TickLock::acquire(state.lock_path(role), kLockPatience, clock);
-  if (auto* const lock = std::get_if<TickLock>(&acquired)) return std::move(*lock);
+std::optional<Address> wait_for_own_address(HostConfig& config, Observer& observer, Clock& clock,
+                                            const StopSignal& stop) {
+  const auto begun = clock.now();
+  const auto until = begun + config.linger;
+  std::string warning;
+  while (!stop.requested()) {
+    try {
+      auto address = served_address(config, observer);
+      const auto waited = std::chrono::duration_cast<Duration>(clock.now() - begun);
+      config.linger = std::max(Duration::zero(), config.linger - waited);
+      return address;
+    } catch (const Failure& failure) {
+      const bool may_pass =
+          failure.status() == ExitStatus::redis && failure.remedy() == Remedy::try_again;
+      if (!may_pass || clock.now() >= until) throw;
+      if (warning != failure.what()) spdlog::warn("{}", failure.what());
+      warning = failure.what();
+    }
+    clock.wait(std::min(until, clock.now() + kOutagePause), std::array{stop.descriptor()});
+  }
+  return std::nullopt;
+}
+
+std::optional<TickLock> acquire_lock(const StateFolder& state, Role role, Clock& clock,
+                                     const StopSignal& stop) {
+  auto acquired = TickLock::acquire(state.lock_path(role), kLockPatience, clock, &stop);
+  if (auto* const lock = std::get_if<TickLock>(&acquired)) {
+    if (const auto why = state.weakness()) spdlog::warn("{}", *why);
+    return std::move(*lock);
+  }
   const auto& held = std::get<TickLock::Held>(acquired);
   spdlog::info("another tick is at work ({}): stepping aside", held.by);
   if (held.age && *held.age > kSuspiciousLock) {
@@ -226,6 +270,7 @@ int run_program(const Program& program, int argc, const char* const* argv) {
   open_standard_streams();
   // A Redis that closes the connection must not end the program: the write reports EPIPE instead.
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
+  raise_limits();
   const auto usage_error = [&](const std::string& message) {
     fmt::print(stderr, "{}: {}\n", program.name, message);
     return static_cast<int>(ExitStatus::usage);

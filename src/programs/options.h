@@ -24,6 +24,8 @@
 
 namespace libsync {
 
+class StopSignal;
+
 /// The options of both programs as typed, with their defaults. See sync.toml(5).
 struct TypedHostOptions {
   std::string redis = "redis://127.0.0.1:6379/0";
@@ -67,7 +69,8 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 [[nodiscard]] RedisCoordinatorOptions coordinator_options(const HostConfig& config);
 
 /// The part that the transfer needs. Throws Failure (no_source) if rsync is missing, or too old.
-[[nodiscard]] RsyncOptions rsync_options(const HostConfig& config, Clock& clock);
+[[nodiscard]] RsyncOptions rsync_options(const HostConfig& config, Clock& clock,
+                                         const StopSignal& stop);
 
 /// The address under which peers reach this host: --address, or the local end of the connection to
 /// Redis. Throws UsageError if that is a loopback address or a socket.
@@ -77,9 +80,15 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 /// hosts of the fleet would not pull from it either.
 [[nodiscard]] Address served_address(const HostConfig& config, Observer& observer);
 
-/// Acquires the role's lock. If another tick holds it, logs that and returns nothing.
+/// The same. While Redis is out of reach, it asks again every second until --linger is
+/// over, and shortens `config.linger` by the wait. Nothing if a signal stops the program meanwhile.
+[[nodiscard]] std::optional<Address> wait_for_own_address(HostConfig& config, Observer& observer,
+                                                          Clock& clock, const StopSignal& stop);
+
+/// Acquires the role's lock, and warns if other users can write to the repo of root. If another
+/// tick holds the lock, logs that and returns nothing.
 [[nodiscard]] std::optional<TickLock> acquire_lock(const StateFolder& state, Role role,
-                                                   Clock& clock);
+                                                   Clock& clock, const StopSignal& stop);
 
 /// Declares the options of a program, and returns what it does once they have been parsed.
 using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;

@@ -92,22 +92,23 @@ MasterConfig checked(const TypedOptions& typed) {
   return config;
 }
 
-ExitStatus run_tick(const MasterConfig& config) {
+ExitStatus run_tick(MasterConfig config) {
   if (config.source_roots.empty()) {
     throw UsageError("--source-root must be given: name the folders that tasks may lie in");
   }
   const StopSignal stop;
   SystemClock clock;
   const StateFolder state(config.host.repo);
-  const auto lock = acquire_lock(state, Role::master, clock);
+  const auto lock = acquire_lock(state, Role::master, clock, stop);
   if (!lock) return ExitStatus::done;
   RedisCoordinator coordinator(coordinator_options(config.host));
-  auto rsync = rsync_options(config.host, clock);
+  auto rsync = rsync_options(config.host, clock, stop);
   rsync.push_module = config.push_module;
   rsync.inherited = lock->descriptor();
   RsyncTransfer transfer(rsync, clock);
-  const auto self = served_address(config.host, coordinator);
-  return Master(coordinator, transfer, clock, stop, state, config, self).tick();
+  const auto self = wait_for_own_address(config.host, coordinator, clock, stop);
+  if (!self) return ExitStatus::done;
+  return Master(coordinator, transfer, clock, stop, state, std::move(config), *self).tick();
 }
 
 ExitStatus print_status(const MasterConfig& config, ReportFormat format) {

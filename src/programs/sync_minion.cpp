@@ -42,20 +42,22 @@ MinionConfig checked(const TypedOptions& typed) {
   return config;
 }
 
-ExitStatus run_tick(const MinionConfig& config) {
+ExitStatus run_tick(MinionConfig config) {
   const StopSignal stop;
   SystemClock clock;
   const StateFolder state(config.host.repo);
-  const auto lock = acquire_lock(state, Role::minion, clock);
+  const auto lock = acquire_lock(state, Role::minion, clock, stop);
   if (!lock) return ExitStatus::done;
   RedisCoordinator coordinator(coordinator_options(config.host));
-  auto rsync = rsync_options(config.host, clock);
+  auto rsync = rsync_options(config.host, clock, stop);
   rsync.bandwidth_limit = config.bandwidth_limit;
   rsync.inherited = lock->descriptor();
   RsyncTransfer transfer(rsync, clock);
   ShellAfterPublish after_publish(config.after_publish, clock, stop);
-  const auto self = served_address(config.host, coordinator);
-  return Minion(coordinator, transfer, after_publish, clock, stop, state, config, self).tick();
+  const auto self = wait_for_own_address(config.host, coordinator, clock, stop);
+  if (!self) return ExitStatus::done;
+  return Minion(coordinator, transfer, after_publish, clock, stop, state, std::move(config), *self)
+      .tick();
 }
 
 ExitStatus print_status(const MinionConfig& config, ReportFormat format) {
