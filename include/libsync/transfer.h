@@ -12,8 +12,8 @@
 // Only fixed names move: `manifest`, `pNNNNN`, `probe`, and fingerprints as folders.
 //
 // It watches each transfer by its own clock, because rsync's time limit does not protect a puller.
-// It ends a transfer that moves no byte for TransferLimits::stall. Whether a transfer is too slow is
-// for its owner to decide, which knows others.
+// It ends a transfer that moves no byte for TransferLimits::stall. Whether a transfer is too slow
+// is for its owner to decide, which knows others.
 //
 // Death: transfers die with this process (by TERM, so rsync keeps its partial files). The next pull
 // of the same file continues at that point.

@@ -3,8 +3,8 @@
 // The guard: what Redis says of a run is what the spool of its master says.
 //
 // Programs other than the master can write to a Redis without users, or with too many rights. The
-// spool is the truth (records.h), so the master corrects in Redis what differs. It compares when its
-// tick begins, every 10 s, and before it ends a run. The guard does not log.
+// spool is the truth (records.h), so the master corrects in Redis what differs. It compares when
+// its tick begins, every 10 s, and before it ends a run. The guard does not log.
 
 #include <optional>
 #include <string>

@@ -292,8 +292,9 @@ TransferId RsyncTransfer::start(const PushRequest& request) {
 TransferId RsyncTransfer::run(const Address& peer, const ChildSpec& spec,
                               std::vector<std::filesystem::path> files, std::uint64_t largest) {
   auto child = std::make_unique<Child>(Child::start(spec));
-  running_.emplace(next_id_, Running{std::move(child), peer, std::move(files), largest,
-                                     clock_.now(), 0, {}, {}, {}});
+  running_.emplace(
+      next_id_,
+      Running{std::move(child), peer, std::move(files), largest, clock_.now(), 0, {}, {}, {}});
   return next_id_++;
 }
 
