@@ -53,7 +53,6 @@ class FarewellTest : public testing::Test {
                                       .folder = "abc",
                                       .names = {"p00000"},
                                       .into = into(),
-                                      .bytes = kBytes,
                                       .largest = kBytes});
   }
   void pull_a_part(RsyncTransfer& transfer) {

@@ -42,12 +42,12 @@ class RsyncWatchdog : public testing::Test {
     return *transfer_;
   }
 
-  TransferId pull() {
+  TransferId pull(std::uint64_t largest = kLargest) {
     return transfer().start(PullRequest{Address::parse("10.1.2.3").value(),
                                         ".libsync/abc",
                                         {"p00000", "p00001"},
                                         folder_.path() / "into",
-                                        kLargest});
+                                        largest});
   }
 
   // Collects the events so far, without moving the clock.
