@@ -82,10 +82,8 @@ void Placement::judge(const StagedPiece& piece, Attempt attempt) {
   verifier_->submit(
       [spool = spool_, piece, attempt,
        bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
-        const auto verdict = spool.accept(spool.incoming_path(piece.piece, attempt), piece.piece,
-                                          bytes, piece.digest, stop);
-        if (verdict == Verdict::good) spool.clear_incoming(piece.piece);
-        return verdict;
+        return spool.accept(spool.incoming_path(piece.piece, attempt), piece.piece, bytes,
+                            piece.digest, stop);
       },
       [this, number = piece.piece](Verdict verdict) {
         judgements_.push_back({number, verdict});
@@ -99,13 +97,10 @@ void Placement::judge_by_splicing(const StagedPiece& piece, Attempt attempt) {
   assembler_->submit(
       [spool = spool_, assembly = assembly_, piece, attempt,
        bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
-        const auto verdict =
-            spool.accept(spool.incoming_path(piece.piece, attempt), piece.piece, bytes,
-                         [&](const Descriptor& file) {
-                           return assembly->splice(piece.piece, file, piece.digest, stop);
-                         });
-        if (verdict == Verdict::good) spool.clear_incoming(piece.piece);
-        return verdict;
+        return spool.accept(spool.incoming_path(piece.piece, attempt), piece.piece, bytes,
+                            [&](const Descriptor& file) {
+                              return assembly->splice(piece.piece, file, piece.digest, stop);
+                            });
       },
       [this, number = piece.piece](Verdict verdict) {
         judgements_.push_back({number, verdict});
@@ -403,11 +398,8 @@ void Placement::restore_time() {
 
 void Placement::on_adopted(PieceNumber piece, bool equal) {
   published_.erase(piece);
-  if (equal) {
-    pieces_.move(piece, PieceState::adopted);
-  } else {
-    await(piece);
-  }
+  if (!equal) return await(piece);
+  pieces_.move(piece, PieceState::adopted);
 }
 
 // A verified piece waits until the manifest says where it belongs.
@@ -448,9 +440,8 @@ std::optional<std::filesystem::path> Placement::found_at(PieceNumber piece) cons
       return path;
     }
   }
-  if (delivery_ != Delivery::pushed || !spool_.fetch_pushed(piece_name(piece), bytes)) {
-    return std::nullopt;
-  }
+  const bool is_pushed = delivery_ == Delivery::pushed;
+  if (!is_pushed || !spool_.fetch_pushed(piece_name(piece), bytes)) return std::nullopt;
   return spool_.incoming_path(piece);
 }
 

@@ -342,7 +342,9 @@ PullVerdict RsyncTransfer::verdict_on(const Running& running, const ChildEnd& en
 bool RsyncTransfer::check(Running& running) {
   const auto now = clock_.now();
   if (running.ending) {
-    if (now - *running.ending >= TransferLimits::farewell) running.child->kill();
+    const Instant over = *running.ending + TransferLimits::farewell;
+    if (now >= over) running.child->kill();
+    if (now < over) next_check_ = std::min(next_check_, over);
     return false;
   }
   const auto progress = progress_of(*running.child, running.files);

@@ -230,6 +230,7 @@ Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std:
   if (verdict == Verdict::bad) remove_file(from);
   if (verdict == Verdict::good) {
     if (from != piece_path(piece)) rename_path(from, piece_path(piece));
+    clear_incoming(piece);
     // rsync no longer finds the file under its new name. If rsync has begun to change its mode, it
     // sets the same mode.
     make_servable(file);

@@ -119,9 +119,6 @@ class Spool {
   void make_way(PieceNumber piece, std::uint64_t bytes, Density density,
                 Attempt attempt = Attempt::first) const;
 
-  /// Deletes what other pulls of a verified piece have left in incoming/.
-  void clear_incoming(PieceNumber piece) const;
-
   /// Compares the digest of a piece file and changes nothing. The verdict is absent if no regular
   /// file of this size is there, or if `stop` was requested.
   [[nodiscard]] static Verdict inspect(const std::filesystem::path& path, std::uint64_t bytes,
@@ -161,6 +158,8 @@ class Spool {
   void make_servable(const std::filesystem::path& path) const;
 
  private:
+  /// Deletes what other pulls of a verified piece have left in incoming/.
+  void clear_incoming(PieceNumber piece) const;
   void discard_pushed(Role role) const;
   [[nodiscard]] std::filesystem::path fresh_discarded(Role role) const;
   void make_servable(const Descriptor& file) const;

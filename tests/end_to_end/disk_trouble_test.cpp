@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 
@@ -28,12 +29,16 @@ class DiskTrouble : public Fleet {
   // Runs a script, which calls a tick as `tick`, in a namespace where any user may mount. The
   // host's daemon does not see these mounts, so the host may offer nothing.
   static Ran run_with_mounts(const Host& host, const std::string& script) {
-    return run({"unshare", "--user", "--map-root-user", "--mount", "bash", "-c",
-                "minion=$0 repo=$1 file=$2\n"
-                "tick() { \"$minion\" --config \"$file\" --linger 0; }\n" +
-                    script,
-                program_path("sync-minion"), host.repo().string(),
-                (host.folder() / "sync.toml").string()});
+    std::vector<std::string> words{"unshare", "--mount"};
+    // In a namespace of users root could not give files to the group of the daemon.
+    if (geteuid() != 0) words.insert(words.end(), {"--user", "--map-root-user"});
+    words.insert(words.end(), {"bash", "-c",
+                               "minion=$0 repo=$1 file=$2\n"
+                               "tick() { \"$minion\" --config \"$file\" --linger 0; }\n" +
+                                   script,
+                               program_path("sync-minion"), host.repo().string(),
+                               (host.folder() / "sync.toml").string()});
+    return run(words);
   }
 };
 

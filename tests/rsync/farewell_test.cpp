@@ -76,8 +76,8 @@ class FarewellTest : public testing::Test {
       for (const auto& event : transfer.collect()) {
         if (const auto* const file = std::get_if<FileArrived>(&event)) {
           wire_bytes += file->wire_bytes;
-        } else {
-          ended = std::get<TransferEnded>(event);
+        } else if (const auto* const end = std::get_if<TransferEnded>(&event)) {
+          ended = *end;
         }
       }
       return ended.has_value();

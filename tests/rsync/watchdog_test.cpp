@@ -186,6 +186,7 @@ TEST_F(RsyncWatchdog, KillsAProcessThatIgnoresTermAfterHalfASecond) {
   collect();
   collect();
   EXPECT_FALSE(ended_);
+  EXPECT_LE(transfer().next_check(), clock_.now() + milliseconds(100));
   clock_.advance(milliseconds(101));
   ASSERT_TRUE(comes_to_an_end());
   EXPECT_EQ(ended_->end, PullEnd::unreachable);

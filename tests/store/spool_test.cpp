@@ -57,7 +57,6 @@ TEST_F(SpoolTest, ASecondAttemptWritesIntoAFolderOfItsOwn) {
   EXPECT_TRUE(exists(first)) << "its rsync still writes there";
   test::write_file(second, content_);
   EXPECT_EQ(accept(second), Verdict::good);
-  spool_.clear_incoming(kPiece);
   EXPECT_FALSE(exists(first));
   EXPECT_FALSE(exists(second));
   EXPECT_TRUE(exists(spool_.piece_path(kPiece)));
