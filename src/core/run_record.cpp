@@ -75,6 +75,9 @@ bool read_line(RunRecord& record, const std::string& line, UnknownKeys unknown) 
     const auto content = Fingerprint::parse(value);
     if (content) record.content = *content;
     return content.has_value();
+  } else if (key == "manifest") {
+    record.manifest = Digest::parse_named(value);
+    return record.manifest.has_value();
   } else if (key == "standing") {
     const auto standing = standing_of(value);
     if (standing) record.standing = *standing;
@@ -92,6 +95,7 @@ std::string encode(const RunRecord& record) {
       "prefix {}\nrun {}\ntask {}\npiece-bytes {}\nbegun {}\nstanding {}\nexpected {}\n",
       record.prefix, record.run.text(), record.task.text(), record.piece_bytes, record.begun_ms,
       name_of(record.standing), record.expected_count);
+  if (record.manifest) text += fmt::format("manifest {}\n", record.manifest->named());
   for (const auto& host : record.expected_hosts) text += fmt::format("host {}\n", host);
   // The last line: a truncated text lacks it.
   return text + fmt::format("content {}\n", record.content.text());

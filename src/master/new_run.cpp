@@ -67,6 +67,7 @@ std::variant<NewRun, Refusal> make_run(const Original& original, const RunTerms&
                    .content = content,
                    .piece_bytes = cut.piece_bytes,
                    .standing = Standing::prepared,
+                   .manifest = digest_of(encoded),
                    .expected_count = terms.expected_count,
                    .expected_hosts = terms.expected_hosts};
   auto info = info_of(record, fingerprint_of(original.task, manifest, cut.piece_bytes), manifest,

@@ -117,6 +117,8 @@ std::optional<RunInfo> MasterRecords::describe(const RunRecord& owner,
       fingerprint_of(owner.task, payload->manifest, owner.piece_bytes) != spool->fingerprint()) {
     return std::nullopt;
   }
+  // No fingerprint covers owners and holes.
+  if (owner.manifest && digest_of(payload->encoded) != *owner.manifest) return std::nullopt;
   return info_of(owner, spool->fingerprint(), payload->manifest, payload->encoded, terms,
                  state_.master_id());
 }

@@ -207,7 +207,7 @@ TEST_F(HostileMinion, CannotMakeAnybodyPublishWithoutARun) {
   write_file(payload_, good_bytes_);
   start_good_hosts();
   start_good_master();
-  ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:minions"}) == "2"; }, std::chrono::seconds(15))) << redis.cli({"zrange", "sync:minions", "0", "-1"}) << good_.front()->log() << master().log();
+  ASSERT_TRUE(eventually([&] { return std::stoi(redis.cli({"zcard", "sync:minions"})) >= 2; }));
   attack();
   expect_no_wrong_bytes_for(std::chrono::seconds(5));
   write_everywhere();
@@ -238,7 +238,7 @@ TEST_F(HostileMinion, CannotMakeAnybodyPublishOtherBytesDuringARun) {
 TEST_F(HostileMinion, CouldDoSoWithTheRightsOfFormerVersions) {
   EXPECT_EQ(redis.cli(split(kFormerMinion)), "OK");
   start_good_hosts();
-  ASSERT_TRUE(eventually([&] { return redis.cli({"zcard", "sync:minions"}) == "2"; }, std::chrono::seconds(15))) << redis.cli({"zrange", "sync:minions", "0", "-1"}) << good_.front()->log() << master().log();
+  ASSERT_TRUE(eventually([&] { return std::stoi(redis.cli({"zcard", "sync:minions"})) >= 2; }));
   attack();
   const auto evil_bytes = content_of(source_root() / "evil" / "model");
   for (const auto* const host : good_) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libsync/core/digest.h"
 #include "libsync/core/run_ids.h"
 #include "libsync/core/task.h"
 
@@ -37,6 +38,7 @@ struct RunRecord {
   std::uint64_t piece_bytes = 1;  ///< Never zero.
   std::uint64_t begun_ms = 0;     ///< Minion: when the run began, by the clock of Redis.
   Standing standing = Standing::running;
+  std::optional<Digest> manifest;           ///< Master: the digest of the announced manifest.
   std::size_t expected_count = 0;           ///< Master: `--minions`; 0 if hosts are named.
   std::vector<std::string> expected_hosts;  ///< Master: the expected hosts when the run began.
 };
