@@ -25,11 +25,15 @@ struct Discovery {
   std::size_t finished = 0;         ///< Size of finished_queue.
 };
 
-/// The hosts that must finish. With neither field: the hosts seen in the last ten minutes. The
-/// master adds a host that joins (admit()).
+/// Whether a host that joins the run without being named counts.
+enum class Unnamed { counts, does_not_count };
+
+/// The hosts that must finish: `count` hosts, or the named ones, or, with neither, those seen in
+/// the last ten minutes. Unnamed hosts that join count as long as they are not silent.
 struct Expected {
   std::size_t count = 0;
   std::vector<std::string> hosts;
+  Unnamed unnamed = Unnamed::counts;  ///< does_not_count: the run waits for `hosts` alone.
 };
 
 enum class TaskKey {
@@ -86,6 +90,15 @@ struct Ended {
   std::vector<std::string> missing;  ///< Expected, and not finished.
 };
 
+/// The hosts that the run in progress waits for.
+struct Awaited {
+  std::size_t finished = 0;
+  std::size_t expected = 0;
+  std::vector<std::string> missing;  ///< As far as their names are known.
+  /// Hosts that Redis knows, and that were silent when the run began and since.
+  std::vector<std::string> silent;
+};
+
 using EndOutcome = std::variant<Ended, Stale>;
 
 /// The shared state says of the run again what the master's spool says.
@@ -118,8 +131,15 @@ class MasterCoordinator {
   /// Changes nothing; cheap enough for five times a second.
   [[nodiscard]] virtual Watch watch() = 0;
 
-  /// The run expects the hosts that have joined it, from now on by name. They count before that, so
-  /// a run does not end without them. Only the master writes what a run expects.
+  /// Replaces what the run expects. A run that expects this already stays as it is.
+  [[nodiscard]] virtual StageOutcome expect(const RunId& run, const Expected& expected) = 0;
+
+  /// The hosts that a run waits for, for people. Nothing if no run is in progress.
+  [[nodiscard]] virtual std::optional<Awaited> awaited() = 0;
+
+  /// Judges which hosts the run expects: those that have joined it from now on by name, and silent
+  /// ones no more. Hosts that have joined count before that, so a run does not end without them.
+  /// Only the master writes what a run expects.
   [[nodiscard]] virtual StageOutcome admit(const RunId& run) = 0;
 
   /// Compares the run with what the master's spool says of it, and corrects what differs. The state

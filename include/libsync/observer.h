@@ -32,11 +32,13 @@ struct HostStatus {
 
 /// The run in progress.
 struct RunStatus {
-  RunInfo run;                      ///< A run of another format has a manifest digest of zeros.
-  std::chrono::milliseconds age{};  ///< Since the run began.
-  std::size_t announced = 0;        ///< Pieces that the master has announced.
-  std::size_t free_sources = 0;     ///< Sources with a free upload slot.
-  std::size_t expected = 0;         ///< Hosts that are expected to finish.
+  RunInfo run;                         ///< A run of another format has a manifest digest of zeros.
+  std::chrono::milliseconds age{};     ///< Since the run began.
+  std::size_t announced = 0;           ///< Pieces that the master has announced.
+  std::size_t free_sources = 0;        ///< Sources with a free upload slot.
+  std::size_t expected = 0;            ///< Hosts that are expected to finish.
+  std::vector<std::string> missing{};  ///< Hosts that the run waits for, or gave up. Escaped.
+  std::vector<std::string> silent{};   ///< Known hosts that were silent before the run. Escaped.
   RunFormat format = RunFormat::ours;
 };
 
@@ -47,6 +49,7 @@ struct LastStatus {
   std::string reason;   ///< Empty if there is none.
   std::size_t finished = 0;
   std::size_t expected = 0;
+  std::string silent{};     ///< Known hosts that were silent, with blanks between them.
   std::uint64_t bytes = 0;  ///< Length of the stream.
   std::chrono::milliseconds took{};
   std::chrono::milliseconds ended_ago{};

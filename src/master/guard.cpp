@@ -17,14 +17,19 @@ std::vector<std::string> RunGuard::compare(const RunRecord& owner, Instant now) 
   if (!run_ || run_->id != owner.run) run_ = records_.describe(owner, terms_.origin);
   const auto spool = records_.spool_of(owner.run);
   if (!run_ || !spool) return {};
+  // The number or the inventory may have changed since the run began.
+  const auto expected = expected_of(terms_, owner);
+  if (!has_expected_) {
+    has_expected_ = std::holds_alternative<Done>(coordinator_.expect(owner.run, expected));
+  }
   const auto record = StagingRecord::read(*spool);
   run_->state = record.is_complete ? RunState::staged : RunState::staging;
   std::vector<StagedPiece> recorded;
   for (const auto& [piece, digest] : record.digests) recorded.push_back({piece, digest});
-  const auto outcome = coordinator_.repair(*run_, random_name<RunId>(), recorded,
-                                           {owner.expected_count, owner.expected_hosts});
+  const auto outcome = coordinator_.repair(*run_, random_name<RunId>(), recorded, expected);
   const auto* const repaired = std::get_if<Repaired>(&outcome);
   if (repaired == nullptr) return {};
+  static_cast<void>(coordinator_.admit(repaired->run));
   if (repaired->run != owner.run) records_.rename(owner, repaired->run);
   return repaired->keys;
 }

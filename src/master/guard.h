@@ -28,8 +28,9 @@ class RunGuard {
   /// Whether the next comparison is due.
   [[nodiscard]] bool is_due(Instant now) const { return now >= due_; }
 
-  /// Compares the run of this spool, and returns the keys that differed. The record changes if the
-  /// run goes on under another id. A run that has ended, or whose spool is damaged, is left alone.
+  /// Compares the run of this spool, has silent hosts judged, and returns the keys that differed.
+  /// The record changes if the run goes on under another id. A run that has ended, or whose spool
+  /// is damaged, is left alone.
   [[nodiscard]] std::vector<std::string> compare(const RunRecord& owner, Instant now);
 
  private:
@@ -38,6 +39,7 @@ class RunGuard {
   const RunTerms& terms_;
   std::optional<RunInfo> run_;  // The last run that was compared: its manifest is costly to read.
   Instant due_;
+  bool has_expected_ = false;  // Whether Redis knows what this tick expects.
 };
 
 }  // namespace libsync

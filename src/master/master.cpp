@@ -77,11 +77,16 @@ Master::Next Master::visit() {
   if (!has_checked_spools_) check_spools(watch, own);
   const auto move = next_move(watch, own, ending_terms(), terms_.master);
   const bool is_ending = std::holds_alternative<EndRun>(move);
-  // Others may have reported what this run never announced.
-  if (is_ending && has_repaired(own)) return Next::again;
+  // Others may have reported what this run never announced, and a silent host may be back.
+  if (is_ending) {
+    if (has_repaired(own)) return Next::again;
+    const auto again = next_move(coordinator_.watch(), own, ending_terms(), terms_.master);
+    if (!std::holds_alternative<EndRun>(again)) return Next::again;
+  }
   if (is_ending && !is_first) discover();
   if (!watch.run && !count_task(move)) return Next::again;
   if (is_first && watch.task && std::holds_alternative<Idle>(move)) spdlog::info("nothing to do");
+  if (own && watch.run && std::holds_alternative<Idle>(move)) log_awaited(*watch.run);
   const auto next = make(move);
   has_checked_spools_ = true;
   counted_task_.reset();

@@ -78,6 +78,7 @@ class Master {
   [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run,
                                                 std::optional<Original> original);
   [[nodiscard]] EndingTerms ending_terms() const;
+  void log_awaited(const RunStanding& run);
 
   void wait(Instant until, std::vector<int> descriptors = {});
   void warn_once(const std::string& line, std::string& last);
@@ -95,6 +96,7 @@ class Master {
   ExitStatus status_ = ExitStatus::done;
   std::string outage_warning_;   // The last one since Redis answered.
   std::string foreign_warning_;  // The last one in this tick.
+  Instant awaited_due_;          // When the next line names the hosts that the run waits for.
   int changed_attempts_ = 0;
   bool has_discovered_ = false;
   bool has_task_ = false;

@@ -24,7 +24,10 @@ constexpr Duration kChangedPause{5000};
 // The master refuses the task after this many attempts, since others may wait for it.
 constexpr int kChangedAttempts = 3;
 
-// Missing hosts that a log line names.
+// Interval between two lines about the hosts that a run waits for.
+constexpr Duration kAwaitedEvery{60'000};
+
+// Hosts that a log line names.
 constexpr std::size_t kMostNamed = 50;
 
 double seconds_between(Instant from, Instant to) {
@@ -63,8 +66,8 @@ bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
   const auto wanted = config_.host.slots.value_or(default_origin_uploads(run.cut));
   // A minion that is the origin offers its slots itself.
   const unsigned slots = run.origin_kind == OriginKind::minion ? 0 : wanted;
-  const auto outcome = coordinator_.begin(run, slots, {owner.expected_count, owner.expected_hosts},
-                                          task, config_.spread);
+  const auto outcome =
+      coordinator_.begin(run, slots, expected_of(terms_, owner), task, config_.spread);
   if (const auto* const busy = std::get_if<Busy>(&outcome)) {
     if (busy->run == run.id) {
       start_over(owner, "it was announced from another host, or with another list of files");
@@ -167,6 +170,7 @@ void Master::stage_and_log(const RunInfo& run, std::optional<Original> original)
   if (const auto* const staged = std::get_if<StagedAll>(&*end)) {
     const auto seconds = std::max(0.001, seconds_between(started, clock_.now()));
     changed_attempts_ = 0;
+    awaited_due_ = clock_.now() + kAwaitedEvery;
     spdlog::info("rsync complete:\n  staged {} pieces, {} bytes in {:.2f} s, {:.2f} bytes/sec\n",
                  run.cut.pieces(), staged->bytes, seconds,
                  static_cast<double>(staged->bytes) / seconds);
@@ -216,11 +220,32 @@ void Master::end(const EndRun& ending) {
     spdlog::warn("the run of '{}' ends without every host ({})", escaped(ending.task.text()),
                  ending.outcome);
   }
+  const auto awaited = is_complete ? coordinator_.awaited() : std::nullopt;
+  if (awaited && !awaited->silent.empty()) {
+    spdlog::warn("complete: {} of {} expected; {} known hosts silent: {}", awaited->finished,
+                 awaited->expected, awaited->silent.size(), name_list(awaited->silent, kMostNamed));
+  }
   const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
   if (const auto* const ended = std::get_if<Ended>(&outcome); ended && !ended->missing.empty()) {
     spdlog::warn("not finished: {}", name_list(ended->missing, kMostNamed));
   }
   if (is_complete) records_.drop(ending.run);
+}
+
+// Names the hosts that the run waits for, when the tick begins and then once a minute.
+void Master::log_awaited(const RunStanding& run) {
+  if (run.state != RunState::staged || run.finished >= run.expected) return;
+  if (clock_.now() < awaited_due_) return;
+  awaited_due_ = clock_.now() + kAwaitedEvery;
+  const auto awaited = coordinator_.awaited();
+  if (!awaited) return;
+  const auto left = awaited->expected - std::min(awaited->expected, awaited->finished);
+  auto names = name_list(awaited->missing, kMostNamed);
+  if (left > awaited->missing.size()) {
+    names += fmt::format("{}{} that never came", names.empty() ? "" : " and ",
+                         left - awaited->missing.size());
+  }
+  spdlog::info("waiting for {} of {} hosts: {}", left, awaited->expected, names);
 }
 
 void Master::refuse(const std::string& task, const std::string& reason) {

@@ -40,6 +40,12 @@ RunTerms terms_of(const MasterConfig& config, const Address& self, const MasterI
   return terms;
 }
 
+Expected expected_of(const RunTerms& terms, const RunRecord& record) {
+  if (!terms.expected_hosts.empty()) return {0, terms.expected_hosts, Unnamed::does_not_count};
+  if (terms.expected_count > 0) return {terms.expected_count, {}};
+  return {0, record.expected_hosts};
+}
+
 std::variant<NewRun, Refusal> make_run(const Original& original, const RunTerms& terms,
                                        const KnownPieceBytes& known) {
   const auto& manifest = original.payload.manifest;

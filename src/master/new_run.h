@@ -14,6 +14,7 @@
 
 #include "libsync/core/config.h"
 #include "libsync/core/run_record.h"
+#include "libsync/master_coordinator.h"
 #include "libsync/run.h"
 #include "store/payload.h"
 
@@ -45,6 +46,10 @@ struct RunTerms {
 /// `self` is the address under which peers reach the rsync daemon of this host.
 [[nodiscard]] RunTerms terms_of(const MasterConfig& config, const Address& self,
                                 const MasterId& master);
+
+/// The hosts that the run of this record waits for, by the configuration now. Without a number or
+/// an inventory these are the hosts that were expected when it began.
+[[nodiscard]] Expected expected_of(const RunTerms& terms, const RunRecord& record);
 
 /// A run that has not begun, ready for MasterRecords::prepare().
 struct NewRun {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/name_list.h"
@@ -101,6 +102,10 @@ std::string run_text(const RunStatus& run, const Progress& progress) {
   if (run.format == RunFormat::other) {
     text += "version  another version of sync-fanout began this run: `del task` ends it\n";
   }
+  if (!run.missing.empty()) text += fmt::format("missing  {}\n", name_list(run.missing, kShown));
+  if (!run.silent.empty()) {
+    text += fmt::format("silent   {} (known, and not expected)\n", name_list(run.silent, kShown));
+  }
   for (const auto& [state, hosts] : progress.hosts) {
     if (state == HostState::failed) continue;
     text += fmt::format("{:<8} {}\n", name_of(state), addresses(hosts));
@@ -113,11 +118,21 @@ std::string run_text(const RunStatus& run, const Progress& progress) {
   return text;
 }
 
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; stream >> word;) words.push_back(escaped(word));
+  return words;
+}
+
 std::string last_text(const LastStatus& last) {
   auto text = fmt::format("last     {} {}", escaped(last.path), escaped(last.outcome));
   if (last.outcome != "refused") {
     text += fmt::format(": {} of {} hosts, {} in {:.1f} s", last.finished, last.expected,
                         shown_bytes(static_cast<double>(last.bytes)), seconds(last.took));
+  }
+  if (const auto silent = words_of(last.silent); !silent.empty()) {
+    text += fmt::format("; {} known hosts silent: {}", silent.size(), name_list(silent, kShown));
   }
   if (!last.reason.empty()) text += fmt::format(": {}", escaped(last.reason));
   return text + fmt::format(", {:.0f} s ago\n", seconds(last.ended_ago));
@@ -154,6 +169,8 @@ nlohmann::json run_json(const RunStatus& run, const Progress& progress) {
       {"origin", run.run.origin.text()},
       {"age_seconds", seconds(run.age)},
       {"hosts_expected", run.expected},
+      {"missing", run.missing},
+      {"silent", run.silent},
       {"sources_free", run.free_sources},
       {"done_fraction", progress.done},
       {"bytes_per_second", progress.bytes_per_second},
@@ -203,11 +220,15 @@ std::string report_json(const Status& status, const std::optional<Address>& host
   json["run"] = status.run ? run_json(*status.run, progress_of(status)) : nlohmann::json();
   if (status.last) {
     const auto& last = *status.last;
-    json["last"] = {
-        {"path", escaped(last.path)},      {"outcome", escaped(last.outcome)},
-        {"reason", escaped(last.reason)},  {"hosts_finished", last.finished},
-        {"hosts_expected", last.expected}, {"bytes", last.bytes},
-        {"seconds", seconds(last.took)},   {"ended_seconds_ago", seconds(last.ended_ago)}};
+    json["last"] = {{"path", escaped(last.path)},
+                    {"outcome", escaped(last.outcome)},
+                    {"reason", escaped(last.reason)},
+                    {"hosts_finished", last.finished},
+                    {"hosts_expected", last.expected},
+                    {"bytes", last.bytes},
+                    {"silent", words_of(last.silent)},
+                    {"seconds", seconds(last.took)},
+                    {"ended_seconds_ago", seconds(last.ended_ago)}};
     if (last.outcome == "refused") {
       for (const auto* const none : {"hosts_finished", "hosts_expected", "bytes", "seconds"}) {
         json["last"][none] = nullptr;

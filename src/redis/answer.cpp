@@ -204,6 +204,20 @@ Watch read_watch(const RedisValue& answer) {
   return watch;
 }
 
+std::optional<Awaited> read_awaited(const RedisValue& answer) {
+  AnswerReader reader(answer);
+  if (reader.text() != "AWAITED") throw_not_understood("the answer to awaited");
+  if (reader.text().empty()) return std::nullopt;
+  Awaited awaited;
+  awaited.finished = reader.number<std::size_t>();
+  awaited.expected = reader.number<std::size_t>();
+  for (auto left = reader.number<std::size_t>(); left > 0; --left) {
+    awaited.missing.push_back(escaped(reader.text()));
+  }
+  while (!reader.at_end()) awaited.silent.push_back(escaped(reader.text()));
+  return awaited;
+}
+
 ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& peers) {
   AnswerReader reader(answer);
   const auto& word = reader.text();
@@ -324,6 +338,7 @@ LastStatus read_last(const AnswerFields& fields, std::uint64_t now) {
   last.finished = fields.number_or_zero("finished");
   last.expected = fields.number_or_zero("expected");
   last.bytes = fields.number_or_zero("bytes");
+  last.silent = fields.text_or_empty("silent");
   const auto ended = fields.number_or_zero("ended");
   last.took = between(fields.number_or_zero("started"), ended);
   last.ended_ago = between(ended, now);

@@ -120,6 +120,9 @@ class AnswerFields {
 /// A parent outside `peers` counts as not assigned yet.
 [[nodiscard]] JoinOutcome read_join(const RedisValue& answer, const std::vector<Network>& peers);
 [[nodiscard]] Watch read_watch(const RedisValue& answer);
+
+/// Nothing if no run is in progress. The names are escaped.
+[[nodiscard]] std::optional<Awaited> read_awaited(const RedisValue& answer);
 /// A source outside `peers` is unusable.
 [[nodiscard]] ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& peers);
 

@@ -30,6 +30,11 @@ std::string word_of(Spread spread) {
   return "trees";
 }
 
+// The rule of expected hosts, see expected.lua.
+std::string rule_of(const Expected& expected) {
+  return expected.unnamed == Unnamed::does_not_count ? "named" : std::to_string(expected.count);
+}
+
 StageOutcome done_or_stale(const RedisValue& answer, std::string_view word) {
   if (is_for_us(answer, word)) return Done{};
   return Stale{};
@@ -65,7 +70,7 @@ RedisValue RedisCoordinator::call_or_stale(std::string_view verb, const RedisCom
 }
 
 void RedisCoordinator::load_functions() {
-  const std::string source(functions_source());
+  const auto& source = options_.functions;
   const auto listed =
       verbs_.ask({"FUNCTION", "LIST", "LIBRARYNAME", std::string(kLibrary), "WITHCODE"});
   if (const auto* const libraries = listed.array(); libraries != nullptr && !libraries->empty()) {
@@ -118,7 +123,7 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                          std::to_string(origin_slots),
                          task == TaskKey::restore ? "1" : "0",
                          word_of(spread),
-                         std::to_string(expected.count),
+                         rule_of(expected),
                          std::to_string(run.manifest_bytes)};
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
   return read_begin(call("begin", arguments));
@@ -135,6 +140,17 @@ StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedP
 }
 
 Watch RedisCoordinator::watch() { return read_watch(call("watch", {})); }
+
+StageOutcome RedisCoordinator::expect(const RunId& run, const Expected& expected) {
+  RedisCommand arguments{run.text(), rule_of(expected)};
+  arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
+  return done_or_stale(call("expect", arguments), "EXPECTED");
+}
+
+std::optional<Awaited> RedisCoordinator::awaited() {
+  const auto answer = try_call("awaited", {});
+  return answer ? read_awaited(*answer) : std::nullopt;
+}
 
 StageOutcome RedisCoordinator::admit(const RunId& run) {
   for (;;) {
@@ -167,7 +183,7 @@ RepairOutcome RedisCoordinator::repair(const RunInfo& run, const RunId& another,
                          std::to_string(run.manifest_bytes),
                          run.density == Density::sparse ? "1" : "0",
                          run.master.text(),
-                         std::to_string(expected.count),
+                         rule_of(expected),
                          std::move(digests)};
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
   const auto answer = call("repair", arguments);
@@ -211,7 +227,13 @@ Status RedisCoordinator::status() {
   const auto answer = try_call("status", {});
   // No master has ever run here. status() changes nothing, so it loads no functions.
   if (!answer) return {.task = task_or_nothing().value_or("")};
-  return read_status(*answer);
+  auto status = read_status(*answer);
+  if (!status.run) return status;
+  if (auto waits = awaited()) {
+    status.run->missing = std::move(waits->missing);
+    status.run->silent = std::move(waits->silent);
+  }
+  return status;
 }
 
 std::optional<Address> RedisCoordinator::own_address() {

@@ -32,9 +32,9 @@ struct RedisCoordinatorOptions {
   RedisServer server;
   std::string prefix;                               ///< Put in front of every key.
   std::vector<Network> peers = private_networks();  ///< A source outside of these is refused.
-  /// The current time for the functions, in ms since 1970; empty for the clock of Redis. The
-  /// simulation passes its virtual time.
+  /// A time in ms since 1970. Only functions that a test has made to do so read it.
   std::function<std::string()> time = [] { return std::string(); };
+  std::string functions{functions_source()};
 };
 
 /// One object for all three seams; a program uses the one of its role. Belongs to one thread.
@@ -51,6 +51,8 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
+  [[nodiscard]] StageOutcome expect(const RunId& run, const Expected& expected) override;
+  [[nodiscard]] std::optional<Awaited> awaited() override;
   [[nodiscard]] StageOutcome admit(const RunId& run) override;
   [[nodiscard]] RepairOutcome repair(const RunInfo& run, const RunId& another,
                                      const std::vector<StagedPiece>& recorded,

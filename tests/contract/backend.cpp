@@ -6,6 +6,7 @@
 #include "fake_coordinator.h"
 #include "redis/coordinator.h"
 #include "test_redis.h"
+#include "timed_functions.h"
 
 namespace libsync::test {
 namespace {
@@ -78,9 +79,10 @@ class RedisBackend final : public Backend {
 
  private:
   [[nodiscard]] RedisCoordinatorOptions options() {
-    return {.server = redis_.server(), .prefix = "", .time = [this] {
-              return std::to_string(now_ms_);
-            }};
+    return {.server = redis_.server(),
+            .prefix = "",
+            .time = [this] { return std::to_string(now_ms_); },
+            .functions = timed_functions()};
   }
 
   TestRedis redis_;

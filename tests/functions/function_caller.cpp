@@ -7,7 +7,7 @@
 
 #include "libsync/core/digest.h"
 #include "libsync/core/pieces.h"
-#include "redis/coordinator.h"
+#include "timed_functions.h"
 
 namespace libsync::test {
 namespace {
@@ -62,8 +62,8 @@ FunctionCaller::FunctionCaller(TestRedis& redis, std::string prefix)
   load();
 }
 
-void FunctionCaller::load() {
-  ASSERT_EQ(one({"FUNCTION", "LOAD", "REPLACE", std::string(functions_source())}), "libsync1");
+void FunctionCaller::load(CallersTime what) {
+  ASSERT_EQ(one({"FUNCTION", "LOAD", "REPLACE", timed_functions(what)}), "libsync1");
 }
 
 Texts FunctionCaller::operator()(const std::string& verb,

@@ -9,6 +9,7 @@
 
 #include "redis/connection.h"
 #include "test_redis.h"
+#include "timed_functions.h"
 
 namespace libsync::test {
 
@@ -25,8 +26,8 @@ class FunctionCaller {
  public:
   explicit FunctionCaller(TestRedis& redis, std::string prefix = "");
 
-  /// Loads the functions that are built into the programs.
-  void load();
+  /// Loads the functions that are built into the programs, with one line replaced.
+  void load(CallersTime what = CallersTime::time);
 
   /// FCALL libsync1_VERB 0 PREFIX NOW ARGUMENTS.
   Texts operator()(const std::string& verb, const std::vector<std::string>& arguments = {});

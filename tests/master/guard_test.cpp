@@ -84,6 +84,57 @@ TEST_F(Guard, ComparesAtTheLastMomentBeforeTheEnd) {
   tick_until_ended();
 }
 
+TEST_F(Guard, AnotherNumberOrInventoryCountsForTheRunInProgress) {
+  config.minions = 4;
+  begin_run();
+  minion.act();
+  static_cast<void>(tick());
+  EXPECT_THAT(shared.ended(), SizeIs(0));
+  config.minions = 0;
+  config.inventory = {Address::parse("10.0.0.9").value(), kMinionHost};
+  static_cast<void>(tick());
+  EXPECT_EQ(shared.run()->expected(), 2U);
+  EXPECT_EQ(logged("waiting for 1 of 2 hosts: 10.0.0.9"), 1U);
+  EXPECT_EQ(logged("differed"), 0U);
+  config.inventory.clear();
+  config.minions = 1;
+  static_cast<void>(tick());
+  ASSERT_THAT(shared.ended(), SizeIs(1));
+  EXPECT_EQ(shared.ended().front().outcome, "complete");
+}
+
+TEST_F(Guard, NamesTheHostsThatTheRunWaitsFor) {
+  config.minions = 3;
+  begin_run();
+  minion.act();
+  FakeMinionCoordinator late(shared);
+  static_cast<void>(
+      late.join(Address::parse("10.0.0.9").value(), Arrival::again, SeatWish::none, {}));
+  static_cast<void>(tick());
+  EXPECT_EQ(logged("waiting for 2 of 3 hosts: 10.0.0.9 and 1 that never came"), 1U);
+}
+
+TEST_F(Guard, ASilentHostThatWasNeverNamedIsMissingAndHoldsUpNoRun) {
+  config.minions = 0;
+  FakeMinionCoordinator absent(shared);
+  FakeMinionCoordinator silent(shared);
+  static_cast<void>(
+      silent.join(Address::parse("10.0.0.8").value(), Arrival::again, SeatWish::none, {}));
+  shared.advance(11min);
+  static_cast<void>(
+      absent.join(Address::parse("10.0.0.9").value(), Arrival::again, SeatWish::none, {}));
+  begin_run();
+  minion.act();
+  static_cast<void>(tick());
+  EXPECT_THAT(shared.ended(), SizeIs(0));
+  shared.advance(11min);
+  static_cast<void>(tick());
+  ASSERT_THAT(shared.ended(), SizeIs(1));
+  EXPECT_EQ(shared.ended().front().outcome, "complete");
+  EXPECT_EQ(logged("not finished: 10.0.0.9"), 1U);
+  EXPECT_EQ(logged("complete: 1 of 1 expected; 1 known hosts silent: 10.0.0.8"), 1U);
+}
+
 TEST_F(Guard, AdmitsTheHostsThatJoin) {
   begin_run();
   FakeMinionCoordinator late(shared);

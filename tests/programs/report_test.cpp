@@ -169,6 +169,22 @@ TEST(ReportText, NamesARunOfAnotherVersionAndTheWayOut) {
   EXPECT_EQ(json_of(status).at("run").at("other_version"), true);
 }
 
+TEST(ReportText, NamesTheHostsThatTheRunWaitsForAndTheSilentOnes) {
+  auto status = running();
+  status.last = last();
+  status.run->missing = {"10.0.0.5", "10.0.0.6"};
+  status.run->silent = {"10.0.0.7"};
+  status.last->silent = "10.0.0.8 10.0.0.9";
+  const auto text = report_text(status, {});
+  EXPECT_THAT(text, HasSubstr("missing  10.0.0.5 10.0.0.6\n"));
+  EXPECT_THAT(text, HasSubstr("silent   10.0.0.7 (known, and not expected)\n"));
+  EXPECT_THAT(text, HasSubstr("; 2 known hosts silent: 10.0.0.8 10.0.0.9"));
+  const auto json = json_of(status);
+  EXPECT_EQ(json.at("run").at("missing").size(), 2U);
+  EXPECT_EQ(json.at("run").at("silent").size(), 1U);
+  EXPECT_EQ(json.at("last").at("silent").size(), 2U);
+}
+
 TEST(ReportJson, HoldsTheFieldsOfVersionOne) {
   auto status = running();
   status.last = last();
@@ -179,12 +195,12 @@ TEST(ReportJson, HoldsTheFieldsOfVersionOne) {
   EXPECT_EQ(run, nlohmann::json::parse(R"({
     "id": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "state": "staged", "path": "/data1/model.7",
     "name": "model.7", "bytes": 1000, "piece_bytes": 100, "pieces": 10, "pieces_announced": 9,
-    "origin": "10.0.0.1", "age_seconds": 10.0, "hosts_expected": 4, "sources_free": 2,
+    "origin": "10.0.0.1", "age_seconds": 10.0, "hosts_expected": 4, "missing": [], "silent": [], "sources_free": 2,
     "done_fraction": 0.375, "bytes_per_second": 150.0, "hosts_waiting": 1, "hosts_pulling": 1,
     "hosts_finished": 1, "hosts_failed": 1, "other_version": false, "seconds_left": 16.666666666666668})"));
   EXPECT_EQ(json.at("last"), nlohmann::json::parse(R"({
     "path": "/data1/model.6", "outcome": "quorum", "reason": "", "hosts_finished": 9,
-    "hosts_expected": 10, "bytes": 2500000000, "seconds": 12.34, "ended_seconds_ago": 90.0})"));
+    "hosts_expected": 10, "bytes": 2500000000, "silent": [], "seconds": 12.34, "ended_seconds_ago": 90.0})"));
   ASSERT_EQ(json.at("hosts").size(), 4U);
   EXPECT_EQ(json.at("hosts")[1], nlohmann::json::parse(R"({
     "address": "10.0.0.3", "state": "pulling", "pieces_in_place": 5, "pulls": 2, "uploads": 1,

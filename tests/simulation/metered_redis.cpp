@@ -5,6 +5,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "timed_functions.h"
+
 namespace libsync::simulation {
 namespace {
 
@@ -17,9 +19,13 @@ constexpr std::string_view kWakeKeys = "sync:wake:";
 MeteredRedis::MeteredRedis(double latency)
     : latency_(latency),
       coordinator_(RedisCoordinatorOptions{
-          .server = redis_.server(), .prefix = "", .time = [this] {
-            return std::to_string(std::llround(std::floor(kEpochMs + serving_since_ * 1000)));
-          }}) {
+          .server = redis_.server(),
+          .prefix = "",
+          .time =
+              [this] {
+                return std::to_string(std::llround(std::floor(kEpochMs + serving_since_ * 1000)));
+              },
+          .functions = timed_functions()}) {
   if (clock_getcpuclockid(redis_.pid(), &cpu_clock_) != 0) {
     throw std::runtime_error("cannot read the CPU clock of the redis-server");
   }

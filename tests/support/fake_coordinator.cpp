@@ -42,6 +42,14 @@ Watch FakeMasterCoordinator::watch() {
   return call("watch", [&] { return state_.watch(); });
 }
 
+StageOutcome FakeMasterCoordinator::expect(const RunId& run, const Expected& expected) {
+  return call("expect", [&] { return state_.expect(run, expected); });
+}
+
+std::optional<Awaited> FakeMasterCoordinator::awaited() {
+  return call("awaited", [&] { return state_.awaited(); });
+}
+
 StageOutcome FakeMasterCoordinator::admit(const RunId& run) {
   return call("admit", [&] { return state_.admit(run); });
 }

@@ -32,6 +32,8 @@ class FakeMasterCoordinator final : public MasterCoordinator {
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state) override;
   [[nodiscard]] Watch watch() override;
+  [[nodiscard]] StageOutcome expect(const RunId& run, const Expected& expected) override;
+  [[nodiscard]] std::optional<Awaited> awaited() override;
   [[nodiscard]] StageOutcome admit(const RunId& run) override;
   [[nodiscard]] RepairOutcome repair(const RunInfo& run, const RunId& another,
                                      const std::vector<StagedPiece>& recorded,

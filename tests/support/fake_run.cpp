@@ -259,27 +259,36 @@ std::vector<StagedPiece> FakeRun::announced_of(const std::vector<PieceNumber>& p
 }
 
 bool FakeRun::volunteer(const Address& host) {
-  return !expected_hosts.contains(host.text()) && joined_hosts.insert(host.text()).second;
+  return !expected_hosts.contains(host.text()) && joined_hosts.insert(host.text()).second &&
+         !other_hosts.contains(host.text());
+}
+
+bool FakeRun::has_finished(const std::string& name) const {
+  const auto address = Address::parse(name);
+  const auto known = address ? hosts.find(*address) : hosts.end();
+  return known != hosts.end() && known->second.finished_ms;
 }
 
 std::vector<std::string> FakeRun::missing() const {
   std::vector<std::string> all;
   auto names = expected_hosts;
-  names.insert(joined_hosts.begin(), joined_hosts.end());
-  for (const auto& name : names) {
-    const auto address = Address::parse(name);
-    const auto known = address ? hosts.find(*address) : hosts.end();
-    if (known == hosts.end() || !known->second.finished_ms) all.push_back(name);
+  if (!is_named) {
+    names.insert(joined_hosts.begin(), joined_hosts.end());
+    names.insert(other_hosts.begin(), other_hosts.end());
   }
+  std::copy_if(names.begin(), names.end(), std::back_inserter(all),
+               [&](const std::string& name) { return !has_finished(name); });
   return all;
 }
 
 std::size_t FakeRun::finished() const {
-  return static_cast<std::size_t>(std::count_if(
-      hosts.begin(), hosts.end(), [](const auto& one) { return one.second.finished_ms; }));
+  return static_cast<std::size_t>(std::count_if(hosts.begin(), hosts.end(), [&](const auto& one) {
+    return one.second.finished_ms && !other_hosts.contains(one.first.text());
+  }));
 }
 
 std::size_t FakeRun::expected() const {
+  if (is_named) return expected_hosts.size();
   return std::max(expected_hosts.size() + joined_hosts.size(), expected_count);
 }
 

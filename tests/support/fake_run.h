@@ -78,6 +78,7 @@ class FakeRun {
   [[nodiscard]] std::vector<StagedPiece> announced_of(const std::vector<PieceNumber>& pieces) const;
   /// Adds a host that is not expected yet. True if it is new.
   bool volunteer(const Address& host);
+  [[nodiscard]] bool has_finished(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> missing() const;
   [[nodiscard]] std::size_t finished() const;
   [[nodiscard]] std::size_t expected() const;
@@ -91,6 +92,9 @@ class FakeRun {
   Duration usual_piece{0};  ///< The time of the last piece by a claim.
   std::set<std::string> expected_hosts;
   std::set<std::string> joined_hosts;  ///< The master has not admitted them yet.
+  std::set<std::string> other_hosts;   ///< The run does not wait for these.
+  std::set<std::string> ticking;       ///< A tick of the host is at work in the run.
+  bool is_named = false;               ///< Only named hosts count.
   std::size_t expected_count = 0;
   std::size_t known_at_begin = 0;
   std::uint64_t joined_ms = 0;

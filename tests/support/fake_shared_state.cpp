@@ -6,6 +6,7 @@ namespace libsync::test {
 namespace {
 
 constexpr std::uint64_t kSeenLatelyMs = 600'000;
+constexpr std::uint64_t kSilentMs = 30'000;
 constexpr std::size_t kTreesFromHosts = 100;
 constexpr PieceNumber kTreesFromPieces = 64;
 // The origin's uploads belong to its trees but for these.
@@ -13,6 +14,12 @@ constexpr unsigned kUploadsBesideTrees = 2;
 
 std::chrono::milliseconds since(std::uint64_t then_ms, std::uint64_t now_ms) {
   return std::chrono::milliseconds(now_ms - then_ms);
+}
+
+std::string joined_by_blanks(const std::vector<std::string>& names) {
+  std::string all;
+  for (const auto& name : names) all += (all.empty() ? "" : " ") + name;
+  return all;
 }
 
 }  // namespace
@@ -103,6 +110,7 @@ BeginOutcome FakeSharedState::begin(const RunInfo& run, unsigned origin_slots,
   begun_.push_back(info);
   run_->expected_hosts = {hosts.begin(), hosts.end()};
   run_->expected_count = expected.count;
+  run_->is_named = expected.unnamed == Unnamed::does_not_count;
   run_->known_at_begin = known;
   run_->joined_ms = now_ms();
   if (key == TaskKey::restore && !task) task = run.task.text();
@@ -151,9 +159,77 @@ Watch FakeSharedState::watch() {
 
 StageOutcome FakeSharedState::admit(const RunId& run) {
   if (!is_current(run)) return Stale{};
-  run_->expected_hosts.merge(run_->joined_hosts);
-  run_->joined_hosts.clear();
+  auto& run_now = *run_;
+  for (const auto& name : run_now.joined_hosts) {
+    if (run_now.is_named) {
+      if (!run_now.expected_hosts.contains(name)) run_now.other_hosts.insert(name);
+    } else {
+      run_now.expected_hosts.insert(name);
+      run_now.other_hosts.erase(name);
+    }
+  }
+  run_now.joined_hosts.clear();
+  if (run_now.is_named) return Done{};
+  const auto expected = run_now.expected_hosts;
+  const auto others = run_now.other_hosts;
+  for (const auto& name : expected) {
+    if (!is_silent(name) || run_now.has_finished(name)) continue;
+    run_now.expected_hosts.erase(name);
+    run_now.other_hosts.insert(name);
+  }
+  for (const auto& name : others) {
+    if (is_silent(name) && !run_now.has_finished(name)) continue;
+    run_now.other_hosts.erase(name);
+    run_now.expected_hosts.insert(name);
+  }
   return Done{};
+}
+
+// A host that was never seen counts as seen when the run began.
+bool FakeSharedState::is_silent(const std::string& name) const {
+  const auto found = seen_ms_.find(Address::parse(name).value());
+  const auto seen = found == seen_ms_.end() ? run_->info.begun_ms : found->second;
+  const bool is_short = run_->expected_count > 0 && run_->ticking.contains(name);
+  return now_ms() - seen > (is_short ? kSilentMs : kSeenLatelyMs);
+}
+
+std::vector<std::string> FakeSharedState::known_silent() const {
+  std::vector<std::string> names;
+  if (run_->is_named || run_->expected_count > 0) return names;
+  for (const auto& [host, seen] : seen_ms_) {
+    const auto name = host.text();
+    if (seen + kSeenLatelyMs <= now_ms() && !run_->expected_hosts.contains(name) &&
+        !run_->other_hosts.contains(name) && !run_->has_finished(name)) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+StageOutcome FakeSharedState::expect(const RunId& run, const Expected& expected) {
+  if (!is_current(run)) return Stale{};
+  auto& run_now = *run_;
+  const std::set<std::string> wanted(expected.hosts.begin(), expected.hosts.end());
+  run_now.is_named = expected.unnamed == Unnamed::does_not_count;
+  run_now.expected_count = expected.count;
+  static_cast<void>(admit(run));
+  const auto before = run_now.expected_hosts;
+  for (const auto& name : before) {
+    if (wanted.contains(name)) continue;
+    const bool is_there = run_now.ticking.contains(name) || run_now.has_finished(name);
+    if (run_now.is_named || !is_there) run_now.expected_hosts.erase(name);
+    if (run_now.is_named && is_there) run_now.other_hosts.insert(name);
+  }
+  for (const auto& name : wanted) {
+    if (run_now.is_named) run_now.other_hosts.erase(name);
+    if (!run_now.other_hosts.contains(name)) run_now.expected_hosts.insert(name);
+  }
+  return Done{};
+}
+
+std::optional<Awaited> FakeSharedState::awaited() {
+  if (!run_) return std::nullopt;
+  return Awaited{run_->finished(), run_->expected(), run_->missing(), known_silent()};
 }
 
 RepairOutcome FakeSharedState::repair(const RunInfo& run, const RunId& another,
@@ -182,7 +258,9 @@ RepairOutcome FakeSharedState::repair(const RunInfo& run, const RunId& another,
   if (is_early) now.state = RunState::staging;
   run_->announced = right;
   const auto before = run_->expected_hosts.size();
-  run_->expected_hosts.insert(expected.hosts.begin(), expected.hosts.end());
+  for (const auto& name : expected.hosts) {
+    if (!run_->other_hosts.contains(name)) run_->expected_hosts.insert(name);
+  }
   if (run_->expected_hosts.size() != before) repaired.keys.emplace_back("sync:expected");
   if (is_suspect) {
     now.id = repaired.run = another;
@@ -229,6 +307,7 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
                      .reason = reason,
                      .finished = run_->finished(),
                      .expected = run_->expected(),
+                     .silent = joined_by_blanks(known_silent()),
                      .bytes = info.cut.stream_bytes,
                      .took = since(info.begun_ms, now_ms())};
   last_ended_ms_ = now_ms();
@@ -269,7 +348,9 @@ Status FakeSharedState::status() {
                            .age = since(run_->info.begun_ms, now_ms()),
                            .announced = run_->announced.size(),
                            .free_sources = view.sources,
-                           .expected = run_->expected()};
+                           .expected = run_->expected(),
+                           .missing = run_->missing(),
+                           .silent = known_silent()};
     for (const auto& name : run_->expected_hosts) hosts[name].is_expected = true;
     for (const auto& name : run_->joined_hosts) hosts[name].is_expected = true;
     for (const auto& [address, known] : run_->hosts) {

@@ -71,6 +71,8 @@ class FakeSharedState {
   [[nodiscard]] StageOutcome stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                    RunState final_state);
   [[nodiscard]] Watch watch();
+  [[nodiscard]] StageOutcome expect(const RunId& run, const Expected& expected);
+  [[nodiscard]] std::optional<Awaited> awaited();
   [[nodiscard]] StageOutcome admit(const RunId& run);
   [[nodiscard]] RepairOutcome repair(const RunInfo& run, const RunId& another,
                                      const std::vector<StagedPiece>& recorded,
@@ -124,6 +126,8 @@ class FakeSharedState {
   void wake_waiting();
   void wake_all();
   [[nodiscard]] std::vector<std::string> seen_lately() const;
+  [[nodiscard]] bool is_silent(const std::string& name) const;
+  [[nodiscard]] std::vector<std::string> known_silent() const;
   [[nodiscard]] bool is_seat_kept(const Address& host) const;
 
   std::uint64_t advanced_ms_ = 1'000'000'000'000;

@@ -23,6 +23,7 @@ JoinOutcome FakeSharedState::join(const Address& host, Arrival arrival, SeatWish
     run.release_all(host);
     wake_waiting();
   }
+  run.ticking.insert(host.text());
   if (run.volunteer(host)) run.joined_ms = now_ms();
   if (format == RunFormat::other) return OtherVersion{run.info.id, run.info.task};
   Joined joined{run.info, run.host(host).finished_ms.has_value(),
@@ -43,6 +44,7 @@ std::vector<StagedPiece> FakeSharedState::digests(const RunId& run,
 ViewOutcome FakeSharedState::report(const RunId& run, const Address& host, const Holdings& holdings,
                                     unsigned slots, Clearance clearance) {
   if (!is_current(run)) return Stale{};
+  seen_ms_[host] = now_ms();
   if (slots == 0) run_->vacate(host);
   run_->report(host, holdings, slots, clearance);
   run_->reap(now_ms());
@@ -69,6 +71,7 @@ SeatOutcome FakeSharedState::report_from_seat(const RunId& run, const Address& h
 ClaimOutcome FakeSharedState::claim(const RunId& run, const Address& host, const Holdings& holdings,
                                     const Want& want) {
   if (!is_current(run)) return Stale{};
+  seen_ms_[host] = now_ms();
   run_->reap(now_ms());
   run_->hold(host, holdings);
   return run_->claim(host, want, now_ms());
@@ -127,6 +130,8 @@ FinishOutcome FakeSharedState::finish(const RunId& run, const Address& host, con
   if (run_->info.manifest != manifest) return FinishOutcome::other;
   auto& state = run_->host(host);
   if (!state.finished_ms) state.finished_ms = now_ms();
+  seen_ms_[host] = now_ms();
+  run_->volunteer(host);
   if (!holdings.servable.is_complete()) run_->vacate(host);
   run_->report(host, {holdings.servable, run_->info.cut.pieces()}, slots, Clearance::none);
   state.waits_for.reset();
@@ -153,6 +158,7 @@ void FakeSharedState::leave(const RunId& run, const Address& host, Retreat retre
   run_->release_all(host);
   if (retreat == Retreat::altogether || !state.finished_ms) run_->vacate(host);
   state.is_running = false;
+  run_->ticking.erase(host.text());
   state.waits_for.reset();
   if (!reason.empty()) state.error = reason;
   if (retreat == Retreat::altogether) {

@@ -10,13 +10,15 @@
 -- Two processes agree on nothing but this state. It decides which host pulls which pieces from
 -- which source. It moves no bytes, and it trusts a caller only about the caller itself.
 --
--- Eight files make one text, in this order:
+-- Ten files make one text, in this order:
 --
 --   libsync.lua       keys, constants, the context of a call
 --   sources.lua       what each host can serve, upload slots, waiting hosts, the end of a claim
 --   blame.lua         accusations and quarantine
 --   claims.lua        the choice of source and pieces
 --   trees.lua         seats and parents
+--   mend.lua          derives again what a lost or changed key held
+--   expected.lua      the hosts that a run waits for
 --   master_calls.lua  the functions that the master calls
 --   repair.lua        one more of these
 --   minion_calls.lua  the functions that minions call
@@ -29,7 +31,7 @@
 --   P running_queue       set     addresses that pull now
 --   P finished_queue      set     addresses that have published
 --
--- Only the functions of the master write the next four, and minions need no right to write them. The
+-- Only the functions of the master write the next five, and minions need no right to write them. The
 -- bytes that a host publishes depend on no other key.
 --
 --   P sync:run            hash    the run: id, state, path, name, fingerprint, bytes, piece_bytes,
@@ -38,13 +40,16 @@
 --                                 claims alone) …
 --                                 manifest is FORMAT:HASH:DIGEST, which other versions refuse
 --   P sync:digests        string  32 bytes a piece: its BLAKE3; zeros where it is not announced
---   P sync:expected       set     hosts that are expected to finish
+--   P sync:expected       set     hosts that are expected to finish (expected.lua)
+--   P sync:others         set     hosts of the run that it does not wait for (expected.lua)
 --   P sync:last           hash    how the last run or refusal ended; outlives runs
 --
 --   P sync:course         hash    what hosts write about the run: fresh (bitmap of pieces that no
 --                                 host but the origin has or pulls), left (how often pieces ceased
---                                 to be fresh), joined (when a host did), reaped, woken …
+--                                 to be fresh), joined (when a host did), reaped, woken, and the
+--                                 time of the run: clock (of Redis), reached …
 --   P sync:joined         set     hosts that joined, until the master adds them to sync:expected
+--   P sync:ticking        set     hosts whose tick has joined the run and has not left it
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
 --   P sync:copies         string  two bytes a piece, big end first: how many hosts can serve it;
 --                                 empty in a run with trees, where it would be most of the work
@@ -74,8 +79,8 @@
 --
 -- In a bitmap, piece n is bit n%8, from the lowest, of byte n/8 (PieceSet in pieces.h).
 --
--- Every function expects two arguments before its own: the prefix, and the time in ms since 1970.
--- An empty time means the clock of Redis. Key names are built here and not passed as KEYS, because
+-- Every function expects two arguments before its own: the prefix, and a time in ms since 1970 that
+-- only tests can set (CALLERS). Key names are built here and not passed as KEYS, because
 -- FCALL treats a declared key as writable, which defeats read-only access rules.
 --
 -- Every call of a run names that run. If another one is current, the call changes nothing and
@@ -188,8 +193,12 @@ local MAX_PIECES = 4096         -- kMaxPieces in pieces.h.
 local WAITERS_TRIED = 8         -- Waiting hosts that are compared with one free slot.
 local REAPED_AT_ONCE = 32       -- Lapsed claims that one call ends.
 local REAP_MS = 100             -- Interval at which lapsed claims are sought.
-local MEND_MS = 10000           -- Interval at which synchronize_queue is derived again.
+local MEND_MS = 10000           -- Interval at which derived keys are derived again (mend.lua).
 local SEEN_MS = 600000          -- A minion seen within this time is expected if none is named.
+-- A host whose tick is at work in the run renews or asks at least every 20 s.
+local SILENT_MS = 30000
+local LATEST = 1e15             -- A later time in sync:course is a wrong value.
+local LONGEST_GAP_MS = LEASE_MS -- A step of the clock of Redis costs a run no more than this.
 local FORGOTTEN_MS = 604800000  -- A minion that was not seen for a week is no minion any more.
 -- A source is slow while its claims need this multiple of the usual time for a piece, and SLOW_MS
 -- more. It is slow no more at half of that. A slow source gets one claim at a time:
@@ -217,7 +226,7 @@ local ADDRESS_BYTES = 45        -- The longest address, as text.
 -- The keys of sync:* that the end of a run deletes. sync:run itself goes last.
 local OF_A_RUN = {'digests', 'course', 'joined', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls',
                   'claims', 'leases', 'pace', 'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done',
-                  'progress', 'blame', 'quarantine', 'errors'}
+                  'progress', 'blame', 'quarantine', 'errors', 'others', 'ticking'}
 
 local KEYS_OF = {}  -- Prefix -> table of key names.
 
@@ -235,9 +244,13 @@ local function keys_of(prefix)
   return k
 end
 
--- The time that a caller passed, or that of Redis, in ms since 1970.
-local function time_of(text)
-  if text ~= '' then return tonumber(text) end
+-- Tests load this text with another value here: 'time' lets a caller pass the time, 'clock' what the
+-- clock of Redis says. The functions that the programs load ignore the time of a caller.
+local CALLERS = 'nothing'
+
+-- The clock of Redis, in ms since 1970.
+local function clock_of(text)
+  if CALLERS ~= 'nothing' and text ~= '' then return tonumber(text) end
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
@@ -248,8 +261,9 @@ local function blank(pieces)
 end
 
 local RUN_FIELDS = {'id', 'state', 'manifest', 'pieces', 'origin', 'origin_kind', 'announced',
-                    'trees', 'known', 'started', 'seated'}
-local COURSE_FIELDS = {'left', 'joined', 'reaped', 'mended', 'woken', 'woken_at', 'gathered', 'fresh'}
+                    'trees', 'known', 'started', 'seated', 'expected'}
+local COURSE_FIELDS = {'left', 'joined', 'reaped', 'mended', 'woken', 'woken_at', 'gathered', 'clock', 'reached',
+                       'fresh'}
 
 -- The run as it is now, or nil. Any minion can write sync:course, so a value there that is missing
 -- or malformed counts as zero.
@@ -267,15 +281,39 @@ local function run_of(k, fields)
   return run
 end
 
+-- The time of a run now. A run has a time of its own, which begins as the clock of Redis. It never
+-- goes back, and advances by LONGEST_GAP_MS at most between two calls. So a clock that steps by any amount
+-- changes leases, quarantines and the age of the run by no more. If nobody calls for longer, the time
+-- of the run stands still for the rest.
+local function time_of(k, clock)
+  local last, reached = tonumber(k.of.clock), tonumber(k.of.reached)
+  if CALLERS == 'time' or last == 0 or reached == 0 or math.max(last, reached) > LATEST then return clock end
+  return reached + math.max(0, math.min(clock - last, LONGEST_GAP_MS))
+end
+
+-- Notes the time of the run, once a second.
+local function keep_time(k, clock)
+  local passed = clock - tonumber(k.of.clock)
+  if passed < 0 or passed >= 1000 then redis.call('HSET', k.course, 'clock', clock, 'reached', k.now) end
+end
+
 -- The context of one call: the key names, the time as `now`, and the run as `of`.
 --
 -- The run is read once, when the call begins, because calls are most of the work of Redis. `fields`
 -- lists the fields of sync:run that the call needs, those of RUN_FIELDS first; nil means these. The
 -- fields of sync:course are among those of the run.
-local function call_of(a, fields)
-  local call = setmetatable({now = time_of(a[2])}, {__index = keys_of(a[1])})
+local function reading_call_of(a, fields)
+  local call = setmetatable({clock = clock_of(a[2])}, {__index = keys_of(a[1])})
   call.of = run_of(call, fields or RUN_FIELDS)
+  call.now = call.of and time_of(call, call.clock) or call.clock
   return call, call.now
+end
+
+-- The same for a function that may write.
+local function call_of(a, fields)
+  local call, now = reading_call_of(a, fields)
+  if call.of then keep_time(call, call.clock) end
+  return call, now
 end
 
 local function has_trees(k)
@@ -311,9 +349,20 @@ local function wait_no_more(k, host)
   return true
 end
 
--- Adds a host that is not expected yet to those that the master shall expect. True if it is new.
+-- Adds a host that is not expected yet to those that the master shall judge. True if it is new.
 local function volunteer(k, host)
   return redis.call('SISMEMBER', k.expected, host) == 0 and redis.call('SADD', k.joined, host) == 1
+         and redis.call('SISMEMBER', k.others, host) == 0
+end
+
+-- The same for a host that reports. The master looks for those of sync:others itself.
+local function volunteer_once(k, host)
+  if redis.call('SISMEMBER', k.others, host) == 0 then volunteer(k, host) end
+end
+
+-- Redis has heard of a host.
+local function see(k, host)
+  redis.call('ZADD', k.minions, k.now, host)
 end
 
 -- Writes an event, as fields and values.

@@ -1,6 +1,6 @@
 
--- The functions that the master calls, for itself or for people. libsync.lua explains the form of
--- arguments and answers.
+-- The functions with which the master begins, watches and ends a run, and the status for people.
+-- libsync.lua explains the form of arguments and answers.
 
 -- Deletes all keys of a run except sync:run and `lookup`.
 local function clear(k)
@@ -25,6 +25,14 @@ local function wake_all(k, seated, now)
   end
 end
 
+-- Corrects times that outlive runs, since the clock of Redis may have stepped back.
+local function settle_times(k, now)
+  for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.minions, now + 1, '+inf')) do
+    redis.call('ZADD', k.minions, now, host)
+  end
+  redis.call('ZREMRANGEBYSCORE', k.lingering, now + SEEN_MS, '+inf')
+end
+
 -- Begins a run.
 --
 --   Args:    run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest,
@@ -33,7 +41,7 @@ end
 --            the master's id, origin's slots,
 --            restore (1: write `task` again, after Redis lost its data),
 --            spread (auto, claims, trees),
---            expected count (0: the named hosts, or those seen lately),
+--            rule of expected hosts (expected.lua; 0 without hosts: those seen lately),
 --            bytes of the manifest, expected host …
 --   Answers: BEGUN host …    hosts that are expected by name
 --            SAME            it is the current run already
@@ -46,18 +54,21 @@ local function begin(_, a)
   end
   if k.of then
     if has_trees(k) then slots = math.min(slots, TREES_UPLOADS) end
-    if a[13] == 'master' then redis.call('HSET', k.slots, origin, slots) end
+    if a[13] == 'master' then
+      redis.call('HSET', k.slots, origin, slots)
+      redis.call('HSET', k.run, 'slots', slots)
+    end
     return {'SAME'}
   end
   clear(k)
-  local expected = tonumber(a[18])
-  local hosts = {}
+  local rule, hosts = a[18], {}
+  settle_times(k, now)
   for i = 20, #a do hosts[#hosts + 1] = a[i] end
-  if expected == 0 and #hosts == 0 then
+  if rule == '0' and #hosts == 0 then
     hosts = redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')
   end
   for _, host in ipairs(hosts) do redis.call('SADD', k.expected, host) end
-  local known, trees = math.max(expected, #hosts), 0
+  local known, trees = math.max(tonumber(rule) or 0, #hosts), 0
   if a[17] == 'trees' or (a[17] == 'auto' and known >= TREES_FROM and tonumber(a[9]) >= TREES_PIECES) then
     trees, slots = TREES, math.min(slots, TREES_UPLOADS)
   end
@@ -65,9 +76,9 @@ local function begin(_, a)
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
              'manifest', a[10], 'manifest_bytes', a[19], 'sparse', a[11], 'origin', origin,
              'origin_kind', a[13], 'master', a[14], 'announced', blank(tonumber(a[9])),
-             'expected', expected, 'known', known, 'trees', trees, 'started', now)
+             'expected', rule, 'known', known, 'trees', trees, 'slots', slots, 'started', now)
   redis.call('HSET', k.course, 'fresh', blank(tonumber(a[9])), 'joined', now, 'reaped', now,
-             'mended', now, 'woken_at', now)
+             'mended', now, 'woken_at', now, 'clock', k.clock, 'reached', now)
   redis.call('HSET', k.slots, origin, slots)
   if a[16] == '1' then redis.call('SET', k.task, a[4], 'NX') end
   redis.call('ZREMRANGEBYSCORE', k.minions, '-inf', now - FORGOTTEN_MS)
@@ -118,44 +129,6 @@ local function stage(_, a)
   return {'STAGED'}
 end
 
--- Moves joined hosts to the expected ones. A minion may have written anything into sync:joined.
-local function admit(k, most)
-  local hosts = redis.call('SPOP', k.joined, most)
-  local addresses = {}
-  for _, host in ipairs(hosts) do
-    if #host <= ADDRESS_BYTES and string.match(host, '^[%x.:]+$') then addresses[#addresses + 1] = host end
-  end
-  if #addresses > 0 then redis.call('SADD', k.expected, unpack(addresses)) end
-  return #hosts
-end
-
--- The master expects the hosts that have joined. It calls again until none is left.
---
---   Args:    run
---   Answers: ADMITTED hosts-that-are-left
-local function admit_function(_, a)
-  local k = call_of(a)
-  if not is_current(k, a[3]) then return {'STALE'} end
-  admit(k, ADMITTED_AT_ONCE)
-  return {'ADMITTED', redis.call('SCARD', k.joined)}
-end
-
--- The missing hosts, sorted: expected and not finished.
-local function missing_of(k)
-  local late = {}
-  for _, host in ipairs(redis.call('SMEMBERS', k.expected)) do
-    if redis.call('HEXISTS', k.done, host) == 0 then late[#late + 1] = host end
-  end
-  table.sort(late)
-  return late
-end
-
--- Number of expected hosts: those named, seen or joined, or the configured number if it is higher.
-local function expected_count(k)
-  local hosts = redis.call('SCARD', k.expected) + redis.call('SCARD', k.joined)
-  return math.max(hosts, tonumber(redis.call('HGET', k.run, 'expected') or 0))
-end
-
 -- Ends the run and deletes all its keys.
 --
 --   Args:    run, outcome, reason,
@@ -170,8 +143,8 @@ local function end_function(_, a)
   local run = redis.call('HMGET', k.run, 'path', 'started', 'bytes')
   redis.call('DEL', k.last)
   redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5],
-             'finished', redis.call('HLEN', k.done), 'expected', expected_count(k), 'bytes', run[3],
-             'started', run[2], 'ended', now)
+             'finished', finished_count(k), 'expected', expected_count(k), 'bytes', run[3],
+             'silent', table.concat(silent_of(k), ' '), 'started', run[2], 'ended', now)
   if a[6] == '1' and redis.call('GET', k.task) == run[1] then redis.call('DEL', k.task) end
   note(k, 'event', 'ended', 'run', a[3], 'outcome', a[4])
   wake_all(k, {}, now)
@@ -225,12 +198,12 @@ end
 --            and if there is a run: known joined started overtaken id state path waiting master
 --            manifest hosts-to-admit
 local function watch(_, a)
-  local k, now = call_of(a)
+  local k, now = reading_call_of(a)
   local run = redis.call('HMGET', k.run, 'started', 'overtaken', 'id', 'state', 'path', 'waiting',
                          'master', 'manifest')
-  local answer = {'LOOK', redis.call('GET', k.task) or '', now, redis.call('HLEN', k.done), 0, 0}
+  local answer = {'LOOK', redis.call('GET', k.task) or '', now, 0, 0, 0}
   if not k.of then return answer end
-  answer[5] = expected_count(k)
+  answer[4], answer[5] = finished_count(k), expected_count(k)
   local doubt = (is_masters_spool(k, k.of.origin) and 'verify ' or 'undelivered ') .. k.of.origin
   answer[6] = redis.call('HEXISTS', k.blame, doubt)
   answer[7], answer[8] = k.of.known, k.of.joined
@@ -268,7 +241,7 @@ end
 --            and for each host: address pieces-in-place claims uploads finished-at-or-''
 --            error-or-'' last-seen-or-'' expected(0/1) running(0/1)
 local function status(_, a)
-  local k, now = call_of(a)
+  local k, now = reading_call_of(a)
   local hosts, names = {}, {}
   local function add(host)
     if not hosts[host] then
@@ -313,7 +286,6 @@ register('begin', begin)
 register('stage', stage)
 register('end', end_function)
 register('refuse', refuse)
-register('admit', admit_function)
 register('overtake', overtake)
 register('vouch', vouch)
 register('watch', watch, {'no-writes'})

@@ -1,6 +1,8 @@
 
 -- The functions that minions call. libsync.lua explains the form of arguments and answers.
 
+do
+
 -- The fields of sync:run in the answer to join.
 local ANSWER_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes',
                        'pieces', 'manifest', 'manifest_bytes', 'sparse', 'origin', 'origin_kind',
@@ -20,7 +22,7 @@ for i = 1, #ANSWER_FIELDS do JOIN_FIELDS[#RUN_FIELDS + i] = ANSWER_FIELDS[i] end
 local function join(_, a)
   local k, now = call_of(a, JOIN_FIELDS)
   local host = a[3]
-  redis.call('ZADD', k.minions, now, host)
+  see(k, host)
   if not k.of then
     if a[6] == '0' then
       redis.call('ZREM', k.lingering, host)
@@ -33,6 +35,7 @@ local function join(_, a)
   wake_seated(k, now)
   if a[4] == '1' then release_all(k, host, now) end
   if volunteer(k, host) then redis.call('HSET', k.course, 'joined', now) end
+  redis.call('SADD', k.ticking, host)
   local is_done = redis.call('HEXISTS', k.done, host)
   local answer = {'RUN', is_done, is_suspect(k, host), 0}
   if a[5] == '1' and has_trees(k) and is_done == 0 and host ~= k.of.origin then
@@ -53,7 +56,7 @@ end
 --   Args:    run, piece …
 --   Answers: DIGESTS piece digest …
 local function digests(_, a)
-  local k = call_of(a)
+  local k = reading_call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
   local announced, answer = words_of(k.of.announced), {'DIGESTS'}
   local all = redis.call('GET', k.digests) or ''
@@ -81,7 +84,8 @@ local function store_report(k, host, have, slots, in_place, is_verified, now)
     redis.call('HSET', k.slots, host, slots)
     if is_verified == '1' then trust(k, host, now) end
   end
-  volunteer(k, host)
+  see(k, host)
+  volunteer_once(k, host)
   redis.call('HSET', k.progress, host, in_place)
   reap(k, now)
   offer_and_wake(k, host, now)
@@ -120,7 +124,6 @@ local function follow(_, a)
   -- The host claims again if it still wants more than its parents bring.
   wait_no_more(k, host)
   store_report(k, host, a[5], slots_of(k, host, a[6]), a[7], a[8], now)
-  redis.call('ZADD', k.minions, now, host)
   if redis.call('HEXISTS', k.done, host) == 0 then redis.call('SADD', k.running, host) end
   return append_seat(k, {'FOLLOWED', view(k, host)}, seat_of(k, host), a[9])
 end
@@ -135,6 +138,7 @@ local function claim_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
   reap(k, now)
+  see(k, a[4])
   if hold(k, a[4], a[7]) then offer(k, a[4], now) end
   local caller = redis.call('HGET', k.woken, a[4])
   if caller then redis.call('HDEL', k.woken, a[4]) end
@@ -193,7 +197,7 @@ end
 local function renew(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
-  redis.call('ZADD', k.minions, now, a[4])
+  see(k, a[4])
   local answer = {'VIEW', view(k, a[4])}
   for i = 5, #a do
     if redis.call('HEXISTS', k.claims, a[i]) == 1 then
@@ -219,6 +223,7 @@ local function finish(_, a)
   if k.of.manifest ~= a[5] then return {'OTHER'} end
   if redis.call('HSETNX', k.done, host, now) == 1 then note(k, 'event', 'finished', 'host', host) end
   redis.call('SADD', k.finished, host)
+  volunteer(k, host)
   -- A host that adopted most pieces cannot serve them: its seat goes to a host that can.
   if has_trees(k) and offers_something(k.of.announced, a[6]) then vacate(k, host) end
   store_report(k, host, a[6], slots_of(k, host, a[7]), k.of.pieces, '0', now)
@@ -251,6 +256,7 @@ local function leave(_, a)
     vacate(k, host)
   end
   redis.call('SREM', k.running, host)
+  redis.call('SREM', k.ticking, host)
   if a[6] ~= '' then redis.call('HSET', k.errors, host, string.sub(a[6], 1, ERROR_BYTES)) end
   if a[5] == 'all' then
     hold(k, host, blank(tonumber(k.of.pieces)))
@@ -290,3 +296,5 @@ register('finish', finish)
 register('leave', leave)
 register('doubt', doubt)
 register('digests', digests, {'no-writes'})
+
+end

@@ -1,6 +1,8 @@
 
 -- Repair: what Redis says of a run becomes again what the spool of its master says.
 
+do
+
 -- The fields of sync:run that the spool knows, in the order of the arguments. A host that has used
 -- another value of one of the first nine may have published something else.
 local KNOWN_FIELDS = {'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'pieces', 'manifest',
@@ -32,7 +34,7 @@ local function wrong_fields(k, a)
       is_other = is_other or i <= FIELDS_OF_PAYLOAD
     end
   end
-  local numbers = {known = a[16], started = k.now, trees = 0, seated = 0}
+  local numbers = {known = math.max(tonumber(a[16]) or 0, #a - 17), started = k.now, trees = 0, seated = 0}
   for name, value in pairs(numbers) do
     if not string.match(k.of[name], '^%d+$') then correct(name, value) end
   end
@@ -61,6 +63,26 @@ local function announced_of(k, found, recorded, is_complete)
   end
   for at = 1, #bytes do bytes[at] = string.char(bytes[at]) end
   return table.concat(bytes), table.concat(digests)
+end
+
+-- Expects the hosts on record. By the rule `named` only these count, else not those that are silent.
+-- True if some were missing, or if others were there.
+local function correct_hosts(k, a, first)
+  local expected, others = set_of(redis.call('SMEMBERS', k.expected)), set_of(redis.call('SMEMBERS', k.others))
+  local is_wrong, named = false, is_named(k)
+  for i = first, #a do
+    if not expected[a[i]] and (named or not others[a[i]]) then
+      redis.call('SADD', k.expected, a[i])
+      redis.call('SREM', k.others, a[i])
+      is_wrong = true
+    end
+    expected[a[i]] = nil
+  end
+  for host in pairs(named and expected or {}) do
+    redis.call('SREM', k.expected, host)
+    is_wrong = true
+  end
+  return is_wrong
 end
 
 -- Compares sync:run, sync:digests and sync:expected with the spool of the master, and corrects what
@@ -94,11 +116,7 @@ local function repair(_, a)
     is_run_wrong = true
     redis.call('HSET', k.run, 'announced', announced, 'state', state)
   end
-  local are_hosts_wrong = false
-  for first = 18, #a, ARGUMENTS_AT_ONCE do
-    local last = math.min(first + ARGUMENTS_AT_ONCE - 1, #a)
-    if redis.call('SADD', k.expected, unpack(a, first, last)) > 0 then are_hosts_wrong = true end
-  end
+  local are_hosts_wrong = correct_hosts(k, a, 18)
   local answer = {'REPAIRED', a[3]}
   if is_run_wrong or is_other then answer[#answer + 1] = k.run end
   if are_digests_wrong then answer[#answer + 1] = k.digests end
@@ -114,3 +132,5 @@ local function repair(_, a)
 end
 
 register('repair', repair)
+
+end

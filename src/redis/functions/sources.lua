@@ -285,8 +285,10 @@ local function release_all(k, host, now)
   end
 end
 
--- Ends lapsed claims and quarantines that are over, and derives synchronize_queue again, because
--- people and other programs can write to it. No other function does any of this.
+local mend  -- Defined in mend.lua.
+
+-- Ends lapsed claims and quarantines that are over, and mends derived keys. No other function does
+-- any of this.
 local function reap(k, now)
   if now - tonumber(k.of.reaped) < REAP_MS then return end
   redis.call('HSET', k.course, 'reaped', now)
@@ -303,9 +305,6 @@ local function reap(k, now)
   end
   if now - tonumber(k.of.mended) >= MEND_MS then
     redis.call('HSET', k.course, 'mended', now)
-    for _, host in ipairs(redis.call('SMEMBERS', k.queue)) do
-      if redis.call('HEXISTS', k.slots, host) == 0 then redis.call('SREM', k.queue, host) end
-    end
-    for _, host in ipairs(redis.call('HKEYS', k.slots)) do offer_and_wake(k, host, now) end
+    mend(k, now)
   end
 end

@@ -1,0 +1,199 @@
+// Each key of a run is deleted alone, and the run ends.
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <set>
+
+#include "function_caller.h"
+#include "libsync/core/pieces.h"
+
+namespace libsync::test {
+namespace {
+
+constexpr unsigned kPieces = 8;
+constexpr unsigned kHosts = 5;
+constexpr std::int64_t kStepMs = 500;
+constexpr std::int64_t kLeaseMs = 45'000;
+constexpr std::int64_t kMendMs = 10'000;
+// A run of these hosts needs some seconds.
+constexpr std::int64_t kUndisturbedMs = 20'000;
+constexpr auto kYes = FunctionCaller::Last::yes;
+
+struct LostKey {
+  std::string key;
+  std::string spread;
+  friend std::ostream& operator<<(std::ostream& out, const LostKey& lost) {
+    return out << lost.key << " " << lost.spread;
+  }
+};
+
+struct Puller {
+  std::string address;
+  PieceSet have{kPieces};
+  std::string token;
+  std::vector<PieceNumber> pulls;
+};
+
+class LostKeyFunctions : public testing::TestWithParam<LostKey> {
+ protected:
+  LostKeyFunctions() {
+    for (unsigned i = 0; i < kHosts; ++i) {
+      hosts.push_back({"10.0.1." + std::to_string(i + 1), PieceSet(kPieces), "", {}});
+    }
+    for (const auto& host : hosts) join(host);
+    f.begin(run, kPieces, "10.0.0.1", 2, {}, GetParam().spread);
+    f.stage(run, {0, 1, 2, 3, 4, 5, 6, 7}, kYes);
+  }
+
+  void join(const Puller& host) { f("join", {host.address, "0", "1", "60000"}); }
+  std::string next_token() { return token(++tokens); }
+  std::string hold(const Puller& host) {
+    return f.hold(run, host.address, host.have.bitmap()).front();
+  }
+  void note_claim(Puller& host, const Texts& answer) {
+    host.token.clear();
+    host.pulls.clear();
+    if (answer.front() != "CLAIMED") return;
+    host.token = answer.at(1);
+    for (std::size_t i = 8; i + 1 < answer.size(); i += 2) {
+      host.pulls.push_back(static_cast<PieceNumber>(std::stoul(answer[i])));
+    }
+  }
+  /// A host does what a minion does at its next wake-up.
+  void act(Puller& host) {
+    const bool is_finished = f.one({"HEXISTS", "sync:done", host.address}) == "1";
+    if (is_finished) return;
+    join(host);
+    if (host.have.is_complete()) {
+      hold(host);
+      f.finish(run, host.address, digest(0), host.have.bitmap());
+    } else if (host.token.empty()) {
+      note_claim(host,
+                 f.claim(run, host.address, next_token(), host.have.bitmap(), host.have.bitmap()));
+    } else {
+      for (const auto piece : host.pulls) host.have.insert(piece);
+      note_claim(host, f.complete(run, host.address, host.token, "good", host.have.bitmap(),
+                                  next_token(), host.have.bitmap()));
+    }
+  }
+  /// The master watches, and repairs every 10 s. True once the run is complete.
+  bool is_complete() {
+    if (f.now >= repair_at) {
+      repair_at = f.now + kMendMs;
+      std::string digests;
+      for (unsigned piece = 0; piece < kPieces; ++piece) digests += digest(piece);
+      std::vector<std::string> arguments{
+          run,    run_id(2), "1",       "/data/model.1", "model.1", std::string(32, 'f'), "80",
+          "10",   "8",       digest(0), "100",           "0",       std::string(32, 'a'), "0",
+          digests};
+      for (const auto& host : hosts) arguments.push_back(host.address);
+      const auto repaired = f("repair", arguments);
+      if (repaired.front() == "REPAIRED") run = repaired.at(1);
+      f("admit", {run});
+    }
+    const auto all = f("watch");
+    if (all.size() < 12) {  // The master begins again what Redis has lost.
+      f.begin(run, kPieces, "10.0.0.1", 2, {}, GetParam().spread);
+      f.stage(run, {0, 1, 2, 3, 4, 5, 6, 7}, kYes);
+      return false;
+    }
+    return all.at(4) == std::to_string(kHosts) && all.at(3) == all.at(4);
+  }
+
+  TestRedis redis;
+  FunctionCaller f{redis};
+  std::string run = run_id(1);
+  std::vector<Puller> hosts;
+  unsigned tokens = 0;
+  std::int64_t repair_at = 0;
+};
+
+TEST_P(LostKeyFunctions, TheRunEnds) {
+  const auto start = f.now;
+  std::int64_t ended = 0;
+  for (int step = 0; ended == 0 && f.now < start + kUndisturbedMs + kLeaseMs + kMendMs; ++step) {
+    f.now += kStepMs;
+    if (step == 6) f.ask({"DEL", GetParam().key});
+    // The second host dies with its claim, and comes back with its next tick.
+    if (step == 5) hosts[1].token.clear();
+    for (auto& host : hosts) {
+      if (&host == &hosts[1] && step >= 5 && step < 20) continue;
+      act(host);
+    }
+    if (is_complete()) ended = f.now;
+  }
+  EXPECT_GT(ended, 0) << "finished " << f.one({"HLEN", "sync:done"});
+  // Nobody pulls, so nothing is in use.
+  f.now += kLeaseMs + kMendMs + 1000;
+  hold(hosts[0]);
+  f.now += kMendMs + 1000;
+  hold(hosts[0]);
+  EXPECT_EQ(f.one({"EXISTS", "sync:uploads", "sync:pulls", "sync:claims", "sync:leases"}), "0");
+  EXPECT_TRUE(f.members("running_queue").empty());
+  EXPECT_EQ(f.members("finished_queue").size(), kHosts);
+}
+
+std::vector<LostKey> all_keys() {
+  std::vector<LostKey> all;
+  for (const auto* const spread : {"claims", "trees"}) {
+    for (const auto* const key :
+         {"none",           "lookup",         "synchronize_queue", "running_queue",
+          "finished_queue", "sync:run",       "sync:digests",      "sync:expected",
+          "sync:others",    "sync:last",      "sync:course",       "sync:joined",
+          "sync:ticking",   "sync:have",      "sync:copies",       "sync:coming",
+          "sync:hungry",    "sync:slots",     "sync:uploads",      "sync:pulls",
+          "sync:claims",    "sync:leases",    "sync:pace",         "sync:waiting",
+          "sync:woken",     "sync:seats",     "sync:seat_of",      "sync:done",
+          "sync:progress",  "sync:blame",     "sync:quarantine",   "sync:errors",
+          "sync:minions",   "sync:lingering", "sync:events"}) {
+      all.push_back({key, spread});
+    }
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, LostKeyFunctions, testing::ValuesIn(all_keys()), [](const auto& lost) {
+  std::string name = lost.param.key + "_" + lost.param.spread;
+  std::replace(name.begin(), name.end(), ':', '_');
+  return name;
+});
+
+TEST(MendFunctions, CountsAreWhatTheyCountAfterTenSeconds) {
+  for (const auto* const key : {"sync:uploads", "sync:pulls", "sync:coming", "sync:copies",
+                                "sync:leases", "running_queue", "sync:claims"}) {
+    TestRedis redis;
+    FunctionCaller f(redis);
+    const auto run = run_id(1);
+    const auto none = bits(4, {});
+    f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
+    f.stage(run, {0, 1, 2, 3}, kYes);
+    f.hold(run, "10.0.0.6", bits(4, {1}));
+    ASSERT_EQ(f.claim(run, "10.0.0.5", token(1), none, none).front(), "CLAIMED");
+    const auto state = [&] {
+      const auto counts = [&](const std::string& name) {
+        auto text = f.one({"GET", name});
+        text.resize(8);
+        return text;
+      };
+      return Texts{f.one({"HGET", "sync:uploads", "10.0.0.1"}),
+                   f.one({"HGET", "sync:pulls", "10.0.0.5"}),
+                   counts("sync:coming"),
+                   counts("sync:copies"),
+                   f.one({"ZCARD", "sync:leases"}),
+                   f.one({"SISMEMBER", "running_queue", "10.0.0.5"})};
+    };
+    const auto before = state();
+    f.ask({"DEL", key});
+    f.now += kMendMs;
+    f.hold(run, "10.0.0.6", bits(4, {1}));
+    if (key == std::string("sync:claims")) {
+      EXPECT_EQ(f.one({"EXISTS", "sync:uploads", "sync:pulls", "running_queue"}), "0");
+    } else {
+      EXPECT_EQ(state(), before) << key;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace libsync::test
