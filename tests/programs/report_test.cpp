@@ -58,7 +58,9 @@ Status running() {
   return status;
 }
 
-LastStatus last() { return {"/data1/model.6", "quorum", "", 9, 10, 2'500'000'000, 12'340ms, 90s}; }
+LastStatus last() {
+  return {"/data1/model.6", "quorum", "", 9, 10, "", 2'500'000'000, 12'340ms, 90s};
+}
 
 nlohmann::json json_of(const Status& status, const std::optional<Address>& of = {}) {
   const auto text = report_json(status, of);
@@ -230,7 +232,7 @@ TEST(Report, EscapesTextFromOutside) {
   // A run's path may hold any byte but ASCII control characters.
   status.run->run.task = test::task_path("/data1/\x9b[31m\xff\\");
   status.hosts[3].error = kHostile;
-  status.last = LastStatus{kHostile, kHostile, kHostile, 1, 1, 1, 1s, 1s};
+  status.last = LastStatus{kHostile, kHostile, kHostile, 1, 1, kHostile, 1, 1s, 1s};
   for (const auto& of : {std::optional<Address>(), Address::parse("10.0.0.5")}) {
     const auto text = report_text(status, of);
     EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](unsigned char c) {

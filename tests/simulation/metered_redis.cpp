@@ -25,7 +25,7 @@ MeteredRedis::MeteredRedis(double latency)
               [this] {
                 return std::to_string(std::llround(std::floor(kEpochMs + serving_since_ * 1000)));
               },
-          .functions = timed_functions()}) {
+          .functions = test::timed_functions()}) {
   if (clock_getcpuclockid(redis_.pid(), &cpu_clock_) != 0) {
     throw std::runtime_error("cannot read the CPU clock of the redis-server");
   }
