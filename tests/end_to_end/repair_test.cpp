@@ -184,11 +184,12 @@ TEST_F(Repair, ASpoolOfAMissedRunIsDeletedWhenAnotherHasEnded) {
   add_hosts(2);
   auto& absent = *minions().front();
   auto& present = *minions().back();
-  static_cast<void>(staged("missed", {"--minions", "2", "--piece-size", "1M"}));
+  const Words for_two{"--minions", "2", "--piece-size", "1M"};
+  static_cast<void>(staged("missed", for_two));
   ASSERT_EQ(absent.run("sync-minion").status, 0);
   EXPECT_EQ(absent.spools().size(), 1U);
   redis.cli({"del", "task"});
-  EXPECT_EQ(master().run("sync-master", options_).status, 1);
+  EXPECT_EQ(master().run("sync-master", for_two).status, 1);
   static_cast<void>(staged("next", options_));
   ASSERT_EQ(present.run("sync-minion").status, 0);
   EXPECT_EQ(master().run("sync-master", options_).status, 0);

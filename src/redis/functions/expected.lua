@@ -201,8 +201,10 @@ local function expect(_, a)
     if not is_wanted[host] then dropped[#dropped + 1] = host end
   end
   local progress, finished = values_of(k.progress, dropped), finish_times(k, dropped)
+  local failed = values_of(k.errors, dropped)
   for _, host in ipairs(dropped) do
-    local is_there = progress[host] or finished[host] or redis.call('SISMEMBER', k.ticking, host) == 1
+    local is_there = progress[host] or finished[host] or failed[host]
+                     or redis.call('SISMEMBER', k.ticking, host) == 1
     if is_named(k) or not is_there then redis.call('SREM', k.expected, host) end
     if is_named(k) and is_there then redis.call('SADD', k.others, host) end
   end
