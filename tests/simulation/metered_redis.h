@@ -59,6 +59,9 @@ class MeteredRedis {
   [[nodiscard]] std::size_t calls() const { return single_.size(); }
   [[nodiscard]] double seconds() const;
 
+  /// Redis has lost all wake-ups.
+  void forget_wakes() { woken_.clear(); }
+
   /// Asks for the checks at the end, at no cost.
   RedisValue ask(const RedisCommand& command) { return redis_.ask(command); }
 

@@ -50,7 +50,8 @@ struct Scenario {
   SlowUplinks uplink;
   /// Their processes stop, and go on later. Connections stay open. Without hosts: the origin.
   Fault freeze;
-  Fault unplug;  ///< Their links carry nothing any more. Connections stay open.
+  Fault unplug;             ///< Their links carry nothing any more. Connections stay open.
+  double faults_until = 0;  ///< Faults by the seed (faults.h) until this time in F/B; 0: none.
 
   /// F/B: the seconds in which one link carries the payload once.
   [[nodiscard]] double file_time() const { return bytes / rate; }

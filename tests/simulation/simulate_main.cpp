@@ -76,6 +76,8 @@ struct Options {
   std::string uplink;
   std::string freeze;
   std::string unplug;
+  std::string seeds;
+  bool faults = false;
 };
 
 void declare(CLI::App& app, Options& options) {
@@ -122,6 +124,8 @@ void declare(CLI::App& app, Options& options) {
                  "K:FACTOR, K hosts whose link out is slower by this factor");
   app.add_option("--freeze", options.freeze,
                  "K:AT:FOR, K hosts that freeze at AT x F/B, for FOR x F/B; K 0: the origin");
+  app.add_flag("--faults", options.faults, "small runs with faults, one for each of --seeds");
+  app.add_option("--seeds", options.seeds, "A..B, for --faults");
   app.add_option("--unplug", options.unplug,
                  "K:AT, K hosts whose links carry nothing from AT x F/B on");
 }
@@ -216,12 +220,54 @@ void stay_on_this_core() {
   static_cast<void>(sched_setaffinity(0, sizeof cores, &cores));
 }
 
+// A small run with faults, drawn from the seed.
+Scenario faulty_scenario(std::uint64_t seed) {
+  constexpr double kPieceBytes = 1 << 20;
+  Faults drawn(seed, 0);
+  Scenario scenario;
+  scenario.hosts = 3 + drawn.below(7);
+  scenario.bytes = static_cast<double>(16 + drawn.below(49)) * kPieceBytes;
+  scenario.rate = 2 * kPieceBytes;
+  scenario.piece_bytes = static_cast<std::uint64_t>(kPieceBytes);
+  scenario.staging_rate = drawn.below(2) == 0 ? 800e6 : scenario.rate;
+  scenario.spread = drawn.below(2) == 0 ? Spread::claims : Spread::trees;
+  scenario.seed = seed;
+  scenario.faults_until = 2;
+  return scenario;
+}
+
+int run_faults(const std::string& seeds) {
+  const auto range = seeds.find("..");
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  try {
+    first = std::stoull(seeds.substr(0, range));
+    last = range == std::string::npos ? first : std::stoull(seeds.substr(range + 2));
+  } catch (const std::logic_error&) {
+    throw CLI::ValidationError("--seeds", "'" + seeds + "' is not A..B");
+  }
+  std::size_t failed = 0;
+  for (auto seed = first; seed <= last; ++seed) {
+    try {
+      Simulation(faulty_scenario(seed)).run();
+    } catch (const std::exception& error) {
+      ++failed;
+      fmt::print("seed {}: {}\n  ./tests/simulate --faults --seeds {}..{}\n", seed, error.what(),
+                 seed, seed);
+      static_cast<void>(std::fflush(stdout));
+    }
+  }
+  fmt::print("{} of {} runs failed\n", failed, last - first + 1);
+  return failed == 0 ? 0 : 1;
+}
+
 int simulate(int count, char** words) {
   Options options;
   CLI::App app("The product's Redis Functions and policy, with virtual hosts in virtual time");
   declare(app, options);
   try {
     app.parse(count, words);
+    if (options.faults) return run_faults(options.seeds.empty() ? "1..20" : options.seeds);
     const auto scenario = scenario_of(options);
     stay_on_this_core();
     const auto begun = std::chrono::steady_clock::now();

@@ -75,6 +75,9 @@ Simulation::Simulation(const Scenario& scenario)
     numbers_.emplace(address_of(i).text(), i);
   }
   living_ = scenario.hosts;
+  if (scenario.faults_until > 0) {
+    faults_.emplace(scenario.seed, scenario.faults_until * scenario.file_time());
+  }
   plan_troubles();
   network_ = std::make_unique<FluidNetwork>(rates_);
 }
@@ -139,9 +142,10 @@ Outcome Simulation::run() {
   now_ = begun;
   deliver_wakes();
   push(begun + static_cast<double>(run_.cut.bytes_of(0)) / scenario_.staging_rate, Kind::staged, 0);
+  if (faults_) begin_faults();
   std::size_t finished = 0;
   Outcome outcome;
-  while (!events_.empty() && finished < living_) {
+  while (!events_.empty() && (faults_ ? !is_healed() : finished < living_)) {
     const Event event = events_.top();
     events_.pop();
     now_ = event.time;
@@ -183,15 +187,18 @@ void Simulation::push(double time, Kind kind, std::size_t subject, std::uint64_t
 }
 
 void Simulation::schedule(HostNumber host, Due kind, double time) {
+  const auto life = hosts_[host]->life();
   switch (kind) {
     case Due::step:
-      return push(time, Kind::step, host);
+      return push(time, Kind::step, host, life);
     case Due::answer:
-      return push(time, Kind::answer, host);
+      return push(time, Kind::answer, host, life);
     case Due::wake:
-      return push(time, Kind::wake, host);
+      return push(time, Kind::wake, host, life);
     case Due::served:  // The host probes its own daemon first, which costs one rsync.
-      return push(time + scenario_.start_cost, Kind::served, host);
+      return push(time + scenario_.start_cost, Kind::served, host, life);
+    case Due::join:
+      return push(time, Kind::joins, host, life);
   }
 }
 
@@ -203,6 +210,9 @@ bool Simulation::is_held(const Event& event) {
     case Kind::freezes:
     case Kind::thaws:
     case Kind::unplugs:
+    case Kind::master:
+    case Kind::mishap:
+    case Kind::revives:
       return false;
     case Kind::connected:
     case Kind::moved:
@@ -220,8 +230,21 @@ bool Simulation::is_held(const Event& event) {
   return true;
 }
 
+bool Simulation::is_void(const Event& event) const {
+  switch (event.kind) {
+    case Kind::step:
+    case Kind::answer:
+    case Kind::wake:
+    case Kind::served:
+    case Kind::joins:
+      return event.stamp != hosts_[event.subject]->life();
+    default:
+      return false;
+  }
+}
+
 void Simulation::handle(const Event& event) {
-  if (is_held(event)) return;
+  if (is_void(event) || is_held(event)) return;
   switch (event.kind) {
     case Kind::step:
       return hosts_[event.subject]->step();
@@ -265,6 +288,12 @@ void Simulation::handle(const Event& event) {
       return;
     case Kind::ends:
       return end_pull_of(event.subject, event.stamp);
+    case Kind::master:
+      return act_as_master();
+    case Kind::mishap:
+      return mishap();
+    case Kind::revives:
+      return hosts_[event.subject]->revive();
   }
 }
 
@@ -274,7 +303,8 @@ void Simulation::stage() {
   redis_.call("stage", now_, [&](RedisCoordinator& coordinator) {
     const auto outcome = coordinator.stage(run_.id, {{piece, digest_of(std::to_string(piece))}},
                                            is_last ? RunState::staged : RunState::staging);
-    if (!std::holds_alternative<Done>(outcome)) broken("a piece cannot be staged");
+    // With faults the virtual master stages it again.
+    if (!faults_ && !std::holds_alternative<Done>(outcome)) broken("a piece cannot be staged");
   });
   deliver_wakes();
   if (!is_last) {
@@ -308,6 +338,7 @@ HostNumber Simulation::number_of(const Address& address) const {
 }
 
 void Simulation::claim_granted(const Claim& claim) {
+  if (faults_) return;  // The invariants of the state take its place.
   const auto from = number_of(claim.source);
   sources_of_claims_.emplace(claim.token.text(), from);
   // The claims of a host that is frozen for long lapse, and nobody counts that here.
@@ -321,6 +352,7 @@ void Simulation::claim_granted(const Claim& claim) {
 }
 
 void Simulation::claim_ended(const Token& token) {
+  if (faults_) return;
   const auto found = sources_of_claims_.find(token.text());
   if (found == sources_of_claims_.end()) broken("a claim is completed twice");
   --uploads_[found->second];
@@ -362,7 +394,7 @@ void Simulation::connect(std::size_t index) {
   if (hosts_[pull.from]->is_dead()) return settle_pull(index, PullEnd::unreachable);
   // The host may start other pulls during this call, which invalidates `pull`.
   hosts_[pull.to]->file_arrived(pull.id, "manifest");
-  if (!pulls_[index].is_claimed) {
+  if (!pulls_[index].is_claimed || faults_) {
     const auto from = pulls_[index].from;
     std::erase_if(pulls_[index].pieces, [&](PieceNumber piece) { return !has(from, piece); });
   }
@@ -455,25 +487,32 @@ void Simulation::settle_pull(std::size_t index, PullEnd end) {
   hosts_[to]->pull_ended(id, end);
 }
 
+void Simulation::drop_pulls(HostNumber host) {
+  for (std::size_t i = 0; i < pulls_.size(); ++i) {
+    Pull& pull = pulls_[i];
+    if (pull.is_over || pull.to != host) continue;
+    if (pull.flow) close_flow(pull);
+    ++pull.stamp;
+    pull.is_over = true;
+    unused_pulls_.push_back(i);
+    if (pull.is_claimed) --uploads_[pull.from];  // Its claim will lapse.
+  }
+}
+
 void Simulation::die(HostNumber host) {
   if (hosts_[host]->finished_at()) return;
   hosts_[host]->die();
   --living_;
-  std::vector<std::size_t> cut_off;
+  drop_pulls(host);
+  cut_off(host);
+}
+
+void Simulation::cut_off(HostNumber host) {
+  std::vector<std::size_t> lost;
   for (std::size_t i = 0; i < pulls_.size(); ++i) {
-    Pull& pull = pulls_[i];
-    if (pull.is_over) continue;
-    if (pull.to == host) {
-      if (pull.flow) close_flow(pull);
-      ++pull.stamp;
-      pull.is_over = true;
-      unused_pulls_.push_back(i);
-      if (pull.is_claimed) --uploads_[pull.from];  // Its claim will lapse.
-    } else if (pull.from == host && pull.flow) {
-      cut_off.push_back(i);
-    }
+    if (!pulls_[i].is_over && pulls_[i].from == host && pulls_[i].flow) lost.push_back(i);
   }
-  for (const auto i : cut_off) settle_pull(i, PullEnd::unreachable);
+  for (const auto i : lost) settle_pull(i, PullEnd::unreachable);
 }
 
 void Simulation::sample(std::size_t index) {
@@ -507,6 +546,7 @@ void Simulation::unplug(HostNumber host) {
 }
 
 void Simulation::check() {
+  if (faults_) return check_state();
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     const auto& host = *hosts_[i];
     if (host.is_dead()) continue;

@@ -10,8 +10,16 @@
 // - No source ever has more claims than slots.
 // - No source serves a piece before it has it.
 // - No link carries more than its rate.
+//
+// With faults by a seed (faults.h) there is also a virtual master, which begins a lost run again
+// and repairs it. Then these hold, unless Redis has just lost something:
+//
+// - Slots, claims, leases and counts agree (invariants.h).
+// - A host that counts as finished has published every piece.
+// - All hosts finish within a bounded time after the last fault.
 
 #include <memory>
+#include <optional>
 #include <queue>
 #include <random>
 #include <unordered_map>
@@ -54,6 +62,10 @@ class Simulation final : public World {
   void deliver_wakes() override;
   void claim_granted(const Claim& claim) override;
   void claim_ended(const Token& token) override;
+  [[nodiscard]] bool has_faults() const override { return faults_.has_value(); }
+  CallFate fate_of_call() override;
+  bool is_rotten() override;
+  void drop_pulls(HostNumber host) override;
 
  private:
   enum class Kind {
@@ -73,7 +85,10 @@ class Simulation final : public World {
     unplugs,
     sampled,
     stalled,
-    ends
+    ends,
+    master,
+    mishap,
+    revives
   };
   struct Event {
     double time;
@@ -113,13 +128,27 @@ class Simulation final : public World {
   void stage();
   void sample(std::size_t pull);
   void die(HostNumber host);
+  /// Resets the connections of all hosts that pull from this one.
+  void cut_off(HostNumber host);
   void freeze(HostNumber host, double until);
   void thaw(HostNumber host);
   void unplug(HostNumber host);
   void plan_troubles();
   /// Whether the event has to wait until its host thaws. Events of unplugged hosts are void.
   [[nodiscard]] bool is_held(const Event& event);
+  /// Whether the host has died since the event was due.
+  [[nodiscard]] bool is_void(const Event& event) const;
   void check();
+  // With faults. (simulation_faults.cpp)
+  void begin_faults();
+  [[nodiscard]] bool is_healed();
+  void act_as_master();
+  void begin_again();
+  void mishap();
+  void lose_key();
+  void intrude();
+  void lie(HostNumber host);
+  void check_state();
   [[nodiscard]] bool has(HostNumber host, PieceNumber piece) const;
   [[nodiscard]] HostNumber number_of(const Address& address) const;
 
@@ -151,6 +180,9 @@ class Simulation final : public World {
   std::vector<bool> has_left_origin_;
   double last_first_copy_ = 0;
   std::vector<double> arrived_;  // Bytes, in each twentieth of F/B.
+  std::optional<Faults> faults_;
+  double repaired_at_ = 0;    // When the virtual master compared the state last.
+  double damaged_at_ = -1e9;  // When Redis lost something.
   double worst_overload_ = 0;
   std::size_t handled_ = 0;
   std::size_t living_ = 0;

@@ -4,11 +4,19 @@
 #include <stdexcept>
 #include <utility>
 
+#include "libsync/core/failure.h"
 #include "os/random.h"
 
 namespace libsync::simulation {
 namespace {
 
+// A call whose answer is lost ends after this time, and a tick joins this often.
+constexpr double kCallTimeout = 2;
+constexpr double kTickEvery = 5;
+// Cron starts the next tick when one has failed at once.
+constexpr double kNextTick = 60;
+// The pause of a tick that has given up (kFailurePause in minion.cpp).
+constexpr double kFailurePause = 10;
 // An Instant is whole nanoseconds.
 constexpr double kRounding = 1e-8;
 
@@ -36,9 +44,23 @@ Instant VirtualHost::now() const { return instant_of(world_.now()); }
 
 template <typename Call, typename Deliver>
 void VirtualHost::ask(const std::string& verb, Call call, Deliver deliver) {
+  const auto fate = world_.fate_of_call();
+  if (fate == CallFate::lost) return lose_answer();
   std::optional<decltype(call(std::declval<RedisCoordinator&>()))> outcome;
-  const double answered = world_.redis().call(
-      verb, world_.now(), [&](RedisCoordinator& redis) { outcome = call(redis); });
+  double answered = 0;
+  try {
+    answered = world_.redis().call(verb, world_.now(), [&](RedisCoordinator& redis) {
+      outcome = call(redis);
+      if (fate == CallFate::repeated) outcome = call(redis);
+    });
+  } catch (const Failure&) {
+    if (!world_.has_faults()) throw;
+    return stop(kNextTick);  // Redis has lost something that only the master repairs.
+  }
+  if (fate == CallFate::answer_lost) {
+    world_.deliver_wakes();
+    return lose_answer();
+  }
   then_ = [outcome = *std::move(outcome), deliver] { deliver(outcome); };
   world_.schedule(number_, World::Due::answer, answered);
   world_.deliver_wakes();
@@ -47,6 +69,17 @@ void VirtualHost::ask(const std::string& verb, Call call, Deliver deliver) {
 template <typename Call>
 void VirtualHost::ask_puller(const std::string& verb, Call call) {
   ask(verb, call, [this](const auto& outcome) { puller_->on(outcome, now()); });
+}
+
+void VirtualHost::lose_answer() {
+  then_ = [this] {
+    if (puller_) {
+      puller_->on(CallFailed{});
+    } else {
+      world_.schedule(number_, World::Due::join, world_.now() + kTickEvery);
+    }
+  };
+  world_.schedule(number_, World::Due::answer, world_.now() + kCallTimeout);
 }
 
 void VirtualHost::answer() {
@@ -63,17 +96,60 @@ void VirtualHost::join() {
       [&](RedisCoordinator& redis) {
         return redis.join(address_, Arrival::first_of_tick, wish, Duration::zero());
       },
-      [this](const JoinOutcome& outcome) {
-        const auto* const joined = std::get_if<Joined>(&outcome);
-        if (joined == nullptr) throw std::runtime_error("there is no run to join");
-        puller_.emplace(pieces_,
-                        Puller::Terms{.cut = run_.cut,
-                                      .has_trees = joined->run.has_trees,
-                                      .delivery = Delivery::pulled,
-                                      .slots = slots_,
-                                      .make_token = random_name<Token>},
-                        joined->seat, now());
-      });
+      [this](const JoinOutcome& outcome) { joined(outcome); });
+}
+
+void VirtualHost::joined(const JoinOutcome& outcome) {
+  const auto* const joined = std::get_if<Joined>(&outcome);
+  if (joined == nullptr || joined->is_finished) {
+    if (joined != nullptr && !finished_at_) finished_at_ = world_.now();
+    // The run may be lost, and the origin begins it again. Or Redis may forget that it finished.
+    world_.schedule(number_, World::Due::join, world_.now() + kTickEvery);
+  } else {
+    begin(*joined);
+  }
+}
+
+// What lies on the disk is a candidate.
+void VirtualHost::begin(const Joined& joined) {
+  run_.id = joined.run.id;
+  finished_at_.reset();
+  stopped_for_.reset();
+  const auto here = pieces_.servable();
+  pieces_ = PieceTable(run_.cut.pieces());
+  if (here.size() > 0) {
+    pieces_ = PieceTable(run_.cut.pieces(), PieceState::unknown);
+    for (PieceNumber piece = 0; piece < pieces_.size(); ++piece) {
+      pieces_.move(piece, here.contains(piece) ? PieceState::candidate : PieceState::wanted);
+    }
+  }
+  is_completed_ = is_published_ = false;
+  puller_.emplace(pieces_,
+                  Puller::Terms{.cut = run_.cut,
+                                .has_trees = joined.run.has_trees,
+                                .delivery = Delivery::pulled,
+                                .slots = slots_,
+                                .make_token = random_name<Token>},
+                  joined.seat, now());
+}
+
+void VirtualHost::revive() {
+  ++life_;
+  is_dead_ = false;
+  is_listening_ = was_woken_ = false;
+  scheduled_ = -1;
+  then_ = nullptr;
+  puller_.reset();
+  join();
+}
+
+void VirtualHost::stop(double pause) {
+  world_.drop_pulls(number_);
+  if (puller_) {
+    stopped_for_ = pause;
+  } else {
+    world_.schedule(number_, World::Due::join, world_.now() + pause);
+  }
 }
 
 void VirtualHost::step() {
@@ -84,13 +160,19 @@ void VirtualHost::step() {
     puller_->on(is_woken ? Listening::woken : Listening::lapsed, now());
   }
   puller_->on(disk());
-  while (!finished_at_) {
+  while (!finished_at_ && !stopped_for_) {
     const auto act = puller_->next(now());
     if (!act) break;
     std::visit([this](const auto& known) { perform(known); }, *act);
-    puller_->on(disk());
+    if (puller_) puller_->on(disk());
   }
-  if (then_ || finished_at_) return;
+  if (finished_at_ || stopped_for_) {
+    if (!world_.has_faults()) return;
+    puller_.reset();
+    const double pause = stopped_for_.value_or(kTickEvery);
+    return world_.schedule(number_, World::Due::join, world_.now() + pause);
+  }
+  if (then_) return;
   if (!is_listening_) listen();
   schedule_next();
 }
@@ -158,14 +240,15 @@ void VirtualHost::perform(const Finish& act) {
   });
 }
 
-// Virtual hosts begin with nothing: no candidate, no delivery and no suspicion.
-void VirtualHost::perform(const AskDigests&) {
-  throw std::runtime_error("a host asks for digests");
+void VirtualHost::perform(const AskDigests& act) {
+  ask_puller("digests",
+             [&](RedisCoordinator& redis) { return Digests{redis.digests(run_.id, act.pieces)}; });
 }
+
 void VirtualHost::perform(const Doubt&) { throw std::runtime_error("a host doubts a delivery"); }
-void VirtualHost::perform(const Reverify&) {
-  throw std::runtime_error("a host reverifies its spool");
-}
+
+// A virtual spool never rots.
+void VirtualHost::perform(const Reverify&) {}
 
 // --- Pulls ---
 
@@ -178,16 +261,19 @@ void VirtualHost::perform(const StartPull& act) {
 void VirtualHost::perform(const EndPull& act) { world_.end_pull(number_, act.id); }
 
 void VirtualHost::file_arrived(TransferId id, const std::string& name) {
+  if (!puller_) return;
   puller_->on(FileArrived{id, name, 0}, now());
   step();
 }
 
 void VirtualHost::bytes_moved(TransferId id) {
+  if (!puller_) return;
   puller_->on(BytesMoved{id}, now());
   step();
 }
 
 void VirtualHost::pull_ended(TransferId id, PullEnd end) {
+  if (!puller_) return;
   puller_->on(TransferEnded{id, end, end == PullEnd::good ? "" : "the connection was reset"});
   step();
 }
@@ -202,7 +288,11 @@ void VirtualHost::perform(const JudgeManifest&) {
 void VirtualHost::perform(const JudgePiece& act) { world_.judge(number_, act.piece.piece); }
 
 void VirtualHost::piece_judged(PieceNumber piece) {
-  if (is_dead_) return;
+  if (is_dead_ || !puller_ || pieces_.state(piece) != PieceState::judging) return;
+  if (world_.is_rotten()) {
+    puller_->on(Judgement{piece, Verdict::bad});
+    return step();
+  }
   for (const auto state : {PieceState::verified, PieceState::placing, PieceState::in_place}) {
     pieces_.move(piece, state);
   }
@@ -224,13 +314,36 @@ void VirtualHost::served() {
   step();
 }
 
+// Its tick leaves, and pauses.
 void VirtualHost::perform(const GiveUp& act) {
-  throw std::runtime_error(address_.text() + " gives up: " + act.failure.what());
+  if (!world_.has_faults()) {
+    throw std::runtime_error(address_.text() + " gives up: " + act.failure.what());
+  }
+  static_cast<void>(world_.redis().call("leave", world_.now(), [&](RedisCoordinator& redis) {
+    redis.leave(run_.id, address_, Retreat::claims_only, act.failure.what());
+  }));
+  world_.deliver_wakes();
+  stop(kFailurePause);
 }
 
 void VirtualHost::perform(const Conclude& act) {
-  if (act.how != Conclude::How::finished) throw std::runtime_error("a host finds the run over");
-  finished_at_ = world_.now();
+  if (act.how == Conclude::How::finished) {
+    finished_at_ = world_.now();
+  } else if (world_.has_faults()) {
+    stop(0);
+  } else {
+    throw std::runtime_error("a host finds the run over");
+  }
+}
+
+void VirtualHost::perform(const CheckCandidates&) {
+  for (const auto piece : pieces_.in(PieceState::candidate)) {
+    if (!pieces_.digest(piece)) continue;
+    for (const auto state :
+         {PieceState::checking, PieceState::verified, PieceState::placing, PieceState::in_place}) {
+      pieces_.move(piece, state);
+    }
+  }
 }
 
 void VirtualHost::listen() {

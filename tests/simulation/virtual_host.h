@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "faults.h"
 #include "metered_redis.h"
 #include "minion/puller.h"
 
@@ -26,7 +27,7 @@ class World {
 
   [[nodiscard]] virtual double now() const = 0;
   [[nodiscard]] virtual MeteredRedis& redis() = 0;
-  enum class Due { step, answer, wake, served };
+  enum class Due { step, answer, wake, served, join };
   virtual void schedule(HostNumber host, Due kind, double time) = 0;
   /// Begins a pull. The World calls file_arrived() for each piece, then pull_ended().
   virtual TransferId start_pull(HostNumber host, const Assignment& assignment) = 0;
@@ -39,6 +40,13 @@ class World {
   /// The World counts uploads by claims as they are granted and end.
   virtual void claim_granted(const Claim& claim) = 0;
   virtual void claim_ended(const Token& token) = 0;
+  /// Without faults a host joins once, and no tick ends before the host has finished.
+  [[nodiscard]] virtual bool has_faults() const = 0;
+  /// Without faults always normal, and false.
+  virtual CallFate fate_of_call() = 0;
+  virtual bool is_rotten() = 0;
+  /// Ends all pulls of a host at once, without an event.
+  virtual void drop_pulls(HostNumber host) = 0;
 };
 
 class VirtualHost {
@@ -49,6 +57,10 @@ class VirtualHost {
 
   void join();
   void die() { is_dead_ = true; }
+  /// The next tick of a host that died: it joins again, with what lies on its disk.
+  void revive();
+  /// Events of an earlier life are void.
+  [[nodiscard]] std::uint64_t life() const { return life_; }
 
   void answer();  ///< Delivers the answer of the pending call.
   void step();
@@ -67,6 +79,8 @@ class VirtualHost {
   [[nodiscard]] std::optional<double> finished_at() const { return finished_at_; }
   [[nodiscard]] std::size_t pulls_started() const { return pulls_started_; }
   [[nodiscard]] std::size_t second_attempts() const { return second_attempts_; }
+  /// It has swapped the whole payload in.
+  [[nodiscard]] bool has_published() const { return is_published_; }
 
  private:
   /// Asks now. `deliver` gets the answer at the virtual time of the answer.
@@ -74,6 +88,11 @@ class VirtualHost {
   void ask(const std::string& verb, Call call, Deliver deliver);
   template <typename Call>
   void ask_puller(const std::string& verb, Call call);
+  void lose_answer();
+  void joined(const JoinOutcome& outcome);
+  void begin(const Joined& joined);
+  /// The download is over without success. The host joins again later.
+  void stop(double pause);
 
   // minion/act.h describes the acts.
   void perform(const AskClaim& act);
@@ -89,7 +108,7 @@ class VirtualHost {
   void perform(const EndPull& act);
   void perform(const JudgePiece& act);
   void perform(const JudgeManifest& act);
-  void perform(const CheckCandidates&) {}
+  void perform(const CheckCandidates& act);
   void perform(const Reverify& act);
   void perform(const CompleteTree&) { is_completed_ = true; }
   void perform(const Publish&) { is_published_ = true; }
@@ -113,8 +132,10 @@ class VirtualHost {
   std::optional<unsigned> slots_;
 
   PieceTable pieces_;
-  std::optional<Puller> puller_;  // None before the host has joined.
-  std::function<void()> then_;    // Delivers the pending answer; empty if no call is pending.
+  std::optional<Puller> puller_;       // None before the host has joined.
+  std::function<void()> then_;         // Delivers the pending answer; empty if no call is pending.
+  std::optional<double> stopped_for_;  // The download is over. The host joins after this pause.
+  std::uint64_t life_ = 0;
   bool is_dead_ = false;
   bool has_manifest_ = false;
   bool is_completed_ = false;
