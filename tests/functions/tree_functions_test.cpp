@@ -6,7 +6,6 @@
 #include <iterator>
 #include <map>
 #include <numeric>
-#include <ranges>
 
 #include "function_caller.h"
 
@@ -370,9 +369,10 @@ TEST_F(TreeFunctions, AHostWhoseParentChangesIsWoken) {
     for (unsigned i = 0; i < kHosts; ++i) {
       if (i == top) continue;
       const auto parents = parents_of(host(i));
-      const bool has_moved = std::ranges::any_of(std::views::iota(0U, kTrees), [&](unsigned tree) {
-        return parents[tree] != before[tree].at(host(i));
-      });
+      bool has_moved = false;
+      for (unsigned tree = 0; tree < kTrees; ++tree) {
+        has_moved = has_moved || parents[tree] != before[tree].at(host(i));
+      }
       if (!has_moved) continue;
       ++moved;
       EXPECT_TRUE(is_woken(host(i))) << host(i) << " below " << top;

@@ -1,8 +1,8 @@
 #pragma once
 
-// The faults of one run, drawn from a seed: calls of Redis that are lost, wrong bytes, hosts that
-// die or freeze, and state that Redis loses. They end at a moment, and the run must end some time
-// after it.
+// The faults of one run, drawn from a seed. Calls of Redis are lost, files arrive with wrong bytes,
+// hosts die or freeze, and Redis loses state. The faults end at a moment, and the run must end some
+// time after it.
 
 #include <cstdint>
 #include <random>

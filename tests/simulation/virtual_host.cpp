@@ -110,7 +110,7 @@ void VirtualHost::joined(const JoinOutcome& outcome) {
   }
 }
 
-// What lies on the disk is a candidate.
+// Every piece on the disk is a candidate.
 void VirtualHost::begin(const Joined& joined) {
   run_.id = joined.run.id;
   finished_at_.reset();
