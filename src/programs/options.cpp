@@ -219,7 +219,7 @@ Address own_address(const HostConfig& config, Observer& observer) {
 }
 
 Address served_address(const HostConfig& config, Observer& observer) {
-  const auto self = own_address(config, observer);
+  auto self = own_address(config, observer);
   if (is_within(self, config.peers)) return self;
   throw UsageError("--peers",
                    fmt::format(" leaves out this host's own address {}, so no host would pull from "
