@@ -264,9 +264,9 @@ end
 local function claim(k, host, token, most, have, unwanted, turn, search, now)
   local known = redis.call('HGET', k.claims, token)
   if known then
-    local puller, source, list = string.match(known, '^(%S+) (%S+) %d+ ?(%S*)$')
+    local puller, source, pieces = parts_of(known)
     if puller ~= host then return put_off(k, host, have, unwanted, now) end
-    return answer_claim(k, host, token, source, pieces_of(list))
+    return answer_claim(k, host, token, source, pieces)
   end
   local source, pieces
   local is_hungry = waiting_count(k) > 0 and not has_any(have)

@@ -116,7 +116,7 @@ local function stage(_, a)
   local announced = with_pieces(k.of.announced, pieces, true)
   redis.call('HSET', k.run, 'announced', announced)
   mark_fresh(k, fresh, true)
-  if a[4] == '1' and count_pieces(announced) == tonumber(k.of.pieces) then
+  if a[4] == '1' and #members_of(announced) == tonumber(k.of.pieces) then
     redis.call('HSET', k.run, 'state', 'staged', 'staged', now)
     k.of.state = 'staged'
   end
@@ -272,7 +272,7 @@ local function status(_, a)
   end
   table.sort(names)
   local answer = {redis.call('HGETALL', k.run), redis.call('HGETALL', k.last), now,
-                  redis.call('SCARD', k.queue), expected_count(k), k.of and count_pieces(k.of.announced) or 0,
+                  redis.call('SCARD', k.queue), expected_count(k), k.of and #members_of(k.of.announced) or 0,
                   redis.call('GET', k.task) or ''}
   for _, host in ipairs(names) do
     local h = hosts[host]

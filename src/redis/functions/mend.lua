@@ -51,10 +51,10 @@ local function mend_claims(k, now)
   end
   local claims, pulls, uploads, coming = redis.call('HGETALL', k.claims), {}, {}, {}
   for i = 1, #claims, 2 do
-    local puller, source, list = string.match(claims[i + 1], '^(%S+) (%S+) %d+ ?(%S*)$')
+    local puller, source, pieces = parts_of(claims[i + 1])
     if puller then
       pulls[puller], uploads[source] = (pulls[puller] or 0) + 1, (uploads[source] or 0) + 1
-      for _, piece in ipairs(pieces_of(list)) do coming[piece] = (coming[piece] or 0) + 1 end
+      for _, piece in ipairs(pieces) do coming[piece] = (coming[piece] or 0) + 1 end
       if leased ~= count then redis.call('ZADD', k.leases, 'NX', now + LEASE_MS, claims[i]) end
     else
       redis.call('HDEL', k.claims, claims[i])
@@ -77,9 +77,7 @@ end
 local function are_copies_right(k)
   local sample, counts = redis.call('HRANDFIELD', k.have, SAMPLED, 'WITHVALUES'), counts_of(k, 'copies')
   for i = 2, #sample, 2 do
-    local pieces = {}
-    for at, word in ipairs(words_of(sample[i])) do append_pieces(pieces, 32 * (at - 1), word) end
-    for _, piece in ipairs(pieces) do
+    for _, piece in ipairs(members_of(sample[i])) do
       if count_of(counts, piece) == 0 then return false end
     end
   end
@@ -94,9 +92,7 @@ local function mend_copies(k, coming)
   local haves, copies, elsewhere, fresh = redis.call('HGETALL', k.have), {}, {}, {}
   for i = 1, #haves, 2 do
     if #haves[i + 1] == math.ceil(pieces / 8) then
-      local held = {}
-      for at, word in ipairs(words_of(haves[i + 1])) do append_pieces(held, 32 * (at - 1), word) end
-      for _, piece in ipairs(held) do
+      for _, piece in ipairs(members_of(haves[i + 1])) do
         copies[piece] = (copies[piece] or 0) + 1
         elsewhere[piece] = elsewhere[piece] or haves[i] ~= k.of.origin
       end
@@ -105,9 +101,7 @@ local function mend_copies(k, coming)
     end
   end
   rewrite_counts(k, 'copies', copies)
-  local announced = {}
-  for at, word in ipairs(words_of(k.of.announced)) do append_pieces(announced, 32 * (at - 1), word) end
-  for _, piece in ipairs(announced) do
+  for _, piece in ipairs(members_of(k.of.announced)) do
     if not elsewhere[piece] and not coming[piece] then fresh[#fresh + 1] = piece end
   end
   local bitmap = with_pieces(blank(pieces), fresh, true)

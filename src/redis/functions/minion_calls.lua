@@ -11,6 +11,11 @@ local JOIN_FIELDS = {}  -- By plain loops: Redis has neither unpack() nor ipairs
 for i = 1, #RUN_FIELDS do JOIN_FIELDS[i] = RUN_FIELDS[i] end
 for i = 1, #ANSWER_FIELDS do JOIN_FIELDS[#RUN_FIELDS + i] = ANSWER_FIELDS[i] end
 
+-- An argument; nil if it is ''.
+local function given(text)
+  return text ~= '' and text or nil
+end
+
 -- A minion joins the run, or waits for one.
 --
 --   Args:    host,
@@ -144,7 +149,7 @@ local function claim_function(_, a)
   if caller then redis.call('HDEL', k.woken, a[4]) end
   -- In a run with trees most hosts have most pieces, so a small search finds a source.
   local more = (caller or has_trees(k)) and SAMPLE_MORE or SAMPLE_MOST
-  local search = {called_by = caller, more = more, beside = a[9] ~= '' and a[9] or nil}
+  local search = {called_by = caller, more = more, beside = given(a[9])}
   return claim(k, a[4], a[5], tonumber(a[6]), a[7], a[8], 'first', search, now)
 end
 
@@ -180,7 +185,8 @@ local function complete(_, a)
   if a[10] == '' then
     answer = {'VIEW', view(k, host)}
   else
-    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', {left = source, more = SAMPLE_MORE, beside = a[13] ~= '' and a[13] or nil}, now)
+    local search = {left = source, more = SAMPLE_MORE, beside = given(a[13])}
+    answer = claim(k, host, a[10], tonumber(a[11]), a[8], a[12], 'next', search, now)
   end
   -- Only now, because the next claim may occupy the slot again. After a failure the slot is for
   -- other hosts: this one keeps away from the source, or stops because the fault is its own.

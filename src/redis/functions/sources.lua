@@ -36,10 +36,11 @@ local function append_pieces(list, base, word)
   end
 end
 
-local function count_pieces(bitmap)
+-- The pieces of a bitmap.
+local function members_of(bitmap)
   local pieces = {}
   for i, word in ipairs(words_of(bitmap)) do append_pieces(pieces, 32 * (i - 1), word) end
-  return #pieces
+  return pieces
 end
 
 -- True if `have` holds a piece that `unwanted` lacks.
@@ -190,6 +191,12 @@ local function pieces_of(list)
   return pieces
 end
 
+-- Puller, source, pieces and time of a claim; nil if it is malformed.
+local function parts_of(claim)
+  local puller, source, granted, list = string.match(claim, '^(%S+) (%S+) (%d+) ?(%S*)$')
+  if puller then return puller, source, pieces_of(list), tonumber(granted) end
+end
+
 -- Sets or clears pieces in sync:course fresh: no host but the origin has or pulls a fresh piece.
 local function mark_fresh(k, pieces, is_fresh)
   if has_trees(k) then return end
@@ -256,8 +263,8 @@ local function release(k, token, now)
   redis.call('ZREM', k.leases, token)
   if not claim then return nil end
   redis.call('HDEL', k.claims, token)
-  local puller, source, granted, list = string.match(claim, '^(%S+) (%S+) (%d+) ?(%S*)$')
-  local pieces, fresh = pieces_of(list), {}
+  local puller, source, pieces, granted = parts_of(claim)
+  local fresh = {}
   add_to(k, 'coming', pieces, -1)
   for i = 1, #pieces do
     if count_of(counts_of(k, 'coming'), pieces[i]) == 0 and count_of(counts_of(k, 'copies'), pieces[i]) <= 1 then
@@ -270,7 +277,7 @@ local function release(k, token, now)
     redis.call('SREM', k.running, puller)
   end
   use_upload(k, source, -1, now)
-  return puller, source, tonumber(granted), #pieces
+  return puller, source, granted, #pieces
 end
 
 -- Ends every claim of a host.
