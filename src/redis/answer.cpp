@@ -260,6 +260,17 @@ BeginOutcome read_begin(const RedisValue& answer) {
   return Busy{*other, reader.task()};
 }
 
+RepairOutcome read_repair(const RedisValue& answer) {
+  if (!is_for_us(answer, "REPAIRED")) return Stale{};
+  AnswerReader reader(answer);
+  static_cast<void>(reader.text());
+  const auto id = RunId::parse(reader.text());
+  if (!id) throw_not_understood("a run id");
+  Repaired repaired{*id, {}};
+  while (!reader.at_end()) repaired.keys.push_back(escaped(reader.text()));
+  return repaired;
+}
+
 JoinOutcome read_join(const RedisValue& answer, const std::vector<Network>& peers) {
   AnswerReader reader(answer);
   const auto& word = reader.text();

@@ -117,6 +117,7 @@ class AnswerFields {
 [[nodiscard]] std::optional<RunState> read_state(const RedisValue& answer, const RunId& run);
 
 [[nodiscard]] BeginOutcome read_begin(const RedisValue& answer);
+[[nodiscard]] RepairOutcome read_repair(const RedisValue& answer);
 /// A parent outside `peers` counts as not assigned yet.
 [[nodiscard]] JoinOutcome read_join(const RedisValue& answer, const std::vector<Network>& peers);
 [[nodiscard]] Watch read_watch(const RedisValue& answer);

@@ -35,6 +35,14 @@ std::string rule_of(const Expected& expected) {
   return expected.unnamed == Unnamed::does_not_count ? "named" : std::to_string(expected.count);
 }
 
+// Which payload a run distributes, and how it is cut, as arguments of a function.
+void append_payload(RedisCommand& arguments, const RunInfo& run) {
+  arguments.insert(arguments.end(),
+                   {run.task.text(), run.task.name(), run.fingerprint.text(),
+                    std::to_string(run.cut.stream_bytes), std::to_string(run.cut.piece_bytes),
+                    std::to_string(run.cut.pieces()), manifest_field(run.manifest)});
+}
+
 StageOutcome done_or_stale(const RedisValue& answer, std::string_view word) {
   if (is_for_us(answer, word)) return Done{};
   return Stale{};
@@ -108,23 +116,13 @@ Discovery RedisCoordinator::discover() {
 
 BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                                      const Expected& expected, TaskKey task, Spread spread) {
-  RedisCommand arguments{run.id.text(),
-                         run.task.text(),
-                         run.task.name(),
-                         run.fingerprint.text(),
-                         std::to_string(run.cut.stream_bytes),
-                         std::to_string(run.cut.piece_bytes),
-                         std::to_string(run.cut.pieces()),
-                         manifest_field(run.manifest),
-                         run.density == Density::sparse ? "1" : "0",
-                         run.origin.text(),
-                         run.origin_kind == OriginKind::master ? "master" : "minion",
-                         run.master.text(),
-                         std::to_string(origin_slots),
-                         task == TaskKey::restore ? "1" : "0",
-                         word_of(spread),
-                         rule_of(expected),
-                         std::to_string(run.manifest_bytes)};
+  RedisCommand arguments{run.id.text()};
+  append_payload(arguments, run);
+  arguments.insert(arguments.end(),
+                   {run.density == Density::sparse ? "1" : "0", run.origin.text(),
+                    run.origin_kind == OriginKind::master ? "master" : "minion", run.master.text(),
+                    std::to_string(origin_slots), task == TaskKey::restore ? "1" : "0",
+                    word_of(spread), rule_of(expected), std::to_string(run.manifest_bytes)});
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
   return read_begin(call("begin", arguments));
 }
@@ -170,31 +168,13 @@ RepairOutcome RedisCoordinator::repair(const RunInfo& run, const RunId& another,
     const auto raw = digest.raw();
     if (piece < run.cut.pieces()) digests.replace(piece * Digest::kBytes, raw.size(), raw);
   }
-  RedisCommand arguments{run.id.text(),
-                         another.text(),
-                         run.state == RunState::staged ? "1" : "0",
-                         run.task.text(),
-                         run.task.name(),
-                         run.fingerprint.text(),
-                         std::to_string(run.cut.stream_bytes),
-                         std::to_string(run.cut.piece_bytes),
-                         std::to_string(run.cut.pieces()),
-                         manifest_field(run.manifest),
-                         std::to_string(run.manifest_bytes),
-                         run.density == Density::sparse ? "1" : "0",
-                         run.master.text(),
-                         rule_of(expected),
-                         std::move(digests)};
+  RedisCommand arguments{run.id.text(), another.text(), run.state == RunState::staged ? "1" : "0"};
+  append_payload(arguments, run);
+  arguments.insert(arguments.end(),
+                   {std::to_string(run.manifest_bytes), run.density == Density::sparse ? "1" : "0",
+                    run.master.text(), rule_of(expected), std::move(digests)});
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
-  const auto answer = call("repair", arguments);
-  if (!is_for_us(answer, "REPAIRED")) return Stale{};
-  AnswerReader reader(answer);
-  static_cast<void>(reader.text());
-  const auto id = RunId::parse(reader.text());
-  if (!id) throw_not_understood("a run id");
-  Repaired repaired{*id, {}};
-  while (!reader.at_end()) repaired.keys.push_back(escaped(reader.text()));
-  return repaired;
+  return read_repair(call("repair", arguments));
 }
 
 void RedisCoordinator::overtake(const RunId& run, const std::optional<TaskPath>& task) {
