@@ -44,9 +44,7 @@ ExitStatus Master::tick() {
     } catch (const Stopped&) {
       break;
     } catch (const Failure& failure) {
-      const bool will_pass =
-          failure.remedy() == Remedy::try_again && failure.status() == ExitStatus::redis;
-      if (!will_pass || linger_.is_over(clock_.now())) throw;
+      if (!failure.is_outage() || linger_.is_over(clock_.now())) throw;
       warn_once(failure.what(), outage_warning_);
       wait(std::min(linger_.end(), clock_.now() + kOutagePause));
     }

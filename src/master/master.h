@@ -48,9 +48,6 @@ class Master {
   [[nodiscard]] ExitStatus tick();
 
  private:
-  /// Pause after Redis failed to answer, and poll interval during staging.
-  static constexpr Duration kOutagePause{1000};
-
   /// Whether to choose the next move at once, or to wait first.
   enum class Next { again, wait };
 

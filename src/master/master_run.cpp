@@ -16,6 +16,8 @@
 namespace libsync {
 namespace {
 
+// Poll interval during staging.
+constexpr Duration kWatchEvery{1000};
 // Interval between two lines about the progress of staging.
 constexpr Duration kProgressEvery{30'000};
 
@@ -119,7 +121,7 @@ bool Master::is_to_end(const Watch& watch, const RunInfo& run) {
 
 // Nothing if a signal stopped the program, or if the run must end now.
 std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Original> original) {
-  auto next_watch = clock_.now() + kOutagePause;
+  auto next_watch = clock_.now() + kWatchEvery;
   auto next_progress = clock_.now() + kProgressEvery;
   bool has_offered = false;
   std::optional<StagingEnd> end;
@@ -129,13 +131,13 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
     try {
       end = staging.step();
       if (clock_.now() >= next_watch) {
-        next_watch = clock_.now() + kOutagePause;
+        next_watch = clock_.now() + kWatchEvery;
         if (guard_.is_due(clock_.now()) && has_repaired(records_.own_run({}))) break;
         if (is_to_end(coordinator_.watch(), run)) break;
       }
       until = std::min(until, staging.next_due());
     } catch (const Failure& failure) {
-      if (failure.status() != ExitStatus::redis || failure.remedy() != Remedy::try_again) throw;
+      if (!failure.is_outage()) throw;
       warn_once(failure.what(), outage_warning_);
       wait(clock_.now() + kOutagePause);
       continue;

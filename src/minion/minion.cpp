@@ -25,8 +25,6 @@ constexpr std::chrono::seconds kListenFor{3};
 constexpr Duration kVisitEvery{6000};
 // Before the first master a visit costs one command, because Redis has no function yet.
 constexpr Duration kEarlyVisitEvery{1000};
-// Pause before the next call while Redis is out of reach.
-constexpr Duration kOutagePause{1000};
 // Redis keeps the seat of a lingering host for this long. Two visits in a row may be lost.
 constexpr Duration kStays = 4 * kVisitEvery;
 // Pause after a full disk, or a source without its daemon: an operator may be at work.
@@ -74,8 +72,8 @@ ExitStatus Minion::tick() {
       warn_once(failure.what());
       failing_ = failure.status();
       // A wake-up does not end this pause: a source that is free again does not help.
-      const bool is_outage = failure.status() == ExitStatus::redis;
-      wait(std::min(linger_.end(), clock_.now() + (is_outage ? kOutagePause : kFailurePause)));
+      const auto rest = failure.is_outage() ? kOutagePause : kFailurePause;
+      wait(std::min(linger_.end(), clock_.now() + rest));
       continue;
     }
     if (seen == Visit::worked) {
@@ -216,9 +214,8 @@ std::optional<DownloadEnd> Minion::run_to_end(Download& download) {
       if (auto end = download.step()) return end;
     } catch (const Failure& failure) {
       // Running pulls need no Redis. After them a tick whose time is up ends.
-      const bool may_pass = failure.status() == ExitStatus::redis &&
-                            failure.remedy() == Remedy::try_again &&
-                            (download.is_pulling() || !linger_.is_over(clock_.now()));
+      const bool may_pass =
+          failure.is_outage() && (download.is_pulling() || !linger_.is_over(clock_.now()));
       if (!may_pass) throw;
       warn_once(failure.what());
       wait(clock_.now() + kOutagePause);

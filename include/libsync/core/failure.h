@@ -15,6 +15,7 @@
 #include <string>
 
 #include "libsync/core/exit_status.h"
+#include "libsync/core/time.h"
 
 namespace libsync {
 
@@ -23,6 +24,9 @@ enum class Remedy {
   try_again,      ///< The same call may succeed soon: Redis restarts, a disk gets free space.
   operator_acts,  ///< The call fails until a person acts: wrong password, missing rsync.
 };
+
+/// Pause before the next call of Redis after an outage.
+inline constexpr Duration kOutagePause{1000};
 
 class Failure : public std::runtime_error {
  public:
@@ -33,6 +37,10 @@ class Failure : public std::runtime_error {
 
   [[nodiscard]] ExitStatus status() const { return status_; }
   [[nodiscard]] Remedy remedy() const { return remedy_; }
+  /// Redis is out of reach, and may come back.
+  [[nodiscard]] bool is_outage() const {
+    return status_ == ExitStatus::redis && remedy_ == Remedy::try_again;
+  }
 
  private:
   ExitStatus status_;
