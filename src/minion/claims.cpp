@@ -37,6 +37,20 @@ constexpr Duration kLateBy{500};
 // Each claim that names a source outside --peers costs two calls.
 constexpr std::chrono::seconds kPauseAfterUnusable{1};
 
+// The source of a piece that one pull alone has in flight.
+std::optional<Address> only_source_of(PieceNumber piece, const PieceTable& pieces,
+                                      const Ledger& ledger) {
+  if (pieces.state(piece) != PieceState::in_flight) return std::nullopt;
+  auto sources = ledger.sources_of(piece);
+  if (sources.size() != 1) return std::nullopt;
+  return std::move(sources.front());
+}
+
+// The time after which a piece is late.
+Duration late_after(const Situation& situation) {
+  return kLate * situation.view.usual_piece + kLateBy;
+}
+
 }  // namespace
 
 Claims::Claims(unsigned slots, Timers& timers, MakeToken make_token)
@@ -97,30 +111,25 @@ std::optional<Act> Claims::pull(const Situation& situation) {
   return std::nullopt;
 }
 
-Instant Claims::late_from(const Situation& situation) {
-  return situation.now - (kLate * situation.view.usual_piece + kLateBy);
-}
-
 bool Claims::are_all_late(const Situation& situation) const {
   return std::all_of(pulls_.begin(), pulls_.end(), [&](const auto& pull) {
-    return pull.second.piece_since <= late_from(situation);
+    return pull.second.piece_since + late_after(situation) <= situation.now;
   });
 }
 
 std::optional<Claims::Late> Claims::late_piece(const Situation& situation) const {
-  const auto usual = situation.view.usual_piece;
   const auto& ledger = situation.ledger;
-  if (usual.count() == 0 || !situation.has_spare_room) return std::nullopt;
+  const bool is_usual_known = situation.view.usual_piece.count() > 0;
+  if (!is_usual_known || !situation.has_spare_room) return std::nullopt;
   if (ledger.second_attempts() >= kSecondAttempts) return std::nullopt;
   std::optional<Late> latest;
-  auto since = late_from(situation);
+  auto since = situation.now - late_after(situation);
   for (const auto& [id, pull] : pulls_) {
     if (latest ? pull.piece_since >= since : pull.piece_since > since) continue;
     for (const auto piece : ledger.awaited(id)) {
-      if (situation.pieces.state(piece) != PieceState::in_flight) continue;
-      const auto sources = ledger.sources_of(piece);
-      if (sources.size() != 1) continue;
-      latest = Late{piece, sources.front()};
+      auto source = only_source_of(piece, situation.pieces, ledger);
+      if (!source) continue;
+      latest = Late{piece, *std::move(source)};
       since = pull.piece_since;
       break;
     }
@@ -131,10 +140,9 @@ std::optional<Claims::Late> Claims::late_piece(const Situation& situation) const
 // The moments at which a pull may become silent or late.
 Instant Claims::due(const Situation& situation) const {
   auto due = Instant::max();
-  const auto usual = situation.view.usual_piece;
   for (const auto& [id, pull] : pulls_) {
     for (const auto moment : {Instant(pull.moved + patience_with_silence()),
-                              Instant(pull.piece_since + kLate * usual + kLateBy)}) {
+                              Instant(pull.piece_since + late_after(situation))}) {
       if (moment > situation.now) due = std::min(due, moment);
     }
   }
@@ -205,12 +213,12 @@ Act Claims::granted(const Claim& claim, PieceTable& pieces, const Ledger& ledger
     }
     pieces.announce(staged);
     if (named.contains(staged.piece)) continue;
-    const auto state = pieces.state(staged.piece);
-    const auto sources = ledger.sources_of(staged.piece);
-    const bool is_late = is_asked_for_late_ && state == PieceState::in_flight &&
-                         sources.size() == 1 && sources.front() != claim.source;
-    if (state != PieceState::wanted && !is_late) continue;
-    if (is_late) assignment.attempt = Attempt::second;
+    if (pieces.state(staged.piece) != PieceState::wanted) {
+      if (!is_asked_for_late_) continue;
+      const auto source = only_source_of(staged.piece, pieces, ledger);
+      if (!source || *source == claim.source) continue;
+      assignment.attempt = Attempt::second;
+    }
     named.insert(staged.piece);
     assignment.pieces.push_back(staged);
   }

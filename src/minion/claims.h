@@ -43,8 +43,8 @@ class Claims final : public PullPolicy {
   [[nodiscard]] Instant due(const Situation& situation) const override;
 
   /// A request for a claim. `held`: claims that the host holds. `carried`: pieces that come without
-  /// a claim. Nothing if all slots are in use, or if the host needs neither a piece nor the
-  /// manifest.
+  /// a claim. A host that needs neither a piece nor the manifest asks for a late piece, if there is
+  /// one. So does a host all of whose slots pull late pieces.
   [[nodiscard]] std::optional<Want> want(const Situation& situation, std::size_t held,
                                          unsigned slots, const PieceSet& carried,
                                          Manifests manifests) const;
@@ -88,8 +88,6 @@ class Claims final : public PullPolicy {
   void note_move(Pull& pull, Instant now);
   [[nodiscard]] Duration patience_with_silence() const;
   [[nodiscard]] bool is_silent(const Pull& pull, Instant now) const;
-  /// A pull without a piece since this moment is late.
-  [[nodiscard]] static Instant late_from(const Situation& situation);
   [[nodiscard]] bool are_all_late(const Situation& situation) const;
   [[nodiscard]] std::optional<Late> late_piece(const Situation& situation) const;
 

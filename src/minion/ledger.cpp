@@ -84,12 +84,6 @@ std::optional<PieceArrived> Ledger::next_delivered() {
   return std::nullopt;
 }
 
-std::optional<Address> Ledger::source_of(TransferId id) const {
-  const auto found = pulls_.find(id);
-  if (found == pulls_.end()) return std::nullopt;
-  return found->second.assignment.source;
-}
-
 std::vector<PieceNumber> Ledger::awaited(TransferId id) const {
   const auto found = pulls_.find(id);
   if (found == pulls_.end()) return {};

@@ -76,8 +76,6 @@ class Ledger {
   /// A delivered file that waited for a verdict on another one, which was bad. It is judging then.
   [[nodiscard]] std::optional<PieceArrived> next_delivered();
 
-  /// Nothing if there is no such pull.
-  [[nodiscard]] std::optional<Address> source_of(TransferId id) const;
   /// The pieces that the pull has still to deliver.
   [[nodiscard]] std::vector<PieceNumber> awaited(TransferId id) const;
   /// The sources of the pulls that have this piece in flight.

@@ -286,16 +286,20 @@ std::optional<Act> Puller::next(Instant now) {
 
 Act Puller::issue(Act act, Instant now) {
   if (is_call(act)) call_ = Call{act, pieces_.servable().bitmap(), now};
-  if (const auto* const ask = std::get_if<AskClaim>(&act)) claims_.asked(ask->want, now);
-  const auto* const complete = std::get_if<CompleteClaim>(&act);
-  if (complete != nullptr && complete->next) claims_.asked(*complete->next, now);
+  if (const auto* const ask = std::get_if<AskClaim>(&act)) {
+    claims_.asked(ask->want, now);
+  } else if (const auto* const complete = std::get_if<CompleteClaim>(&act);
+             complete != nullptr && complete->next) {
+    claims_.asked(*complete->next, now);
+  }
   if (const auto* const start = std::get_if<StartPull>(&act)) starting_ = start->assignment;
   return act;
 }
 
 Instant Puller::due(Instant now) const {
   const auto here = situation(now);
-  return std::min({timers_.next(now), claims_.due(here), policy().due(here)});
+  const auto due = std::min(timers_.next(now), claims_.due(here));
+  return is_seated() ? std::min(due, trees_.due(here)) : due;
 }
 
 // A parent's failure costs no call. If all parents fail, the host claims.
@@ -328,7 +332,7 @@ Manifests Puller::manifests_now() const {
 std::optional<Act> Puller::pull(Instant now) {
   const auto here = situation(now);
   auto act = claims_.pull(here);
-  if (!act) act = policy().pull(here);
+  if (!act && is_seated()) act = trees_.pull(here);
   if (!act) return std::nullopt;
   if (auto* const start = std::get_if<StartPull>(&*act)) {
     start->assignment.manifests = manifests_now();
