@@ -14,6 +14,8 @@ namespace {
 
 // Interval at which the bytes of transfers are checked. A stall is found this much late.
 constexpr Duration kCheckEvery{500};
+// So the first check after TERM comes before the farewell is over, and sets the next one.
+static_assert(kCheckEvery <= TransferLimits::farewell);
 // The keep-alives that rsync exchanges every few seconds are smaller than this.
 constexpr std::uint64_t kKeepAliveBytes = 4096;
 
@@ -343,8 +345,11 @@ bool RsyncTransfer::check(Running& running) {
   const auto now = clock_.now();
   if (running.ending) {
     const Instant over = *running.ending + TransferLimits::farewell;
-    if (now >= over) running.child->kill();
-    if (now < over) next_check_ = std::min(next_check_, over);
+    if (now >= over) {
+      running.child->kill();
+    } else {
+      next_check_ = std::min(next_check_, over);
+    }
     return false;
   }
   const auto progress = progress_of(*running.child, running.files);
@@ -366,7 +371,6 @@ void RsyncTransfer::begin_ending(Running& running, const std::string& reason) {
   running.why_ending = fmt::format("rsync with {} {}: check the host, its disk and the network",
                                    running.peer.text(), reason);
   running.child->terminate();
-  next_check_ = std::min(next_check_, *running.ending + TransferLimits::farewell);
 }
 
 void RsyncTransfer::end(TransferId id, const std::string& reason) {
