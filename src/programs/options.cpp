@@ -31,9 +31,6 @@ constexpr auto kDefaultConfig = "/etc/sync-fanout/sync.toml";
 // adds a delay of its own.
 constexpr Duration kLockPatience{5000};
 
-// Pause before Redis is asked again while it is out of reach.
-constexpr Duration kOutagePause{1000};
-
 // A tick that holds the lock for longer is worth a warning: 100 GB at 1 MB/s need a little over a
 // day.
 constexpr std::chrono::hours kSuspiciousLock{30};
@@ -74,6 +71,17 @@ void open_standard_streams() {
   int opened = open("/dev/null", O_RDWR);
   while (opened >= 0 && opened <= STDERR_FILENO) opened = open("/dev/null", O_RDWR);
   if (opened > STDERR_FILENO) close(opened);
+}
+
+// own_address() for a tick. The other hosts of the fleet would not pull from an address outside
+// --peers either.
+Address served_address(const HostConfig& config, Observer& observer) {
+  auto self = own_address(config, observer);
+  if (is_within(self, config.peers)) return self;
+  throw UsageError("--peers",
+                   fmt::format(" leaves out this host's own address {}, so no host would pull from "
+                               "it: name the ranges of all hosts, or correct --address",
+                               self.text()));
 }
 
 }  // namespace
@@ -218,15 +226,6 @@ Address own_address(const HostConfig& config, Observer& observer) {
   return *local;
 }
 
-Address served_address(const HostConfig& config, Observer& observer) {
-  auto self = own_address(config, observer);
-  if (is_within(self, config.peers)) return self;
-  throw UsageError("--peers",
-                   fmt::format(" leaves out this host's own address {}, so no host would pull from "
-                               "it: name the ranges of all hosts, or correct --address",
-                               self.text()));
-}
-
 std::optional<Address> wait_for_own_address(HostConfig& config, Observer& observer, Clock& clock,
                                             const StopSignal& stop) {
   const auto begun = clock.now();
@@ -239,9 +238,7 @@ std::optional<Address> wait_for_own_address(HostConfig& config, Observer& observ
       config.linger = std::max(Duration::zero(), config.linger - waited);
       return address;
     } catch (const Failure& failure) {
-      const bool may_pass =
-          failure.status() == ExitStatus::redis && failure.remedy() == Remedy::try_again;
-      if (!may_pass || clock.now() >= until) throw;
+      if (!failure.is_outage() || clock.now() >= until) throw;
       if (warning != failure.what()) spdlog::warn("{}", failure.what());
       warning = failure.what();
     }

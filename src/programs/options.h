@@ -76,12 +76,9 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 /// Redis. Throws UsageError if that is a loopback address or a socket.
 [[nodiscard]] Address own_address(const HostConfig& config, Observer& observer);
 
-/// The same for a tick. Throws UsageError if the address lies outside --peers, because the other
-/// hosts of the fleet would not pull from it either.
-[[nodiscard]] Address served_address(const HostConfig& config, Observer& observer);
-
-/// The same. While Redis is out of reach, it asks again every second until --linger is
-/// over, and shortens `config.linger` by the wait. Nothing if a signal stops the program meanwhile.
+/// The same for a tick. Throws UsageError if the address lies outside --peers. While Redis is out
+/// of reach, it asks again every second until --linger is over, and shortens `config.linger` by the
+/// wait. Nothing if a signal stops the program meanwhile.
 [[nodiscard]] std::optional<Address> wait_for_own_address(HostConfig& config, Observer& observer,
                                                           Clock& clock, const StopSignal& stop);
 

@@ -19,6 +19,12 @@ namespace {
 constexpr unsigned kPushMode = 0770;
 constexpr std::size_t kMasterIdBytes = 4096;  // Ample for a MasterId as text.
 
+// Whether other users can write to a folder. Root's own group is no danger to root.
+bool is_open_to_others(const struct stat& folder) {
+  if ((folder.st_mode & S_IWOTH) != 0) return true;
+  return (folder.st_mode & S_IWGRP) != 0 && geteuid() == 0 && folder.st_gid != 0;
+}
+
 }  // namespace
 
 StateFolder::StateFolder(const std::filesystem::path& repo) : path_(repo / ".libsync") {
@@ -34,10 +40,7 @@ StateFolder::StateFolder(const std::filesystem::path& repo) : path_(repo / ".lib
   group_ = status_of(real)->st_gid;
   make_folder(path_, kServedFolderMode);
   const auto status = status_of(path_);
-  const bool is_ours = status->st_uid == geteuid();
-  const bool is_open = (status->st_mode & S_IWOTH) != 0 ||
-                       ((status->st_mode & S_IWGRP) != 0 && geteuid() == 0 && status->st_gid != 0);
-  if (!is_ours || is_open) {
+  if (status->st_uid != geteuid() || is_open_to_others(*status)) {
     throw Failure(
         ExitStatus::local, Remedy::operator_acts,
         fmt::format("'{}' belongs to user {} with mode {:04o}: it must be this user's and "
@@ -98,15 +101,13 @@ std::optional<std::string> StateFolder::weakness() const {
   for (auto folder = path_.parent_path();; folder = folder.parent_path()) {
     const auto status = status_of(folder);
     if (!status) return std::nullopt;
-    const auto mode = status->st_mode;
-    const bool is_sticky = (mode & S_ISVTX) != 0;
-    const bool is_open = (mode & S_IWOTH) != 0 || ((mode & S_IWGRP) != 0 && status->st_gid != 0);
     // The sticky bit keeps other users from the names of root's folders.
-    if (status->st_uid != 0 || (is_open && !is_sticky)) {
+    const bool is_sticky = (status->st_mode & S_ISVTX) != 0;
+    if (status->st_uid != 0 || (is_open_to_others(*status) && !is_sticky)) {
       return fmt::format(
           "'{}' belongs to user {} with mode {:04o}, so others can replace what this program "
           "publishes as root: chown it to root and chmod go-w it, or run this program as that user",
-          escaped(folder.string()), status->st_uid, mode & 07777U);
+          escaped(folder.string()), status->st_uid, status->st_mode & 07777U);
     }
     if (folder == folder.root_path()) return std::nullopt;
   }
