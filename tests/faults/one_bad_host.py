@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench" / "measured_cluster"))
 
 from bench import DATA, Stage, digest_of, make_payload, size  # noqa: E402
-from network import BRIDGE_ADDRESS, Link, Network, run  # noqa: E402
+from network import Link, Network, run  # noqa: E402
 from ours import Ours  # noqa: E402
 from processes import Failed, Processes  # noqa: E402
 
@@ -100,12 +99,7 @@ class WithOneBadHost(Ours):
                 self._fault.end(bad, self._stage.link)
 
     def _time_of(self, good, deadline):
-        started = time.time()
-        subprocess.run(
-            ("redis-cli", "-h", BRIDGE_ADDRESS, "set", "task", str(self._stage.payload)),
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        started = self._set_task()
         finished, last = {}, "0"
         while not good <= finished.keys():
             events, last = self._redis.events_after(last, 500)

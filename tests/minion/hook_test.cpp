@@ -57,10 +57,20 @@ class HookTest : public testing::Test {
   [[nodiscard]] bool exists(const std::string& name) const {
     return std::filesystem::exists(folder_.path() / name);
   }
+  /// This program gets TERM as soon as the command has made the file `ready`.
+  void stop_when_ready() {
+    clock_.at_wait = [this] {
+      if (!exists("ready")) return;
+      stopped_ = std::chrono::steady_clock::now();
+      raise(SIGTERM);
+      clock_.at_wait = [] {};
+    };
+  }
 
   TemporaryFolder folder_;
   StopSignal stop_;
   WatchedClock clock_;
+  std::chrono::steady_clock::time_point stopped_;
 };
 
 TEST_F(HookTest, GetsThePathAndStartsInTheRootFolder) {
@@ -71,32 +81,20 @@ TEST_F(HookTest, GetsThePathAndStartsInTheRootFolder) {
 
 // All of its processes get it, and a moment to tidy up: the shell, which ends first, and the rest.
 TEST_F(HookTest, GetsTermWhenThisProgramHasToStop) {
-  std::chrono::steady_clock::time_point stopped;
-  clock_.at_wait = [&] {
-    if (!exists("ready")) return;
-    stopped = std::chrono::steady_clock::now();
-    raise(SIGTERM);
-    clock_.at_wait = [] {};
-  };
+  stop_when_ready();
   const auto failed =
       run("bash -c 'trap \"sleep 0.1; touch $here/tidied; exit\" TERM; touch $here/ready; "
           "while :; do sleep 0.02; done' & wait");
   EXPECT_THAT(failed.value_or(""), HasSubstr("was ended"));
   EXPECT_TRUE(exists("tidied"));
-  EXPECT_LT(std::chrono::steady_clock::now() - stopped, 900ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - stopped_, 900ms);
 }
 
 TEST_F(HookTest, IsKilledIfItIgnoresTerm) {
-  std::chrono::steady_clock::time_point stopped;
-  clock_.at_wait = [&] {
-    if (!exists("ready")) return;
-    stopped = std::chrono::steady_clock::now();
-    raise(SIGTERM);
-    clock_.at_wait = [] {};
-  };
+  stop_when_ready();
   EXPECT_TRUE(run("trap '' TERM; touch $here/ready; while :; do sleep 0.02; done"));
-  EXPECT_GE(std::chrono::steady_clock::now() - stopped, 450ms);
-  EXPECT_LT(std::chrono::steady_clock::now() - stopped, 900ms);
+  EXPECT_GE(std::chrono::steady_clock::now() - stopped_, 450ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - stopped_, 900ms);
 }
 
 }  // namespace

@@ -120,8 +120,6 @@ void Simulation::plan_troubles() {
 }
 
 Outcome Simulation::run() {
-  std::vector<std::string> expected;
-  for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
   // The late hosts do not linger.
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     if (!lingers_[i]) continue;
@@ -131,8 +129,8 @@ Outcome Simulation::run() {
     });
   }
   const double begun = redis_.call("begin", 0, [&](RedisCoordinator& coordinator) {
-    const auto outcome = coordinator.begin(run_, origin_uploads_, {expected.size(), expected},
-                                           TaskKey::leave, scenario_.spread);
+    const auto outcome =
+        coordinator.begin(run_, origin_uploads_, expected(), TaskKey::leave, scenario_.spread);
     if (!std::holds_alternative<Begun>(outcome)) broken("the run does not begin");
   });
   if (!scenario_.slots && *redis_.ask({"HGET", "sync:run", "trees"}).text() != "0") {
@@ -181,6 +179,12 @@ Outcome Simulation::run() {
                                static_cast<double>(scenario_.hosts));
   }
   return outcome;
+}
+
+Expected Simulation::expected() const {
+  Expected all{hosts_.size() - 1, {}};
+  for (HostNumber i = 1; i < hosts_.size(); ++i) all.hosts.push_back(hosts_[i]->address().text());
+  return all;
 }
 
 void Simulation::push(double time, Kind kind, std::size_t subject, std::uint64_t stamp) {

@@ -139,11 +139,15 @@ class Simulation final : public World {
   /// Whether the host has died since the event was due.
   [[nodiscard]] bool is_void(const Event& event) const;
   void check();
+  /// The run waits for all hosts.
+  [[nodiscard]] Expected expected() const;
   // With faults. (simulation_faults.cpp)
   void begin_faults();
   [[nodiscard]] bool is_healed();
   void act_as_master();
   void begin_again();
+  [[nodiscard]] std::vector<StagedPiece> cut_so_far() const;
+  [[nodiscard]] RunState state_so_far() const;
   void mishap();
   void lose_key();
   void intrude();

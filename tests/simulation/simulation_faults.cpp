@@ -82,20 +82,25 @@ bool Simulation::is_healed() {
 // --- The master ---
 
 void Simulation::begin_again() {
-  std::vector<std::string> expected;
-  for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
-  static_cast<void>(redis_.call("begin", now_, [&](RedisCoordinator& coordinator) {
+  redis_.call("begin", now_, [&](RedisCoordinator& coordinator) {
     coordinator.load_functions();
-    static_cast<void>(coordinator.begin(run_, origin_uploads_, {expected.size(), expected},
-                                        TaskKey::restore, scenario_.spread));
-    std::vector<StagedPiece> pieces;
-    for (PieceNumber piece = 0; piece < staged_; ++piece) {
-      pieces.push_back({piece, digest_of(std::to_string(piece))});
-    }
-    const bool are_all = staged_ == run_.cut.pieces();
     static_cast<void>(
-        coordinator.stage(run_.id, pieces, are_all ? RunState::staged : RunState::staging));
-  }));
+        coordinator.begin(run_, origin_uploads_, expected(), TaskKey::restore, scenario_.spread));
+    static_cast<void>(coordinator.stage(run_.id, cut_so_far(), state_so_far()));
+  });
+}
+
+// The pieces that the spool of the virtual master holds.
+std::vector<StagedPiece> Simulation::cut_so_far() const {
+  std::vector<StagedPiece> pieces;
+  for (PieceNumber piece = 0; piece < staged_; ++piece) {
+    pieces.push_back({piece, digest_of(std::to_string(piece))});
+  }
+  return pieces;
+}
+
+RunState Simulation::state_so_far() const {
+  return staged_ == run_.cut.pieces() ? RunState::staged : RunState::staging;
 }
 
 void Simulation::act_as_master() {
@@ -108,16 +113,10 @@ void Simulation::act_as_master() {
   } else if (now_ >= repaired_at_ + kRepairEvery) {
     repaired_at_ = now_;
     RunInfo known = run_;
-    known.state = staged_ == run_.cut.pieces() ? RunState::staged : RunState::staging;
-    std::vector<StagedPiece> recorded;
-    for (PieceNumber piece = 0; piece < staged_; ++piece) {
-      recorded.push_back({piece, digest_of(std::to_string(piece))});
-    }
-    std::vector<std::string> expected;
-    for (HostNumber i = 1; i < hosts_.size(); ++i) expected.push_back(hosts_[i]->address().text());
+    known.state = state_so_far();
     redis_.call("repair", now_, [&](RedisCoordinator& coordinator) {
       const auto outcome =
-          coordinator.repair(known, random_name<RunId>(), recorded, {expected.size(), expected});
+          coordinator.repair(known, random_name<RunId>(), cut_so_far(), expected());
       const auto* const repaired = std::get_if<Repaired>(&outcome);
       if (repaired == nullptr) return;
       if (!repaired->keys.empty()) damaged_at_ = now_;

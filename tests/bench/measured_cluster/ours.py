@@ -94,15 +94,20 @@ class Ours:
             environment=environment,
         )
 
-    def go(self, deadline):
-        if self._trace:
-            self._trace.start(self._stage)
+    def _set_task(self):
+        """Sets the task, and returns the time before."""
         started = time.time()
         subprocess.run(
             ("redis-cli", "-h", BRIDGE_ADDRESS, "set", "task", str(self._stage.payload)),
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        return started
+
+    def go(self, deadline):
+        if self._trace:
+            self._trace.start(self._stage)
+        started = self._set_task()
         finished, last = {}, "0"
         while len(finished) < len(self._stage.receivers):
             events, last = self._redis.events_after(last, 1000)
