@@ -185,7 +185,7 @@ class DeletingTick : public MinionTick {
   [[nodiscard]] std::filesystem::path discard_large() const {
     constexpr int kFiles = 30'000;
     const StateFolder state(repo());
-    const auto path = state.path() / "gone-minion-0123";
+    auto path = state.path() / "gone-minion-0123";
     make_folder(path, 0700);
     const auto opened = open_file(path, O_RDONLY | O_DIRECTORY);
     for (int i = 0; i < kFiles; ++i) {

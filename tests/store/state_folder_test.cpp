@@ -138,7 +138,7 @@ TEST_F(StateFolderTest, NamesTheSpoolsThatNothingHereCanUse) {
   const auto run = newer.record(Role::minion).value().run;
   test::write_file(record_of(newer), "colour blue\n" + test::content_of(record_of(newer)));
   test::write_file(record_of(torn), "prefix sy");
-  test::write_file(former.piece_path(0), std::string(20'000'000, 'x'));
+  test::write_file(former.piece_path(0), std::string(std::size_t{20'000'000}, 'x'));
   EXPECT_EQ(state_.spools_of(Role::minion, "sync").size(), 1U);
   std::map<std::string, Stray> strays;
   for (auto& stray : state_.strays(Role::minion, "sync", std::chrono::system_clock::now())) {

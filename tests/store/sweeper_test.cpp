@@ -30,7 +30,7 @@ using testing::IsEmpty;
 class SweeperTest : public testing::Test {
  protected:
   [[nodiscard]] std::filesystem::path discard(const std::string& name) const {
-    const auto path = state_.path() / name;
+    auto path = state_.path() / name;
     test::write_file(path / "tree" / "payload" / "file", "x");
     return path;
   }
