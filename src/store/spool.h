@@ -5,6 +5,7 @@
 //   master.lock, minion.lock     held while a tick runs (TickLock)
 //   spools.lock                  held for the moment in which a spool changes hands
 //   master                       the name of the master that keeps its spools here (MasterId)
+//   minion                       the name of this host (HostId)
 //   gone-<role>-<random>/        discarded: a spool or tree that this role is deleting
 //   <fingerprint>/               a spool: one payload, cut
 //     owner-master, owner-minion   the run records; the last role to leave deletes the folder

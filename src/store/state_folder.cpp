@@ -17,12 +17,27 @@ namespace {
 
 // Mode of push/. The writable module of the Python pair runs as a user of the repo folder's group.
 constexpr unsigned kPushMode = 0770;
-constexpr std::size_t kMasterIdBytes = 4096;  // Ample for a MasterId as text.
+constexpr std::size_t kIdBytes = 4096;  // Ample for an id as text.
 
 // Whether other users can write to a folder. Root's own group is no danger to root.
 bool is_open_to_others(const struct stat& folder) {
   if ((folder.st_mode & S_IWOTH) != 0) return true;
   return (folder.st_mode & S_IWGRP) != 0 && geteuid() == 0 && folder.st_gid != 0;
+}
+
+// The id in a file; nothing if there is none.
+template <typename Id>
+std::optional<Id> read_id(const std::filesystem::path& path) {
+  const auto text = read_file(path, kIdBytes);
+  return text ? Id::parse(*text) : std::nullopt;
+}
+
+// After a crash the file holds its former content or a whole id.
+template <typename Id>
+Id write_new_id(const std::filesystem::path& path) {
+  auto id = random_name<Id>();
+  replace_file(path, id.text(), kServedFileMode);
+  return id;
 }
 
 }  // namespace
@@ -115,13 +130,28 @@ std::optional<std::string> StateFolder::weakness() const {
 
 MasterId StateFolder::master_id() const {
   const auto path = path_ / "master";
-  if (const auto text = read_file(path, kMasterIdBytes)) {
-    if (const auto id = MasterId::parse(*text)) return *id;
-  }
-  auto id = random_name<MasterId>();
-  replace_file(path, id.text(), kServedFileMode);
-  return id;
+  if (const auto id = read_id<MasterId>(path)) return *id;
+  return write_new_id<MasterId>(path);
 }
+
+KeptHostId StateFolder::host_id() const {
+  const auto path = host_id_path();
+  std::string warning;
+  try {
+    if (const auto id = read_id<HostId>(path)) return {*id, ""};
+    if (status_of(path)) {
+      warning =
+          fmt::format("'{}' holds no id: this host has a new one now", escaped(path.string()));
+    }
+  } catch (const Failure& failure) {
+    warning = fmt::format("{}: this host has a new id now", failure.what());
+  }
+  return {new_host_id(), warning};
+}
+
+HostId StateFolder::new_host_id() const { return write_new_id<HostId>(host_id_path()); }
+
+std::filesystem::path StateFolder::host_id_path() const { return path_ / "minion"; }
 
 std::vector<std::string> StateFolder::discarded(Role role) const {
   auto names = names_in(path_);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "libsync/core/host_id.h"
 #include "libsync/core/run_ids.h"
 #include "libsync/core/run_record.h"
 #include "store/receipts.h"
@@ -24,6 +25,12 @@ struct Stray {
   /// The legible part of its run record, if another version wrote it under this prefix.
   std::optional<RunRecord> record;
   bool is_old = false;  ///< Its run record is older than kStrayKept.
+};
+
+/// The id of a host, as its state folder keeps it.
+struct KeptHostId {
+  HostId id;
+  std::string warning;  ///< Why the id is a new one, for a person; empty: nothing is wrong.
 };
 
 /// How long a Stray stays that no run can prove useless: Redis forgets a host, too, after a week.
@@ -61,6 +68,13 @@ class StateFolder {
   /// The name of the master that keeps its spools here. The first call makes it, durably.
   [[nodiscard]] MasterId master_id() const;
 
+  /// The id of the minion's host. The first call makes it, durably, and so does a call that finds a
+  /// file without one.
+  [[nodiscard]] KeptHostId host_id() const;
+
+  /// Replaces the id of the minion's host by a new one, durably.
+  [[nodiscard]] HostId new_host_id() const;
+
   /// The names in this folder of what a role has discarded. A Sweeper deletes it.
   [[nodiscard]] std::vector<std::string> discarded(Role role) const;
 
@@ -72,6 +86,8 @@ class StateFolder {
   [[nodiscard]] std::string write_probe(std::string_view content) const;
 
  private:
+  [[nodiscard]] std::filesystem::path host_id_path() const;
+
   std::filesystem::path path_;
   unsigned group_;
 };

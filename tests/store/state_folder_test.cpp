@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <map>
 
+#include "failing_disk.h"
 #include "hand_clock.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/run_record.h"
@@ -167,6 +168,64 @@ TEST_F(StateFolderTest, MasterIdStaysTheSame) {
   const auto fresh = state_.master_id();
   EXPECT_NE(fresh, id);
   EXPECT_EQ(state_.master_id(), fresh);
+}
+
+TEST_F(StateFolderTest, HostIdStaysTheSame) {
+  const auto kept = state_.host_id();
+  EXPECT_EQ(kept.warning, "") << "a folder of an earlier version has none";
+  EXPECT_EQ(kept.id.text().size(), 32U);
+  EXPECT_EQ(state_.host_id().id, kept.id);
+  EXPECT_EQ(StateFolder(repo_.path()).host_id().id, kept.id);
+  EXPECT_EQ(status_of(state_.path() / "minion")->st_mode & 07777U, 0640U);
+  const auto other = state_.new_host_id();
+  EXPECT_NE(other, kept.id);
+  EXPECT_EQ(state_.host_id().id, other);
+  EXPECT_NE(state_.master_id().text(), other.text());
+}
+
+TEST_F(StateFolderTest, AFileWithoutAHostIdGetsANewOneWithAWarning) {
+  const auto former = state_.host_id().id;
+  const auto file = state_.path() / "minion";
+  const auto expect_new = [&](const std::string& why) {
+    const auto kept = state_.host_id();
+    EXPECT_NE(kept.id, former);
+    EXPECT_THAT(kept.warning,
+                testing::AllOf(testing::HasSubstr(file.string()), testing::HasSubstr(why)));
+    const auto again = state_.host_id();
+    EXPECT_EQ(again.id, kept.id);
+    EXPECT_EQ(again.warning, "");
+  };
+  for (const auto& text : {std::string(), former.text().substr(1), former.text() + "\n",
+                           std::string(32, 'g'), std::string(1'000'000, 'a')}) {
+    test::write_file(file, text);
+    expect_new("holds no id: this host has a new one now");
+  }
+  std::filesystem::remove(file);
+  std::filesystem::create_symlink("master", file);
+  expect_new("this host has a new id now");
+  EXPECT_TRUE(std::filesystem::is_regular_file(std::filesystem::symlink_status(file)));
+}
+
+TEST_F(StateFolderTest, ADeathLeavesNoHostIdOrAWholeOne) {
+  const auto file = state_.path() / "minion";
+  for (std::size_t call = 1; call < 30; ++call) {
+    std::filesystem::remove(file);
+    bool has_died = false;
+    {
+      const test::FailingDisk disk(call, EIO, test::Failing::forever);
+      try {
+        static_cast<void>(state_.host_id());
+      } catch (const Failure&) {
+        has_died = true;
+      }
+    }
+    EXPECT_TRUE(!exists(file) || HostId::parse(test::content_of(file))) << call;
+    EXPECT_EQ(state_.host_id().warning, "") << call;
+    if (has_died) continue;
+    EXPECT_GT(call, 3U);
+    return;
+  }
+  ADD_FAILURE() << "the disk fails for ever";
 }
 
 TEST_F(StateFolderTest, ReceiptIsForOneFileAndOneManifest) {
