@@ -39,6 +39,7 @@
 #include <variant>
 #include <vector>
 
+#include "libsync/core/host_id.h"
 #include "libsync/core/pull_end.h"
 #include "libsync/core/time.h"
 #include "libsync/run.h"
@@ -88,7 +89,18 @@ struct OtherVersion {
   TaskPath task;
 };
 
-using JoinOutcome = std::variant<NoRun, NoLibrary, OtherVersion, Joined>;
+/// Another live host has this address. The call changed nothing.
+struct AddressInUse {
+  std::chrono::milliseconds seen_ago{};
+};
+
+/// Another live host has this id: the state folder of one of the two is a copy. The call changed
+/// nothing.
+struct IdInUse {
+  std::string where;  ///< The address of that host, escaped.
+};
+
+using JoinOutcome = std::variant<NoRun, NoLibrary, OtherVersion, AddressInUse, IdInUse, Joined>;
 
 enum class Arrival {
   first_of_tick,  ///< Every claim that an earlier tick of this address still holds is given back.
@@ -190,10 +202,14 @@ class MinionCoordinator {
  public:
   virtual ~MinionCoordinator() = default;
 
+  /// `id`: that of the host's state folder. A known id at another address replaces the former
+  /// address, and another id at a known address the former id. Neither replaces a live host:
+  /// ids.lua has the rules.
+  ///
   /// `stays`: how long the host waits for a run if none is in progress. A lingering host gets its
   /// seat when the run begins.
-  [[nodiscard]] virtual JoinOutcome join(const Address& host, Arrival arrival, SeatWish seat,
-                                         Duration stays) = 0;
+  [[nodiscard]] virtual JoinOutcome join(const Address& host, const HostId& id, Arrival arrival,
+                                         SeatWish seat, Duration stays) = 0;
 
   /// The digests of those of `pieces` that have been announced.
   [[nodiscard]] virtual std::vector<StagedPiece> digests(

@@ -123,13 +123,42 @@ void Minion::wait_for_wake(Instant until) {
   }
 }
 
-Minion::Visit Minion::visit() {
+JoinOutcome Minion::join() {
+  if (!id_) {
+    const auto kept = state_.host_id();
+    if (!kept.warning.empty()) spdlog::warn("{}", kept.warning);
+    id_ = kept.id;
+  }
   // A host with a configured number of slots uses no more. Trees need as many pulls as there are
   // trees.
   const auto in_trees = config_.host.slots ? SeatWish::none : SeatWish::wanted;
-  const auto left = std::chrono::duration_cast<Duration>(linger_.end() - clock_.now());
-  const auto outcome = coordinator_.join(self_, arrival_, in_trees, std::min(left, kStays));
+  const auto ask = [&] {
+    const auto left = std::chrono::duration_cast<Duration>(linger_.end() - clock_.now());
+    return coordinator_.join(self_, *id_, arrival_, in_trees, std::min(left, kStays));
+  };
+  auto outcome = ask();
+  if (const auto* const used = std::get_if<IdInUse>(&outcome)) {
+    id_ = state_.new_host_id();
+    spdlog::warn(
+        "the live host {} has the id of this one, so one '{}' is a copy: this host has a new id "
+        "now",
+        used->where, escaped(state_.path().string()));
+    outcome = ask();
+  }
+  if (const auto* const used = std::get_if<AddressInUse>(&outcome)) {
+    throw Failure(
+        ExitStatus::usage, Remedy::operator_acts,
+        fmt::format("another live host uses the address {} (seen {:.0f} s ago): give each host "
+                    "its own by --address; a host that has lost its .libsync joins 150 s after "
+                    "its last tick",
+                    self_.text(), std::chrono::duration<double>(used->seen_ago).count()));
+  }
   arrival_ = Arrival::again;
+  return outcome;
+}
+
+Minion::Visit Minion::visit() {
+  const auto outcome = join();
   if (const auto* const none = std::get_if<NoRun>(&outcome)) {
     if (none->ended) sweep_ended(*none->ended, none->ended_begun_ms);
     return Visit::idle;

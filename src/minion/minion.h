@@ -5,6 +5,9 @@
 // A tick joins the run in progress, unless this host has finished it, and downloads it
 // (download.h). Then it waits for the next run until its time is up.
 //
+// It joins with an id that its state folder keeps. Redis knows by it two hosts that one address
+// names, a host with another address, and a state folder that is a copy.
+//
 // It deletes a spool only if Redis names a different run, current or last, that began no earlier
 // than the spool's. A finished host goes on serving its spool without any process of
 // ours, because the rsync daemon does.
@@ -59,6 +62,9 @@ class Minion {
   };
 
   [[nodiscard]] Visit visit();
+  /// Joins with the id of this host, or with a new one if another live host has it, too. Throws
+  /// Failure (usage) if another live host has this address.
+  [[nodiscard]] JoinOutcome join();
   [[noreturn]] void refuse(const OtherVersion& other);
   void download(const RunInfo& run, const std::optional<Seat>& seat);
   /// Nothing if the minion has to stop.
@@ -87,6 +93,7 @@ class Minion {
   const StateFolder& state_;
   MinionConfig config_;
   Address self_;
+  std::optional<HostId> id_;  // None before the first visit.
   Linger linger_;
   Arrival arrival_ = Arrival::first_of_tick;
   ExitStatus status_ = ExitStatus::done;

@@ -17,7 +17,7 @@ constexpr std::chrono::seconds kLongestPatience{600};
 
 // The format of keys, functions, manifest and piece files. A change of one of them raises it. Runs
 // of format 1 name none. A run record names none either: a program passes over unknown keys in it.
-constexpr std::string_view kFormat = "3:";
+constexpr std::string_view kFormat = "4:";
 
 }  // namespace
 
@@ -278,6 +278,8 @@ JoinOutcome read_join(const RedisValue& answer, const std::vector<Network>& peer
     const auto ended = RunId::parse(reader.text());
     return NoRun{ended, reader.number()};
   }
+  if (word == "OCCUPIED") return AddressInUse{std::chrono::milliseconds(reader.number())};
+  if (word == "COPIED") return IdInUse{escaped(reader.text())};
   if (word != "RUN") throw_not_understood(escaped(word));
   const bool is_finished = reader.flag();
   const auto suspicion = reader.suspicion();

@@ -65,8 +65,8 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
 
   // MinionCoordinator
 
-  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival, SeatWish seat,
-                                 Duration stays) override;
+  [[nodiscard]] JoinOutcome join(const Address& host, const HostId& id, Arrival arrival,
+                                 SeatWish seat, Duration stays) override;
   [[nodiscard]] std::vector<StagedPiece> digests(const RunId& run,
                                                  const std::vector<PieceNumber>& pieces) override;
   [[nodiscard]] ViewOutcome report(const RunId& run, const Address& host, const Holdings& holdings,

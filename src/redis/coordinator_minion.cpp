@@ -43,12 +43,12 @@ RedisCommand report_of(const RunId& run, const Address& host, const Holdings& ho
 
 }  // namespace
 
-JoinOutcome RedisCoordinator::join(const Address& host, Arrival arrival, SeatWish seat,
-                                   Duration stays) {
+JoinOutcome RedisCoordinator::join(const Address& host, const HostId& id, Arrival arrival,
+                                   SeatWish seat, Duration stays) {
   const bool waits = seat == SeatWish::wanted && stays > Duration::zero();
-  const auto answer = try_call(
-      "join", {host.text(), arrival == Arrival::first_of_tick ? "1" : "0",
-               seat == SeatWish::wanted ? "1" : "0", std::to_string(waits ? stays.count() : 0)});
+  const auto answer = try_call("join", {host.text(), arrival == Arrival::first_of_tick ? "1" : "0",
+                                        seat == SeatWish::wanted ? "1" : "0",
+                                        std::to_string(waits ? stays.count() : 0), id.text()});
   if (!answer) return NoLibrary{};
   return read_join(*answer, options_.peers);
 }

@@ -130,7 +130,7 @@ class Contract : public testing::TestWithParam<BackendKind> {
   [[nodiscard]] JoinOutcome join(const Address& by, Arrival arrival = Arrival::again,
                                  SeatWish seat = SeatWish::none,
                                  Duration stays = Duration::zero()) {
-    return minion(by).join(by, arrival, seat, stays);
+    return minion(by).join(by, HostId(), arrival, seat, stays);
   }
   [[nodiscard]] Joined joined(const Address& by, Arrival arrival = Arrival::again,
                               SeatWish seat = SeatWish::none) {

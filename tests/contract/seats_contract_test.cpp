@@ -214,7 +214,7 @@ TEST_P(SeatsContract, AHostThatLeavesKeepsItsSeatOnlyIfItHasFinishedWithAll) {
 TEST_P(SeatsContract, AParentOutsideThePeersIsNotKnown) {
   begin_trees();
   const auto cautious = backend_->minion_with({Network::parse("192.168.0.0/16").value()});
-  const auto outcome = cautious->join(host(2), Arrival::again, SeatWish::wanted, {});
+  const auto outcome = cautious->join(host(2), HostId(), Arrival::again, SeatWish::wanted, {});
   ASSERT_TRUE(std::holds_alternative<Joined>(outcome));
   ASSERT_TRUE(std::get<Joined>(outcome).seat);
   for (const auto& parent : std::get<Joined>(outcome).seat->parents) {

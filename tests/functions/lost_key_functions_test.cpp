@@ -46,7 +46,10 @@ class LostKeyFunctions : public testing::TestWithParam<LostKey> {
     f.stage(run, {0, 1, 2, 3, 4, 5, 6, 7}, kYes);
   }
 
-  void join(const Puller& host) { f("join", {host.address, "0", "1", "60000"}); }
+  void join(const Puller& host) {
+    const std::string id(32, host.address.back());
+    EXPECT_NE(f("join", {host.address, "0", "1", "60000", id}).front(), "OCCUPIED");
+  }
   std::string next_token() { return token(++tokens); }
   std::string hold(const Puller& host) {
     return f.hold(run, host.address, host.have.bitmap()).front();
@@ -138,15 +141,15 @@ std::vector<LostKey> all_keys() {
   std::vector<LostKey> all;
   for (const auto* const spread : {"claims", "trees"}) {
     for (const auto* const key :
-         {"none",           "lookup",         "synchronize_queue", "running_queue",
-          "finished_queue", "sync:run",       "sync:digests",      "sync:expected",
-          "sync:others",    "sync:last",      "sync:course",       "sync:joined",
-          "sync:ticking",   "sync:have",      "sync:copies",       "sync:coming",
-          "sync:hungry",    "sync:slots",     "sync:uploads",      "sync:pulls",
-          "sync:claims",    "sync:leases",    "sync:pace",         "sync:waiting",
-          "sync:woken",     "sync:seats",     "sync:seat_of",      "sync:done",
-          "sync:progress",  "sync:blame",     "sync:quarantine",   "sync:errors",
-          "sync:minions",   "sync:lingering", "sync:events"}) {
+         {"none",           "lookup",      "synchronize_queue", "running_queue",
+          "finished_queue", "sync:run",    "sync:digests",      "sync:expected",
+          "sync:others",    "sync:last",   "sync:course",       "sync:joined",
+          "sync:ticking",   "sync:have",   "sync:copies",       "sync:coming",
+          "sync:hungry",    "sync:slots",  "sync:uploads",      "sync:pulls",
+          "sync:claims",    "sync:leases", "sync:pace",         "sync:waiting",
+          "sync:woken",     "sync:seats",  "sync:seat_of",      "sync:done",
+          "sync:progress",  "sync:blame",  "sync:quarantine",   "sync:errors",
+          "sync:minions",   "sync:ids",    "sync:lingering",    "sync:events"}) {
       all.push_back({key, spread});
     }
   }

@@ -109,7 +109,7 @@ TEST_F(Guard, NamesTheHostsThatTheRunWaitsFor) {
   minion.act();
   FakeMinionCoordinator late(shared);
   static_cast<void>(
-      late.join(Address::parse("10.0.0.9").value(), Arrival::again, SeatWish::none, {}));
+      late.join(Address::parse("10.0.0.9").value(), HostId(), Arrival::again, SeatWish::none, {}));
   static_cast<void>(tick());
   EXPECT_EQ(logged("waiting for 2 of 3 hosts: 10.0.0.9 and 1 that never came"), 1U);
 }
@@ -118,11 +118,11 @@ TEST_F(Guard, ASilentHostThatWasNeverNamedIsMissingAndHoldsUpNoRun) {
   config.minions = 0;
   FakeMinionCoordinator absent(shared);
   FakeMinionCoordinator silent(shared);
-  static_cast<void>(
-      silent.join(Address::parse("10.0.0.8").value(), Arrival::again, SeatWish::none, {}));
+  static_cast<void>(silent.join(Address::parse("10.0.0.8").value(), HostId(), Arrival::again,
+                                SeatWish::none, {}));
   shared.advance(11min);
-  static_cast<void>(
-      absent.join(Address::parse("10.0.0.9").value(), Arrival::again, SeatWish::none, {}));
+  static_cast<void>(absent.join(Address::parse("10.0.0.9").value(), HostId(), Arrival::again,
+                                SeatWish::none, {}));
   begin_run();
   minion.act();
   static_cast<void>(tick());
@@ -139,7 +139,7 @@ TEST_F(Guard, AdmitsTheHostsThatJoin) {
   begin_run();
   FakeMinionCoordinator late(shared);
   const auto host = Address::parse("10.0.0.9").value();
-  static_cast<void>(late.join(host, Arrival::again, SeatWish::none, {}));
+  static_cast<void>(late.join(host, HostId(), Arrival::again, SeatWish::none, {}));
   ASSERT_THAT(shared.run()->joined_hosts, SizeIs(1));
   static_cast<void>(tick());
   EXPECT_THAT(shared.run()->joined_hosts, SizeIs(0));

@@ -39,7 +39,8 @@ class FakeMinion {
 
   /// Joins the run in progress, if there is one, and finishes it if it is staged.
   void act() {
-    const auto outcome = coordinator_.join(kMinionHost, Arrival::again, SeatWish::none, {});
+    const auto outcome =
+        coordinator_.join(kMinionHost, HostId(), Arrival::again, SeatWish::none, {});
     const auto* const joined = std::get_if<Joined>(&outcome);
     if (joined == nullptr || joined->is_finished) return;
     const auto& run = joined->run;

@@ -21,7 +21,7 @@ struct DownloadWorld : MinionWorld {
   Download& start() {
     state.emplace(repo());
     const auto outcome =
-        coordinator->join(kSelf, Arrival::first_of_tick, SeatWish::wanted, Duration(0));
+        coordinator->join(kSelf, HostId(), Arrival::first_of_tick, SeatWish::wanted, Duration(0));
     const auto& joined = std::get<Joined>(outcome);
     spool().assign({.role = Role::minion,
                     .prefix = "sync",

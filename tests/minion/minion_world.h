@@ -238,7 +238,7 @@ struct MinionWorld {
   /// Nothing of a run is left but the payload and its receipt.
   void expect_swept() const {
     EXPECT_EQ(names_in(repo() / ".libsync"),
-              (std::set<std::string>{"probe", "push", "receipt", "spools.lock"}));
+              (std::set<std::string>{"minion", "probe", "push", "receipt", "spools.lock"}));
     EXPECT_EQ(names_in(repo() / ".libsync" / "push"), std::set<std::string>{});
     EXPECT_EQ(names_in(repo() / ".libsync" / "receipt").size(), 1U);
     EXPECT_EQ(names_in(repo()), (std::set<std::string>{".libsync", "model.7"}));

@@ -182,7 +182,7 @@ RunInfo read(const Fields& named) {
 
 const std::string kId(32, 'a');
 const std::string kDigest(64, 'b');
-const std::string kManifest = "3:blake3:" + kDigest;
+const std::string kManifest = "4:blake3:" + kDigest;
 
 Fields right_run() {
   return {{"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
@@ -206,8 +206,8 @@ TEST(ReadState, ReadsThatRunAlone) {
 
 // The field `manifest` as other versions write it. The first is that of format 1.
 std::vector<std::string> other_formats() {
-  return {"blake3:" + kDigest,   "1:blake3:" + kDigest, "2:blake3:" + kDigest,
-          "4:blake3:" + kDigest, "3:sha256:" + kDigest, ""};
+  return {"blake3:" + kDigest,   "1:blake3:" + kDigest, "3:blake3:" + kDigest,
+          "5:blake3:" + kDigest, "4:sha256:" + kDigest, ""};
 }
 
 TEST(ManifestField, OfAnotherFormatCannotBeRead) {

@@ -124,8 +124,8 @@ Outcome Simulation::run() {
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     if (!lingers_[i]) continue;
     redis_.prepare([&](RedisCoordinator& coordinator) {
-      static_cast<void>(coordinator.join(hosts_[i]->address(), Arrival::first_of_tick,
-                                         SeatWish::wanted, kLingers));
+      static_cast<void>(coordinator.join(hosts_[i]->address(), hosts_[i]->id(),
+                                         Arrival::first_of_tick, SeatWish::wanted, kLingers));
     });
   }
   const double begun = redis_.call("begin", 0, [&](RedisCoordinator& coordinator) {

@@ -36,6 +36,7 @@ VirtualHost::VirtualHost(World& world, HostNumber number, Address address, RunIn
     : world_(world),
       number_(number),
       address_(std::move(address)),
+      id_(random_name<HostId>()),
       run_(std::move(run)),
       slots_(slots),
       pieces_(run_.cut.pieces()) {}
@@ -94,7 +95,7 @@ void VirtualHost::join() {
   ask(
       "join",
       [&](RedisCoordinator& redis) {
-        return redis.join(address_, Arrival::first_of_tick, wish, Duration::zero());
+        return redis.join(address_, id_, Arrival::first_of_tick, wish, Duration::zero());
       },
       [this](const JoinOutcome& outcome) { joined(outcome); });
 }

@@ -72,6 +72,7 @@ class VirtualHost {
   void pull_ended(TransferId id, PullEnd end);
 
   [[nodiscard]] const Address& address() const { return address_; }
+  [[nodiscard]] const HostId& id() const { return id_; }
   [[nodiscard]] const PieceTable& pieces() const { return pieces_; }
   [[nodiscard]] std::size_t pulls_in_hand() const { return puller_ ? puller_->ledger().size() : 0; }
   [[nodiscard]] bool is_listening() const { return is_listening_; }
@@ -128,6 +129,7 @@ class VirtualHost {
   World& world_;
   HostNumber number_;
   Address address_;
+  HostId id_;
   RunInfo run_;
   std::optional<unsigned> slots_;
 

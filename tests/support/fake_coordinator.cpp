@@ -87,9 +87,9 @@ FakeMinionCoordinator::FakeMinionCoordinator(FakeSharedState& state, std::vector
 
 FakeMinionCoordinator::~FakeMinionCoordinator() { state_.remove_listener(this); }
 
-JoinOutcome FakeMinionCoordinator::join(const Address& host, Arrival arrival, SeatWish seat,
-                                        Duration stays) {
-  auto outcome = faults.call("join", [&] { return state_.join(host, arrival, seat, stays); });
+JoinOutcome FakeMinionCoordinator::join(const Address& host, const HostId& id, Arrival arrival,
+                                        SeatWish seat, Duration stays) {
+  auto outcome = faults.call("join", [&] { return state_.join(host, id, arrival, seat, stays); });
   auto* const joined = std::get_if<Joined>(&outcome);
   if (joined != nullptr && joined->seat) drop_strangers(*joined->seat);
   return outcome;

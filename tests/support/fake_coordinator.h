@@ -62,8 +62,8 @@ class FakeMinionCoordinator final : public MinionCoordinator {
 
   CallFaults faults{redis_out_of_reach()};
 
-  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival, SeatWish seat,
-                                 Duration stays) override;
+  [[nodiscard]] JoinOutcome join(const Address& host, const HostId& id, Arrival arrival,
+                                 SeatWish seat, Duration stays) override;
   [[nodiscard]] std::vector<StagedPiece> digests(const RunId& run,
                                                  const std::vector<PieceNumber>& pieces) override;
   [[nodiscard]] ViewOutcome report(const RunId& run, const Address& host, const Holdings& holdings,

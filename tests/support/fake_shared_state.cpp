@@ -46,6 +46,8 @@ void FakeSharedState::lose_everything() {
   last_run_.reset();
   last_.reset();
   seen_ms_.clear();
+  ids_.clear();
+  address_of_.clear();
   lingers_until_ms_.clear();
   wakes_.clear();
 }
@@ -163,6 +165,9 @@ StageOutcome FakeSharedState::admit(const RunId& run) {
   for (const auto& name : run_now.joined_hosts) {
     if (run_now.is_named) {
       if (!run_now.expected_hosts.contains(name)) run_now.other_hosts.insert(name);
+    } else if (has_moved(name)) {
+      run_now.expected_hosts.erase(name);
+      run_now.other_hosts.erase(name);
     } else {
       run_now.expected_hosts.insert(name);
       run_now.other_hosts.erase(name);
@@ -222,7 +227,9 @@ StageOutcome FakeSharedState::expect(const RunId& run, const Expected& expected)
   }
   for (const auto& name : wanted) {
     if (run_now.is_named) run_now.other_hosts.erase(name);
-    if (!run_now.other_hosts.contains(name)) run_now.expected_hosts.insert(name);
+    if (!run_now.other_hosts.contains(name) && (run_now.is_named || !has_moved(name))) {
+      run_now.expected_hosts.insert(name);
+    }
   }
   return Done{};
 }
@@ -259,7 +266,9 @@ RepairOutcome FakeSharedState::repair(const RunInfo& run, const RunId& another,
   run_->announced = right;
   const auto before = run_->expected_hosts.size();
   for (const auto& name : expected.hosts) {
-    if (!run_->other_hosts.contains(name)) run_->expected_hosts.insert(name);
+    if (!run_->other_hosts.contains(name) && (run_->is_named || !has_moved(name))) {
+      run_->expected_hosts.insert(name);
+    }
   }
   if (run_->expected_hosts.size() != before) repaired.keys.emplace_back("sync:expected");
   if (is_suspect) {

@@ -85,8 +85,8 @@ class FakeSharedState {
 
   // --- The verbs of a minion ---
 
-  [[nodiscard]] JoinOutcome join(const Address& host, Arrival arrival, SeatWish seat,
-                                 Duration stays);
+  [[nodiscard]] JoinOutcome join(const Address& host, const HostId& id, Arrival arrival,
+                                 SeatWish seat, Duration stays);
   [[nodiscard]] std::vector<StagedPiece> digests(const RunId& run,
                                                  const std::vector<PieceNumber>& pieces);
   [[nodiscard]] ViewOutcome report(const RunId& run, const Address& host, const Holdings& holdings,
@@ -128,6 +128,13 @@ class FakeSharedState {
   [[nodiscard]] std::vector<std::string> seen_lately() const;
   [[nodiscard]] bool is_silent(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> known_silent() const;
+  /// Why a host may not join with this id; nothing if it may.
+  [[nodiscard]] std::optional<JoinOutcome> identify(const Address& host, const HostId& id);
+  [[nodiscard]] bool is_live(const Address& host) const;
+  [[nodiscard]] bool is_at_work(const Address& host) const;
+  [[nodiscard]] bool has_moved(const std::string& name) const;
+  void move(const Address& old);
+  void retreat(const Address& host, Retreat how);
   [[nodiscard]] bool is_seat_kept(const Address& host) const;
 
   std::uint64_t advanced_ms_ = 1'000'000'000'000;
@@ -143,6 +150,8 @@ class FakeSharedState {
   std::optional<LastStatus> last_;
   std::uint64_t last_ended_ms_ = 0;
   std::map<Address, std::uint64_t> seen_ms_;
+  std::map<Address, HostId> ids_;         // The last id at each address.
+  std::map<HostId, Address> address_of_;  // The last address of each id.
   std::map<Address, std::uint64_t> lingers_until_ms_;
   std::set<Address> wakes_;
   std::map<const void*, std::function<void()>> listeners_;

@@ -6,14 +6,86 @@
 
 namespace libsync::test {
 
-JoinOutcome FakeSharedState::join(const Address& host, Arrival arrival, SeatWish seat,
-                                  Duration stays) {
+namespace {
+
+constexpr std::uint64_t kBetweenTicksMs = 150'000;
+constexpr std::uint64_t kSilentMs = 30'000;
+
+}  // namespace
+
+// --- Ids: the rules of functions/ids.lua ---
+
+bool FakeSharedState::is_live(const Address& host) const {
+  const auto seen = seen_ms_.find(host);
+  if (seen == seen_ms_.end()) return true;
+  const auto name = host.text();
+  const bool is_in_run = run_ && run_->ticking.contains(name) && !run_->has_finished(name);
+  return now_ms() - seen->second <= (is_in_run ? kSilentMs : kBetweenTicksMs);
+}
+
+bool FakeSharedState::is_at_work(const Address& host) const {
+  const auto seen = seen_ms_.find(host);
+  if (seen != seen_ms_.end() && now_ms() - seen->second > kSilentMs) return false;
+  if (run_) return run_->ticking.contains(host.text());
+  const auto lingers = lingers_until_ms_.find(host);
+  return lingers != lingers_until_ms_.end() && lingers->second > now_ms();
+}
+
+bool FakeSharedState::has_moved(const std::string& name) const {
+  const auto id = ids_.find(Address::parse(name).value());
+  if (id == ids_.end()) return false;
+  const auto home = address_of_.find(id->second);
+  return home == address_of_.end() || home->second.text() != name;
+}
+
+void FakeSharedState::move(const Address& old) {
+  if (run_) {
+    retreat(old, Retreat::altogether);
+    run_->host(old).error.clear();
+    if (!run_->is_named) {
+      run_->host(old).finished_ms.reset();
+      run_->host(old).in_place = 0;
+      run_->joined_hosts.insert(old.text());
+    }
+  }
+  seen_ms_.erase(old);
+  lingers_until_ms_.erase(old);
+}
+
+std::optional<JoinOutcome> FakeSharedState::identify(const Address& host, const HostId& id) {
+  if (id == HostId()) return std::nullopt;
+  const auto owner = ids_.find(host);
+  const bool was_here = owner != ids_.end() && owner->second == id;
+  if (owner != ids_.end() && !was_here && !has_moved(host.text())) {
+    if (is_live(host)) {
+      const auto seen = seen_ms_.contains(host) ? seen_ms_.at(host) : now_ms();
+      return AddressInUse{std::chrono::milliseconds(now_ms() - seen)};
+    }
+    address_of_.erase(owner->second);
+  }
+  const auto home = address_of_.find(id);
+  if (home != address_of_.end() && home->second != host) {
+    const auto old = home->second;
+    if (is_at_work(old) || (was_here && is_live(old))) return IdInUse{old.text()};
+    move(old);
+  }
+  ids_[host] = id;
+  address_of_.insert_or_assign(id, host);
+  return std::nullopt;
+}
+
+// --- The verbs ---
+
+JoinOutcome FakeSharedState::join(const Address& host, const HostId& id, Arrival arrival,
+                                  SeatWish seat, Duration stays) {
   if (!has_functions) return NoLibrary{};
+  if (const auto refusal = identify(host, id)) return *refusal;
   seen_ms_[host] = now_ms();
   const bool wants_seat = seat == SeatWish::wanted;
+  const bool waits = wants_seat && stays > Duration::zero();
   if (!run_) {
     lingers_until_ms_.erase(host);
-    if (wants_seat && stays > Duration::zero()) {
+    if (waits) {
       lingers_until_ms_[host] = now_ms() + static_cast<std::uint64_t>(stays.count());
     }
     return NoRun{last_run_, last_begun_ms_};
@@ -24,6 +96,7 @@ JoinOutcome FakeSharedState::join(const Address& host, Arrival arrival, SeatWish
     wake_waiting();
   }
   run.ticking.insert(host.text());
+  if (run.has_finished(host.text()) && !waits) run.ticking.erase(host.text());
   if (run.volunteer(host)) run.joined_ms = now_ms();
   if (format == RunFormat::other) return OtherVersion{run.info.id, run.info.task};
   Joined joined{run.info, run.host(host).finished_ms.has_value(),
@@ -151,23 +224,29 @@ void FakeSharedState::doubt(const RunId& run, const Address& host, const std::st
   }
 }
 
-void FakeSharedState::leave(const RunId& run, const Address& host, Retreat retreat,
-                            const std::string& reason) {
-  if (!is_current(run)) return;
+void FakeSharedState::retreat(const Address& host, Retreat how) {
   auto& state = run_->host(host);
   run_->release_all(host);
-  if (retreat == Retreat::altogether || !state.finished_ms) run_->vacate(host);
+  if (how == Retreat::altogether || !state.finished_ms) run_->vacate(host);
   state.is_running = false;
   run_->ticking.erase(host.text());
   state.waits_for.reset();
+  if (how == Retreat::altogether) {
+    run_->hold(host, {PieceSet(run_->info.cut.pieces()), state.in_place});
+  }
+  wake_waiting();
+}
+
+void FakeSharedState::leave(const RunId& run, const Address& host, Retreat how,
+                            const std::string& reason) {
+  if (!is_current(run)) return;
+  retreat(host, how);
+  auto& state = run_->host(host);
   if (!reason.empty()) state.error = reason;
-  if (retreat == Retreat::altogether) {
-    const PieceSet none(run_->info.cut.pieces());
-    run_->hold(host, {none, 0});
+  if (how == Retreat::altogether) {
     state.finished_ms.reset();
     state.in_place = 0;
   }
-  wake_waiting();
 }
 
 }  // namespace libsync::test

@@ -11,6 +11,9 @@
 -- Hosts that join are in sync:joined until the master judges them. sync:expected has the hosts that
 -- count by name. sync:others has those that do not: by the rule `named` a host that is not in the
 -- inventory, else a silent host. That one counts again once Redis hears of it.
+--
+-- A host that has another address by now (ids.lua) counts by that one alone, except by the rule
+-- `named`.
 
 local JUDGED_AT_ONCE = 500  -- Hosts that one call moves because they are silent, or no more.
 
@@ -65,13 +68,26 @@ local function expected_count(k)
   return math.max(hosts + redis.call('SCARD', k.joined), tonumber(k.of and k.of.expected) or 0)
 end
 
--- Judges hosts that have joined. A minion may have written anything into sync:joined.
+-- Those of the hosts that have another address by now, as a table of host -> true.
+local function moved_among(k, hosts)
+  local ids, known, moved = values_of(k.ids, hosts), {}, {}
+  for _, id in pairs(ids) do known[#known + 1] = id or nil end
+  local addresses = values_of(k.ids, known)
+  for host, id in pairs(ids) do
+    local at = id and addresses[id]
+    if at and at ~= host then moved[host] = true end
+  end
+  return moved
+end
+
+-- Judges hosts that have joined, and those that have moved. A minion may have written anything into sync:joined.
 local function admit(k, most)
   local hosts = redis.call('SPOP', k.joined, most)
+  local moved = is_named(k) and {} or moved_among(k, hosts)
   for _, host in ipairs(hosts) do
     if #host <= ADDRESS_BYTES and string.match(host, '^[%x.:]+$') then
       if not is_named(k) then
-        redis.call('SADD', k.expected, host)
+        redis.call(moved[host] and 'SREM' or 'SADD', k.expected, host)
         redis.call('SREM', k.others, host)
       elseif redis.call('SISMEMBER', k.expected, host) == 0 then
         redis.call('SADD', k.others, host)
@@ -163,6 +179,8 @@ local function silent_of(k)
   return silent
 end
 
+do
+
 -- The master judges the hosts that have joined, and those that are silent. It calls again until none
 -- is left.
 --
@@ -208,10 +226,10 @@ local function expect(_, a)
     if is_named(k) or not is_there then redis.call('SREM', k.expected, host) end
     if is_named(k) and is_there then redis.call('SADD', k.others, host) end
   end
-  local is_other = set_of(redis.call('SMEMBERS', k.others))
+  local is_other, moved = set_of(redis.call('SMEMBERS', k.others)), moved_among(k, wanted)
   for _, host in ipairs(wanted) do
     if is_named(k) and is_other[host] then redis.call('SREM', k.others, host) end
-    if not is_expected[host] and (is_named(k) or not is_other[host]) then redis.call('SADD', k.expected, host) end
+    if not is_expected[host] and (is_named(k) or not (is_other[host] or moved[host])) then redis.call('SADD', k.expected, host) end
   end
   redis.call('HSET', k.run, 'judged', 0)
   return {'EXPECTED'}
@@ -236,3 +254,5 @@ end
 register('expect', expect)
 register('admit', admit_function)
 register('awaited', awaited, {'no-writes'})
+
+end

@@ -10,7 +10,7 @@
 -- Two processes agree on nothing but this state. It decides which host pulls which pieces from
 -- which source. It moves no bytes, and it trusts a caller only about the caller itself.
 --
--- Ten files make one text, in this order:
+-- Eleven files make one text, in this order:
 --
 --   libsync.lua       keys, constants, the context of a call
 --   sources.lua       what each host can serve, upload slots, waiting hosts, the end of a claim
@@ -19,6 +19,7 @@
 --   trees.lua         seats and parents
 --   mend.lua          derives again what a lost or changed key held
 --   expected.lua      the hosts that a run waits for
+--   ids.lua           which host has which address
 --   master_calls.lua  the functions that the master calls
 --   repair.lua        one more of these
 --   minion_calls.lua  the functions that minions call
@@ -73,6 +74,8 @@
 --   P sync:quarantine     zset    address -> until when it is no source
 --   P sync:errors         hash    address -> the last error there
 --   P sync:minions        zset    address -> last seen; outlives runs
+--   P sync:ids            hash    address -> id of the host there, and id -> address (ids.lua);
+--                                 outlives runs
 --   P sync:lingering      zset    address -> until when it waits for a run, to pull along trees;
 --                                 outlives runs
 --   P sync:events         stream  what happened; capped; outlives runs
@@ -236,7 +239,7 @@ local function keys_of(prefix)
     k = {task = prefix .. 'task', lookup = prefix .. 'lookup',
          queue = prefix .. 'synchronize_queue', running = prefix .. 'running_queue',
          finished = prefix .. 'finished_queue', wake = prefix .. 'sync:wake:'}
-    for _, names in ipairs({OF_A_RUN, {'run', 'minions', 'lingering', 'events', 'last'}}) do
+    for _, names in ipairs({OF_A_RUN, {'run', 'minions', 'ids', 'lingering', 'events', 'last'}}) do
       for _, name in ipairs(names) do k[name] = prefix .. 'sync:' .. name end
     end
     KEYS_OF[prefix] = k

@@ -25,6 +25,8 @@ local function wake_all(k, seated, now)
   end
 end
 
+do
+
 -- Corrects times that outlive runs, since the clock of Redis may have stepped back.
 local function settle_times(k, now)
   for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.minions, now + 1, '+inf')) do
@@ -81,7 +83,7 @@ local function begin(_, a)
              'mended', now, 'woken_at', now, 'clock', k.clock, 'reached', now)
   redis.call('HSET', k.slots, origin, slots)
   if a[16] == '1' then redis.call('SET', k.task, a[4], 'NX') end
-  redis.call('ZREMRANGEBYSCORE', k.minions, '-inf', now - FORGOTTEN_MS)
+  forget(k, now)
   local seated = trees > 0 and lingering(k, origin, now) or {}
   give_seats(k, seated)
   redis.call('HSET', k.run, 'seated', #seated)
@@ -290,3 +292,5 @@ register('overtake', overtake)
 register('vouch', vouch)
 register('watch', watch, {'no-writes'})
 register('status', status, {'no-writes'})
+
+end

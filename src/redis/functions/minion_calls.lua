@@ -21,12 +21,20 @@ end
 --   Args:    host,
 --            fresh (1: its tick has just begun, so the claims of an earlier tick end),
 --            seat (1: it wants one, if the run has trees),
---            ms for which it waits for a run (0: it does not, or wants no seat)
+--            ms for which it waits for a run (0: it does not, or wants no seat),
+--            its id (ids.lua; '' or none: a host of an earlier version)
 --   Answers: NONE id-of-the-last-run-or-'' when-that-began
+--            OCCUPIED ms    another live host has this address, and was seen so long ago
+--            COPIED address    another live host has this id
 --            RUN finished(0/1) suspect(0/1) seat(0/1), its seat if 1 (append_seat), field value …
 local function join(_, a)
   local k, now = call_of(a, JOIN_FIELDS)
-  local host = a[3]
+  local host, id = a[3], a[7] or ''
+  if id ~= '' then
+    if #id ~= 32 or string.find(id, '[^%da-f]') then return {err = 'ERR an id is 32 hexadecimal digits'} end
+    local refusal = identify(k, host, id, now)
+    if refusal then return refusal end
+  end
   see(k, host)
   if not k.of then
     if a[6] == '0' then
@@ -40,8 +48,9 @@ local function join(_, a)
   wake_seated(k, now)
   if a[4] == '1' then release_all(k, host, now) end
   if volunteer(k, host) then redis.call('HSET', k.course, 'joined', now) end
-  redis.call('SADD', k.ticking, host)
   local is_done = redis.call('HEXISTS', k.done, host)
+  -- A host that has finished and does not wait for a run ends its tick.
+  redis.call(is_done == 1 and a[6] == '0' and 'SREM' or 'SADD', k.ticking, host)
   local answer = {'RUN', is_done, is_suspect(k, host), 0}
   if a[5] == '1' and has_trees(k) and is_done == 0 and host ~= k.of.origin then
     answer[4] = 1
@@ -249,28 +258,9 @@ local function leave(_, a)
   local k, now = call_of(a)
   local host = a[4]
   if not is_current(k, a[3]) then return {'STALE'} end
-  -- Its wake-ups end before its claims do, because the slots are for other hosts. A source that has
-  -- called it calls another one.
-  wait_no_more(k, host)
-  local caller = redis.call('HGET', k.woken, host)
-  redis.call('HDEL', k.woken, host)
-  redis.call('EXPIRE', k.wake .. host, 0)  -- Minions have no right to DEL.
-  release_all(k, host, now)
-  if caller then wake_waiting(k, caller, now) end
-  -- A finished host goes on feeding others, whatever its tick does.
-  if has_trees(k) and (a[5] == 'all' or redis.call('HEXISTS', k.done, host) == 0) then
-    vacate(k, host)
-  end
-  redis.call('SREM', k.running, host)
-  redis.call('SREM', k.ticking, host)
+  retreat(k, host, a[5] == 'all', now)
   if a[6] ~= '' then redis.call('HSET', k.errors, host, string.sub(a[6], 1, ERROR_BYTES)) end
-  if a[5] == 'all' then
-    hold(k, host, blank(tonumber(k.of.pieces)))
-    redis.call('HDEL', k.done, host)
-    redis.call('HDEL', k.progress, host)
-    redis.call('SREM', k.finished, host)
-    offer(k, host, now)
-  end
+  if a[5] == 'all' then unfinish(k, host) end
   return {'LEFT'}
 end
 

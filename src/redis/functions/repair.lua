@@ -65,18 +65,22 @@ local function announced_of(k, found, recorded, is_complete)
   return table.concat(bytes), table.concat(digests)
 end
 
--- Expects the hosts on record. By the rule `named` only these count, else not those that are silent.
--- True if some were missing, or if others were there.
+-- Expects the hosts on record. By the rule `named` only these count, else not those that are silent
+-- or have moved. True if some were missing, or if others were there.
 local function correct_hosts(k, a, first)
   local expected, others = set_of(redis.call('SMEMBERS', k.expected)), set_of(redis.call('SMEMBERS', k.others))
-  local is_wrong, named = false, is_named(k)
+  local is_wrong, named, lost = false, is_named(k), {}
   for i = first, #a do
-    if not expected[a[i]] and (named or not others[a[i]]) then
-      redis.call('SADD', k.expected, a[i])
-      redis.call('SREM', k.others, a[i])
+    if not expected[a[i]] and (named or not others[a[i]]) then lost[#lost + 1] = a[i] end
+    expected[a[i]] = nil
+  end
+  local moved = named and {} or moved_among(k, lost)
+  for _, host in ipairs(lost) do
+    if not moved[host] then
+      redis.call('SADD', k.expected, host)
+      redis.call('SREM', k.others, host)
       is_wrong = true
     end
-    expected[a[i]] = nil
   end
   for host in pairs(named and expected or {}) do
     redis.call('SREM', k.expected, host)

@@ -176,7 +176,7 @@ void check_answer(const RedisValue& value) {
   };
   if (is_one_of({"LOOK"})) attempt([&] { check_watch(value); });
   if (is_one_of({"BEGUN", "SAME", "BUSY"})) attempt([&] { check_begin(value); });
-  if (is_one_of({"RUN", "NONE"})) attempt([&] { check_join(value); });
+  if (is_one_of({"RUN", "NONE", "OCCUPIED", "COPIED"})) attempt([&] { check_join(value); });
   if (is_one_of({"CLAIMED", "WAIT", "VIEW", "STALE"})) {
     attempt([&] {
       check_claim(read_claim(value, peers()));
