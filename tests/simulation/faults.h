@@ -7,7 +7,10 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "scenario.h"
 
 namespace libsync::simulation {
 
@@ -21,19 +24,29 @@ enum class CallFate {
 
 /// Something that happens to the fleet at a moment.
 enum class Mishap {
-  death,        ///< A host's processes end, and its next tick begins some time later.
-  freeze,       ///< A host stops for some seconds.
-  slow_uplink,  ///< A host's link out is slow from now on.
-  lost_key,     ///< Redis loses one key of the run.
-  flush,        ///< Redis loses everything.
-  intruder,     ///< Another program adds a member to synchronize_queue, or removes one.
-  liar,         ///< A host reports pieces that it does not have.
+  death,         ///< A host's processes end, and its next tick begins some time later.
+  freeze,        ///< A host stops for some seconds.
+  slow_uplink,   ///< A host's link out is slow from now on.
+  one_way,       ///< For some seconds a host cannot connect to another one.
+  bit_rot,       ///< A piece in the spool of a host changes.
+  liar,          ///< A host reports pieces that it does not have.
+  clock_step,    ///< The clock of Redis steps, in either direction.
+  old_token,     ///< A call repeats the token of an earlier claim, or of another host's.
+  newer_task,    ///< The master ends the run, and begins one of another payload.
+  lost_key,      ///< Redis loses one key of the run.
+  intruder,      ///< Another program adds a member to synchronize_queue, or removes one.
+  flush,         ///< Redis loses everything.
+  old_snapshot,  ///< Redis keeps what it knows now, and some seconds later restarts from that.
 };
+
+[[nodiscard]] std::string_view name_of(Mishap mishap);
 
 class Faults {
  public:
-  /// No faults from `until` on, in seconds.
-  Faults(std::uint64_t seed, double until) : random_(seed), until_(until) {}
+  /// No faults from `until` on, in seconds. With half of the seeds Redis loses nothing, because the
+  /// invariants of the state do not hold for some time after a loss.
+  Faults(std::uint64_t seed, double until)
+      : random_(seed), until_(until), does_redis_lose_(below(2) == 0) {}
 
   [[nodiscard]] bool are_over(double now) const { return now >= until_; }
 
@@ -49,7 +62,11 @@ class Faults {
  private:
   std::mt19937_64 random_;
   double until_;
+  bool does_redis_lose_;
 };
+
+/// A small run with faults, drawn from the seed.
+[[nodiscard]] Scenario faulty_scenario(std::uint64_t seed);
 
 /// The keys of sync:* of which one may vanish alone. The master repairs some of them, and the
 /// functions derive the others again.

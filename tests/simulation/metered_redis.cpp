@@ -5,6 +5,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "repeatable_functions.h"
 #include "timed_functions.h"
 
 namespace libsync::simulation {
@@ -12,20 +13,26 @@ namespace {
 
 // The functions count milliseconds since 1970. The simulation may begin at any moment.
 constexpr double kEpochMs = 1e12;
+// A call's processor time in a run that must replay, in seconds.
+constexpr double kCost = 0.0002;
 constexpr std::string_view kWakeKeys = "sync:wake:";
 
 }  // namespace
 
-MeteredRedis::MeteredRedis(double latency)
+MeteredRedis::MeteredRedis(double latency, std::optional<std::uint64_t> seed,
+                           const std::string& functions)
     : latency_(latency),
+      seed_(seed),
       coordinator_(RedisCoordinatorOptions{
           .server = redis_.server(),
           .prefix = "",
           .time =
               [this] {
-                return std::to_string(std::llround(std::floor(kEpochMs + serving_since_ * 1000)));
+                return std::to_string(
+                    std::llround(std::floor(kEpochMs + (serving_since_ + clock_step_) * 1000)));
               },
-          .functions = test::timed_functions()}) {
+          .functions = seed ? test::repeatable_functions(*seed, functions)
+                            : test::timed_functions(test::CallersTime::time, functions)}) {
   if (clock_getcpuclockid(redis_.pid(), &cpu_clock_) != 0) {
     throw std::runtime_error("cannot read the CPU clock of the redis-server");
   }
@@ -40,10 +47,11 @@ double MeteredRedis::cpu_seconds() const {
 
 double MeteredRedis::serve(const std::string& verb, double now, const std::function<void()>& work) {
   serving_since_ = std::max(now + latency_, free_at_);
-  static_cast<void>(coordinator_.watch());
+  // The first call after a pause costs more.
+  if (!seed_) static_cast<void>(coordinator_.watch());
   const double before = cpu_seconds();
   work();
-  const double cost = cpu_seconds() - before;
+  const double cost = seed_ ? kCost : cpu_seconds() - before;
   free_at_ = serving_since_ + cost;
   auto& costs = costs_[verb];
   ++costs.calls;
@@ -77,7 +85,29 @@ std::vector<std::string> MeteredRedis::new_wakes() {
     if (key.text() == nullptr || !woken_.emplace(*key.text(), true).second) continue;
     hosts.push_back(key.text()->substr(kWakeKeys.size()));
   }
+  std::sort(hosts.begin(), hosts.end());
   return hosts;
+}
+
+void MeteredRedis::flush() {
+  static_cast<void>(redis_.ask({"FLUSHALL"}));
+  woken_.clear();
+}
+
+MeteredRedis::Snapshot MeteredRedis::snapshot() {
+  Snapshot all;
+  const auto keys = redis_.ask({"KEYS", "*"});
+  for (const auto& key : *keys.array()) {
+    all.emplace(*key.text(), *redis_.ask({"DUMP", *key.text()}).text());
+  }
+  return all;
+}
+
+void MeteredRedis::restart_from(const Snapshot& older) {
+  flush();
+  for (const auto& [key, value] : older) {
+    static_cast<void>(redis_.ask({"RESTORE", key, "0", value}));
+  }
 }
 
 double MeteredRedis::quantile(double part) const {

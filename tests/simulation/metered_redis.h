@@ -15,6 +15,7 @@
 #include <ctime>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,9 @@ struct CallCosts {
 
 class MeteredRedis {
  public:
-  /// `latency`: seconds from a host to the server, and as much back.
-  explicit MeteredRedis(double latency);
+  /// `latency`: seconds from a host to the server, and as much back. With a seed a run replays
+  /// exactly: the functions draw by the seed, and each call costs the same.
+  MeteredRedis(double latency, std::optional<std::uint64_t> seed, const std::string& functions);
 
   /// Asks at `now`, which must not decrease. Returns the time at which the answer is back. `ask`
   /// keeps the answer itself.
@@ -59,8 +61,17 @@ class MeteredRedis {
   [[nodiscard]] std::size_t calls() const { return single_.size(); }
   [[nodiscard]] double seconds() const;
 
-  /// Redis has lost all wake-ups.
-  void forget_wakes() { woken_.clear(); }
+  // Faults.
+
+  /// The clock of Redis steps by these seconds.
+  void step_clock(double seconds) { clock_step_ += seconds; }
+  /// Redis loses everything.
+  void flush();
+  /// All keys and their values.
+  using Snapshot = std::map<std::string, std::string>;
+  [[nodiscard]] Snapshot snapshot();
+  /// Redis restarts from an older snapshot.
+  void restart_from(const Snapshot& older);
 
   /// Asks for the checks at the end, at no cost.
   RedisValue ask(const RedisCommand& command) { return redis_.ask(command); }
@@ -70,6 +81,8 @@ class MeteredRedis {
   double serve(const std::string& verb, double now, const std::function<void()>& work);
 
   double latency_;
+  std::optional<std::uint64_t> seed_;
+  double clock_step_ = 0;
   test::TestRedis redis_;
   clockid_t cpu_clock_{};
   double serving_since_ = 0;

@@ -4,11 +4,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "libsync/core/slots.h"
 #include "libsync/master_coordinator.h"
 #include "libsync/minion_coordinator.h"
 #include "libsync/observer.h"
+#include "redis/coordinator.h"
+#include "trace.h"
 
 namespace libsync::simulation {
 
@@ -52,6 +55,8 @@ struct Scenario {
   Fault freeze;
   Fault unplug;             ///< Their links carry nothing any more. Connections stay open.
   double faults_until = 0;  ///< Faults by the seed (faults.h) until this time in F/B; 0: none.
+  std::string functions{functions_source()};  ///< The text that Redis loads.
+  Trace::Shown trace = Trace::Shown::no;      ///< Used with faults alone.
 
   /// F/B: the seconds in which one link carries the payload once.
   [[nodiscard]] double file_time() const { return bytes / rate; }

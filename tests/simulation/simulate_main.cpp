@@ -17,6 +17,7 @@
 
 #include "libsync/core/config.h"
 #include "simulation.h"
+#include "temporary_folder.h"
 
 namespace libsync::simulation {
 namespace {
@@ -77,7 +78,9 @@ struct Options {
   std::string freeze;
   std::string unplug;
   std::string seeds;
+  std::string functions;
   bool faults = false;
+  bool trace = false;
 };
 
 void declare(CLI::App& app, Options& options) {
@@ -126,6 +129,12 @@ void declare(CLI::App& app, Options& options) {
                  "K:AT:FOR, K hosts that freeze at AT x F/B, for FOR x F/B; K 0: the origin");
   app.add_flag("--faults", options.faults, "small runs with faults, one for each of --seeds");
   app.add_option("--seeds", options.seeds, "A..B, for --faults");
+  app.add_option("--functions", options.functions,
+                 "a file with the text of the functions to try, with --faults")
+      ->check(CLI::ExistingFile);
+  app.add_flag(
+      "--trace", options.trace,
+      "with --faults, prints what happens, and a number that is the same whenever a seed runs");
   app.add_option("--unplug", options.unplug,
                  "K:AT, K hosts whose links carry nothing from AT x F/B on");
 }
@@ -220,23 +229,8 @@ void stay_on_this_core() {
   static_cast<void>(sched_setaffinity(0, sizeof cores, &cores));
 }
 
-// A small run with faults, drawn from the seed.
-Scenario faulty_scenario(std::uint64_t seed) {
-  constexpr double kPieceBytes = 1 << 20;
-  Faults drawn(seed, 0);
-  Scenario scenario;
-  scenario.hosts = 3 + drawn.below(7);
-  scenario.bytes = static_cast<double>(16 + drawn.below(49)) * kPieceBytes;
-  scenario.rate = 2 * kPieceBytes;
-  scenario.piece_bytes = static_cast<std::uint64_t>(kPieceBytes);
-  scenario.staging_rate = drawn.below(2) == 0 ? 800e6 : scenario.rate;
-  scenario.spread = drawn.below(2) == 0 ? Spread::claims : Spread::trees;
-  scenario.seed = seed;
-  scenario.faults_until = 2;
-  return scenario;
-}
-
-int run_faults(const std::string& seeds) {
+int run_faults(const Options& options) {
+  const std::string seeds = options.seeds.empty() ? "1..20" : options.seeds;
   const auto range = seeds.find("..");
   std::uint64_t first = 0;
   std::uint64_t last = 0;
@@ -247,9 +241,16 @@ int run_faults(const std::string& seeds) {
     throw CLI::ValidationError("--seeds", "'" + seeds + "' is not A..B");
   }
   std::size_t failed = 0;
+  double healed_after = 0;
   for (auto seed = first; seed <= last; ++seed) {
     try {
-      Simulation(faulty_scenario(seed)).run();
+      auto scenario = faulty_scenario(seed);
+      if (options.trace) scenario.trace = Trace::Shown::yes;
+      if (!options.functions.empty()) scenario.functions = test::content_of(options.functions);
+      const auto outcome = Simulation(scenario).run();
+      healed_after =
+          std::max(healed_after, outcome.last - scenario.faults_until * scenario.file_time());
+      if (options.trace) fmt::print("seed {}: trace {:016x}\n", seed, outcome.trace);
     } catch (const std::exception& error) {
       ++failed;
       fmt::print("seed {}: {}\n  ./tests/simulate --faults --seeds {}..{}\n", seed, error.what(),
@@ -257,7 +258,8 @@ int run_faults(const std::string& seeds) {
       static_cast<void>(std::fflush(stdout));
     }
   }
-  fmt::print("{} of {} runs failed\n", failed, last - first + 1);
+  fmt::print("{} of {} runs failed; all hosts had finished {:.0f} s after the last fault at most\n",
+             failed, last - first + 1, healed_after);
   return failed == 0 ? 0 : 1;
 }
 
@@ -267,7 +269,7 @@ int simulate(int count, char** words) {
   declare(app, options);
   try {
     app.parse(count, words);
-    if (options.faults) return run_faults(options.seeds.empty() ? "1..20" : options.seeds);
+    if (options.faults) return run_faults(options);
     const auto scenario = scenario_of(options);
     stay_on_this_core();
     const auto begun = std::chrono::steady_clock::now();

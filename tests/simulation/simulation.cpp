@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "libsync/core/slots.h"
-#include "os/random.h"
 
 namespace libsync::simulation {
 namespace {
@@ -49,16 +48,20 @@ double seconds_of(Duration duration) { return std::chrono::duration<double>(dura
 Simulation::Simulation(const Scenario& scenario)
     : scenario_(scenario),
       random_(scenario.seed),
-      redis_(scenario.latency),
-      run_{.id = random_name<RunId>(),
+      names_(scenario.seed),
+      redis_(scenario.latency,
+             scenario.faults_until > 0 ? std::optional(scenario.seed) : std::nullopt,
+             scenario.functions),
+      run_{.id = new_name<RunId>(),
            .task = std::get<TaskPath>(TaskPath::parse("/data/payload")),
-           .fingerprint = random_name<Fingerprint>(),
+           .fingerprint = new_name<Fingerprint>(),
            .cut = {static_cast<std::uint64_t>(scenario.bytes),
                    scenario.piece_bytes.value_or(choose_piece_bytes(
                        static_cast<std::uint64_t>(scenario.bytes), scenario.hosts))},
            .manifest = digest_of("manifest"),
            .origin = address_of(0),
-           .master = random_name<MasterId>()} {
+           .master = new_name<MasterId>()},
+      trace_(scenario.trace) {
   slots_ = scenario.slots.value_or(default_slots(run_.cut));
   origin_uploads_ = scenario.slots.value_or(default_origin_uploads(run_.cut));
   if (run_.cut.pieces() > kMaxPieces) broken("more pieces than there may be: enlarge --piece-size");
@@ -143,7 +146,7 @@ Outcome Simulation::run() {
   if (faults_) begin_faults();
   std::size_t finished = 0;
   Outcome outcome;
-  while (!events_.empty() && (faults_ ? !is_healed() : finished < living_)) {
+  while (!events_.empty() && (faults_ ? !is_healed_ : finished < living_)) {
     const Event event = events_.top();
     events_.pop();
     now_ = event.time;
@@ -157,6 +160,7 @@ Outcome Simulation::run() {
       worst_overload_ = std::max(worst_overload_, network_->worst_overload());
   }
   check();
+  outcome.trace = trace_.sum();
   std::vector<double> ends;
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     outcome.pulls += hosts_[i]->pulls_started();
@@ -218,12 +222,14 @@ bool Simulation::is_held(const Event& event) {
     case Kind::master:
     case Kind::mishap:
     case Kind::revives:
+    case Kind::restores:
       return false;
     case Kind::connected:
     case Kind::moved:
     case Kind::exited:
     case Kind::sampled:
     case Kind::stalled:
+    case Kind::timed_out:
       host = pulls_[event.subject].to;
       break;
     default:
@@ -249,6 +255,10 @@ bool Simulation::is_void(const Event& event) const {
 }
 
 void Simulation::handle(const Event& event) {
+  if (faults_) {
+    trace_.note(now_, fmt::format("event {}", static_cast<int>(event.kind)), event.subject,
+                event.stamp);
+  }
   if (is_void(event) || is_held(event)) return;
   switch (event.kind) {
     case Kind::step:
@@ -271,7 +281,8 @@ void Simulation::handle(const Event& event) {
     case Kind::judged:
       return hosts_[event.subject]->piece_judged(static_cast<PieceNumber>(event.stamp));
     case Kind::staged:
-      return stage();
+      if (event.stamp == payload_) stage();
+      return;
     case Kind::joins:
       return hosts_[event.subject]->join();
     case Kind::dies:
@@ -291,6 +302,10 @@ void Simulation::handle(const Event& event) {
           frozen_until_[pulls_[event.subject].from] > now_)
         settle_pull(event.subject, PullEnd::unreachable);
       return;
+    case Kind::timed_out:
+      if (!pulls_[event.subject].is_over && pulls_[event.subject].id == event.stamp)
+        settle_pull(event.subject, PullEnd::unreachable);
+      return;
     case Kind::ends:
       return end_pull_of(event.subject, event.stamp);
     case Kind::master:
@@ -299,6 +314,8 @@ void Simulation::handle(const Event& event) {
       return mishap();
     case Kind::revives:
       return hosts_[event.subject]->revive();
+    case Kind::restores:
+      return restore();
   }
 }
 
@@ -306,7 +323,7 @@ void Simulation::stage() {
   const auto piece = staged_++;
   const bool is_last = staged_ == run_.cut.pieces();
   redis_.call("stage", now_, [&](RedisCoordinator& coordinator) {
-    const auto outcome = coordinator.stage(run_.id, {{piece, digest_of(std::to_string(piece))}},
+    const auto outcome = coordinator.stage(run_.id, {{piece, content_of(piece)}},
                                            is_last ? RunState::staged : RunState::staging);
     // With faults the virtual master stages it again.
     if (!faults_ && !std::holds_alternative<Done>(outcome)) broken("a piece cannot be staged");
@@ -314,8 +331,12 @@ void Simulation::stage() {
   deliver_wakes();
   if (!is_last) {
     push(now_ + static_cast<double>(run_.cut.bytes_of(staged_)) / scenario_.staging_rate,
-         Kind::staged, 0);
+         Kind::staged, 0, payload_);
   }
+}
+
+Digest Simulation::content_of(PieceNumber piece) const {
+  return digest_of(fmt::format("{} {}", payload_, piece));
 }
 
 void Simulation::deliver_wakes() {
@@ -334,16 +355,26 @@ void Simulation::deliver_wakes() {
   }
 }
 
-bool Simulation::has(HostNumber host, PieceNumber piece) const {
-  return host == 0 ? piece < staged_ : hosts_[host]->pieces().servable().contains(piece);
+std::optional<Digest> Simulation::content_at(HostNumber source, HostNumber puller,
+                                             PieceNumber piece) const {
+  const auto& wanted = hosts_[puller]->run().fingerprint;
+  if (source == 0) {
+    const bool is_there = piece < staged_ && run_.fingerprint == wanted;
+    return is_there ? std::optional(content_of(piece)) : std::nullopt;
+  }
+  return hosts_[source]->run().fingerprint == wanted ? hosts_[source]->in_spool(piece)
+                                                     : std::nullopt;
 }
 
 HostNumber Simulation::number_of(const Address& address) const {
   return numbers_.at(address.text());
 }
 
-void Simulation::claim_granted(const Claim& claim) {
-  if (faults_) return;  // The invariants of the state take its place.
+void Simulation::claim_granted(HostNumber puller, const Claim& claim) {
+  if (faults_) {  // The invariants of the state replace these checks.
+    used_.push_back({puller, claim.token, hosts_[puller]->run().id, false});
+    return;
+  }
   const auto from = number_of(claim.source);
   sources_of_claims_.emplace(claim.token.text(), from);
   // The claims of a host that is frozen for long lapse, and nobody counts that here.
@@ -351,13 +382,16 @@ void Simulation::claim_granted(const Claim& claim) {
   if (++uploads_[from] > (from == 0 ? origin_uploads_ : slots_) && is_exact)
     broken(claim.source.text() + " has more claims than slots");
   for (const auto& [piece, digest] : claim.pieces) {
-    if (!has(from, piece))
+    if (!content_at(from, puller, piece))
       broken(claim.source.text() + " should serve a piece that it does not have");
   }
 }
 
 void Simulation::claim_ended(const Token& token) {
-  if (faults_) return;
+  if (faults_) {
+    for (auto& used : used_) used.is_over = used.is_over || used.token == token;
+    return;
+  }
   const auto found = sources_of_claims_.find(token.text());
   if (found == sources_of_claims_.end()) broken("a claim is completed twice");
   --uploads_[found->second];
@@ -397,11 +431,16 @@ void Simulation::connect(std::size_t index) {
     return;
   }
   if (hosts_[pull.from]->is_dead()) return settle_pull(index, PullEnd::unreachable);
+  if (const auto cut = cut_until_.find({pull.to, pull.from});
+      cut != cut_until_.end() && cut->second > now_) {
+    return push(now_ + kConnectTimeout, Kind::timed_out, index, pull.id);
+  }
   // The host may start other pulls during this call, which invalidates `pull`.
-  hosts_[pull.to]->file_arrived(pull.id, "manifest");
+  hosts_[pull.to]->file_arrived(pull.id, std::nullopt, std::nullopt);
   if (!pulls_[index].is_claimed || faults_) {
-    const auto from = pulls_[index].from;
-    std::erase_if(pulls_[index].pieces, [&](PieceNumber piece) { return !has(from, piece); });
+    const auto [to, from] = std::pair(pulls_[index].to, pulls_[index].from);
+    std::erase_if(pulls_[index].pieces,
+                  [&](PieceNumber piece) { return !content_at(from, to, piece); });
   }
   if (pulls_[index].pieces.empty()) return exit_soon(index);
   Pull& connected = pulls_[index];
@@ -433,6 +472,8 @@ void Simulation::move(std::size_t index) {
   const auto piece = pull.pieces[pull.next];
   const auto id = pull.id;
   const auto to = pull.to;
+  auto content = content_at(pull.from, to, piece);
+  if (content && faults_ && faults_->is_rotten(now_)) content = digest_of("rotten");
   ++pull.next;
   if (pull.next < pull.pieces.size()) {
     pull.boundary += static_cast<double>(run_.cut.bytes_of(pull.pieces[pull.next]));
@@ -441,7 +482,7 @@ void Simulation::move(std::size_t index) {
     close_flow(pull);
   }
   const bool is_last = !pull.flow;
-  hosts_[to]->file_arrived(id, piece_name(piece));
+  if (content) hosts_[to]->file_arrived(id, piece, content);
   if (!has_left_origin_[piece]) last_first_copy_ = now_;
   has_left_origin_[piece] = true;
   const auto part = static_cast<std::size_t>(now_ / scenario_.file_time() * kParts);
@@ -551,7 +592,7 @@ void Simulation::unplug(HostNumber host) {
 }
 
 void Simulation::check() {
-  if (faults_) return check_state();
+  if (faults_) return check_end();
   for (HostNumber i = 1; i < hosts_.size(); ++i) {
     const auto& host = *hosts_[i];
     if (host.is_dead()) continue;

@@ -11,18 +11,27 @@
 // - No source serves a piece before it has it.
 // - No link carries more than its rate.
 //
-// With faults by a seed (faults.h) there is also a virtual master, which begins a lost run again
-// and repairs it. Then these hold, unless Redis has just lost something:
+// With faults by a seed (faults.h) there is also a virtual master, which begins a lost run again,
+// repairs it and ends it. Then these hold twice a second, unless Redis has just lost something
+// (simulation_invariants.cpp):
 //
-// - Slots, claims, leases and counts agree (invariants.h).
-// - A host that counts as finished has published every piece.
-// - All hosts finish within a bounded time after the last fault.
+// - Claims, leases and counts agree.
+// - The counts of copies agree with the bitmaps of the hosts.
+// - The published payload of a finished host has the master's digest in each piece.
+// - The seats have no gaps, and both of their keys agree.
+// - A call with the token of another host, or with the id of another run, changes nothing.
+//
+// All hosts finish within kHealsWithin of the last fault, and the end of the run leaves no key but
+// those that outlive runs. A run with faults depends on its seed alone.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <queue>
 #include <random>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "fluid_network.h"
@@ -45,6 +54,7 @@ struct Outcome {
   double last_first_copy = 0;       ///< Seconds until each piece had left the origin once.
   std::size_t pulls = 0;            ///< Pulls of all hosts.
   std::size_t second_attempts = 0;  ///< Those that fetched a piece in flight once more.
+  std::uint64_t trace = 0;          ///< Trace::sum(), if there are faults.
 };
 
 class Simulation final : public World {
@@ -60,11 +70,11 @@ class Simulation final : public World {
   void end_pull(HostNumber host, TransferId id) override;
   void judge(HostNumber host, PieceNumber piece) override;
   void deliver_wakes() override;
-  void claim_granted(const Claim& claim) override;
+  void claim_granted(HostNumber puller, const Claim& claim) override;
   void claim_ended(const Token& token) override;
   [[nodiscard]] bool has_faults() const override { return faults_.has_value(); }
   CallFate fate_of_call() override;
-  bool is_rotten() override;
+  [[nodiscard]] Token make_token() override { return new_name<Token>(); }
   void drop_pulls(HostNumber host) override;
 
  private:
@@ -85,10 +95,12 @@ class Simulation final : public World {
     unplugs,
     sampled,
     stalled,
+    timed_out,
     ends,
     master,
     mishap,
-    revives
+    revives,
+    restores
   };
   struct Event {
     double time;
@@ -112,6 +124,15 @@ class Simulation final : public World {
     double sampled = 0;       // Bytes of the flow at the last sample.
     bool is_claimed = false;
     bool is_over = true;
+  };
+
+  using Counts = std::map<std::string, std::int64_t>;
+  /// A claim that was granted.
+  struct Used {
+    HostNumber puller;
+    Token token;
+    RunId run;
+    bool is_over;
   };
 
   void push(double time, Kind kind, std::size_t subject, std::uint64_t stamp = 0);
@@ -143,21 +164,50 @@ class Simulation final : public World {
   [[nodiscard]] Expected expected() const;
   // With faults. (simulation_faults.cpp)
   void begin_faults();
-  [[nodiscard]] bool is_healed();
+  [[nodiscard]] bool is_healed(const Watch& seen) const;
   void act_as_master();
   void begin_again();
   [[nodiscard]] std::vector<StagedPiece> cut_so_far() const;
   [[nodiscard]] RunState state_so_far() const;
+  void end_other_run(const RunId& other);
+  void check_end();
   void mishap();
+  void mishap_of(HostNumber host);
   void lose_key();
   void intrude();
   void lie(HostNumber host);
+  void cut_one_way(HostNumber host);
+  void rot(HostNumber host);
+  void use_old_token();
+  void use_foreign_token(const Used& used);
+  void begin_newer_task();
+  void keep_snapshot();
+  void restore();
+  // Invariants. (simulation_invariants.cpp)
   void check_state();
-  [[nodiscard]] bool has(HostNumber host, PieceNumber piece) const;
+  void check_counts();
+  void check_copies(const Counts& coming);
+  void check_finished();
+  void check_seats();
+  [[nodiscard]] std::map<std::string, std::string> hash_of(const std::string& key);
+
+  template <typename Name>
+  [[nodiscard]] Name new_name() {
+    typename Name::Bytes bytes{};
+    for (auto& byte : bytes) byte = static_cast<std::uint8_t>(names_() >> 56U);
+    return Name(bytes);
+  }
+  /// The digest of a piece of the master's payload.
+  [[nodiscard]] Digest content_of(PieceNumber piece) const;
+  /// The digest of the file that a puller gets. Nothing if its source does not serve the piece of
+  /// that payload.
+  [[nodiscard]] std::optional<Digest> content_at(HostNumber source, HostNumber puller,
+                                                 PieceNumber piece) const;
   [[nodiscard]] HostNumber number_of(const Address& address) const;
 
   Scenario scenario_;
   std::mt19937_64 random_;
+  std::mt19937_64 names_;
   double now_ = 0;
   std::uint64_t order_ = 0;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
@@ -185,6 +235,12 @@ class Simulation final : public World {
   double last_first_copy_ = 0;
   std::vector<double> arrived_;  // Bytes, in each twentieth of F/B.
   std::optional<Faults> faults_;
+  Trace trace_;
+  std::uint64_t payload_ = 0;  // Its number. A newer task has the next one.
+  std::vector<Used> used_;
+  std::map<std::pair<HostNumber, HostNumber>, double> cut_until_;  // Puller and source.
+  std::optional<MeteredRedis::Snapshot> snapshot_;
+  bool is_healed_ = false;    // The faults are over, and all hosts have finished.
   double repaired_at_ = 0;    // When the virtual master compared the state last.
   double damaged_at_ = -1e9;  // When Redis lost something.
   double worst_overload_ = 0;

@@ -1,15 +1,12 @@
-// The part of a Simulation that is there with faults by a seed: mishaps, the virtual master, and
-// the invariants of the state.
+// The part of a Simulation that is there with faults by a seed: mishaps and the virtual master.
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <cmath>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 
-#include "os/random.h"
 #include "simulation.h"
 
 namespace libsync::simulation {
@@ -25,38 +22,10 @@ constexpr double kMishapEvery = 0.08;
 constexpr double kDamageLasts = 60;
 // A quarantine may last half an hour after many accusations, so this bound is no promise.
 constexpr double kHealsWithin = 3600;
+constexpr std::uint64_t kNewerTasks = 2;  // At most, in one run.
 
 [[noreturn]] void broken(const std::string& what) {
   throw std::runtime_error("the functions or the puller are wrong: " + what);
-}
-
-using Counts = std::map<std::string, std::int64_t>;
-
-std::map<std::string, std::string> hash_of(MeteredRedis& redis, const std::string& key) {
-  std::map<std::string, std::string> all;
-  const auto answer = redis.ask({"HGETALL", key});
-  if (answer.array() == nullptr) return all;
-  for (std::size_t i = 0; i + 1 < answer.array()->size(); i += 2) {
-    const auto* const name = (*answer.array())[i].text();
-    const auto* const value = (*answer.array())[i + 1].text();
-    if (name != nullptr && value != nullptr) all.emplace(*name, *value);
-  }
-  return all;
-}
-
-Counts counts_of(MeteredRedis& redis, const std::string& key) {
-  Counts counts;
-  for (const auto& [name, value] : hash_of(redis, key)) {
-    const auto count = std::stoll(value);
-    if (count != 0) counts.emplace(name, count);
-  }
-  return counts;
-}
-
-std::string text_of(const Counts& counts) {
-  std::string text;
-  for (const auto& [name, count] : counts) text += fmt::format(" {}:{}", name, count);
-  return text;
 }
 
 }  // namespace
@@ -65,18 +34,19 @@ CallFate Simulation::fate_of_call() {
   return faults_ ? faults_->fate_of_call(now_) : CallFate::normal;
 }
 
-bool Simulation::is_rotten() { return faults_ && faults_->is_rotten(now_); }
-
 void Simulation::begin_faults() {
   push(now_ + kMasterEvery, Kind::master, 0);
   push(now_ + kMishapEvery * scenario_.file_time(), Kind::mishap, 0);
 }
 
-bool Simulation::is_healed() {
-  if (!faults_->are_over(now_)) return false;
-  return std::all_of(hosts_.begin() + 1, hosts_.end(), [](const auto& host) {
-    return !host->is_dead() && host->finished_at() && host->has_published();
-  });
+// Redis, the master and every host agree that all have finished.
+bool Simulation::is_healed(const Watch& seen) const {
+  const bool is_complete = seen.run && seen.run->id == run_.id &&
+                           seen.run->state == RunState::staged &&
+                           seen.run->finished >= seen.run->expected;
+  return is_complete && faults_->are_over(now_) && now_ > damaged_at_ + kDamageLasts &&
+         std::all_of(hosts_.begin() + 1, hosts_.end(),
+                     [](const auto& host) { return !host->is_dead() && host->finished_at(); });
 }
 
 // --- The master ---
@@ -94,7 +64,7 @@ void Simulation::begin_again() {
 std::vector<StagedPiece> Simulation::cut_so_far() const {
   std::vector<StagedPiece> pieces;
   for (PieceNumber piece = 0; piece < staged_; ++piece) {
-    pieces.push_back({piece, digest_of(std::to_string(piece))});
+    pieces.push_back({piece, content_of(piece)});
   }
   return pieces;
 }
@@ -107,16 +77,20 @@ void Simulation::act_as_master() {
   push(now_ + kMasterEvery, Kind::master, 0);
   Watch seen;
   redis_.call("watch", now_, [&](RedisCoordinator& coordinator) { seen = coordinator.watch(); });
+  is_healed_ = is_healed(seen);
   if (!seen.run) {
     damaged_at_ = now_;
     begin_again();
+  } else if (seen.run->id != run_.id) {
+    end_other_run(seen.run->id);
+  } else if (seen.run->state == RunState::staging && state_so_far() == RunState::staged) {
+    begin_again();  // Redis has lost pieces that were announced.
   } else if (now_ >= repaired_at_ + kRepairEvery) {
     repaired_at_ = now_;
     RunInfo known = run_;
     known.state = state_so_far();
     redis_.call("repair", now_, [&](RedisCoordinator& coordinator) {
-      const auto outcome =
-          coordinator.repair(known, random_name<RunId>(), cut_so_far(), expected());
+      const auto outcome = coordinator.repair(known, new_name<RunId>(), cut_so_far(), expected());
       const auto* const repaired = std::get_if<Repaired>(&outcome);
       if (repaired == nullptr) return;
       if (!repaired->keys.empty()) damaged_at_ = now_;
@@ -139,36 +113,78 @@ void Simulation::act_as_master() {
   }
 }
 
+// Redis fell back to a run that the master has ended since (next_move in plan.cpp).
+void Simulation::end_other_run(const RunId& other) {
+  damaged_at_ = now_;
+  redis_.call("end", now_, [&](RedisCoordinator& coordinator) {
+    static_cast<void>(coordinator.end(other, "superseded", "", TaskAfter::stays));
+  });
+}
+
+// After the end of the run, only the keys that outlive runs are there.
+void Simulation::check_end() {
+  check_state();
+  redis_.call("end", now_, [&](RedisCoordinator& coordinator) {
+    const auto outcome = coordinator.end(run_.id, "complete", "", TaskAfter::goes);
+    const auto* const ended = std::get_if<Ended>(&outcome);
+    if (ended == nullptr) broken("the run does not end");
+    if (!ended->missing.empty()) broken("a complete run lacks " + ended->missing.front());
+  });
+  const std::set<std::string> outlive{"sync:last", "sync:minions", "sync:lingering", "sync:events"};
+  const auto keys = redis_.ask({"KEYS", "*"});
+  for (const auto& key : *keys.array()) {
+    if (!outlive.contains(*key.text()) && !key.text()->starts_with("sync:wake:"))
+      broken(*key.text() + " is left after the end of the run");
+  }
+}
+
 // --- Mishaps ---
 
 void Simulation::mishap() {
   if (faults_->are_over(now_)) return;
   push(now_ + faults_->between(0, 2 * kMishapEvery) * scenario_.file_time(), Kind::mishap, 0);
-  const auto host = 1 + faults_->below(hosts_.size() - 1);
-  switch (faults_->next_mishap()) {
+  mishap_of(1 + faults_->below(hosts_.size() - 1));
+}
+
+void Simulation::mishap_of(HostNumber host) {
+  const auto what = faults_->next_mishap();
+  trace_.note(now_, name_of(what), host);
+  const bool is_away = hosts_[host]->is_dead() || frozen_until_[host] > now_;
+  switch (what) {
     case Mishap::death:
-      if (hosts_[host]->is_dead() || frozen_until_[host] > now_) return;
+      if (is_away) return;
       hosts_[host]->die();
       drop_pulls(host);
       cut_off(host);
       return push(now_ + faults_->between(0.1, 20), Kind::revives, host);
     case Mishap::freeze:
-      if (hosts_[host]->is_dead() || frozen_until_[host] > now_) return;
-      return freeze(host, now_ + faults_->between(1, 60));
+      return is_away ? void() : freeze(host, now_ + faults_->between(1, 60));
     case Mishap::slow_uplink:
       rates_[host].out = scenario_.rate / static_cast<double>(std::size_t{1} << faults_->below(8));
       if (frozen_until_[host] <= now_) network_->set_rates(host, rates_[host], now_);
       return;
-    case Mishap::lost_key:
-      return lose_key();
-    case Mishap::flush:
-      damaged_at_ = now_;
-      static_cast<void>(redis_.ask({"FLUSHALL"}));
-      return redis_.forget_wakes();
-    case Mishap::intruder:
-      return intrude();
+    case Mishap::one_way:
+      return cut_one_way(host);
+    case Mishap::bit_rot:
+      return rot(host);
     case Mishap::liar:
       return lie(host);
+    case Mishap::clock_step:
+      return redis_.step_clock((faults_->below(2) == 0 ? 1 : -1) *
+                               std::pow(10, faults_->between(0, 5)));
+    case Mishap::old_token:
+      return use_old_token();
+    case Mishap::newer_task:
+      return begin_newer_task();
+    case Mishap::lost_key:
+      return lose_key();
+    case Mishap::intruder:
+      return intrude();
+    case Mishap::flush:
+      damaged_at_ = now_;
+      return redis_.flush();
+    case Mishap::old_snapshot:
+      return keep_snapshot();
   }
 }
 
@@ -197,40 +213,99 @@ void Simulation::lie(HostNumber host) {
   deliver_wakes();
 }
 
-// --- Invariants ---
+void Simulation::cut_one_way(HostNumber host) {
+  const auto source = faults_->below(hosts_.size());
+  if (source != host) cut_until_[{host, source}] = now_ + faults_->between(1, 60);
+}
 
-void Simulation::check_state() {
-  Counts uploads;
-  Counts pulls;
-  for (const auto& [token, claim] : hash_of(redis_, "sync:claims")) {
-    std::istringstream words(claim);
-    std::string puller;
-    std::string source;
-    words >> puller >> source;
-    ++pulls[puller];
-    ++uploads[source];
-    if (puller == source) broken(puller + " pulls from itself");
-    if (redis_.ask({"ZSCORE", "sync:leases", token}).text() == nullptr) {
-      broken("a claim has no lease: " + claim);
-    }
+void Simulation::rot(HostNumber host) {
+  const auto pieces = run_.cut.pieces();
+  const auto first = faults_->below(pieces);
+  for (PieceNumber i = 0; i < pieces; ++i) {
+    const auto piece = static_cast<PieceNumber>((first + i) % pieces);
+    if (hosts_[host]->rot(piece, digest_of("rotten"))) return;
   }
-  const auto same = [&](const std::string& key, const Counts& right) {
-    const auto there = counts_of(redis_, key);
-    if (there != right) broken(key + " is" + text_of(there) + ", and should be" + text_of(right));
+}
+
+// The claim of another host must stay, and so must the claims of a run that is over. A host may
+// repeat the completion of a claim that it has completed, or claim anew with its token.
+void Simulation::use_old_token() {
+  if (used_.empty()) return;
+  const auto used = used_[faults_->below(used_.size())];
+  if (faults_->below(2) == 0 || !used.is_over) return use_foreign_token(used);
+  const auto& host = *hosts_[used.puller];
+  const Holdings holdings{host.pieces().servable(), host.pieces().in_place().size()};
+  redis_.call("old token", now_, [&](RedisCoordinator& redis) {
+    const auto end = faults_->below(2) == 0 ? PullEnd::good : PullEnd::unreachable;
+    const auto outcome =
+        faults_->below(2) == 0
+            ? redis.complete(used.run, host.address(), used.token, end, "", holdings, {})
+            : redis.claim(used.run, host.address(), holdings,
+                          {used.token, 1, host.pieces().unwanted(), {}});
+    if (used.run != run_.id && !std::holds_alternative<Stale>(outcome) &&
+        now_ > damaged_at_ + kDamageLasts)
+      broken("a call of another run has an effect");
+  });
+  deliver_wakes();
+}
+
+void Simulation::use_foreign_token(const Used& used) {
+  const auto& owner = hosts_[used.puller]->address();
+  const auto& thief = *hosts_[1 + faults_->below(hosts_.size() - 1)];
+  if (thief.address() == owner) return;
+  const auto claim = [&] {
+    const auto answer = redis_.ask({"HGET", "sync:claims", used.token.text()});
+    return answer.text() == nullptr ? "" : *answer.text();
   };
-  same("sync:uploads", uploads);
-  same("sync:pulls", pulls);
-  for (const auto& [host, when] : hash_of(redis_, "sync:done")) {
-    const auto found = numbers_.find(host);
-    if (found == numbers_.end()) broken("an unknown host has finished: " + host);
-    if (!hosts_[found->second]->has_published())
-      broken(host + " has finished and published nothing");
+  std::string before;
+  redis_.call("old token", now_, [&](RedisCoordinator& redis) {
+    // Now its lease does not lapse during the next call.
+    static_cast<void>(redis.renew(used.run, owner, {used.token}));
+    before = claim();
+    const Holdings holdings{thief.pieces().servable(), thief.pieces().in_place().size()};
+    if (faults_->below(2) == 0 && !before.empty()) {
+      static_cast<void>(redis.claim(used.run, thief.address(), holdings,
+                                    {used.token, 1, thief.pieces().unwanted(), {}}));
+    } else {
+      static_cast<void>(redis.complete(used.run, thief.address(), used.token, PullEnd::corrupt,
+                                       "not its claim", holdings, {}));
+    }
+  });
+  if (claim() != before) broken("a host ends the claim of another one: " + before);
+  deliver_wakes();
+}
+
+void Simulation::begin_newer_task() {
+  if (payload_ == kNewerTasks) return;
+  ++payload_;
+  const auto former = run_.id;
+  run_.id = new_name<RunId>();
+  run_.fingerprint = new_name<Fingerprint>();
+  run_.manifest = digest_of(fmt::format("manifest {}", payload_));
+  staged_ = 0;
+  redis_.call("begin", now_, [&](RedisCoordinator& coordinator) {
+    static_cast<void>(coordinator.end(former, "overtaken", "", TaskAfter::stays));
+    const auto outcome =
+        coordinator.begin(run_, origin_uploads_, expected(), TaskKey::restore, scenario_.spread);
+    if (!std::holds_alternative<Begun>(outcome) && now_ > damaged_at_ + kDamageLasts)
+      broken("a newer task does not begin");
+  });
+  deliver_wakes();
+  push(now_, Kind::staged, 0, payload_);
+}
+
+void Simulation::keep_snapshot() {
+  if (snapshot_) return;
+  snapshot_ = redis_.snapshot();
+  push(now_ + faults_->between(1, 30), Kind::restores, 0);
+}
+
+void Simulation::restore() {
+  if (!faults_->are_over(now_)) {
+    damaged_at_ = now_;
+    redis_.restart_from(*snapshot_);
   }
-  std::set<std::int64_t> seats;
-  for (const auto& [seat, host] : hash_of(redis_, "sync:seats")) seats.insert(std::stoll(seat));
-  if (!seats.empty() && *seats.rbegin() + 1 != static_cast<std::int64_t>(seats.size())) {
-    broken("the seats have gaps");
-  }
+  snapshot_.reset();
 }
 
 }  // namespace libsync::simulation

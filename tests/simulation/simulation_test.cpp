@@ -72,5 +72,28 @@ INSTANTIATE_TEST_SUITE_P(All, SimulationTest,
                                           testing::Values(1U, 2U, 3U)),
                          title_of);
 
+// ./tests/check runs more seeds.
+class FaultsTest : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(FaultsTest, EveryHostFinishesOnceTheFaultsAreOver) {
+  const auto scenario = faulty_scenario(GetParam());
+  EXPECT_EQ(Simulation(scenario).run().finished, scenario.hosts);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FaultsTest, testing::Range<std::uint64_t>(1, 9));
+
+// Neither the order in which Redis returns hashes and sets nor the time of its calls may count.
+TEST(SimulationReplay, ASeedThatRunsTwiceHasTheSameTrace) {
+  for (const std::uint64_t seed : {1U, 2U, 3U, 4U}) {
+    const auto first = Simulation(faulty_scenario(seed)).run().trace;
+    EXPECT_EQ(Simulation(faulty_scenario(seed)).run().trace, first) << "seed " << seed;
+  }
+}
+
+TEST(SimulationReplay, SeedsDiffer) {
+  const auto first = Simulation(faulty_scenario(1)).run().trace;  // One server at a time.
+  EXPECT_NE(Simulation(faulty_scenario(2)).run().trace, first);
+}
+
 }  // namespace
 }  // namespace libsync::simulation

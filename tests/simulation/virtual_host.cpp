@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "libsync/core/failure.h"
-#include "os/random.h"
+#include "libsync/core/slots.h"
 
 namespace libsync::simulation {
 namespace {
@@ -39,7 +39,10 @@ VirtualHost::VirtualHost(World& world, HostNumber number, Address address, RunIn
       id_(random_name<HostId>()),
       run_(std::move(run)),
       slots_(slots),
-      pieces_(run_.cut.pieces()) {}
+      pieces_(run_.cut.pieces()),
+      spool_(run_.cut.pieces()),
+      tree_(run_.cut.pieces()),
+      payload_(run_.cut.pieces()) {}
 
 Instant VirtualHost::now() const { return instant_of(world_.now()); }
 
@@ -103,26 +106,71 @@ void VirtualHost::join() {
 void VirtualHost::joined(const JoinOutcome& outcome) {
   const auto* const joined = std::get_if<Joined>(&outcome);
   if (joined == nullptr || joined->is_finished) {
-    if (joined != nullptr && !finished_at_) finished_at_ = world_.now();
-    // The run may be lost, and the origin begins it again. Or Redis may forget that it finished.
+    if (joined != nullptr) return revisit(*joined);
+    // The run may be lost, and the origin begins it again.
     world_.schedule(number_, World::Due::join, world_.now() + kTickEvery);
   } else {
     begin(*joined);
   }
 }
 
+void VirtualHost::revisit(const Joined& joined) try {
+  if (!finished_at_) finished_at_ = world_.now();
+  const bool is_its = run_.fingerprint == joined.run.fingerprint && is_published_;
+  run_.id = joined.run.id;
+  if (is_its && (joined.suspicion == Suspicion::none || clears_suspicion())) {
+    return world_.schedule(number_, World::Due::join, world_.now() + kTickEvery);
+  }
+  leave(Retreat::altogether, "");
+  begin(joined);
+} catch (const Failure&) {
+  stop(kNextTick);  // Redis has lost something that only the master repairs.
+}
+
+bool VirtualHost::clears_suspicion() {
+  std::vector<PieceNumber> here;
+  PieceSet good(run_.cut.pieces());
+  for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
+    if (spool_[piece]) here.push_back(piece);
+  }
+  bool is_any_bad = false;
+  world_.redis().call("digests", world_.now(), [&](RedisCoordinator& redis) {
+    for (const auto& [piece, digest] : redis.digests(run_.id, here)) {
+      if (spool_[piece] == digest) {
+        good.insert(piece);
+      } else {
+        is_any_bad = true;
+      }
+    }
+  });
+  if (is_any_bad) return false;
+  const auto usual = run_.has_trees ? kSlotsBesideTrees : default_slots(run_.cut);
+  const auto slots = slots_.value_or(usual);
+  world_.redis().call("report", world_.now(), [&](RedisCoordinator& redis) {
+    static_cast<void>(
+        redis.report(run_.id, address_, {good, run_.cut.pieces()}, slots, Clearance::cleared));
+  });
+  world_.deliver_wakes();
+  return true;
+}
+
 // Every piece on the disk is a candidate.
 void VirtualHost::begin(const Joined& joined) {
-  run_.id = joined.run.id;
+  if (run_.fingerprint != joined.run.fingerprint) {
+    spool_.assign(spool_.size(), std::nullopt);
+    has_manifest_ = false;
+  }
+  run_ = joined.run;
   finished_at_.reset();
   stopped_for_.reset();
-  const auto here = pieces_.servable();
-  pieces_ = PieceTable(run_.cut.pieces());
-  if (here.size() > 0) {
-    pieces_ = PieceTable(run_.cut.pieces(), PieceState::unknown);
-    for (PieceNumber piece = 0; piece < pieces_.size(); ++piece) {
-      pieces_.move(piece, here.contains(piece) ? PieceState::candidate : PieceState::wanted);
-    }
+  tree_.assign(tree_.size(), std::nullopt);
+  incoming_.clear();
+  attempts_.clear();
+  judging_.clear();
+  pieces_ = PieceTable(run_.cut.pieces(), PieceState::unknown);
+  for (PieceNumber piece = 0; piece < pieces_.size(); ++piece) {
+    const bool is_here = spool_[piece] || payload_[piece];
+    pieces_.move(piece, is_here ? PieceState::candidate : PieceState::wanted);
   }
   is_completed_ = is_published_ = false;
   puller_.emplace(pieces_,
@@ -130,7 +178,7 @@ void VirtualHost::begin(const Joined& joined) {
                                 .has_trees = joined.run.has_trees,
                                 .delivery = Delivery::pulled,
                                 .slots = slots_,
-                                .make_token = random_name<Token>},
+                                .make_token = [this] { return world_.make_token(); }},
                   joined.seat, now());
 }
 
@@ -195,7 +243,7 @@ void VirtualHost::perform(const AskClaim& act) {
   ask_puller("claim", [&](RedisCoordinator& redis) {
     auto outcome = redis.claim(run_.id, address_, holdings(), act.want);
     if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
-      world_.claim_granted(claimed->claim);
+      world_.claim_granted(number_, claimed->claim);
     }
     return outcome;
   });
@@ -207,7 +255,7 @@ void VirtualHost::perform(const CompleteClaim& act) {
     auto outcome =
         redis.complete(run_.id, address_, act.token, act.end, act.detail, holdings(), act.next);
     if (const auto* const claimed = std::get_if<Claimed>(&outcome)) {
-      world_.claim_granted(claimed->claim);
+      world_.claim_granted(number_, claimed->claim);
     }
     return outcome;
   });
@@ -248,22 +296,36 @@ void VirtualHost::perform(const AskDigests& act) {
 
 void VirtualHost::perform(const Doubt&) { throw std::runtime_error("a host doubts a delivery"); }
 
-// A virtual spool never rots.
-void VirtualHost::perform(const Reverify&) {}
+// The tree may share its blocks with a rotten piece (Placement::lose).
+void VirtualHost::perform(const Reverify&) {
+  for (const auto piece : pieces_.servable().members()) {
+    if (spool_[piece] != pieces_.digest(piece)) return give_up("a piece has rotted");
+  }
+}
+
+bool VirtualHost::rot(PieceNumber piece, const Digest& content) {
+  if (!spool_[piece]) return false;
+  spool_[piece] = content;
+  return true;
+}
 
 // --- Pulls ---
 
 void VirtualHost::perform(const StartPull& act) {
   ++pulls_started_;
   if (act.assignment.attempt == Attempt::second) ++second_attempts_;
-  puller_->on(PullStarted{world_.start_pull(number_, act.assignment)}, now());
+  const auto id = world_.start_pull(number_, act.assignment);
+  attempts_[id] = act.assignment.attempt;
+  puller_->on(PullStarted{id}, now());
 }
 
 void VirtualHost::perform(const EndPull& act) { world_.end_pull(number_, act.id); }
 
-void VirtualHost::file_arrived(TransferId id, const std::string& name) {
+void VirtualHost::file_arrived(TransferId id, std::optional<PieceNumber> piece,
+                               const std::optional<Digest>& content) {
   if (!puller_) return;
-  puller_->on(FileArrived{id, name, 0}, now());
+  if (piece) incoming_[{attempts_[id], *piece}] = content;
+  puller_->on(FileArrived{id, piece ? piece_name(*piece) : "manifest", 0}, now());
   step();
 }
 
@@ -286,14 +348,20 @@ void VirtualHost::perform(const JudgeManifest&) {
   puller_->on(Judgement{std::nullopt, Verdict::good});
 }
 
-void VirtualHost::perform(const JudgePiece& act) { world_.judge(number_, act.piece.piece); }
+void VirtualHost::perform(const JudgePiece& act) {
+  judging_.insert_or_assign(act.piece.piece, Judged{act.piece, act.attempt});
+  world_.judge(number_, act.piece.piece);
+}
 
 void VirtualHost::piece_judged(PieceNumber piece) {
   if (is_dead_ || !puller_ || pieces_.state(piece) != PieceState::judging) return;
-  if (world_.is_rotten()) {
+  const auto& judged = judging_.at(piece);
+  const auto& content = incoming_[{judged.attempt, piece}];
+  if (content != judged.piece.digest) {
     puller_->on(Judgement{piece, Verdict::bad});
     return step();
   }
+  spool_[piece] = tree_[piece] = content;
   for (const auto state : {PieceState::verified, PieceState::placing, PieceState::in_place}) {
     pieces_.move(piece, state);
   }
@@ -301,6 +369,11 @@ void VirtualHost::piece_judged(PieceNumber piece) {
     throw std::runtime_error("a piece that no pull awaited");
   }
   step();
+}
+
+void VirtualHost::perform(const Publish&) {
+  payload_ = tree_;
+  is_published_ = true;
 }
 
 // --- The rest ---
@@ -320,11 +393,19 @@ void VirtualHost::perform(const GiveUp& act) {
   if (!world_.has_faults()) {
     throw std::runtime_error(address_.text() + " gives up: " + act.failure.what());
   }
-  static_cast<void>(world_.redis().call("leave", world_.now(), [&](RedisCoordinator& redis) {
-    redis.leave(run_.id, address_, Retreat::claims_only, act.failure.what());
-  }));
-  world_.deliver_wakes();
+  give_up(act.failure.what());
+}
+
+void VirtualHost::give_up(const std::string& reason) {
+  leave(Retreat::claims_only, reason);
   stop(kFailurePause);
+}
+
+void VirtualHost::leave(Retreat retreat, const std::string& reason) {
+  world_.redis().call("leave", world_.now(), [&](RedisCoordinator& redis) {
+    redis.leave(run_.id, address_, retreat, reason);
+  });
+  world_.deliver_wakes();
 }
 
 void VirtualHost::perform(const Conclude& act) {
@@ -339,10 +420,23 @@ void VirtualHost::perform(const Conclude& act) {
 
 void VirtualHost::perform(const CheckCandidates&) {
   for (const auto piece : pieces_.in(PieceState::candidate)) {
-    if (!pieces_.digest(piece)) continue;
-    for (const auto state :
-         {PieceState::checking, PieceState::verified, PieceState::placing, PieceState::in_place}) {
-      pieces_.move(piece, state);
+    const auto digest = pieces_.digest(piece);
+    if (!digest) continue;
+    if (spool_[piece] == digest) {
+      tree_[piece] = digest;
+      for (const auto state : {PieceState::checking, PieceState::verified, PieceState::placing,
+                               PieceState::in_place}) {
+        pieces_.move(piece, state);
+      }
+      continue;
+    }
+    spool_[piece].reset();
+    if (payload_[piece] == digest) {
+      tree_[piece] = digest;
+      pieces_.move(piece, PieceState::adopting);
+      pieces_.move(piece, PieceState::adopted);
+    } else {
+      pieces_.move(piece, PieceState::wanted);
     }
   }
 }

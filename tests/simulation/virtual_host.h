@@ -3,14 +3,17 @@
 // One host of the simulation, as the coordinator and its peers see it.
 //
 // The host decides nothing: the product's Puller (minion/puller.h) does. The calls of Redis and the
-// pulls are virtual. There is no disk and no rsync: a piece arrives when the World says so. It is
-// always good, and it is in place as soon as it is judged.
+// pulls are virtual. There is no rsync: a piece arrives when the World says so. The disk keeps a
+// digest for each piece, and a good piece is in place as soon as it is judged.
 //
 // Like the real one, a host waits for the answer of each call of Redis and does nothing meanwhile.
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "faults.h"
 #include "metered_redis.h"
@@ -38,13 +41,13 @@ class World {
   /// Wakes the hosts that a call of the coordinator has woken.
   virtual void deliver_wakes() = 0;
   /// The World counts uploads by claims as they are granted and end.
-  virtual void claim_granted(const Claim& claim) = 0;
+  virtual void claim_granted(HostNumber puller, const Claim& claim) = 0;
   virtual void claim_ended(const Token& token) = 0;
   /// Without faults a host joins once, and no tick ends before the host has finished.
   [[nodiscard]] virtual bool has_faults() const = 0;
-  /// Without faults always normal, and false.
+  /// Without faults always normal.
   virtual CallFate fate_of_call() = 0;
-  virtual bool is_rotten() = 0;
+  [[nodiscard]] virtual Token make_token() = 0;
   /// Ends all pulls of a host at once, without an event.
   virtual void drop_pulls(HostNumber host) = 0;
 };
@@ -66,7 +69,9 @@ class VirtualHost {
   void step();
   void woken();
   void served();
-  void file_arrived(TransferId id, const std::string& name);
+  /// `content`: the digest of what arrived; nothing for the manifest.
+  void file_arrived(TransferId id, std::optional<PieceNumber> piece,
+                    const std::optional<Digest>& content);
   void bytes_moved(TransferId id);
   void piece_judged(PieceNumber piece);
   void pull_ended(TransferId id, PullEnd end);
@@ -74,14 +79,25 @@ class VirtualHost {
   [[nodiscard]] const Address& address() const { return address_; }
   [[nodiscard]] const HostId& id() const { return id_; }
   [[nodiscard]] const PieceTable& pieces() const { return pieces_; }
+  /// The run that the host joined last.
+  [[nodiscard]] const RunInfo& run() const { return run_; }
+  /// The piece in the spool; nothing if its file is not there.
+  [[nodiscard]] const std::optional<Digest>& in_spool(PieceNumber piece) const {
+    return spool_[piece];
+  }
+  [[nodiscard]] bool has_published() const { return is_published_; }
+  /// The piece of the published payload.
+  [[nodiscard]] const std::optional<Digest>& in_payload(PieceNumber piece) const {
+    return payload_[piece];
+  }
+  /// A piece of the spool changes. False if its file is not there.
+  bool rot(PieceNumber piece, const Digest& content);
   [[nodiscard]] std::size_t pulls_in_hand() const { return puller_ ? puller_->ledger().size() : 0; }
   [[nodiscard]] bool is_listening() const { return is_listening_; }
   [[nodiscard]] bool is_dead() const { return is_dead_; }
   [[nodiscard]] std::optional<double> finished_at() const { return finished_at_; }
   [[nodiscard]] std::size_t pulls_started() const { return pulls_started_; }
   [[nodiscard]] std::size_t second_attempts() const { return second_attempts_; }
-  /// It has swapped the whole payload in.
-  [[nodiscard]] bool has_published() const { return is_published_; }
 
  private:
   /// Asks now. `deliver` gets the answer at the virtual time of the answer.
@@ -92,6 +108,11 @@ class VirtualHost {
   void lose_answer();
   void joined(const JoinOutcome& outcome);
   void begin(const Joined& joined);
+  /// The same for a host that has finished already. It reverifies a suspect spool.
+  void revisit(const Joined& joined);
+  [[nodiscard]] bool clears_suspicion();
+  void leave(Retreat retreat, const std::string& reason);
+  void give_up(const std::string& reason);
   /// The download is over without success. The host joins again later.
   void stop(double pause);
 
@@ -112,7 +133,7 @@ class VirtualHost {
   void perform(const CheckCandidates& act);
   void perform(const Reverify& act);
   void perform(const CompleteTree&) { is_completed_ = true; }
-  void perform(const Publish&) { is_published_ = true; }
+  void perform(const Publish&);
   void perform(const StartProbe& act);
   void perform(const Warn&) {}
   void perform(const GiveUp& act);
@@ -133,7 +154,18 @@ class VirtualHost {
   RunInfo run_;
   std::optional<unsigned> slots_;
 
+  using Contents = std::vector<std::optional<Digest>>;
+  struct Judged {
+    StagedPiece piece;
+    Attempt attempt;
+  };
   PieceTable pieces_;
+  Contents spool_;
+  Contents tree_;
+  Contents payload_;
+  std::map<std::pair<Attempt, PieceNumber>, std::optional<Digest>> incoming_;
+  std::map<TransferId, Attempt> attempts_;
+  std::map<PieceNumber, Judged> judging_;
   std::optional<Puller> puller_;       // None before the host has joined.
   std::function<void()> then_;         // Delivers the pending answer; empty if no call is pending.
   std::optional<double> stopped_for_;  // The download is over. The host joins after this pause.

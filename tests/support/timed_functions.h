@@ -16,9 +16,9 @@ enum class CallersTime {
 };
 
 /// The text of the functions with one line replaced.
-[[nodiscard]] inline std::string timed_functions(CallersTime what = CallersTime::time) {
+[[nodiscard]] inline std::string timed_functions(
+    CallersTime what = CallersTime::time, std::string text = std::string(functions_source())) {
   constexpr std::string_view kLine = "\nlocal CALLERS = 'nothing'\n";
-  std::string text(functions_source());
   const auto at = text.find(kLine);
   if (at == std::string::npos) throw std::logic_error("the functions have no line to replace");
   return text.replace(
