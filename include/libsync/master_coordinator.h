@@ -21,7 +21,8 @@ namespace libsync {
 
 /// The state of the keys that people use, for one tick of the master.
 struct Discovery {
-  std::optional<std::string> task;  ///< Unchecked, as the operator set it.
+  std::optional<std::string> task;  ///< Unchecked, without one trailing slash.
+  bool has_slash = false;           ///< The operator set it with a trailing slash.
   std::size_t finished = 0;         ///< Size of finished_queue.
 };
 
@@ -80,7 +81,10 @@ struct RunStanding {
 };
 
 struct Watch {
-  std::optional<std::string> task;  ///< Unchecked, as the operator set it.
+  std::optional<std::string> task;  ///< Unchecked, without one trailing slash. May be empty.
+  /// The type of what the key `task` holds, if that is no text. Then `task` is the path of the run
+  /// in progress, which goes on.
+  std::string wrong_type;
   std::optional<RunStanding> run;
 };
 

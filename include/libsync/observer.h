@@ -56,7 +56,9 @@ struct LastStatus {
 };
 
 struct Status {
-  std::string task;  ///< Unchecked, as the operator set it; empty if there is none.
+  /// Unchecked, without one trailing slash; empty if there is none. `(list)` if the key holds a
+  /// list, and so on.
+  std::string task;
   std::optional<RunStatus> run;
   std::optional<LastStatus> last;
   std::vector<HostStatus> hosts;  ///< Sorted by address, as text.

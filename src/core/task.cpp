@@ -53,6 +53,11 @@ std::variant<TaskPath, Refusal> TaskPath::parse(std::string_view text) {
   return task;
 }
 
+std::string_view without_trailing_slash(std::string_view text) {
+  if (text.size() > 1 && text.ends_with('/')) text.remove_suffix(1);
+  return text;
+}
+
 std::string TaskPath::name() const { return text_.substr(text_.rfind('/') + 1); }
 
 std::optional<std::filesystem::path> root_of(const TaskPath& task,

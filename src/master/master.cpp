@@ -39,13 +39,13 @@ ExitStatus Master::tick() {
     auto next = Next::wait;
     try {
       next = visit();
-      outage_warning_.clear();
+      warned_.outage.clear();
       for (const auto& why : sweeper_.sweep()) spdlog::warn("{}", why);
     } catch (const Stopped&) {
       break;
     } catch (const Failure& failure) {
       if (!failure.is_outage() || linger_.is_over(clock_.now())) throw;
-      warn_once(failure.what(), outage_warning_);
+      warn_once(failure.what(), warned_.outage);
       wait(std::min(linger_.end(), clock_.now() + kOutagePause));
     }
     if (next == Next::again) {
@@ -69,6 +69,7 @@ Master::Next Master::visit() {
   if (guard_.is_due(clock_.now())) static_cast<void>(has_repaired(records_.own_run({})));
   auto watch = coordinator_.watch();
   const auto own = records_.own_run(watch);
+  warn_of_type(watch.wrong_type);
   if (own && watch.run && own->run == watch.run->id && watch.run->newcomers > 0) {
     static_cast<void>(coordinator_.admit(own->run));
   }
@@ -133,7 +134,18 @@ void Master::discover() {
   counted_task_ = found.task;
   if (found.task) {
     spdlog::info("file_name: {}, finished_minion_count: {}", escaped(*found.task), found.finished);
+    if (found.has_slash) spdlog::info("the trailing slash of the task is dropped");
   }
+}
+
+void Master::warn_of_type(const std::string& type) {
+  if (type.empty()) return warned_.type.clear();
+  status_ = ExitStatus::redis;
+  warn_once(
+      fmt::format("the key {0}task holds a {1} and no path: delete it with redis-cli del {0}task, "
+                  "which cancels a run in progress, or set a path",
+                  escaped(config_.host.prefix), type),
+      warned_.type);
 }
 
 Master::Next Master::make(const Move& move) {
@@ -161,10 +173,10 @@ Master::Next Master::make(const Move& move) {
                     "--repo: run one master only, or, if that host never comes back, delete the "
                     "key {}sync:run",
                     escaped(foreign->task.text()), escaped(config_.host.prefix)),
-        foreign_warning_);
+        warned_.foreign);
   } else if (const auto* const other = std::get_if<OtherFormat>(&move)) {
     status_ = ExitStatus::redis;
-    warn_once(other_version_refusal(other->task, config_.host.prefix), foreign_warning_);
+    warn_once(other_version_refusal(other->task, config_.host.prefix), warned_.foreign);
   } else if (const auto* const doubtful = std::get_if<Reverify>(&move)) {
     reverify(doubtful->owner);
   }

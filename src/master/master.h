@@ -54,6 +54,7 @@ class Master {
   [[nodiscard]] Next visit();
   void discover();
   [[nodiscard]] bool count_task(const Move& move);
+  void warn_of_type(const std::string& type);
   void check_spools(Watch& watch, const std::optional<RunRecord>& own) const;
   void note_waiting(const NoteWaiting& waiting);
 
@@ -80,6 +81,13 @@ class Master {
   void wait(Instant until, std::vector<int> descriptors = {});
   void warn_once(const std::string& line, std::string& last);
 
+  // The last warning of each kind.
+  struct Warned {
+    std::string outage;   // Since Redis answered.
+    std::string foreign;  // In this tick.
+    std::string type;     // While `task` held no text.
+  };
+
   MasterCoordinator& coordinator_;
   Transfer& transfer_;
   Clock& clock_;
@@ -91,9 +99,8 @@ class Master {
   RunGuard guard_;
   Linger linger_;
   ExitStatus status_ = ExitStatus::done;
-  std::string outage_warning_;   // The last one since Redis answered.
-  std::string foreign_warning_;  // The last one in this tick.
-  Instant awaited_due_;          // When the next line names the hosts that the run waits for.
+  Warned warned_;
+  Instant awaited_due_;  // When the next line names the hosts that the run waits for.
   int changed_attempts_ = 0;
   bool has_discovered_ = false;
   bool has_task_ = false;

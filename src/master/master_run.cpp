@@ -11,6 +11,7 @@
 #include "libsync/core/run_record.h"
 #include "libsync/core/slots.h"
 #include "master/master.h"
+#include "master/new_run.h"
 #include "store/state_folder.h"
 
 namespace libsync {
@@ -77,13 +78,16 @@ bool Master::begin(const RunInfo& run, RunRecord owner, TaskKey task) {
     }
     warn_once(fmt::format("'{}' is being distributed by another master: run one only",
                           escaped(busy->task.text())),
-              foreign_warning_);
+              warned_.foreign);
     records_.drop(run.id);
     return false;
   }
   // Redis may lose the names of the expected hosts; the spool keeps them.
   if (const auto* const begun = std::get_if<Begun>(&outcome)) {
     owner.expected_hosts = begun->expected;
+    const auto hosts = std::max(config_.minions, begun->expected.size());
+    const auto warning = warning_of_claims(config_.spread, run.cut, hosts);
+    if (!warning.empty()) spdlog::warn("{}", warning);
   }
   owner.standing = Standing::running;
   records_.write(owner);
@@ -138,7 +142,7 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
       until = std::min(until, staging.next_due());
     } catch (const Failure& failure) {
       if (!failure.is_outage()) throw;
-      warn_once(failure.what(), outage_warning_);
+      warn_once(failure.what(), warned_.outage);
       wait(clock_.now() + kOutagePause);
       continue;
     }

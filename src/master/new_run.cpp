@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "libsync/core/escaped_text.h"
 #include "os/random.h"
@@ -26,7 +27,25 @@ std::uint64_t piece_bytes_for(const Manifest& manifest, const Fingerprint& conte
                             std::max(terms.expected_count, terms.expected_hosts.size()));
 }
 
+// The CPU time of Redis for a claim and its end, with 1000 hosts and 512 pieces:
+// ./tests/bench/micro --benchmark_filter=CompleteAndClaim
+constexpr std::chrono::microseconds kClaimCost{350};
+// A run that costs Redis less than this gets no warning. Redis serves 195 hosts and 512 pieces,
+// which are 35 s, without delay: ./tests/simulate --hosts 195 --spread claims
+constexpr std::chrono::seconds kClaimsWarned{120};
+
 }  // namespace
+
+std::string warning_of_claims(Spread spread, const Cut& cut, std::size_t hosts) {
+  if (spread != Spread::claims) return {};
+  const auto cost = std::chrono::duration_cast<std::chrono::seconds>(
+      kClaimCost * static_cast<std::int64_t>(hosts) * static_cast<std::int64_t>(cut.pieces()));
+  if (cost < kClaimsWarned) return {};
+  return fmt::format(
+      "--spread claims with {} hosts and {} pieces costs Redis about {} s of CPU time: name "
+      "--spread auto or trees, or a larger --piece-size",
+      hosts, cut.pieces(), cost.count());
+}
 
 RunTerms terms_of(const MasterConfig& config, const Address& self, const MasterId& master) {
   RunTerms terms{.origin = {self, OriginKind::master},

@@ -14,6 +14,7 @@
 
 #include "libsync/core/config.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/spread.h"
 #include "libsync/master_coordinator.h"
 #include "libsync/run.h"
 #include "store/payload.h"
@@ -65,6 +66,9 @@ using KnownPieceBytes = std::function<std::optional<std::uint64_t>(const Fingerp
 [[nodiscard]] std::variant<NewRun, Refusal> make_run(const Original& original,
                                                      const RunTerms& terms,
                                                      const KnownPieceBytes& known);
+
+/// A warning if a run that spreads by claims asks more of Redis than it has time for. Empty if not.
+[[nodiscard]] std::string warning_of_claims(Spread spread, const Cut& cut, std::size_t hosts);
 
 /// A run as it is announced. `encoded` is the encoded form of `manifest`.
 [[nodiscard]] RunInfo info_of(const RunRecord& record, const Fingerprint& fingerprint,

@@ -28,6 +28,19 @@ void throw_not_understood(std::string_view what) {
                             what));
 }
 
+void throw_unreadable(std::string_view field, std::string_view value) {
+  throw Failure(
+      ExitStatus::redis, Remedy::try_again,
+      fmt::format("the field {} of the key sync:run holds '{}', which no master writes: the "
+                  "master of the run corrects it, or delete the key (redis-cli del sync:run)",
+                  field, escaped(value.substr(0, 100))));
+}
+
+bool is_wrong_type(const RedisValue& answer) {
+  const auto* const error = answer.error();
+  return error != nullptr && error->text.starts_with("WRONGTYPE");
+}
+
 std::chrono::milliseconds between(std::uint64_t from_ms, std::uint64_t to_ms) {
   constexpr std::uint64_t kLongest = std::numeric_limits<std::int64_t>::max();
   return std::chrono::milliseconds(to_ms > from_ms ? std::min(to_ms - from_ms, kLongest) : 0);
@@ -53,13 +66,14 @@ RunState AnswerReader::state() {
   const auto& word = text();
   if (word == "staging") return RunState::staging;
   if (word == "staged") return RunState::staged;
-  throw_not_understood("a state of the run");
+  throw_unreadable("state", word);
 }
 
 TaskPath AnswerReader::task() {
-  auto task = TaskPath::parse(text());
+  const auto& path = text();
+  auto task = TaskPath::parse(path);
   if (auto* const checked = std::get_if<TaskPath>(&task)) return std::move(*checked);
-  throw_not_understood("the path of a task");
+  throw_unreadable("path", path);
 }
 
 View AnswerReader::view() {
@@ -127,7 +141,7 @@ const std::string* AnswerFields::find(std::string_view name) const {
 
 const std::string& AnswerFields::text(std::string_view name) const {
   const auto* const found = find(name);
-  if (found == nullptr) throw_not_understood(fmt::format("no field {}", name));
+  if (found == nullptr) throw_unreadable(name, "");
   return *found;
 }
 
@@ -138,7 +152,7 @@ std::string AnswerFields::text_or_empty(std::string_view name) const {
 
 std::uint64_t AnswerFields::number(std::string_view name) const {
   const auto value = parse_number<std::uint64_t>(text(name));
-  if (!value) throw_not_understood(name);
+  if (!value) throw_unreadable(name, text(name));
   return *value;
 }
 
@@ -155,6 +169,7 @@ bool is_for_us(const RedisValue& answer, std::string_view word) {
 }
 
 std::optional<RunState> read_state(const RedisValue& answer, const RunId& run) {
+  if (is_wrong_type(answer)) return std::nullopt;
   AnswerReader reader(answer);
   const auto* const id = reader.value().text();
   if (id == nullptr || *id != run.text()) return std::nullopt;
@@ -165,7 +180,9 @@ Watch read_watch(const RedisValue& answer) {
   AnswerReader reader(answer);
   if (reader.text() != "LOOK") throw_not_understood("the answer to watch");
   Watch watch;
-  if (const auto& task = reader.text(); !task.empty()) watch.task = task;
+  const auto& key = reader.value();
+  if (const auto* const text = key.text()) watch.task = *text;
+  if (key.array() != nullptr) watch.wrong_type = escaped(AnswerReader(key).text());
   const auto now = reader.number();
   const auto finished = reader.number<std::size_t>();
   const auto expected = reader.number<std::size_t>();
@@ -175,13 +192,16 @@ Watch read_watch(const RedisValue& answer) {
   const auto joined = reader.number();
   const auto started = reader.number();
   const auto overtaken = parse_number<std::uint64_t>(reader.text());
-  const auto id = RunId::parse(reader.text());
-  if (!id) throw_not_understood("a run id");
+  const auto& id_text = reader.text();
+  const auto id = RunId::parse(id_text);
+  if (!id) throw_unreadable("id", id_text);
   const auto state = reader.state();
   auto task = reader.task();
   auto waiting = TaskPath::parse(reader.text());
-  const auto master = MasterId::parse(reader.text());
-  if (!master) throw_not_understood("a master's id");
+  const auto& master_text = reader.text();
+  const auto master = MasterId::parse(master_text);
+  if (!master) throw_unreadable("master", master_text);
+  if (!watch.wrong_type.empty()) watch.task = task.text();
   const auto manifest = read_manifest_field(reader.text());
   const auto newcomers = reader.number<std::size_t>();
   watch.run = RunStanding{.id = *id,
@@ -202,20 +222,6 @@ Watch read_watch(const RedisValue& answer) {
     watch.run->waiting = std::move(*checked);
   }
   return watch;
-}
-
-std::optional<Awaited> read_awaited(const RedisValue& answer) {
-  AnswerReader reader(answer);
-  if (reader.text() != "AWAITED") throw_not_understood("the answer to awaited");
-  if (reader.text().empty()) return std::nullopt;
-  Awaited awaited;
-  awaited.finished = reader.number<std::size_t>();
-  awaited.expected = reader.number<std::size_t>();
-  for (auto left = reader.number<std::size_t>(); left > 0; --left) {
-    awaited.missing.push_back(escaped(reader.text()));
-  }
-  while (!reader.at_end()) awaited.silent.push_back(escaped(reader.text()));
-  return awaited;
 }
 
 ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& peers) {
@@ -255,8 +261,9 @@ BeginOutcome read_begin(const RedisValue& answer) {
   }
   if (word == "SAME") return AlreadyBegun{};
   if (word != "BUSY") throw_not_understood(escaped(word));
-  const auto other = RunId::parse(reader.text());
-  if (!other) throw_not_understood("a run id");
+  const auto& id = reader.text();
+  const auto other = RunId::parse(id);
+  if (!other) throw_unreadable("id", id);
   return Busy{*other, reader.task()};
 }
 
@@ -276,7 +283,9 @@ JoinOutcome read_join(const RedisValue& answer, const std::vector<Network>& peer
   const auto& word = reader.text();
   if (word == "NONE") {
     const auto ended = RunId::parse(reader.text());
-    return NoRun{ended, reader.number()};
+    const auto& began = reader.value();
+    const auto* const text = began.text();
+    return NoRun{ended, text == nullptr ? 0 : parse_number<std::uint64_t>(*text).value_or(0)};
   }
   if (word == "OCCUPIED") return AddressInUse{std::chrono::milliseconds(reader.number())};
   if (word == "COPIED") return IdInUse{escaped(reader.text())};
@@ -302,9 +311,8 @@ std::optional<Digest> read_manifest_field(std::string_view text) {
 TaskPath read_task(const AnswerFields& fields) {
   auto path = TaskPath::parse(fields.text("path"));
   auto* const task = std::get_if<TaskPath>(&path);
-  if (task == nullptr || task->name() != fields.text("name")) {
-    throw_not_understood("the payload's path or name");
-  }
+  if (task == nullptr) throw_unreadable("path", fields.text("path"));
+  if (task->name() != fields.text("name")) throw_unreadable("name", fields.text("name"));
   return std::move(*task);
 }
 
@@ -314,16 +322,15 @@ RunInfo read_run(const AnswerFields& fields, const Digest& manifest) {
   if (cut.stream_bytes > kMaxBytes || cut.piece_bytes == 0 || cut.piece_bytes > kMaxBytes ||
       cut.stream_bytes / cut.piece_bytes > kMaxPieces || cut.pieces() > kMaxPieces ||
       cut.pieces() != fields.number("pieces")) {
-    throw_not_understood("how the payload is cut");
+    throw_unreadable("pieces", fields.text("pieces"));
   }
   auto task = read_task(fields);
   const auto& state = fields.text("state");
   const auto& kind = fields.text("origin_kind");
-  if ((state != "staging" && state != "staged") || (kind != "master" && kind != "minion")) {
-    throw_not_understood("the state of the run");
-  }
+  if (state != "staging" && state != "staged") throw_unreadable("state", state);
+  if (kind != "master" && kind != "minion") throw_unreadable("origin_kind", kind);
   const auto& sparse = fields.text("sparse");
-  if (sparse != "0" && sparse != "1") throw_not_understood("whether the payload has holes");
+  if (sparse != "0" && sparse != "1") throw_unreadable("sparse", sparse);
   const auto listed = fields.number_or_zero("manifest_bytes");
   return RunInfo{
       .id = fields.parsed<RunId>("id"),

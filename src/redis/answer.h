@@ -28,6 +28,13 @@ namespace libsync {
 /// escaped.
 [[noreturn]] void throw_not_understood(std::string_view what);
 
+/// Throws the Failure for a field of sync:run whose value breaks its rules. A master that runs
+/// corrects the key from its spool, so a later call may succeed.
+[[noreturn]] void throw_unreadable(std::string_view field, std::string_view value);
+
+/// Whether the command met a key that holds a value of another type.
+[[nodiscard]] bool is_wrong_type(const RedisValue& answer);
+
 /// Time between two moments in ms since 1970; zero if the second one is earlier.
 [[nodiscard]] std::chrono::milliseconds between(std::uint64_t from_ms, std::uint64_t to_ms);
 
@@ -100,7 +107,7 @@ class AnswerFields {
   template <typename Name>
   [[nodiscard]] Name parsed(std::string_view name) const {
     auto value = Name::parse(text(name));
-    if (!value) throw_not_understood(name);
+    if (!value) throw_unreadable(name, text(name));
     return *std::move(value);
   }
 
@@ -122,8 +129,6 @@ class AnswerFields {
 [[nodiscard]] JoinOutcome read_join(const RedisValue& answer, const std::vector<Network>& peers);
 [[nodiscard]] Watch read_watch(const RedisValue& answer);
 
-/// Nothing if no run is in progress. The names are escaped.
-[[nodiscard]] std::optional<Awaited> read_awaited(const RedisValue& answer);
 /// A source outside `peers` is unusable.
 [[nodiscard]] ClaimOutcome read_claim(const RedisValue& answer, const std::vector<Network>& peers);
 

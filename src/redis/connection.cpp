@@ -226,9 +226,8 @@ std::optional<RedisValue> RedisConnection::try_ask(const RedisCommand& command) 
   void* raw = nullptr;
   if (redisGetReply(context_->redis.get(), &raw) != REDIS_OK || raw == nullptr) {
     // hiredis reports an expired time limit as EAGAIN of the socket.
-    last_fault_ = context_->redis->err == REDIS_ERR_IO && errno == EAGAIN
-                      ? "no answer within 2 s"
-                      : escaped(context_->redis->errstr);
+    has_timed_out_ = context_->redis->err == REDIS_ERR_IO && errno == EAGAIN;
+    last_fault_ = has_timed_out_ ? "no answer within 2 s" : escaped(context_->redis->errstr);
     close();
     return std::nullopt;
   }
@@ -243,6 +242,8 @@ RedisValue RedisConnection::ask(const RedisCommand& command) {
       throw_if_about_server(*answer, server_, command);
       return std::move(*answer);
     }
+    // Redis may still be at work on it.
+    if (has_timed_out_) break;
   }
   throw Failure(
       ExitStatus::redis, Remedy::try_again,

@@ -61,7 +61,8 @@ class RedisConnection {
   RedisConnection& operator=(const RedisConnection&) = delete;
 
   /// Sends a command and waits for its answer. After a break it connects again and sends the
-  /// command once more, so the command must be safe to repeat.
+  /// command once more, so the command must be safe to repeat. It does not repeat a command that
+  /// Redis has not answered in time, because Redis may still be at work on it.
   [[nodiscard]] RedisValue ask(const RedisCommand& command);
 
   /// Sends a command without waiting. descriptor() becomes readable when the answer arrives. After
@@ -92,7 +93,8 @@ class RedisConnection {
   RedisServer server_;
   std::unique_ptr<Context> context_;
   std::string last_fault_;
-  RedisCommand sent_;  // By send().
+  bool has_timed_out_ = false;  // The last fault was a Redis that did not answer in time.
+  RedisCommand sent_;           // By send().
 };
 
 }  // namespace libsync

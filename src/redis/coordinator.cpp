@@ -6,17 +6,20 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/task.h"
 #include "redis/answer.h"
 
 namespace libsync {
 namespace {
 
 constexpr std::string_view kLibrary = "libsync1";
+constexpr std::size_t kHostsAtOnce = 2000;  // CHANGED_AT_ONCE in libsync.lua.
 
 std::string word_of(Spread spread) {
   switch (spread) {
@@ -97,19 +100,24 @@ void RedisCoordinator::load_functions() {
 
 std::optional<std::string> RedisCoordinator::task_or_nothing() {
   const auto task = verbs_.ask({"GET", options_.prefix + "task"});
+  if (is_wrong_type(task)) return std::nullopt;
   if (const auto* const error = task.error()) throw_not_understood(escaped(error->text));
   const auto* const text = task.text();
-  return text == nullptr || text->empty() ? std::nullopt : std::optional(*text);
+  return text == nullptr ? std::nullopt : std::optional(*text);
 }
 
 Discovery RedisCoordinator::discover() {
   Discovery discovery{.task = task_or_nothing()};
   if (!discovery.task) return discovery;
-  const auto lookups = verbs_.ask({"INCR", options_.prefix + "lookup"});
-  const auto finished = verbs_.ask({"SCARD", options_.prefix + "finished_queue"});
-  for (const auto* const answer : {&lookups, &finished}) {
-    if (const auto* const error = answer->error()) throw_not_understood(escaped(error->text));
+  const auto plain = std::string(without_trailing_slash(*discovery.task));
+  discovery.has_slash = plain != *discovery.task;
+  discovery.task = plain;
+  // People and other programs see both keys, and neither decides anything.
+  const auto lookup = options_.prefix + "lookup";
+  if (verbs_.ask({"INCR", lookup}).error() != nullptr) {
+    static_cast<void>(verbs_.ask({"SET", lookup, "1"}));
   }
+  const auto finished = verbs_.ask({"SCARD", options_.prefix + "finished_queue"});
   discovery.finished = static_cast<std::size_t>(finished.number() ? *finished.number() : 0);
   return discovery;
 }
@@ -124,7 +132,18 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
                     std::to_string(origin_slots), task == TaskKey::restore ? "1" : "0",
                     word_of(spread), rule_of(expected), std::to_string(run.manifest_bytes)});
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
-  return read_begin(call("begin", arguments));
+  auto outcome = read_begin(call("begin", arguments));
+  if (std::holds_alternative<Begun>(outcome)) wake_others(true);
+  return outcome;
+}
+
+void RedisCoordinator::wake_others(bool begins) {
+  for (std::string page; page != "0";) {
+    const auto answer = call("wake", {page, begins ? "1" : "0"});
+    AnswerReader reader(answer);
+    if (reader.text() != "WOKEN") throw_not_understood("the answer to wake");
+    page = reader.text();
+  }
 }
 
 StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedPiece>& pieces,
@@ -140,23 +159,41 @@ StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedP
 Watch RedisCoordinator::watch() { return read_watch(call("watch", {})); }
 
 StageOutcome RedisCoordinator::expect(const RunId& run, const Expected& expected) {
-  RedisCommand arguments{run.text(), rule_of(expected)};
-  arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
-  return done_or_stale(call("expect", arguments), "EXPECTED");
-}
-
-std::optional<Awaited> RedisCoordinator::awaited() {
-  const auto answer = try_call("awaited", {});
-  return answer ? read_awaited(*answer) : std::nullopt;
+  const auto found = list(run.text(), "expected");
+  if (!found) return Stale{};
+  const std::set<std::string> wanted(expected.hosts.begin(), expected.hosts.end());
+  std::set<std::string> now;
+  for (const auto& [host, value] : *found) now.insert(host);
+  std::vector<std::string> added;
+  std::vector<std::string> dropped;
+  std::set_difference(wanted.begin(), wanted.end(), now.begin(), now.end(),
+                      std::back_inserter(added));
+  std::set_difference(now.begin(), now.end(), wanted.begin(), wanted.end(),
+                      std::back_inserter(dropped));
+  const auto change = [&](const char* how, const std::vector<std::string>& hosts) {
+    std::size_t at = 0;
+    do {
+      RedisCommand arguments{run.text(), rule_of(expected), how};
+      for (const auto end = std::min(hosts.size(), at + kHostsAtOnce); at < end; ++at) {
+        arguments.push_back(hosts[at]);
+      }
+      if (!is_for_us(call("expect", arguments), "EXPECTED")) return false;
+    } while (at < hosts.size());
+    return true;
+  };
+  if (!change("drop", dropped) || !change("add", added)) return Stale{};
+  return Done{};
 }
 
 StageOutcome RedisCoordinator::admit(const RunId& run) {
-  for (;;) {
-    const auto answer = call("admit", {run.text()});
+  for (std::string page;;) {
+    const auto answer = call("admit", {run.text(), page});
     if (!is_for_us(answer, "ADMITTED")) return Stale{};
     AnswerReader reader(answer);
     static_cast<void>(reader.text());
-    if (!reader.flag()) return Done{};
+    const bool is_left = reader.number() > 0;
+    page = reader.at_end() ? std::string() : reader.text();
+    if (!is_left && page.empty()) return Done{};
   }
 }
 
@@ -174,7 +211,10 @@ RepairOutcome RedisCoordinator::repair(const RunInfo& run, const RunId& another,
                    {std::to_string(run.manifest_bytes), run.density == Density::sparse ? "1" : "0",
                     run.master.text(), rule_of(expected), std::move(digests)});
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
-  return read_repair(call("repair", arguments));
+  auto outcome = read_repair(call("repair", arguments));
+  const auto* const repaired = std::get_if<Repaired>(&outcome);
+  if (repaired != nullptr && repaired->run != run.id) wake_others(false);
+  return outcome;
 }
 
 void RedisCoordinator::overtake(const RunId& run, const std::optional<TaskPath>& task) {
@@ -188,32 +228,20 @@ StageOutcome RedisCoordinator::vouch(const RunId& run) {
 
 EndOutcome RedisCoordinator::end(const RunId& run, const std::string& outcome,
                                  const std::string& reason, TaskAfter task) {
+  // First, because afterwards no key knows the hosts.
+  const auto waits = hosts_awaited();
+  const bool is_ours = waits && waits->run == run.text();
+  const auto silent = is_ours ? fmt::format("{}", fmt::join(waits->hosts.silent, " ")) : "";
   const auto answer =
-      call("end", {run.text(), outcome, reason, task == TaskAfter::goes ? "1" : "0"});
+      call("end", {run.text(), outcome, reason, task == TaskAfter::goes ? "1" : "0", silent});
   if (!is_for_us(answer, "ENDED")) return Stale{};
-  AnswerReader reader(answer);
-  static_cast<void>(reader.text());
-  Ended ended;
-  while (!reader.at_end()) ended.missing.push_back(escaped(reader.text()));
-  return ended;
+  wake_others(false);
+  return Ended{is_ours ? waits->hosts.missing : std::vector<std::string>()};
 }
 
 bool RedisCoordinator::refuse(const std::string& task, const std::string& reason) {
   const auto answer = call("refuse", {task, reason});
   return AnswerReader(answer).text() == "REFUSED";
-}
-
-Status RedisCoordinator::status() {
-  const auto answer = try_call("status", {});
-  // No master has ever run here. status() changes nothing, so it loads no functions.
-  if (!answer) return {.task = task_or_nothing().value_or("")};
-  auto status = read_status(*answer);
-  if (!status.run) return status;
-  if (auto waits = awaited()) {
-    status.run->missing = std::move(waits->missing);
-    status.run->silent = std::move(waits->silent);
-  }
-  return status;
 }
 
 std::optional<Address> RedisCoordinator::own_address() {

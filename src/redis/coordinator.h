@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "libsync/core/redis_server.h"
@@ -103,11 +104,33 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   /// Calls a function; nothing if Redis has no such function.
   [[nodiscard]] std::optional<RedisValue> try_call(std::string_view verb, RedisCommand arguments);
 
-  /// The content of `task`; nothing if it is missing or empty.
+  /// The content of `task`; nothing if it is missing or holds no text.
   [[nodiscard]] std::optional<std::string> task_or_nothing();
 
   /// For the master: loads missing functions and calls again.
   [[nodiscard]] RedisValue call(std::string_view verb, const RedisCommand& arguments);
+
+  /// Wakes the minions that a call has not woken itself. `begins` leaves out the seated ones.
+  void wake_others(bool begins);
+
+  /// The hosts of one key and their values, page by page. Nothing if another run is current.
+  [[nodiscard]] std::optional<std::vector<std::pair<std::string, std::string>>> list(
+      const std::string& run, const std::string& key);
+
+  struct RunAwaited {
+    std::string run;
+    Awaited hosts;
+  };
+
+  /// The hosts that the run in progress waits for. Nothing if there is none.
+  [[nodiscard]] std::optional<RunAwaited> hosts_awaited();
+
+  /// Names the hosts of the run in `awaited`, which expects hosts by `rule` (expected.lua). False
+  /// if another run is current.
+  [[nodiscard]] bool name_awaited(RunAwaited& awaited, std::string_view rule);
+
+  /// Appends the hosts to the answer of the function status. False if another run is current.
+  [[nodiscard]] bool append_hosts(RedisValue::Array& answer);
 
   /// For a minion: answers STALE if functions are missing, because then there is no run.
   [[nodiscard]] RedisValue call_or_stale(std::string_view verb, const RedisCommand& arguments);
@@ -115,6 +138,7 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   RedisCoordinatorOptions options_;
   RedisConnection verbs_;
   RedisConnection wakes_;   // Blocks in BLPOP while listening.
+  std::string wake_key_;    // The key that it listens to.
   bool listening_ = false;  // A BLPOP was sent, and its answer was not read.
 };
 

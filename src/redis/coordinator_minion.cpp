@@ -158,8 +158,8 @@ void RedisCoordinator::leave(const RunId& run, const Address& host, Retreat retr
 
 void RedisCoordinator::listen(const Address& host, std::chrono::seconds patience) {
   if (listening_) return;
-  wakes_.send(
-      {"BLPOP", options_.prefix + "sync:wake:" + host.text(), std::to_string(patience.count())});
+  wake_key_ = options_.prefix + "sync:wake:" + host.text();
+  wakes_.send({"BLPOP", wake_key_, std::to_string(patience.count())});
   listening_ = true;
 }
 
@@ -172,6 +172,10 @@ Listening RedisCoordinator::heard() {
   if (!answer) {
     listening_ = wakes_.descriptor() >= 0;
     return listening_ ? Listening::on : Listening::lapsed;
+  }
+  if (is_wrong_type(*answer)) {
+    static_cast<void>(verbs_.ask({"EXPIRE", wake_key_, "0"}));
+    return Listening::lapsed;
   }
   if (const auto* const error = answer->error()) throw_not_understood(escaped(error->text));
   return answer->array() != nullptr ? Listening::woken : Listening::lapsed;

@@ -1,5 +1,7 @@
 // The promises of expect(), admit() and awaited(), for the fake and for Redis.
 
+#include <fmt/format.h>
+
 #include "contract_fixture.h"
 
 namespace libsync::test {
@@ -88,6 +90,26 @@ TEST_P(ExpectedContract, AnotherExpectationCountsAtOnce) {
   EXPECT_EQ(standing().expected, 1U);
   EXPECT_THAT(awaited().missing, IsEmpty());
   EXPECT_TRUE(std::holds_alternative<Stale>(master().expect(random_name<RunId>(), {1, {}})));
+}
+
+// More hosts than a page of the shared state holds, and than one call changes.
+TEST_P(ExpectedContract, ManyHostsAreNamedWhole) {
+  std::vector<std::string> hosts;
+  for (unsigned i = 0; i < 4500; ++i) {
+    hosts.push_back(fmt::format("10.1.{}.{}", 100 + i / 100, 100 + i % 100));
+  }
+  const std::vector<std::string> first(hosts.begin(), hosts.begin() + 2500);
+  const std::vector<std::string> second(hosts.begin() + 2200, hosts.end());
+  const auto info = begin(2, {0, first, Unnamed::does_not_count});
+  stage_all(info);
+  EXPECT_EQ(awaited().missing, first);
+  EXPECT_GE(status().hosts.size(), first.size());
+  EXPECT_TRUE(
+      std::holds_alternative<Done>(master().expect(info.id, {0, second, Unnamed::does_not_count})));
+  EXPECT_EQ(awaited().missing, second);
+  EXPECT_EQ(finish(info, *Address::parse(second.at(7))), FinishOutcome::finished);
+  const auto ended = master().end(info.id, "deadline", "", TaskAfter::goes);
+  EXPECT_EQ(std::get<Ended>(ended).missing.size(), second.size() - 1);
 }
 
 }  // namespace

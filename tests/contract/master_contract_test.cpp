@@ -17,6 +17,26 @@ INSTANTIATE_TEST_SUITE_P(Of, MasterContract, all_backends(), name_of_backend);
 
 // --- load_functions and discover ---
 
+TEST_P(MasterContract, ATaskLosesOneTrailingSlash) {
+  master().load_functions();
+  backend_->set_task("/data/model.1/");
+  const auto found = master().discover();
+  EXPECT_EQ(found.task, "/data/model.1");
+  EXPECT_TRUE(found.has_slash);
+  EXPECT_EQ(master().watch().task, "/data/model.1");
+  EXPECT_TRUE(master().refuse("/data/model.1", "why"));
+  EXPECT_EQ(master().watch().task, std::nullopt);
+}
+
+TEST_P(MasterContract, AnEmptyTaskIsATask) {
+  master().load_functions();
+  backend_->set_task("");
+  EXPECT_EQ(master().discover().task, "");
+  EXPECT_EQ(master().watch().task, "");
+  EXPECT_TRUE(master().refuse("", "why"));
+  EXPECT_EQ(master().watch().task, std::nullopt);
+}
+
 TEST_P(MasterContract, LoadsMissingFunctions) {
   EXPECT_TRUE(std::holds_alternative<NoLibrary>(join(host(2))));
   master().load_functions();

@@ -68,6 +68,29 @@ TEST_F(ClaimFunctions, AClaimNamesSourcePiecesAndDigests) {
   EXPECT_THAT(f.members("running_queue"), ElementsAre("10.0.0.8"));
 }
 
+// The bitmap of these two pieces is the text "0".
+TEST_F(ClaimFunctions, ABitmapThatReadsLikeAZeroIsNotMissing) {
+  f.stage(run, {4, 5});
+  EXPECT_EQ(f.one({"HGET", "sync:run", "announced"}), "0");
+  EXPECT_EQ(f.one({"HGET", "sync:course", "fresh"}), "0");
+  EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");
+  EXPECT_EQ(f.one({"HGET", "sync:claims", token(1)}).substr(0, 8), "10.0.0.8");
+  f.ask({"HDEL", "sync:run", "announced"});
+  f.ask({"HDEL", "sync:course", "fresh"});
+  EXPECT_EQ(claim("10.0.0.9", 2, none).at(0), "WAIT") << "no piece is announced";
+}
+
+TEST_F(ClaimFunctions, APieceThatAHostHasAndTheOriginLacksIsNotFreshAgain) {
+  stage_all();
+  f.ask({"HSET", "sync:have", kOrigin, none});
+  f.ask({"DEL", "sync:copies"});
+  f.hold(run, "10.0.0.7", bits(8, {3}));
+  EXPECT_EQ(f.claim(run, "10.0.0.8", token(1), none, bits(8, {0, 1, 2, 4, 5, 6, 7})).at(2),
+            "10.0.0.7");
+  f.complete(run, "10.0.0.8", token(1), "refused", none);
+  EXPECT_EQ(f.one({"HGET", "sync:course", "fresh"}), bits(8, {0, 1, 2, 4, 5, 6, 7}));
+}
+
 TEST_F(ClaimFunctions, ASourceLeavesTheQueueWhileAllItsSlotsAreInUse) {
   stage_all();
   claim("10.0.0.8", 1, none);
@@ -495,6 +518,10 @@ TEST_F(ClaimFunctions, AMemberThatAnotherProgramRemovedFromTheQueueReturns) {
   f.ask({"SPOP", "synchronize_queue"});
   f.ask({"SADD", "synchronize_queue", "6.6.6.6"});
   f.now += 10'001;
+  for (int step = 0; step < 4; ++step) {  // Each call does one step of mend.lua.
+    f.hold(run, "10.0.0.7", none);
+    f.now += 101;
+  }
   EXPECT_EQ(claim("10.0.0.8", 1, none).at(0), "CLAIMED");
   EXPECT_THAT(f.members("synchronize_queue"), ElementsAre(kOrigin));
 }

@@ -71,7 +71,7 @@ TEST_P(ClockFunctions, AQuarantineEndsWithinOneLeaseOfItsTime) {
 }
 
 TEST_P(ClockFunctions, NoHostIsSilentBecauseOfAStep) {
-  f("expect", {run, "1"});
+  f("expect", {run, "1", "add"});
   for (const auto* const host : {"10.0.0.5", "10.0.0.6"}) f.hold(run, host, none);
   pass(10'000);
   step_clock();

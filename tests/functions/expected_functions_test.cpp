@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "function_caller.h"
+#include "redis/coordinator.h"
 
 namespace libsync::test {
 namespace {
@@ -42,19 +43,23 @@ class ExpectedFunctions : public testing::Test {
     const auto all = f("watch");
     return all.at(3) + " of " + all.at(4);
   }
-  Texts missing() { return listed(false); }
-  Texts silent() { return listed(true); }
+  /// Ends the run as the master does. Returns the missing hosts.
+  Texts end() {
+    const auto ended = coordinator.end(RunId::parse(run).value(), "complete", "", TaskAfter::goes);
+    return std::get<Ended>(ended).missing;
+  }
+  void expect(const Expected& hosts) {
+    const auto outcome = coordinator.expect(RunId::parse(run).value(), hosts);
+    EXPECT_TRUE(std::holds_alternative<Done>(outcome));
+  }
+  Texts missing() { return coordinator.awaited()->missing; }
+  Texts silent() { return coordinator.awaited()->silent; }
 
   TestRedis redis;
   FunctionCaller f{redis};
+  RedisCoordinator coordinator{
+      {.server = redis.server(), .time = [this] { return std::to_string(f.now); }}};
   const std::string run = run_id(1);
-
- private:
-  Texts listed(bool silent) {
-    const auto all = f("awaited");
-    const auto end = all.begin() + 5 + std::stol(all.at(4));
-    return silent ? Texts(end, all.end()) : Texts(all.begin() + 5, end);
-  }
 };
 
 TEST_F(ExpectedFunctions, WithAnInventoryAHostThatIsNotNamedNeitherHoldsUpTheRunNorCounts) {
@@ -105,7 +110,7 @@ TEST_F(ExpectedFunctions, BeyondTheNumberAHostCountsUntilItIsSilentInItsTick) {
   pass(kJudgedEveryMs);
   EXPECT_EQ(counts(), "2 of 2");
   EXPECT_THAT(missing(), ElementsAre("10.0.0.9"));
-  EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED", "10.0.0.9"));
+  EXPECT_THAT(end(), ElementsAre("10.0.0.9"));
 }
 
 TEST_F(ExpectedFunctions, BeyondTheNumberAHostBetweenTwoTicksCountsForTenMinutes) {
@@ -167,7 +172,7 @@ TEST_F(ExpectedFunctions, AHostThatWasNeverNamedHoldsUpTheRunForTenSilentMinutes
   EXPECT_EQ(counts(), "1 of 1");
   EXPECT_THAT(missing(), ElementsAre("10.0.0.6"));
   EXPECT_THAT(silent(), IsEmpty()) << "it is missing";
-  EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED", "10.0.0.6"));
+  EXPECT_THAT(end(), ElementsAre("10.0.0.6"));
 }
 
 TEST_F(ExpectedFunctions, ANewNumberCountsAtOnce) {
@@ -177,7 +182,7 @@ TEST_F(ExpectedFunctions, ANewNumberCountsAtOnce) {
     finish(host);
   }
   EXPECT_EQ(counts(), "3 of 4");
-  EXPECT_EQ(f("expect", {run, "3"}), Texts{"EXPECTED"});
+  expect({.count = 3});
   EXPECT_EQ(counts(), "3 of 3");
 }
 
@@ -186,7 +191,7 @@ TEST_F(ExpectedFunctions, ANewInventoryCountsAtOnce) {
   join("10.0.0.5");
   f.hold(run, "10.0.0.5", bits(4, {0}));
   finish("10.0.0.7");
-  f("expect", {run, "named", "10.0.0.6", "10.0.0.7"});
+  expect({.hosts = {"10.0.0.6", "10.0.0.7"}, .unnamed = Unnamed::does_not_count});
   EXPECT_EQ(counts(), "1 of 2");
   EXPECT_THAT(missing(), ElementsAre("10.0.0.6"));
 }
@@ -197,7 +202,7 @@ TEST_F(ExpectedFunctions, ANumberReplacesAnInventory) {
   finish("10.0.0.5");
   admit();
   EXPECT_EQ(counts(), "1 of 2");
-  f("expect", {run, "2"});
+  expect({.count = 2});
   admit();
   EXPECT_EQ(counts(), "2 of 2") << "nobody has seen 10.0.0.6";
 }
@@ -208,9 +213,9 @@ TEST_F(ExpectedFunctions, WhatIsExpectedAlreadyStays) {
   finish("10.0.0.5");
   pass(kSeenMs + 1);
   EXPECT_EQ(counts(), "1 of 1");
-  f("expect", {run, "0", "10.0.0.5", "10.0.0.6"});
+  expect({.hosts = {"10.0.0.5", "10.0.0.6"}});
   EXPECT_EQ(counts(), "1 of 1") << "the silent host stays away";
-  EXPECT_EQ(f("expect", {run_id(9), "7"}), Texts{"STALE"});
+  EXPECT_EQ(f("expect", {run_id(9), "7", "add"}), Texts{"STALE"});
 }
 
 }  // namespace

@@ -123,11 +123,12 @@ TEST_F(RepairFunctions, OtherRunsAndOtherVersionsAreLeftAlone) {
 }
 
 TEST_F(RepairFunctions, AnErrorNamesTheCommandTheKeyAndTheFunction) {
-  f.ask({"DEL", "sync:done"});
-  f.ask({"SET", "sync:done", "x"});
-  EXPECT_EQ(f("watch").at(0),
-            "(error) WRONGTYPE Operation against a key holding the wrong kind of value (HLEN "
-            "sync:done in libsync1_watch)");
+  const auto answer = f("join", {"10.0.0.5", "0", "0", "x"});
+  f.ask({"HDEL", "sync:run", "id"});
+  EXPECT_TRUE(f("join", {"10.0.0.5", "0", "0", "x"})
+                  .at(0)
+                  .ends_with(" (ZADD sync:minions in libsync1_join)"))
+      << answer.at(0);
 }
 
 }  // namespace

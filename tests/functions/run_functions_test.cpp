@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 
 #include "function_caller.h"
+#include "redis/answer.h"
+#include "redis/coordinator.h"
 
 namespace libsync::test {
 namespace {
@@ -19,8 +21,16 @@ constexpr auto kYes = FunctionCaller::Last::yes;
 
 class RunFunctions : public testing::Test {
  protected:
+  /// Ends the run as the master does. Returns the missing hosts.
+  Texts end(const std::string& outcome) {
+    const auto ended = coordinator.end(RunId::parse(run).value(), outcome, "why", TaskAfter::goes);
+    return std::get<Ended>(ended).missing;
+  }
+
   TestRedis redis;
   FunctionCaller f{redis};
+  RedisCoordinator coordinator{
+      {.server = redis.server(), .time = [this] { return std::to_string(f.now); }}};
   const std::string run = run_id(1);
   const std::string none = bits(4, {});
 };
@@ -199,7 +209,7 @@ TEST_F(RunFunctions, OnlyAddressesAreAdmittedAndManyInSteps) {
 TEST_F(RunFunctions, TheEndNamesAHostThatJoinedAndWasNotAdmitted) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
   f("join", {"10.0.0.8", "1", "0", "0"});
-  EXPECT_THAT(f("end", {run, "cancelled", "", "0"}), ElementsAre("ENDED", "10.0.0.5", "10.0.0.8"));
+  EXPECT_THAT(end("cancelled"), ElementsAre("10.0.0.5", "10.0.0.8"));
   EXPECT_THAT(f.ask({"KEYS", "sync:*"}), UnorderedElementsAre("sync:minions", "sync:events",
                                                               "sync:last", "sync:wake:10.0.0.8"));
 }
@@ -316,8 +326,7 @@ TEST_F(RunFunctions, EndNamesTheMissingHostsAndKeepsASummary) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.6", "10.0.0.7"});
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.finish(run, "10.0.0.6", digest(0));
-  EXPECT_THAT(f("end", {run, "deadline", "why", "1"}),
-              ElementsAre("ENDED", "10.0.0.5", "10.0.0.7"));
+  EXPECT_THAT(end("deadline"), ElementsAre("10.0.0.5", "10.0.0.7"));
   EXPECT_THAT(f.ask({"HMGET", "sync:last", "run", "outcome", "reason", "finished", "expected"}),
               ElementsAre(run, "deadline", "why", "1", "3"));
 }
@@ -435,15 +444,55 @@ TEST_F(RunFunctions, StatusShowsEveryHostOnce) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5", "10.0.0.8"});
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.claim(run, "10.0.0.8", token(1), none, none);
-  const auto answer = f("status");
-  const auto hosts = Texts(answer.begin() + 7, answer.end());
+  f.ask({"HSET", "sync:progress", "10.0.0.8", "no number"});
+  // The run of begin() has texts that the coordinator does not read.
+  for (const auto& [field, value] :
+       {std::pair{"fingerprint", std::string(32, 'f')},
+        std::pair{"manifest", manifest_field(digest_of("manifest"))}}) {
+    f.ask({"HSET", "sync:run", field, value});
+  }
+  const auto hosts = coordinator.status().hosts;
   ASSERT_EQ(hosts.size(), 4U);
-  EXPECT_TRUE(hosts.at(0).starts_with("10.0.0.1,0,0,1,")) << hosts.at(0);
-  EXPECT_TRUE(hosts.at(1).starts_with("10.0.0.5,0,0,0,")) << hosts.at(1);
-  EXPECT_TRUE(hosts.at(2).starts_with("10.0.0.8,0,1,0,")) << hosts.at(2);
-  EXPECT_TRUE(hosts.at(2).ends_with(",1,1")) << hosts.at(2);
-  EXPECT_TRUE(hosts.at(3).starts_with("10.0.0.9,0,0,0,")) << hosts.at(3);
-  EXPECT_TRUE(hosts.at(3).ends_with(",0,0")) << hosts.at(3);
+  EXPECT_EQ(hosts.at(0).address, "10.0.0.1");
+  EXPECT_EQ(hosts.at(0).uploads, 1U);
+  EXPECT_EQ(hosts.at(1).address, "10.0.0.5");
+  EXPECT_FALSE(hosts.at(1).seen_ago);
+  EXPECT_EQ(hosts.at(2).address, "10.0.0.8");
+  EXPECT_EQ(hosts.at(2).claims, 1U);
+  EXPECT_EQ(hosts.at(2).in_place, 0U);
+  EXPECT_TRUE(hosts.at(2).is_expected);
+  EXPECT_TRUE(hosts.at(2).is_running);
+  EXPECT_EQ(hosts.at(3).address, "10.0.0.9");
+  EXPECT_TRUE(hosts.at(3).seen_ago);
+  EXPECT_FALSE(hosts.at(3).is_running);
+}
+
+TEST_F(RunFunctions, APageOfHostsBelongsToOneRun) {
+  f.begin(run, 4);
+  for (unsigned i = 0; i < 3000; ++i) {
+    f.ask({"HSET", "sync:progress",
+           "10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250), "1"});
+  }
+  const auto page = f("hosts", {run, "progress", "0"});
+  EXPECT_EQ(page.at(0), "HOSTS");
+  EXPECT_NE(page.at(1), "0");
+  EXPECT_LT(page.size(), 4000U);
+  EXPECT_THAT(f("hosts", {run_id(2), "progress", page.at(1)}), ElementsAre("OTHER"));
+  f("end", {run, "complete", "", "1"});
+  EXPECT_THAT(f("hosts", {run, "progress", page.at(1)}), ElementsAre("OTHER"));
+}
+
+TEST_F(RunFunctions, EachMinionIsWokenInTurn) {
+  for (unsigned i = 0; i < 1200; ++i) {
+    f.ask({"ZADD", "sync:minions", std::to_string(f.now - i),
+           "10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250)});
+  }
+  const auto woken = [&] { return f.ask({"KEYS", "sync:wake:*"}).size(); };
+  f.begin(run, 4);
+  EXPECT_EQ(woken(), 500U);
+  std::string last;
+  while (last != "0") last = f("wake", {last, "1"}).at(1);
+  EXPECT_EQ(woken(), 1200U);
 }
 
 TEST_F(RunFunctions, APrefixKeepsTwoFleetsApart) {

@@ -304,6 +304,7 @@ TEST_F(TreeFunctions, ThousandsOfHostsHaveSeats) {
   f("end", {run, "complete", "", "0"});
   for (unsigned i = 0; i < kHosts; ++i) f.linger(one(i), 20'000);
   f.begin(run, kPieces, kOrigin, 5, {}, "trees");
+  for (std::string page; page != "0";) page = f("wake", {page, "1"}).at(1);
   EXPECT_EQ(f.one({"HLEN", "sync:seats"}), std::to_string(kHosts));
   const auto last = f.one({"HGET", "sync:seats", std::to_string(kHosts - 1)});
   EXPECT_THAT(parents_of(last), Not(Contains(""))) << "all are there from the beginning";
@@ -314,7 +315,7 @@ TEST_F(TreeFunctions, ThousandsOfHostsHaveSeats) {
   follow(last);
   EXPECT_EQ(f.one({"HLEN", "sync:seats"}), std::to_string(kHosts)) << "the last are on their way";
   f.now += 1;
-  follow(last);
+  for (unsigned i = 0; i <= kHosts / 20; ++i) follow(last);  // A call removes 20 hosts.
   EXPECT_EQ(f.one({"HLEN", "sync:seats"}), "1") << "nobody else has come";
 }
 

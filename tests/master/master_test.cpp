@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "master/new_run.h"
 #include "master_world.h"
 #include "os/files.h"
 
@@ -169,6 +170,54 @@ TEST_F(MasterTick, RefusesATaskThatWaitsAndLetsTheRunGoOn) {
   minion.act();
   EXPECT_EQ(tick(), ExitStatus::done);
   EXPECT_EQ(shared.ended().at(0).outcome, "complete");
+}
+
+TEST_F(MasterTick, RefusesAnEmptyTaskAndLetsTheRunGoOn) {
+  shared.task = "";
+  EXPECT_EQ(tick(), ExitStatus::ended_short);
+  EXPECT_EQ(shared.task, std::nullopt);
+  begin_run();
+  shared.task = "";
+  EXPECT_EQ(tick(), ExitStatus::ended_short);
+  EXPECT_EQ(shared.task, task().string());
+  EXPECT_THAT(shared.refusals(), SizeIs(2));
+  EXPECT_THAT(shared.ended(), IsEmpty());
+  minion.act();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(shared.ended().at(0).outcome, "complete");
+}
+
+TEST_F(MasterTick, DropsOneTrailingSlash) {
+  shared.task = task().string() + "/";
+  EXPECT_EQ(tick(), ExitStatus::done);
+  ASSERT_TRUE(shared.run());
+  EXPECT_EQ(shared.run()->info.task.text(), task().string());
+  EXPECT_EQ(logged("the trailing slash of the task is dropped"), 1U);
+  minion.act();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(shared.task, std::nullopt) << "it was the task of this run";
+}
+
+TEST_F(MasterTick, NamesAKeyTaskOfAnotherTypeAndLetsTheRunGoOn) {
+  begin_run();
+  shared.task_type = "list";
+  EXPECT_EQ(tick(), ExitStatus::redis);
+  EXPECT_EQ(logged("the key task holds a list and no path: delete it with redis-cli del task"), 1U);
+  EXPECT_THAT(shared.ended(), IsEmpty());
+  minion.act();
+  EXPECT_EQ(tick(), ExitStatus::redis);
+  EXPECT_EQ(shared.ended().at(0).outcome, "complete");
+}
+
+TEST_F(MasterTick, WarnsOfClaimsThatCostRedisTooMuch) {
+  config.spread = Spread::claims;
+  config.minions = 2000;
+  config.piece_size.bytes = 10;
+  set_task();
+  static_cast<void>(tick());
+  EXPECT_EQ(logged("--spread claims with 2000 hosts and 260 pieces costs Redis about 182 s"), 1U);
+  EXPECT_EQ(warning_of_claims(Spread::claims, {512, 1}, 195), "");
+  EXPECT_EQ(warning_of_claims(Spread::automatic, {4096, 1}, 1000), "");
 }
 
 TEST_F(MasterTick, RefusesACutOfTooManyPieces) {

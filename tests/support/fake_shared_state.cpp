@@ -79,10 +79,16 @@ std::vector<std::string> FakeSharedState::seen_lately() const {
 
 // --- The verbs of the master ---
 
+std::optional<std::string> FakeSharedState::plain_task() const {
+  if (!task) return std::nullopt;
+  return std::string(without_trailing_slash(*task));
+}
+
 Discovery FakeSharedState::discover() {
-  if (!task || task->empty()) return {};
+  if (!task) return {};
   ++lookups_;
-  return {task, run_ ? run_->finished() : 0};
+  const auto text = plain_task();
+  return {text, text != task, run_ ? run_->finished() : 0};
 }
 
 BeginOutcome FakeSharedState::begin(const RunInfo& run, unsigned origin_slots,
@@ -134,8 +140,11 @@ StageOutcome FakeSharedState::stage(const RunId& run, const std::vector<StagedPi
 
 Watch FakeSharedState::watch() {
   Watch watch;
-  if (task && !task->empty()) watch.task = task;
+  watch.task = plain_task();
+  watch.wrong_type = task_type;
+  if (!task_type.empty()) watch.task.reset();
   if (!run_) return watch;
+  if (!task_type.empty()) watch.task = run_->info.task.text();
   const auto& info = run_->info;
   watch.run = RunStanding{
       .id = info.id,
@@ -320,7 +329,7 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
                      .bytes = info.cut.stream_bytes,
                      .took = since(info.begun_ms, now_ms())};
   last_ended_ms_ = now_ms();
-  if (after == TaskAfter::goes && task == info.task.text()) task.reset();
+  if (after == TaskAfter::goes && plain_task() == info.task.text()) task.reset();
   lookups_ = 0;
   run_.reset();
   wake_all();
@@ -328,7 +337,7 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
 }
 
 bool FakeSharedState::refuse(const std::string& refused, const std::string& reason) {
-  if (task != refused) return false;
+  if (plain_task() != refused) return false;
   if (run_) {
     task = run_->info.task.text();
   } else {
@@ -342,7 +351,7 @@ bool FakeSharedState::refuse(const std::string& refused, const std::string& reas
 }
 
 Status FakeSharedState::status() {
-  Status status{.task = task.value_or("")};
+  Status status{.task = plain_task().value_or("")};
   if (last_) {
     status.last = last_;
     status.last->ended_ago = since(last_ended_ms_, now_ms());

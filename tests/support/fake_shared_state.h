@@ -38,6 +38,7 @@ class FakeSharedState {
   // --- Acts of a test ---
 
   std::optional<std::string> task;  ///< As the operator sets it.
+  std::string task_type;            ///< Of what the key holds instead of `task`; empty if nothing.
   bool has_functions = true;
   RunFormat format = RunFormat::ours;  ///< The run in progress has it.
 
@@ -123,6 +124,7 @@ class FakeSharedState {
   [[nodiscard]] bool is_current(const RunId& run) const {
     return has_functions && run_ && run_->info.id == run;
   }
+  [[nodiscard]] std::optional<std::string> plain_task() const;
   void wake_waiting();
   void wake_all();
   [[nodiscard]] std::vector<std::string> seen_lately() const;

@@ -42,6 +42,9 @@ class TaskPath {
   std::string text_;
 };
 
+/// The text without one trailing slash, which tab completion appends to a folder. `/` stays.
+[[nodiscard]] std::string_view without_trailing_slash(std::string_view text);
+
 /// Whether `name` can be the name of a payload: one path component that is neither special nor our
 /// state folder.
 [[nodiscard]] bool is_payload_name(std::string_view name);

@@ -1,16 +1,22 @@
 
 -- Claims: which host pulls which pieces from which source.
 
+-- What other files of functions use.
+local measure, wanted_of, view, leave_out, claim
+
+do  -- Lua has room for 200 local names outside of blocks.
+
 -- A claim on a source has brought its pieces, which needed `ms` for each. The mean of all sources
 -- counts a slow one for no more than SLOWER times the usual.
-local function measure(k, source, ms)
+function measure(k, source, ms)
   ms = math.max(1, ms)
   local known = redis.call('HMGET', k.pace, 'usual', source)
-  local usual = tonumber(known[1] or ms)
+  local usual = number_of(known[1])
+  if usual <= 0 then usual = ms end
   usual = usual + USUAL_WEIGHT * (math.min(ms, SLOWER * usual) - usual)
-  local mean, was_slow = string.match(known[2] or '', '^(%S+) ?(%S*)')
-  mean = mean and mean + PACE_WEIGHT * (ms - mean) or ms
-  local is_slow = mean > SLOWER * usual + SLOW_MS or was_slow ~= '' and mean > SLOWER / 2 * usual
+  local mean, was_slow = string.match(known[2] or '', '^([%d.]+) ?(%a*)$')
+  mean = mean and number_of(mean) + PACE_WEIGHT * (ms - number_of(mean)) or ms
+  local is_slow = mean > SLOWER * usual + SLOW_MS or was_slow == 'slow' and mean > SLOWER / 2 * usual
   redis.call('HSET', k.pace, 'usual', string.format('%.1f', usual),
              source, string.format('%.1f', mean) .. (is_slow and ' slow' or ''))
 end
@@ -40,16 +46,16 @@ local function usable(k, puller, hosts, slots, beside, now)
   for i = 1, n do
     local till = avoided and avoided[i] and tonumber(string.match(avoided[i], '^%d+'))
     if haves[i] and hosts[i] ~= puller and hosts[i] ~= beside and not (till and till > now)
-       and tonumber(used[i] or 0) < limit_of(k, hosts[i], paces[i], slots) then
+       and number_of(used[i]) < limit_of(k, hosts[i], paces[i], slots) then
       local at = #names + 1
-      names[at], bitmaps[at], uploads[at] = hosts[i], haves[i], tonumber(used[i] or 0)
+      names[at], bitmaps[at], uploads[at] = hosts[i], haves[i], number_of(used[i])
     end
   end
   return names, bitmaps, uploads
 end
 
 -- The announced pieces that are not unwanted, as words; false if there are none.
-local function wanted_of(announced, unwanted)
+function wanted_of(announced, unwanted)
   local wanted, not_wanted, any = words_of(announced), words_of(unwanted), false
   for i = 1, #wanted do
     wanted[i] = bit.band(wanted[i], bit.bnot(not_wanted[i] or 0))
@@ -146,8 +152,8 @@ end
 
 -- The view that every answer to a minion holds: state, free sources, finished hosts, whether this
 -- host's spool is suspect. Then the usual ms for a piece, 0 if that is not known.
-local function view(k, host)
-  local usual = tonumber(redis.call('HGET', k.pace, 'usual') or 0)
+function view(k, host)
+  local usual = math.max(0, math.min(number_of(redis.call('HGET', k.pace, 'usual')), LONGEST_PACE_MS))
   return k.of.state, redis.call('SCARD', k.queue), redis.call('HLEN', k.done), is_suspect(k, host),
          math.ceil(usual)
 end
@@ -167,7 +173,7 @@ local function answer_claim(k, host, token, source, pieces)
   return append_digests(k, {'CLAIMED', token, source, view(k, host)}, pieces)
 end
 
-local function leave_out(list, one)
+function leave_out(list, one)
   for i = #list, 1, -1 do
     if list[i] == one then table.remove(list, i) end
   end
@@ -226,7 +232,7 @@ local function find_source(k, host, most, slots, unwanted, search, now)
   end
   local source, pieces = best_of(sample)
   if source then return source, pieces end
-  if not are_all and tonumber(redis.call('HGET', k.pulls, host) or 0) < BUSY_PULLS then
+  if not are_all and number_of(redis.call('HGET', k.pulls, host)) < BUSY_PULLS then
     local more = redis.call('SRANDMEMBER', k.queue, search.more)
     leave_out(more, k.of.origin)
     source, pieces = best_of(more)
@@ -261,10 +267,10 @@ end
 -- Claims a source for `host`. With `most` 0 the claim is for the manifest alone, which every source
 -- has. `turn` is 'next' if the host has just completed a claim, else 'first'. `search` is that of
 -- find_source.
-local function claim(k, host, token, most, have, unwanted, turn, search, now)
+function claim(k, host, token, most, have, unwanted, turn, search, now)
   local known = redis.call('HGET', k.claims, token)
   if known then
-    local puller, source, pieces = parts_of(known)
+    local puller, source, pieces = parts_of(k, known)
     if puller ~= host then return put_off(k, host, have, unwanted, now) end
     return answer_claim(k, host, token, source, pieces)
   end
@@ -292,4 +298,6 @@ local function claim(k, host, token, most, have, unwanted, turn, search, now)
   redis.call('SADD', k.running, host)
   use_upload(k, source, 1, now)
   return answer_claim(k, host, token, source, pieces)
+end
+
 end

@@ -15,9 +15,14 @@
 -- A host that has another address by now (ids.lua) counts by that one alone, except by the rule
 -- `named`.
 
+-- What other files of functions use.
+local is_named, set_of, finished_count, expected_count, moved_among
+
+do  -- Lua has room for 200 local names outside of blocks.
+
 local JUDGED_AT_ONCE = 500  -- Hosts that one call moves because they are silent, or no more.
 
-local function is_named(k)
+function is_named(k)
   return k.of ~= nil and k.of.expected == 'named'
 end
 
@@ -44,14 +49,14 @@ local function times_seen(k, hosts)
   return answers_of(function(...) return redis.call('ZMSCORE', ...) end, k.minions, hosts)
 end
 
-local function set_of(members)
+function set_of(members)
   local set = {}
   for _, member in ipairs(members) do set[member] = true end
   return set
 end
 
 -- Number of hosts that have finished and count.
-local function finished_count(k)
+function finished_count(k)
   local finished = redis.call('HLEN', k.done)
   if finished == 0 then return 0 end
   local others = redis.call('SMEMBERS', k.others)
@@ -62,14 +67,14 @@ local function finished_count(k)
 end
 
 -- Number of hosts that must finish.
-local function expected_count(k)
+function expected_count(k)
   local hosts = redis.call('SCARD', k.expected)
   if is_named(k) then return hosts end
-  return math.max(hosts + redis.call('SCARD', k.joined), tonumber(k.of and k.of.expected) or 0)
+  return math.max(hosts + redis.call('SCARD', k.joined), math.min(number_of(k.of and k.of.expected), MAX_HOSTS))
 end
 
 -- Those of the hosts that have another address by now, as a table of host -> true.
-local function moved_among(k, hosts)
+function moved_among(k, hosts)
   local ids, known, moved = values_of(k.ids, hosts), {}, {}
   for _, id in pairs(ids) do known[#known + 1] = id or nil end
   local addresses = values_of(k.ids, known)
@@ -80,28 +85,36 @@ local function moved_among(k, hosts)
   return moved
 end
 
--- Judges hosts that have joined, and those that have moved. A minion may have written anything into sync:joined.
+-- Judges hosts that have joined, and those that have moved. A minion may have written anything into
+-- sync:joined.
 local function admit(k, most)
-  local hosts = redis.call('SPOP', k.joined, most)
-  local moved = is_named(k) and {} or moved_among(k, hosts)
+  local hosts, addresses = redis.call('SPOP', k.joined, most), {}
   for _, host in ipairs(hosts) do
-    if #host <= ADDRESS_BYTES and string.match(host, '^[%x.:]+$') then
-      if not is_named(k) then
-        redis.call(moved[host] and 'SREM' or 'SADD', k.expected, host)
-        redis.call('SREM', k.others, host)
-      elseif redis.call('SISMEMBER', k.expected, host) == 0 then
-        redis.call('SADD', k.others, host)
-      end
-    end
+    if #host <= ADDRESS_BYTES and string.match(host, '^[%x.:]+$') then addresses[#addresses + 1] = host end
   end
-  return #hosts
+  if #addresses == 0 then return end
+  if not is_named(k) then
+    local moved, here, elsewhere = moved_among(k, addresses), {}, {}
+    for _, host in ipairs(addresses) do
+      local list = moved[host] and elsewhere or here
+      list[#list + 1] = host
+    end
+    call_with('SADD', k.expected, here)
+    call_with('SREM', k.expected, elsewhere)
+    redis.call('SREM', k.others, unpack(addresses))
+    return
+  end
+  local named = redis.call('SMISMEMBER', k.expected, unpack(addresses))
+  for i, host in ipairs(addresses) do
+    if named[i] == 0 then redis.call('SADD', k.others, host) end
+  end
 end
 
 -- The silent ones among hosts, as a table of host -> true. A host that Redis has lost counts as seen
 -- now.
 local function silent_among(k, hosts)
   local silent, seen = {}, times_seen(k, hosts)
-  local is_counted = tonumber(k.of.expected) and tonumber(k.of.expected) > 0
+  local is_counted = number_of(k.of.expected) > 0
   for host, time in pairs(seen) do
     if not time then
       redis.call('ZADD', k.minions, 'NX', k.now, host)
@@ -113,142 +126,153 @@ local function silent_among(k, hosts)
   return silent
 end
 
--- Moves silent hosts to sync:others, and back those that are silent no more. Returns how many.
-local function judge_silence(k)
-  local moved = 0
-  local expected, others = redis.call('SMEMBERS', k.expected), redis.call('SMEMBERS', k.others)
-  for host in pairs(silent_among(k, expected)) do
-    if moved < JUDGED_AT_ONCE and redis.call('HEXISTS', k.done, host) == 0 then
-      redis.call('SREM', k.expected, host)
-      redis.call('SADD', k.others, host)
-      note(k, 'event', 'silent', 'host', host)
-      moved = moved + 1
+-- Moves those of these hosts to sync:others that are silent, and back those that are silent no more.
+local function judge_silence(k, name, hosts)
+  local silent, finished, moved = silent_among(k, hosts), finish_times(k, hosts), {}
+  local to = name == 'expected' and 'others' or 'expected'
+  for _, host in ipairs(hosts) do
+    local is_away = silent[host] and not finished[host]
+    if (name == 'expected') == (is_away or false) then
+      moved[#moved + 1] = host
+      if is_away then note(k, 'event', 'silent', 'host', host) end
     end
   end
-  local silent = silent_among(k, others)
-  for _, host in ipairs(others) do
-    if moved < JUDGED_AT_ONCE and (not silent[host] or redis.call('HEXISTS', k.done, host) == 1) then
-      redis.call('SREM', k.others, host)
-      redis.call('SADD', k.expected, host)
-      moved = moved + 1
-    end
-  end
-  return moved
+  if #moved == 0 then return end
+  redis.call('SREM', k[name], unpack(moved))
+  redis.call('SADD', k[to], unpack(moved))
 end
 
--- Adds hosts of the run to sync:joined that neither key names, since one of the keys was lost. With
--- an inventory most named hosts may never come, so the sizes of the keys show nothing.
-local function find_lost(k)
-  local known_count = redis.call('SCARD', k.expected) + redis.call('SCARD', k.others)
-  if not is_named(k) and known_count >= redis.call('HLEN', k.progress) then return end
-  local known = set_of(redis.call('SMEMBERS', k.expected))
-  for _, host in ipairs(redis.call('SMEMBERS', k.others)) do known[host] = true end
-  for _, name in ipairs({'progress', 'done'}) do
-    for _, host in ipairs(redis.call('HKEYS', k[name])) do
-      if not known[host] then redis.call('SADD', k.joined, host) end
-    end
+-- Adds those of these hosts of the run to sync:joined that neither key names, since one was lost.
+local function find_lost(k, hosts)
+  local expected = redis.call('SMISMEMBER', k.expected, unpack(hosts))
+  local others = redis.call('SMISMEMBER', k.others, unpack(hosts))
+  for i, host in ipairs(hosts) do
+    if expected[i] == 0 and others[i] == 0 then redis.call('SADD', k.joined, host) end
   end
 end
 
--- The hosts that a run waited for and that have not finished, sorted.
-local function missing_of(k)
-  local hosts, late = redis.call('SMEMBERS', k.expected), {}
-  if not is_named(k) then
-    for _, name in ipairs({'others', 'joined'}) do
-      for _, host in ipairs(redis.call('SMEMBERS', k[name])) do hosts[#hosts + 1] = host end
-    end
+-- The lists that the master walks when it judges, in this order. With an inventory most named hosts
+-- may never come, so the sizes of the keys do not show that one was lost; and silence counts nothing.
+local FIRST_TO_LAST = {progress = 'done', done = 'expected', expected = 'others', others = 'none'}
+
+-- The list after `name` that the master has to walk, or nil. The first is after nil.
+local function list_after(k, name)
+  if not name then
+    local known_count = redis.call('SCARD', k.expected) + redis.call('SCARD', k.others)
+    name = not is_named(k) and known_count >= redis.call('HLEN', k.progress) and 'expected' or 'progress'
+  else
+    name = FIRST_TO_LAST[name]
   end
-  for host, time in pairs(finish_times(k, hosts)) do
-    if not time then late[#late + 1] = host end
-  end
-  table.sort(late)
-  return late
+  if name == 'none' or is_named(k) and (name == 'expected' or name == 'others') then return nil end
+  return name
 end
 
--- The hosts that Redis knows and that were silent before the run and since, sorted. With an
--- inventory or a number the operator has said which hosts count.
-local function silent_of(k)
-  local silent = {}
-  if k.of.expected ~= '0' then return silent end
-  local hosts = redis.call('ZRANGEBYSCORE', k.minions, k.now - FORGOTTEN_MS, k.now - SEEN_MS)
-  local expected, others = set_of(redis.call('SMEMBERS', k.expected)), set_of(redis.call('SMEMBERS', k.others))
-  for host, time in pairs(finish_times(k, hosts)) do
-    if not (time or expected[host] or others[host]) then silent[#silent + 1] = host end
+-- Judges a page of a list. Returns how many hosts were on it, and the next cursor.
+local function judge_page(k, name, cursor)
+  local is_hash = name == 'progress' or name == 'done'
+  local page = redis.call(is_hash and 'HSCAN' or 'SSCAN', k[name], cursor, 'COUNT', JUDGED_AT_ONCE)
+  local hosts = {}
+  for i = 1, #page[2], is_hash and 2 or 1 do hosts[#hosts + 1] = page[2][i] end
+  if #hosts > 0 then
+    if is_hash then find_lost(k, hosts) else judge_silence(k, name, hosts) end
   end
-  table.sort(silent)
-  return silent
+  return #hosts, page[1]
 end
 
-do
-
--- The master judges the hosts that have joined, and those that are silent. It calls again until none
--- is left.
+-- The master judges the hosts that have joined, and some of those that may be silent or lost. It
+-- calls again until it has judged all of them.
 --
---   Args:    run
---   Answers: ADMITTED hosts-that-are-left
+--   Args:    run, page (that of the last answer; '' in the first call)
+--   Answers: ADMITTED joined-hosts-that-are-left page    without a page after the last one
 local function admit_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
-  local left = 0
   admit(k, ADMITTED_AT_ONCE)
-  if now - tonumber(redis.call('HGET', k.run, 'judged') or 0) >= MEND_MS then
-    find_lost(k)
-    if not is_named(k) then left = judge_silence(k) end
-    if left < JUDGED_AT_ONCE then
+  local name, cursor = string.match(a[4] or '', '^(%l+) (%d+)$')
+  if not (name and FIRST_TO_LAST[name]) then
+    name, cursor = nil, '0'
+    if now - number_of(redis.call('HGET', k.run, 'judged')) >= MEND_MS then
       redis.call('HSET', k.run, 'judged', now)
-      left = 0
+      name = list_after(k, nil)
     end
   end
-  return {'ADMITTED', left + redis.call('SCARD', k.joined)}
+  local judged, more = 0, nil
+  while name and judged < JUDGED_AT_ONCE do
+    more, cursor = judge_page(k, name, cursor)
+    judged = judged + more
+    if cursor == '0' then name = list_after(k, name) end
+  end
+  local left = redis.call('SCARD', k.joined)
+  if name then return {'ADMITTED', left, name .. ' ' .. cursor} end
+  return {'ADMITTED', left}
 end
 
--- From now on the run waits for these hosts.
+-- Those of these hosts that have been in the run.
+local function active_among(k, hosts)
+  local active = set_of({})
+  local function add(answers, is_none)
+    local rest = {}
+    for i, host in ipairs(hosts) do
+      if answers[i] == is_none then rest[#rest + 1] = host else active[host] = true end
+    end
+    hosts = rest
+  end
+  for _, name in ipairs({'progress', 'done', 'errors'}) do
+    if #hosts > 0 then add(redis.call('HMGET', k[name], unpack(hosts)), false) end
+  end
+  if #hosts > 0 then add(redis.call('SMISMEMBER', k.ticking, unpack(hosts)), 0) end
+  return active
+end
+
+-- Expects none of these hosts any more. By the rule `named` those that have been in the run become
+-- others, else these stay expected.
+local function drop(k, hosts)
+  local active, dropped, others = active_among(k, hosts), {}, {}
+  for _, host in ipairs(hosts) do
+    if is_named(k) or not active[host] then dropped[#dropped + 1] = host end
+    if is_named(k) and active[host] then others[#others + 1] = host end
+  end
+  if #others > 0 then redis.call('SADD', k.others, unpack(others)) end
+  if #dropped > 0 then redis.call('SREM', k.expected, unpack(dropped)) end
+end
+
+-- From now on the run expects hosts by this rule, and it expects these hosts, or none of them any
+-- more. The master compares the lists, and passes CHANGED_AT_ONCE hosts at most.
 --
---   Args:    run, rule (named, or a number), host …
+--   Args:    run, rule (named, or a number), add or drop, host …
 --   Answers: EXPECTED
 local function expect(_, a)
   local k = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
   if a[4] ~= k.of.expected then redis.call('HSET', k.run, 'expected', a[4]) end
   k.of.expected = a[4]
-  while admit(k, ADMITTED_AT_ONCE) > 0 do end
-  local wanted, now_expected = {}, redis.call('SMEMBERS', k.expected)
-  for i = 5, #a do wanted[#wanted + 1] = a[i] end
-  local is_wanted, is_expected, dropped = set_of(wanted), set_of(now_expected), {}
-  for _, host in ipairs(now_expected) do
-    if not is_wanted[host] then dropped[#dropped + 1] = host end
-  end
-  local progress, finished = values_of(k.progress, dropped), finish_times(k, dropped)
-  local failed = values_of(k.errors, dropped)
-  for _, host in ipairs(dropped) do
-    local is_there = progress[host] or finished[host] or failed[host]
-                     or redis.call('SISMEMBER', k.ticking, host) == 1
-    if is_named(k) or not is_there then redis.call('SREM', k.expected, host) end
-    if is_named(k) and is_there then redis.call('SADD', k.others, host) end
-  end
-  local is_other, moved = set_of(redis.call('SMEMBERS', k.others)), moved_among(k, wanted)
-  for _, host in ipairs(wanted) do
-    if is_named(k) and is_other[host] then redis.call('SREM', k.others, host) end
-    if not is_expected[host] and (is_named(k) or not (is_other[host] or moved[host])) then redis.call('SADD', k.expected, host) end
+  admit(k, ADMITTED_AT_ONCE)
+  local hosts = {unpack(a, 6, math.min(#a, 5 + CHANGED_AT_ONCE))}
+  if #hosts > 0 and a[5] == 'drop' then
+    drop(k, hosts)
+  elseif #hosts > 0 then
+    -- A silent host counts again once Redis hears of it.
+    local are_others, added = redis.call('SMISMEMBER', k.others, unpack(hosts)), {}
+    local moved = is_named(k) and {} or moved_among(k, hosts)
+    for i, host in ipairs(hosts) do
+      if is_named(k) or are_others[i] == 0 and not moved[host] then added[#added + 1] = host end
+    end
+    call_with('SADD', k.expected, added)
+    call_with('SREM', k.others, added)
   end
   redis.call('HSET', k.run, 'judged', 0)
   return {'EXPECTED'}
 end
 
--- The hosts that the run waits for.
+-- How many hosts the run waits for. The function hosts lists them.
 --
 --   Args:    none
 --   Answers: AWAITED '' if there is no run
---            AWAITED run finished expected number-of-missing missing-host … known-silent-host …
+--            AWAITED run finished expected rule
 local function awaited(_, a)
   local k = reading_call_of(a)
   if not k.of then return {'AWAITED', ''} end
-  local missing = missing_of(k)
-  local answer = {'AWAITED', k.of.id, finished_count(k), expected_count(k), #missing}
-  for _, hosts in ipairs({missing, silent_of(k)}) do
-    for _, host in ipairs(hosts) do answer[#answer + 1] = host end
-  end
-  return answer
+  return {'AWAITED', k.of.id, finished_count(k), expected_count(k), k.of.expected}
 end
 
 register('expect', expect)

@@ -47,8 +47,9 @@
 --
 --   P sync:course         hash    what hosts write about the run: fresh (bitmap of pieces that no
 --                                 host but the origin has or pulls), left (how often pieces ceased
---                                 to be fresh), joined (when a host did), reaped, woken, and the
---                                 time of the run: clock (of Redis), reached …
+--                                 to be fresh), joined (when a host did), reaped, woken, mending
+--                                 (the next step of mend.lua), and the time of the run: clock (of
+--                                 Redis), reached …
 --   P sync:joined         set     hosts that joined, until the master adds them to sync:expected
 --   P sync:ticking        set     hosts whose tick has joined the run and has not left it
 --   P sync:have           hash    address -> bitmap of the pieces that it can serve
@@ -97,8 +98,37 @@ local loader = redis
 local function server() return redis end
 local redis = {}  -- Its call() is that of the server, set by each call of a function.
 
--- Registers libsync1_VERB. If it fails, it runs once more to find the command that fails. The error
--- names the command, its key and the function.
+-- Commands that only read a key. For a missing key they answer nothing.
+local READS = {GET = true, GETRANGE = true, HGET = true, HMGET = true, HEXISTS = true, HGETALL = true, HKEYS = true,
+               HLEN = true, HRANDFIELD = true, HSCAN = true, SSCAN = true, ZSCAN = true, SCARD = true, SMEMBERS = true,
+               SISMEMBER = true, SMISMEMBER = true, SRANDMEMBER = true, ZSCORE = true, ZMSCORE = true, ZRANGE = true,
+               ZRANGEBYSCORE = true, ZCOUNT = true, ZCARD = true}
+
+local DISCARDED_AT_ONCE = 40  -- More than there are keys of a run.
+
+-- Removes what a command could not use: a key of the wrong type, or a field that is no number. Hosts
+-- write it again. True if the call may succeed now. A key that the caller has no right to write is
+-- added to `absent`: for this call it is missing.
+local function discard(text, command, key, field, absent)
+  if string.find(text, 'WRONGTYPE', 1, true) then
+    local removed = server().pcall('EXPIRE', key, 0)
+    if type(removed) ~= 'table' then
+      -- The reports that come will count each copy again.
+      if string.sub(key, -9) == 'sync:have' then server().pcall('EXPIRE', string.sub(key, 1, -5) .. 'copies', 0) end
+      return true
+    end
+    if absent[key] or not READS[command] then return false end
+    absent[key] = true
+    return true
+  end
+  if command == 'HINCRBY' and (string.find(text, 'not an integer', 1, true) or string.find(text, 'overflow', 1, true)) then
+    return type(server().pcall('HDEL', key, field)) ~= 'table'
+  end
+  return false
+end
+
+-- Registers libsync1_VERB. If it fails, it runs again to find the command that fails, and
+-- discards what stops it. An error that is left names the command, its key and the function.
 local function register(verb, body, flags)
   local name = 'libsync1_' .. verb
   local function guarded(keys, arguments)
@@ -106,14 +136,21 @@ local function register(verb, body, flags)
     redis.call = call
     local is_done, answer = pcall(body, keys, arguments)
     if is_done then return answer end
-    local command, key = 'no command', ''
+    local command, key, field, absent, text = 'no command', '', nil, {}, nil
     redis.call = function(...)
-      command, key = ...
+      command, key, field = ...
+      if absent[key] and READS[command] then
+        -- No host has this name, so this key is missing.
+        return call(command, arguments[1] .. 'sync:wake:', select(3, ...))
+      end
       return call(...)
     end
-    is_done, answer = pcall(body, keys, arguments)
-    if is_done then return answer end
-    local text = type(answer) == 'table' and answer.err or tostring(answer)
+    for _ = 1, DISCARDED_AT_ONCE do
+      is_done, answer = pcall(body, keys, arguments)
+      if is_done then return answer end
+      text = type(answer) == 'table' and answer.err or tostring(answer)
+      if not discard(text, command, key, field, absent) then break end
+    end
     if string.find(text, 'executing the script can', 1, true) then text = 'NOPERM no right' end
     return {err = string.format('%s (%s %s in %s)', text, command, tostring(key or ''), name)}
   end
@@ -190,7 +227,14 @@ local REPORT_MS = 4000
 local REPORTS_A_SECOND = 1000
 
 local ADMITTED_AT_ONCE = 1000   -- Joined hosts that one call expects from then on.
+local MINIONS_AT_ONCE = 500     -- Minions that one call wakes.
+local HOSTS_AT_ONCE = 1000      -- Hosts on a page for people.
+local ACCUSERS_KEPT = 64        -- Accusers that a quarantine proves right. Older ones stay accusers.
+local LISTED_BYTES = 4000       -- Of a list of hosts: about ACCUSERS_KEPT long addresses.
+local AVOIDED_TRIED = 8         -- Fields that one accusation checks for old ones.
+local AVOIDED_KEPT_MS = 600000  -- A host that avoids a source again after this time begins anew.
 local ARGUMENTS_AT_ONCE = 4000  -- Arguments of one command. Lua has room for twice as many.
+local CHANGED_AT_ONCE = 2000    -- Hosts that one call seats, or expects. kHostsAtOnce in coordinator.cpp.
 local DIGEST_BYTES = 32
 local MAX_PIECES = 4096         -- kMaxPieces in pieces.h.
 local WAITERS_TRIED = 8         -- Waiting hosts that are compared with one free slot.
@@ -208,6 +252,7 @@ local FORGOTTEN_MS = 604800000  -- A minion that was not seen for a week is no m
 -- ./tests/simulate --hosts 15 --uplink 1:100
 local SLOWER = 4
 local SLOW_MS = 500
+local LONGEST_PACE_MS = 600000  -- A longer usual time counts as this one.
 -- The weights of a new measurement in the mean of a source, and in that of all.
 local PACE_WEIGHT = 0.5
 local USUAL_WEIGHT = 0.05
@@ -224,25 +269,30 @@ local STRIKES = {corrupt = 2, unreachable = 2, refused = 3, slow = 2}
 local TRUSTED_MS = 60000        -- After a reverification, one accuser alone causes no other one.
 local EVENTS_KEPT = 10000
 local ERROR_BYTES = 500
+local SILENT_BYTES = 20000      -- Of the list of silent hosts that outlives a run.
 local ADDRESS_BYTES = 45        -- The longest address, as text.
+local PREFIX_BYTES = 1000       -- Longer prefixes of keys are refused.
+local MAX_HOSTS = 500000        -- The intervals of REPORTS_A_SECOND stay below ten minutes.
+local MAX_SLOTS = 1000          -- More upload slots of a host count as this many.
 
 -- The keys of sync:* that the end of a run deletes. sync:run itself goes last.
 local OF_A_RUN = {'digests', 'course', 'joined', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls',
                   'claims', 'leases', 'pace', 'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done',
                   'progress', 'blame', 'quarantine', 'errors', 'others', 'ticking'}
 
-local KEYS_OF = {}  -- Prefix -> table of key names.
+local KEYS, KEYS_PREFIX  -- The key names of the last prefix. A Redis has one, as a rule.
 
 local function keys_of(prefix)
-  local k = KEYS_OF[prefix]
-  if not k then
+  local k = KEYS
+  if prefix ~= KEYS_PREFIX then
+    if #prefix > PREFIX_BYTES then error('ERR a prefix is longer than ' .. PREFIX_BYTES .. ' bytes', 0) end
     k = {task = prefix .. 'task', lookup = prefix .. 'lookup',
          queue = prefix .. 'synchronize_queue', running = prefix .. 'running_queue',
          finished = prefix .. 'finished_queue', wake = prefix .. 'sync:wake:'}
     for _, names in ipairs({OF_A_RUN, {'run', 'minions', 'ids', 'lingering', 'events', 'last'}}) do
       for _, name in ipairs(names) do k[name] = prefix .. 'sync:' .. name end
     end
-    KEYS_OF[prefix] = k
+    KEYS, KEYS_PREFIX = k, prefix
   end
   return k
 end
@@ -258,6 +308,25 @@ local function clock_of(text)
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- A number that a key or a field holds. Any program may have written it, so a value that is
+-- missing, malformed or absurd counts as zero.
+local function number_of(text)
+  local number = tonumber(text or 0) or 0
+  return number > -2 ^ 53 and number < 2 ^ 53 and number or 0
+end
+
+-- The operator's task, without one trailing slash. Nil if the key is missing or holds no string. In
+-- the second case its type is the other result.
+local function task_of(k)
+  local text = server().pcall('GET', k.task)
+  if type(text) == 'table' then
+    if string.find(text.err, 'WRONGTYPE', 1, true) then return nil, redis.call('TYPE', k.task).ok end
+    error(text, 0)
+  end
+  if not text then return nil end
+  return #text > 1 and string.sub(text, -1) == '/' and string.sub(text, 1, -2) or text
+end
+
 -- A bitmap without any piece.
 local function blank(pieces)
   return string.rep('\0', math.ceil(pieces / 8))
@@ -265,16 +334,22 @@ end
 
 local RUN_FIELDS = {'id', 'state', 'manifest', 'pieces', 'origin', 'origin_kind', 'announced',
                     'trees', 'known', 'started', 'seated', 'expected'}
+local RUN_LIMITS = {pieces = MAX_PIECES, known = MAX_HOSTS, seated = MAX_HOSTS, started = 2 ^ 53}
 local COURSE_FIELDS = {'left', 'joined', 'reaped', 'mended', 'woken', 'woken_at', 'gathered', 'clock', 'reached',
-                       'fresh'}
+                       'mending', 'fresh'}
 
--- The run as it is now, or nil. Any minion can write sync:course, so a value there that is missing
--- or malformed counts as zero.
+-- The run as it is now, or nil. A value that is missing, malformed or out of its range counts as
+-- zero: any minion can write sync:course, and people can write sync:run.
 local function run_of(k, fields)
   local values, run = redis.call('HMGET', k.run, unpack(fields)), {}
   if not values[1] then return nil end
-  for i = 1, #fields do run[fields[i]] = values[i] or '0' end
-  if not (tonumber(run.pieces) and tonumber(run.pieces) <= MAX_PIECES) then run.pieces = '0' end
+  -- The text '0' is also a bitmap: of the pieces 4 and 5.
+  for i = 1, #fields do run[fields[i]] = values[i] or (fields[i] == 'announced' and '' or '0') end
+  for name, limit in pairs(RUN_LIMITS) do
+    if not (string.match(run[name], '^%d+$') and tonumber(run[name]) <= limit) then run[name] = '0' end
+  end
+  if run.trees ~= tostring(TREES) then run.trees = '0' end
+  if #run.announced ~= math.ceil(run.pieces / 8) then run.announced = blank(run.pieces) end
   local course = redis.call('HMGET', k.course, unpack(COURSE_FIELDS))
   for i = 1, #course - 1 do
     run[COURSE_FIELDS[i]] = string.match(course[i] or '', '^%d+$') and course[i] or '0'

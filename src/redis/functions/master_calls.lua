@@ -4,28 +4,65 @@
 
 -- Deletes all keys of a run except sync:run and `lookup`.
 local function clear(k)
-  redis.call('DEL', k.queue, k.running, k.finished)
-  for _, name in ipairs(OF_A_RUN) do redis.call('DEL', k[name]) end
+  local keys = {k.queue, k.running, k.finished}
+  for _, name in ipairs(OF_A_RUN) do keys[#keys + 1] = k[name] end
+  redis.call('UNLINK', unpack(keys))
 end
 
--- The hosts that wait for a run, to pull along trees. The origin has no seat.
-local function lingering(k, origin, now)
-  redis.call('ZREMRANGEBYSCORE', k.lingering, '-inf', now)
-  local hosts = redis.call('ZRANGE', k.lingering, 0, -1)
-  leave_out(hosts, origin)
-  return hosts
-end
-
--- Wakes all minions except the seated ones, which wake_seated() wakes in turn.
-local function wake_all(k, seated, now)
-  local has_seat = {}
-  for _, host in ipairs(seated) do has_seat[host] = true end
-  for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')) do
-    if not has_seat[host] then wake(k, host) end
+-- Wakes up to MINIONS_AT_ONCE minions that were seen until `now`: those before `last` in the order in
+-- which they were seen, the latest first. Without `last` these are the latest. Returns the `last` of
+-- the next call, 0 at the end. A host that is seen meanwhile moves up, and no other one past `last`.
+-- wake_seated() wakes the seated hosts of a run that begins, so `are_seated_left` leaves them out.
+local function wake_minions(k, last, are_seated_left, now)
+  last = last or redis.call('ZCOUNT', k.minions, now - SEEN_MS, now)
+  local first = math.max(0, last - MINIONS_AT_ONCE)
+  if last <= 0 then return 0 end
+  local hosts = redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf', 'LIMIT', first, last - first)
+  if #hosts == 0 then return 0 end
+  local seats = are_seated_left and redis.call('HMGET', k.seat_of, unpack(hosts)) or {}
+  for i, host in ipairs(hosts) do
+    if not seats[i] then wake(k, host) end
   end
+  return first
 end
 
-do
+do  -- No other file uses what follows, and Lua allows 200 local names at a time.
+
+-- Gives seats to a page of the hosts that wait for a run, to pull along trees. The origin has no
+-- seat. Returns the number of hosts on the page.
+local function seat_page(k, first)
+  local page = redis.call('ZRANGE', k.lingering, first, first + CHANGED_AT_ONCE - 1)
+  if #page == 0 then return 0 end
+  local seats, hosts = redis.call('HMGET', k.seat_of, unpack(page)), {}
+  for i, host in ipairs(page) do
+    if not seats[i] and host ~= k.of.origin then hosts[#hosts + 1] = host end
+  end
+  give_seats(k, hosts, redis.call('HLEN', k.seats))
+  k.of.seated = redis.call('HLEN', k.seats)
+  redis.call('HSET', k.run, 'seated', k.of.seated)
+  return #page
+end
+
+-- Goes on where begin, end and repair have stopped: seats the hosts that wait for the run, and then
+-- wakes the other minions. Each call visits a page of them.
+--
+--   Args:    page (that of the last answer; '' in the first call),
+--            begins (1: after begin)
+--   Answers: WOKEN page    0 if all are woken
+local function wake_function(_, a)
+  local k, now = call_of(a)
+  local begins = a[4] == '1' and k.of and has_trees(k)
+  local seated = begins and (a[3] == '' and CHANGED_AT_ONCE or tonumber(string.match(a[3], '^seat (%d+)$')))
+  if seated then
+    if seat_page(k, seated) > 0 then return {'WOKEN', 'seat ' .. seated + CHANGED_AT_ONCE} end
+    a[3] = ''
+  end
+  local last = tonumber(a[3])
+  if not last and not begins then
+    last = redis.call('ZCOUNT', k.minions, now - SEEN_MS, now) - MINIONS_AT_ONCE
+  end
+  return {'WOKEN', tostring(wake_minions(k, last, begins, now))}
+end
 
 -- Corrects times that outlive runs, since the clock of Redis may have stepped back.
 local function settle_times(k, now)
@@ -69,7 +106,7 @@ local function begin(_, a)
   if rule == '0' and #hosts == 0 then
     hosts = redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')
   end
-  for _, host in ipairs(hosts) do redis.call('SADD', k.expected, host) end
+  call_with('SADD', k.expected, hosts)
   local known, trees = math.max(tonumber(rule) or 0, #hosts), 0
   if a[17] == 'trees' or (a[17] == 'auto' and known >= TREES_FROM and tonumber(a[9]) >= TREES_PIECES) then
     trees, slots = TREES, math.min(slots, TREES_UPLOADS)
@@ -78,18 +115,19 @@ local function begin(_, a)
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
              'manifest', a[10], 'manifest_bytes', a[19], 'sparse', a[11], 'origin', origin,
              'origin_kind', a[13], 'master', a[14], 'announced', blank(tonumber(a[9])),
-             'expected', rule, 'known', known, 'trees', trees, 'slots', slots, 'started', now)
+             'expected', rule, 'known', known, 'trees', trees, 'seated', 0, 'slots', slots,
+             'started', now)
   redis.call('HSET', k.course, 'fresh', blank(tonumber(a[9])), 'joined', now, 'reaped', now,
              'mended', now, 'woken_at', now, 'clock', k.clock, 'reached', now)
   redis.call('HSET', k.slots, origin, slots)
   if a[16] == '1' then redis.call('SET', k.task, a[4], 'NX') end
   forget(k, now)
-  local seated = trees > 0 and lingering(k, origin, now) or {}
-  give_seats(k, seated)
-  redis.call('HSET', k.run, 'seated', #seated)
+  redis.call('ZREMRANGEBYSCORE', k.lingering, '-inf', now)
   k.of = run_of(k, RUN_FIELDS)
+  local are_all_seated = trees == 0 or seat_page(k, 0) < CHANGED_AT_ONCE
   wake_seated(k, now)
-  wake_all(k, seated, now)
+  -- All waiting hosts get seats before any other minion is woken.
+  if are_all_seated then wake_minions(k, nil, trees > 0, now) end
   note(k, 'event', 'begun', 'run', a[3], 'path', a[4])
   table.insert(hosts, 1, 'BEGUN')
   return hosts
@@ -111,9 +149,11 @@ local function stage(_, a)
   local copies = counts_of(k, 'copies')
   for i = 5, #a, 2 do
     local piece = tonumber(a[i])
-    redis.call('SETRANGE', k.digests, piece * DIGEST_BYTES, a[i + 1])
-    pieces[#pieces + 1] = piece
-    if count_of(copies, piece) == 0 then fresh[#fresh + 1] = piece end
+    if piece < tonumber(k.of.pieces) and #a[i + 1] == DIGEST_BYTES then
+      redis.call('SETRANGE', k.digests, piece * DIGEST_BYTES, a[i + 1])
+      pieces[#pieces + 1] = piece
+      if count_of(copies, piece) == 0 then fresh[#fresh + 1] = piece end
+    end
   end
   local announced = with_pieces(k.of.announced, pieces, true)
   redis.call('HSET', k.run, 'announced', announced)
@@ -131,28 +171,27 @@ local function stage(_, a)
   return {'STAGED'}
 end
 
--- Ends the run and deletes all its keys.
+-- Ends the run and deletes all its keys. The cost does not grow with the run: Redis frees the keys
+-- beside its work. The caller has read before which hosts are missing or silent.
 --
 --   Args:    run, outcome, reason,
---            forget (1: delete `task` too, unless the operator has set another path)
---   Answers: ENDED missing host …
+--            forget (1: delete `task` too, unless the operator has set another path),
+--            silent hosts, for sync:last
+--   Answers: ENDED
 local function end_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
-  while admit(k, ADMITTED_AT_ONCE) > 0 do end
-  local answer = {'ENDED'}
-  for _, host in ipairs(missing_of(k)) do answer[#answer + 1] = host end
   local run = redis.call('HMGET', k.run, 'path', 'started', 'bytes')
-  redis.call('DEL', k.last)
+  redis.call('UNLINK', k.last)
   redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5],
              'finished', finished_count(k), 'expected', expected_count(k), 'bytes', run[3],
-             'silent', table.concat(silent_of(k), ' '), 'started', run[2], 'ended', now)
-  if a[6] == '1' and redis.call('GET', k.task) == run[1] then redis.call('DEL', k.task) end
+             'silent', string.sub(a[7] or '', 1, SILENT_BYTES), 'started', run[2], 'ended', now)
+  if a[6] == '1' and task_of(k) == run[1] then redis.call('DEL', k.task) end
   note(k, 'event', 'ended', 'run', a[3], 'outcome', a[4])
-  wake_all(k, {}, now)
+  wake_minions(k, nil, false, now)
   clear(k)
-  redis.call('DEL', k.run, k.lookup)
-  return answer
+  redis.call('UNLINK', k.run, k.lookup)
+  return {'ENDED'}
 end
 
 -- Removes a task that cannot be distributed. If it waited for a run, `task` becomes the path of
@@ -163,7 +202,7 @@ end
 --            CHANGED   `task` is another path by now
 local function refuse(_, a)
   local k, now = call_of(a)
-  if redis.call('GET', k.task) ~= a[3] then return {'CHANGED'} end
+  if task_of(k) ~= a[3] then return {'CHANGED'} end
   local running = redis.call('HGET', k.run, 'path')
   if running then
     redis.call('SET', k.task, running)
@@ -196,14 +235,16 @@ end
 -- The state of the run, which a lingering master asks for five times a second.
 --
 --   Args:    none
---   Answers: LOOK task-or-'' now finished expected suspect-origin(0/1),
+--   Answers: LOOK task-or-nil now finished expected suspect-origin(0/1),
 --            and if there is a run: known joined started overtaken id state path waiting master
---            manifest hosts-to-admit
+--            manifest hosts-to-admit. The task is an array of its type if the key holds no string.
 local function watch(_, a)
   local k, now = reading_call_of(a)
   local run = redis.call('HMGET', k.run, 'started', 'overtaken', 'id', 'state', 'path', 'waiting',
                          'master', 'manifest')
-  local answer = {'LOOK', redis.call('GET', k.task) or '', now, 0, 0, 0}
+  local task, kind = task_of(k)
+  if not task then task = kind and {kind} or false end
+  local answer = {'LOOK', task, now, 0, 0, 0}
   if not k.of then return answer end
   answer[4], answer[5] = finished_count(k), expected_count(k)
   local doubt = (is_masters_spool(k, k.of.origin) and 'verify ' or 'undelivered ') .. k.of.origin
@@ -235,51 +276,49 @@ local function vouch(_, a)
   return {'VIEW', view(k, origin)}
 end
 
--- A snapshot for people. It names every host that the run knows.
+-- The run for people, without its hosts.
 --
 --   Args:    none
 --   Answers: fields and values of sync:run, the same of sync:last, now, free sources,
---            expected hosts, announced pieces, task-or-'',
---            and for each host: address pieces-in-place claims uploads finished-at-or-''
---            error-or-'' last-seen-or-'' expected(0/1) running(0/1)
+--            expected hosts, announced pieces, task-or-'' (a type in brackets if it is no string)
 local function status(_, a)
   local k, now = reading_call_of(a)
-  local hosts, names = {}, {}
-  local function add(host)
-    if not hosts[host] then
-      hosts[host] = {}
-      names[#names + 1] = host
+  local task, kind = task_of(k)
+  return {redis.call('HGETALL', k.run), redis.call('HGETALL', k.last), now,
+          redis.call('SCARD', k.queue), expected_count(k), k.of and #members_of(k.of.announced) or 0,
+          task or kind and '(' .. kind .. ')' or ''}
+end
+
+-- How each key that lists hosts is read.
+local LISTS = {progress = 'HSCAN', pulls = 'HSCAN', uploads = 'HSCAN', done = 'HSCAN', errors = 'HSCAN',
+               waiting = 'HSCAN', minions = 'ZSCAN', expected = 'SSCAN', others = 'SSCAN', joined = 'SSCAN',
+               running = 'SSCAN', silent = 'ZSCAN'}
+
+-- A page of one key that lists hosts, for people. A host may be on two pages.
+--
+--   Args:    run ('' for none), list (a name in LISTS; minions: seen lately;
+--            silent: not seen lately), cursor ('0' for the first page)
+--   Answers: HOSTS cursor host value host value …    cursor 0 after the last page. The value is
+--                                                    that of the key, the score, or 1
+--            OTHER                                   another run is current
+local function hosts_function(_, a)
+  local k, now = reading_call_of(a)
+  local command = LISTS[a[4]]
+  if not command then return {err = 'ERR no list of hosts'} end
+  if a[3] ~= (k.of and k.of.id or '') then return {'OTHER'} end
+  local key = a[4] == 'silent' and k.minions or k[a[4]]
+  local page = redis.call(command, key, a[5], 'COUNT', HOSTS_AT_ONCE)
+  local answer, all = {'HOSTS', page[1]}, page[2]
+  local first, last = -math.huge, math.huge
+  if a[4] == 'minions' then first = now - SEEN_MS end
+  if a[4] == 'silent' then first, last = now - FORGOTTEN_MS, now - SEEN_MS end
+  for i = 1, #all, command == 'SSCAN' and 1 or 2 do
+    local value = command == 'SSCAN' and '1' or all[i + 1]
+    if a[4] == 'waiting' then value = '1' end
+    if command ~= 'ZSCAN' or number_of(value) >= first and number_of(value) <= last then
+      local n = #answer
+      answer[n + 1], answer[n + 2] = string.sub(all[i], 1, ERROR_BYTES), string.sub(value, 1, ERROR_BYTES)
     end
-  end
-  for _, name in ipairs({'progress', 'pulls', 'uploads', 'done', 'errors', 'waiting'}) do
-    local all = redis.call('HGETALL', k[name])
-    for i = 1, #all, 2 do
-      add(all[i])
-      hosts[all[i]][name] = all[i + 1]
-    end
-  end
-  local seen = redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf', 'WITHSCORES')
-  for i = 1, #seen, 2 do
-    add(seen[i])
-    hosts[seen[i]].seen = seen[i + 1]
-  end
-  for _, name in ipairs({'expected', 'joined'}) do
-    for _, host in ipairs(redis.call('SMEMBERS', k[name])) do
-      add(host)
-      hosts[host].expected = '1'
-    end
-  end
-  for _, host in ipairs(redis.call('SMEMBERS', k.running)) do
-    if hosts[host] then hosts[host].running = '1' end
-  end
-  table.sort(names)
-  local answer = {redis.call('HGETALL', k.run), redis.call('HGETALL', k.last), now,
-                  redis.call('SCARD', k.queue), expected_count(k), k.of and #members_of(k.of.announced) or 0,
-                  redis.call('GET', k.task) or ''}
-  for _, host in ipairs(names) do
-    local h = hosts[host]
-    answer[#answer + 1] = {host, h.progress or '0', h.pulls or '0', h.uploads or '0', h.done or '',
-                           h.errors or '', h.seen or '', h.expected or '0', h.running or '0'}
   end
   return answer
 end
@@ -292,5 +331,7 @@ register('overtake', overtake)
 register('vouch', vouch)
 register('watch', watch, {'no-writes'})
 register('status', status, {'no-writes'})
+register('hosts', hosts_function, {'no-writes'})
+register('wake', wake_function)
 
 end

@@ -1,12 +1,13 @@
 
 -- Mending: keys that can be derived from other keys are derived again every 10 s. One of them may
--- have been lost, or another program may have written to it.
+-- have been lost, or another program may have written to it. A call does one step of this, so that
+-- none keeps Redis for long.
 
 do  -- Lua has room for 200 local names outside of blocks.
 
 local CLAIMS_COUNTED = 2000  -- With more claims, sums alone show whether something was lost.
 local WORTH_COUNTING = 50000  -- Hosts times pieces: with more, a sample shows it.
-local MENDED_AT_ONCE = 1000  -- Hosts that one call visits; of more, as many at random.
+local MENDED_AT_ONCE = 100  -- Hosts that one call visits.
 local SAMPLED = 8  -- Hosts of a sample.
 
 -- Makes the counts of a hash equal to `right`, a table of host -> count.
@@ -38,7 +39,7 @@ end
 -- The sum of the counts of a hash.
 local function sum_of(k, name)
   local all, sum = redis.call('HGETALL', k[name]), 0
-  for i = 2, #all, 2 do sum = sum + (tonumber(all[i]) or 0) end
+  for i = 2, #all, 2 do sum = sum + number_of(all[i]) end
   return sum
 end
 
@@ -51,7 +52,7 @@ local function mend_claims(k, now)
   end
   local claims, pulls, uploads, coming = redis.call('HGETALL', k.claims), {}, {}, {}
   for i = 1, #claims, 2 do
-    local puller, source, pieces = parts_of(claims[i + 1])
+    local puller, source, pieces = parts_of(k, claims[i + 1])
     if puller then
       pulls[puller], uploads[source] = (pulls[puller] or 0) + 1, (uploads[source] or 0) + 1
       for _, piece in ipairs(pieces) do coming[piece] = (coming[piece] or 0) + 1 end
@@ -115,7 +116,7 @@ end
 local function are_seats_right(k)
   local of = redis.call('HRANDFIELD', k.seat_of, SAMPLED, 'WITHVALUES')
   for i = 1, #of, 2 do
-    if tonumber(of[i + 1]) >= 0 and redis.call('HGET', k.seats, of[i + 1]) ~= of[i] then return false end
+    if number_of(of[i + 1]) >= 0 and redis.call('HGET', k.seats, of[i + 1]) ~= of[i] then return false end
   end
   local at = redis.call('HRANDFIELD', k.seats, SAMPLED, 'WITHVALUES')
   for i = 1, #at, 2 do
@@ -124,27 +125,52 @@ local function are_seats_right(k)
   return true
 end
 
--- Gives seats without gaps to all hosts that either key names, in the order of their seats.
+-- The seat in a field or value; nil if it is none. Negative: the host is set aside.
+local function seat_in(text)
+  local seat = tonumber(string.match(text, '^%-?%d+$'))
+  return seat and math.abs(seat) <= MAX_HOSTS and seat or nil
+end
+
+-- Gives seats without gaps to all hosts that either key names, in the order of their seats. Of two
+-- hosts with one seat, the later one gets another seat.
 local function mend_seats(k)
   if are_seats_right(k) then return end
-  local of, at, seat, hosts = redis.call('HGETALL', k.seat_of), redis.call('HGETALL', k.seats), {}, {}
+  local of, at = redis.call('HGETALL', k.seat_of), redis.call('HGETALL', k.seats)
+  local seat, host_at, rest, last = {}, {}, {}, -1
   local function add(host, number)
-    if seat[host] then return end
-    seat[host] = number
-    if number >= 0 then hosts[#hosts + 1] = host end
+    if seat[host] or (number and number < 0) then return end
+    seat[host] = number or MAX_HOSTS
+    if not number or host_at[number] then
+      rest[#rest + 1] = host
+    else
+      host_at[number] = host
+      last = math.max(last, number)
+    end
   end
-  for i = 1, #of, 2 do add(of[i], tonumber(of[i + 1]) or math.huge) end
-  for i = 1, #at, 2 do add(at[i + 1], tonumber(at[i]) or math.huge) end
-  table.sort(hosts, function(a, b)
-    if seat[a] ~= seat[b] then return seat[a] < seat[b] end
-    return a < b
-  end)
+  local is_aside = {}
+  for i = 1, #of, 2 do
+    local number = seat_in(of[i + 1])
+    if number and number < 0 then is_aside[of[i]] = true else add(of[i], number) end
+  end
   for i = 1, #at, 2 do
-    local number = tonumber(at[i])
-    if not number or number >= #hosts then redis.call('HDEL', k.seats, at[i]) end
+    if not is_aside[at[i + 1]] then add(at[i + 1], seat_in(at[i])) end
   end
-  give_seats(k, hosts)
-  for _, host in ipairs(hosts) do wake(k, host) end
+  local hosts = {}
+  for number = 0, last do hosts[#hosts + 1] = host_at[number] end
+  for _, host in ipairs(rest) do hosts[#hosts + 1] = host end
+  for i = 1, #at, 2 do
+    local number = seat_in(at[i])
+    if not number or number < 0 or number >= #hosts then redis.call('HDEL', k.seats, at[i]) end
+  end
+  give_seats(k, hosts, 0)
+  -- The others find their parents when they report.
+  local woken = 0
+  for i, host in ipairs(hosts) do
+    if woken < MENDED_AT_ONCE and seat[host] ~= i - 1 then
+      wake(k, host)
+      woken = woken + 1
+    end
+  end
 end
 
 -- The run says which pieces and slots the master's spool offers.
@@ -158,25 +184,49 @@ end
 -- finished_queue only shows sync:done.
 local function mend_finished(k)
   if redis.call('SCARD', k.finished) == redis.call('HLEN', k.done) then return end
-  for _, host in ipairs(redis.call('SMEMBERS', k.finished)) do
-    if redis.call('HEXISTS', k.done, host) == 0 then redis.call('SREM', k.finished, host) end
+  local done, shown, more, less = redis.call('HKEYS', k.done), {}, {}, {}
+  for _, host in ipairs(redis.call('SMEMBERS', k.finished)) do shown[host] = true end
+  for _, host in ipairs(done) do
+    if shown[host] then shown[host] = nil else more[#more + 1] = host end
   end
-  for _, host in ipairs(redis.call('HKEYS', k.done)) do redis.call('SADD', k.finished, host) end
+  for host in pairs(shown) do less[#less + 1] = host end
+  call_with('SADD', k.finished, more)
+  call_with('SREM', k.finished, less)
 end
 
-mend = function(k, now)
-  mend_origin(k)
-  local coming = mend_claims(k, now)
-  if has_trees(k) then
-    mend_seats(k)
-  else
-    mend_copies(k, coming)
-  end
-  mend_finished(k)
+-- Each host with upload slots is in synchronize_queue as its state demands, and no other host is.
+-- Visits a page of hosts. Returns the cursor of the next one.
+local function mend_queue(k, now, cursor)
   for _, host in ipairs(redis.call('SRANDMEMBER', k.queue, MENDED_AT_ONCE)) do
     if redis.call('HEXISTS', k.slots, host) == 0 then redis.call('SREM', k.queue, host) end
   end
-  for _, host in ipairs(redis.call('HRANDFIELD', k.slots, MENDED_AT_ONCE)) do offer_and_wake(k, host, now) end
+  local page = redis.call('HSCAN', k.slots, string.format('%.0f', cursor), 'COUNT', MENDED_AT_ONCE)
+  for i = 1, #page[2], 2 do
+    local host = page[2][i]
+    if redis.call('SISMEMBER', k.queue, host) == 1 then offer(k, host, now) else offer_and_wake(k, host, now) end
+  end
+  return number_of(page[1])
+end
+
+-- Each step returns the cursor of its next call, or nil or 0 if it has none.
+local STEPS = {
+  function(k, now)
+    mend_origin(k)
+    local coming = mend_claims(k, now)
+    if not has_trees(k) then mend_copies(k, coming) end
+  end,
+  function(k) if has_trees(k) then mend_seats(k) end end,
+  mend_finished,
+  mend_queue,
+}
+local STEPS_ROOM = 8  -- The number in sync:course mending is the cursor times this, and the step.
+
+mend = function(k, mending, now)
+  local step, cursor = mending % STEPS_ROOM, math.floor(mending / STEPS_ROOM)
+  if not STEPS[step + 1] then return 0 end
+  cursor = STEPS[step + 1](k, now, cursor) or 0
+  if cursor > 0 then return string.format('%.0f', cursor * STEPS_ROOM + step) end
+  return (step + 1) % #STEPS
 end
 
 end

@@ -73,9 +73,9 @@ local function digests(_, a)
   local k = reading_call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
   local announced, answer = words_of(k.of.announced), {'DIGESTS'}
-  local all = redis.call('GET', k.digests) or ''
+  local all = redis.call('GETRANGE', k.digests, 0, MAX_PIECES * DIGEST_BYTES - 1)
   for i = 4, #a do
-    local piece = tonumber(a[i])
+    local piece = number_of(a[i])
     if bit.band(announced[math.floor(piece / 32) + 1] or 0, bit.lshift(1, piece % 32)) ~= 0 then
       local at = #answer
       answer[at + 1] = a[i]
@@ -87,7 +87,7 @@ end
 
 -- The upload slots of a host that reports `reported`. A host that is set aside has none.
 local function slots_of(k, host, reported)
-  return has_trees(k) and tonumber(redis.call('HGET', k.seat_of, host) or 0) < 0 and 0 or reported
+  return has_trees(k) and number_of(redis.call('HGET', k.seat_of, host)) < 0 and 0 or reported
 end
 
 -- Stores the report of a host.
@@ -154,6 +154,7 @@ local function claim_function(_, a)
   reap(k, now)
   see(k, a[4])
   if hold(k, a[4], a[7]) then offer(k, a[4], now) end
+  a[7], a[8] = fitted(k, a[7]), fitted(k, a[8])
   local caller = redis.call('HGET', k.woken, a[4])
   if caller then redis.call('HDEL', k.woken, a[4]) end
   -- In a run with trees most hosts have most pieces, so a small search finds a source.
@@ -176,6 +177,7 @@ local function complete(_, a)
   if not is_current(k, a[3]) then return {'STALE'} end
   reap(k, now)
   if hold(k, host, a[8]) then offer(k, host, now) end
+  if a[10] ~= '' then a[8], a[12] = fitted(k, a[8]), fitted(k, a[12]) end
   redis.call('HSET', k.progress, host, a[9])
   local source
   if string.match(redis.call('HGET', k.claims, a[5]) or '', '^(%S+)') == host then

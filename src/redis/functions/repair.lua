@@ -34,9 +34,13 @@ local function wrong_fields(k, a)
       is_other = is_other or i <= FIELDS_OF_PAYLOAD
     end
   end
-  local numbers = {known = math.max(tonumber(a[16]) or 0, #a - 17), started = k.now, trees = 0, seated = 0}
-  for name, value in pairs(numbers) do
-    if not string.match(k.of[name], '^%d+$') then correct(name, value) end
+  -- run_of() reads a wrong number as zero.
+  local has_seats = redis.call('EXISTS', k.seats) == 1
+  local known = math.max(number_of(a[16]), #a - 17)
+  local numbers = {known = known, started = k.now, trees = has_seats and TREES or 0, seated = 0}
+  local held = redis.call('HMGET', k.run, 'known', 'started', 'trees', 'seated')
+  for i, name in ipairs({'known', 'started', 'trees', 'seated'}) do
+    if held[i] ~= k.of[name] then correct(name, numbers[name]) end
   end
   return wrong, is_other
 end
@@ -69,24 +73,20 @@ end
 -- or have moved. True if some were missing, or if others were there.
 local function correct_hosts(k, a, first)
   local expected, others = set_of(redis.call('SMEMBERS', k.expected)), set_of(redis.call('SMEMBERS', k.others))
-  local is_wrong, named, lost = false, is_named(k), {}
+  local named, lost, missing, more = is_named(k), {}, {}, {}
   for i = first, #a do
     if not expected[a[i]] and (named or not others[a[i]]) then lost[#lost + 1] = a[i] end
     expected[a[i]] = nil
   end
   local moved = named and {} or moved_among(k, lost)
   for _, host in ipairs(lost) do
-    if not moved[host] then
-      redis.call('SADD', k.expected, host)
-      redis.call('SREM', k.others, host)
-      is_wrong = true
-    end
+    if not moved[host] then missing[#missing + 1] = host end
   end
-  for host in pairs(named and expected or {}) do
-    redis.call('SREM', k.expected, host)
-    is_wrong = true
-  end
-  return is_wrong
+  for host in pairs(named and expected or {}) do more[#more + 1] = host end
+  call_with('SADD', k.expected, missing)
+  call_with('SREM', k.others, missing)
+  call_with('SREM', k.expected, more)
+  return #missing + #more > 0
 end
 
 -- Compares sync:run, sync:digests and sync:expected with the spool of the master, and corrects what
@@ -130,7 +130,7 @@ local function repair(_, a)
     redis.call('HSET', k.run, 'id', a[4])
     redis.call('DEL', k.done, k.finished)
     note(k, 'event', 'repaired', 'run', a[3], 'as', a[4])
-    wake_all(k, {}, now)
+    wake_minions(k, nil, false, now)
   end
   return answer
 end

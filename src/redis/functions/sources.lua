@@ -8,8 +8,9 @@ local BIT_OF = {}     -- 2^n -> n.
 for n = 0, 30 do BIT_OF[2 ^ n] = n end
 BIT_OF[-2 ^ 31] = 31  -- bit.band() returns the highest bit as a negative number.
 
--- A bitmap as words. Words past its end are nil.
+-- A bitmap as words. Words past its end are nil. No run has pieces past MAX_PIECES.
 local function words_of(bitmap)
+  if #bitmap > MAX_PIECES / 8 then bitmap = string.sub(bitmap, 1, MAX_PIECES / 8) end
   local format = FORMATS[#bitmap]
   if not format then
     format = '<' .. string.rep('I4', math.floor(#bitmap / 4)) .. string.rep('B', #bitmap % 4)
@@ -56,6 +57,11 @@ local function has_any(bitmap)
   return string.find(bitmap, '[^%z]') ~= nil
 end
 
+local function has_piece(bitmap, piece)
+  local byte = string.byte(bitmap, math.floor(piece / 8) + 1) or 0
+  return bit.band(byte, bit.lshift(1, piece % 8)) ~= 0
+end
+
 -- A copy of the bitmap with these pieces set or cleared.
 local function with_pieces(bitmap, pieces, is_set)
   for i = 1, #pieces do
@@ -68,8 +74,13 @@ local function with_pieces(bitmap, pieces, is_set)
 end
 
 local function is_quarantined(k, host, now)
-  local till = redis.call('ZSCORE', k.quarantine, host)
-  return till and tonumber(till) > now
+  local till = tonumber(redis.call('ZSCORE', k.quarantine, host) or 0)
+  return till > now and till <= now + QUARANTINE_MAX_MS
+end
+
+-- The upload slots that a host offers.
+local function slots_at(k, host)
+  return math.min(number_of(redis.call('HGET', k.slots, host)), MAX_SLOTS)
 end
 
 -- Whether the master fills the spool of this host: it is the origin, and no push goes to it.
@@ -87,8 +98,7 @@ end
 -- Adds the host to synchronize_queue, or removes it, as its state demands now. Returns the number
 -- of upload slots that others may use, and with it the bitmap of what they can get there.
 local function offer(k, host, now)
-  local slots = tonumber(redis.call('HGET', k.slots, host) or 0)
-  local free = slots - tonumber(redis.call('HGET', k.uploads, host) or 0)
+  local free = math.floor(slots_at(k, host) - number_of(redis.call('HGET', k.uploads, host)))
   local have = free > 0 and redis.call('HGET', k.have, host)
   if have and has_any(have)
      and not (is_blame(k) and (is_quarantined(k, host, now) or is_held_back(k, host))) then
@@ -117,7 +127,7 @@ end
 local function wake_for(k, host, free, have, except)
   if free == 0 or waiting_count(k) == 0 then return end
   local hungry = redis.call('ZRANGE', k.hungry, 0, free - 1)
-  local used = #hungry > 0 and tonumber(redis.call('HGET', k.uploads, host) or 0)
+  local used = #hungry > 0 and number_of(redis.call('HGET', k.uploads, host))
   for _, one in ipairs(hungry) do
     if used >= HUNGRY_UPLOADS then return end
     if one ~= except then
@@ -154,7 +164,7 @@ end
 local function counts_of(k, name)
   local counts = k[name .. '_now']
   if not counts then
-    counts = {text = redis.call('GET', k[name]) or '', changed = {}}
+    counts = {text = redis.call('GETRANGE', k[name], 0, 2 * MAX_PIECES - 1), changed = {}}
     k[name .. '_now'] = counts
   end
   return counts
@@ -184,17 +194,26 @@ local function add_to(k, name, pieces, change)
   end
 end
 
--- The pieces of a claim's list.
-local function pieces_of(list)
-  local pieces = {}
-  for piece in string.gmatch(list, '%d+') do pieces[#pieces + 1] = tonumber(piece) end
+-- The pieces of the run that a claim's list names. A list of all pieces has five bytes for each.
+local function pieces_of(k, list)
+  local pieces, count = {}, tonumber(k.of.pieces)
+  for piece in string.gmatch(string.sub(list, 1, 5 * MAX_PIECES), '%d+') do
+    if tonumber(piece) < count then pieces[#pieces + 1] = tonumber(piece) end
+  end
   return pieces
 end
 
 -- Puller, source, pieces and time of a claim; nil if it is malformed.
-local function parts_of(claim)
+local function parts_of(k, claim)
   local puller, source, granted, list = string.match(claim, '^(%S+) (%S+) (%d+) ?(%S*)$')
-  if puller then return puller, source, pieces_of(list), tonumber(granted) end
+  if puller then return puller, source, pieces_of(k, list), number_of(granted) end
+end
+
+-- A bitmap that a caller passes, with the length of the run.
+local function fitted(k, bitmap)
+  local length = math.ceil(k.of.pieces / 8)
+  if #bitmap == length then return bitmap end
+  return string.sub(bitmap, 1, length) .. string.rep('\0', length - #bitmap)
 end
 
 -- Sets or clears pieces in sync:course fresh: no host but the origin has or pulls a fresh piece.
@@ -251,8 +270,7 @@ end
 local function use_upload(k, source, change, now)
   local used = redis.call('HINCRBY', k.uploads, source, change)
   if used <= 0 then redis.call('HDEL', k.uploads, source) end
-  local slots = tonumber(redis.call('HGET', k.slots, source) or 0)
-  if math.max(used, used - change) >= slots then offer(k, source, now) end
+  if math.max(used, used - change) >= slots_at(k, source) then offer(k, source, now) end
 end
 
 -- Ends a claim and frees the slot of its source. The caller must wake waiting hosts. Returns puller
@@ -263,11 +281,15 @@ local function release(k, token, now)
   redis.call('ZREM', k.leases, token)
   if not claim then return nil end
   redis.call('HDEL', k.claims, token)
-  local puller, source, pieces, granted = parts_of(claim)
+  local puller, source, pieces, granted = parts_of(k, claim)
+  if not puller then return nil end
   local fresh = {}
   add_to(k, 'coming', pieces, -1)
+  local at_origin = redis.call('HGET', k.have, k.of.origin) or ''
   for i = 1, #pieces do
-    if count_of(counts_of(k, 'coming'), pieces[i]) == 0 and count_of(counts_of(k, 'copies'), pieces[i]) <= 1 then
+    local copies = count_of(counts_of(k, 'copies'), pieces[i])
+    if count_of(counts_of(k, 'coming'), pieces[i]) == 0
+       and (copies == 0 or copies == 1 and has_piece(at_origin, pieces[i])) then
       fresh[#fresh + 1] = pieces[i]
     end
   end
@@ -282,13 +304,23 @@ end
 
 -- Ends every claim of a host.
 local function release_all(k, host, now)
-  if redis.call('HEXISTS', k.pulls, host) == 0 then return end
-  local claims = redis.call('HGETALL', k.claims)
+  local left = number_of(redis.call('HGET', k.pulls, host))
+  if left <= 0 then return end
+  local claims, puller = redis.call('HGETALL', k.claims), host .. ' '
   for i = 1, #claims, 2 do
-    if string.match(claims[i + 1], '^(%S+)') == host then
+    if string.sub(claims[i + 1], 1, #puller) == puller then
       local _, source = release(k, claims[i], now)
-      offer_and_wake(k, source, now)
+      if source then offer_and_wake(k, source, now) end
+      left = left - 1
+      if left == 0 then return end
     end
+  end
+end
+
+-- Calls a command with a key and any number of members.
+local function call_with(command, key, members)
+  for first = 1, #members, ARGUMENTS_AT_ONCE do
+    redis.call(command, key, unpack(members, first, math.min(first + ARGUMENTS_AT_ONCE - 1, #members)))
   end
 end
 
@@ -306,12 +338,11 @@ local function reap(k, now)
       offer_and_wake(k, source, now)
     end
   end
-  for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.quarantine, '-inf', now)) do
+  for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.quarantine, '-inf', now, 'LIMIT', 0, REAPED_AT_ONCE)) do
     redis.call('ZREM', k.quarantine, host)
     offer_and_wake(k, host, now)
   end
-  if now - tonumber(k.of.mended) >= MEND_MS then
-    redis.call('HSET', k.course, 'mended', now)
-    mend(k, now)
-  end
+  local mending = number_of(k.of.mending)
+  if mending == 0 and now - tonumber(k.of.mended) < MEND_MS then return end
+  redis.call('HSET', k.course, 'mended', now, 'mending', mend(k, mending, now))
 end

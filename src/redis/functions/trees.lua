@@ -16,6 +16,11 @@
 -- each other tree, which have positions T*r+2 to T*r+T. The leaf that had position r before moves
 -- to T*r+1. So each host feeds T others, and a new host moves one leaf of each tree.
 
+-- What other files of functions use.
+local give_seats, wake_seated, seat_of, vacate, gather, parents_of, judge_parent, append_seat
+
+do  -- Lua has room for 200 local names outside of blocks.
+
 -- The seat that `seat` pulls from in `tree`, when `seats` are occupied. -1 is the origin.
 local function parent_of(seat, tree, trees, seats)
   local rank = math.floor(seat / trees)
@@ -39,14 +44,14 @@ local function parent_of(seat, tree, trees, seats)
   return math.floor((position - 1) / trees) * trees + tree
 end
 
--- Gives the seats from 0 on to these hosts, in their order.
-local function give_seats(k, hosts)
+-- Gives the seats from `from` on to these hosts, in their order.
+function give_seats(k, hosts, from)
   for first = 1, #hosts, ARGUMENTS_AT_ONCE / 2 do
     local seats, seat_of = {}, {}
     for i = first, math.min(first + ARGUMENTS_AT_ONCE / 2 - 1, #hosts) do
       local at = #seats
-      seats[at + 1], seats[at + 2] = i - 1, hosts[i]
-      seat_of[at + 1], seat_of[at + 2] = hosts[i], i - 1
+      seats[at + 1], seats[at + 2] = from + i - 1, hosts[i]
+      seat_of[at + 1], seat_of[at + 2] = hosts[i], from + i - 1
     end
     redis.call('HSET', k.seats, unpack(seats))
     redis.call('HSET', k.seat_of, unpack(seat_of))
@@ -55,7 +60,7 @@ end
 
 -- Wakes the next hosts that waited for the run. Calls of other hosts do this on their way. A host
 -- that joins makes room for another wake-up, so the pace is the one at which Redis answers.
-local function wake_seated(k, now)
+function wake_seated(k, now)
   local woken, seated = tonumber(k.of.woken), tonumber(k.of.seated)
   if woken >= seated then return end
   local surely = math.floor((now - tonumber(k.of.started)) * WAKES_A_SECOND / 1000)
@@ -72,9 +77,9 @@ local function wake_seated(k, now)
 end
 
 -- The seat of a host, which gets the next one if it has none. Negative: the host is set aside.
-local function seat_of(k, host)
-  local seat = redis.call('HGET', k.seat_of, host)
-  if seat then return tonumber(seat) end
+function seat_of(k, host)
+  local seat = tonumber(string.match(redis.call('HGET', k.seat_of, host) or '', '^%-?%d+$'))
+  if seat and math.abs(seat) <= MAX_HOSTS then return seat end
   seat = redis.call('HLEN', k.seats)
   redis.call('HSET', k.seats, seat, host)
   redis.call('HSET', k.seat_of, host, seat)
@@ -129,7 +134,7 @@ local function furthest_below(k, seat, last)
   local hosts = redis.call('HMGET', k.seats, unpack(seats))
   for i = 1, #seats do
     if seats[i] < last and hosts[i] then
-      local there = tonumber(redis.call('HGET', k.progress, hosts[i]) or 0) + math.random()
+      local there = number_of(redis.call('HGET', k.progress, hosts[i])) + math.random()
       if there > most then found, occupant, most = seats[i], hosts[i], there end
     end
   end
@@ -141,9 +146,9 @@ end
 -- The inner node below that has the most pieces moves up, since it is only a step behind, and so on
 -- down the tree. The host of the last seat gets the seat that is free then. All hosts whose parent
 -- has changed are woken: ./tests/simulate --hosts 1000 --slow 5:10
-local function vacate(k, host)
-  local seat = tonumber(redis.call('HGET', k.seat_of, host) or -1)
-  if seat < 0 then return nil end
+function vacate(k, host)
+  local seat = tonumber(string.match(redis.call('HGET', k.seat_of, host) or '', '^%d+$'))
+  if not seat or seat > MAX_HOSTS then return nil end
   local free, last = seat, redis.call('HLEN', k.seats) - 1
   while true do
     local below, occupant = furthest_below(k, free, last)
@@ -158,21 +163,27 @@ local function vacate(k, host)
   return seat
 end
 
--- Removes the hosts that waited for the run and did not join, once in a run, after GATHERING_MS. A
--- host that joins later gets another seat.
-local function gather(k, now)
+local VACATED_AT_ONCE = 20  -- Hosts that one call removes from their seats.
+
+-- Removes the hosts that waited for the run and did not join, after GATHERING_MS, until none is left.
+-- A host that joins later gets another seat.
+function gather(k, now)
   if k.of.gathered ~= '0' or tonumber(k.of.woken) < tonumber(k.of.seated) then return end
   if now - tonumber(k.of.woken_at) < GATHERING_MS then return end
-  redis.call('HSET', k.course, 'gathered', 1)
-  k.of.gathered = '1'
-  local hosts = redis.call('HKEYS', k.seat_of)
+  local hosts, vacated = redis.call('HKEYS', k.seat_of), 0
   for first = 1, #hosts, ARGUMENTS_AT_ONCE do
     local last = math.min(first + ARGUMENTS_AT_ONCE - 1, #hosts)
     local slots = redis.call('HMGET', k.slots, unpack(hosts, first, last))
     for i = first, last do
-      if not slots[i - first + 1] and vacate(k, hosts[i]) then note(k, 'event', 'absent', 'host', hosts[i]) end
+      if not slots[i - first + 1] and vacate(k, hosts[i]) then
+        note(k, 'event', 'absent', 'host', hosts[i])
+        vacated = vacated + 1
+        if vacated == VACATED_AT_ONCE then return end
+      end
     end
   end
+  redis.call('HSET', k.course, 'gathered', 1)
+  k.of.gathered = '1'
 end
 
 -- Removes a host that serves badly from its seat. It offers nothing from now on, and pulls from
@@ -191,7 +202,7 @@ end
 --
 -- Until the hosts have gathered, all known hosts count as seated. Otherwise each one that joins
 -- would move others.
-local function parents_of(k, seat)
+function parents_of(k, seat)
   local trees = tonumber(k.of.trees)
   local seats, parents = redis.call('HLEN', k.seats), {}
   if k.of.gathered == '0' then seats = math.max(seats, tonumber(k.of.known)) end
@@ -211,7 +222,7 @@ end
 -- A host reports about a pull from one of its parents. The pull was slow, or good after earlier
 -- ones were not, or it failed as `outcome` says. A parent that is slow for several hosts is set
 -- aside. Reports about other hosts count for nothing.
-local function judge_parent(k, host, parents, source, outcome, detail, now)
+function judge_parent(k, host, parents, source, outcome, detail, now)
   local is_parent = false
   for i = 1, #parents do is_parent = is_parent or parents[i] == source end
   if not is_parent then return end
@@ -249,11 +260,13 @@ end
 --
 --   both poll intervals, number of parents, one parent for each tree,
 --   first piece, digests from that piece on (zeros where none is announced)
-local function append_seat(k, answer, seat, known)
+function append_seat(k, answer, seat, known)
   local n, parents, seats = #answer, parents_of(k, seat)
   answer[n + 1], answer[n + 2] = intervals_of(seat, seats)
   answer[n + 3] = #parents
   for i = 1, #parents do answer[n + 3 + i] = parents[i] end
   answer[#answer + 1], answer[#answer + 2] = unknown_digests(k, known)
   return answer
+end
+
 end
