@@ -44,7 +44,7 @@ RunRecord spool(Standing at = Standing::running) {
 
 Move decide(const std::optional<std::string>& task, const std::optional<RunStanding>& run,
             const std::optional<RunRecord>& own, const EndingTerms& terms = {}) {
-  return next_move({task, run}, own, terms, kSelf);
+  return next_move({.task = task, .wrong_type = "", .run = run}, own, terms, kSelf);
 }
 
 // The move in a word: the outcome of EndRun, or the kind of any other.

@@ -38,7 +38,7 @@ class FakeSharedState {
   // --- Acts of a test ---
 
   std::optional<std::string> task;  ///< As the operator sets it.
-  std::string task_type;            ///< Of what the key holds instead of `task`; empty if nothing.
+  std::string task_type;            ///< The type of a wrong value in the key; empty if none.
   bool has_functions = true;
   RunFormat format = RunFormat::ours;  ///< The run in progress has it.
 

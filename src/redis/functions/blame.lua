@@ -19,7 +19,7 @@
 -- A piece that is missing at a source makes that spool suspect at once. So does a wrong piece at
 -- the origin, because every copy comes from there. Reverifying a spool costs little.
 
--- What other files of functions use.
+-- Other files of functions use these.
 local suspect, trust, accuse, absolve
 local set_aside  -- Defined in trees.lua.
 

@@ -1,7 +1,7 @@
 
 -- Claims: which host pulls which pieces from which source.
 
--- What other files of functions use.
+-- Other files of functions use these.
 local measure, wanted_of, view, leave_out, claim
 
 do  -- Lua has room for 200 local names outside of blocks.

@@ -15,7 +15,7 @@
 -- A host that has another address by now (ids.lua) counts by that one alone, except by the rule
 -- `named`.
 
--- What other files of functions use.
+-- Other files of functions use these.
 local is_named, set_of, finished_count, expected_count, moved_among
 
 do  -- Lua has room for 200 local names outside of blocks.
@@ -152,7 +152,7 @@ local function find_lost(k, hosts)
 end
 
 -- The lists that the master walks when it judges, in this order. With an inventory most named hosts
--- may never come, so the sizes of the keys do not show that one was lost; and silence counts nothing.
+-- may never come. So the sizes of the keys do not show that one was lost, and silence counts nothing.
 local FIRST_TO_LAST = {progress = 'done', done = 'expected', expected = 'others', others = 'none'}
 
 -- The list after `name` that the master has to walk, or nil. The first is after nil.

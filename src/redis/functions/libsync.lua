@@ -230,7 +230,7 @@ local ADMITTED_AT_ONCE = 1000   -- Joined hosts that one call expects from then 
 local MINIONS_AT_ONCE = 500     -- Minions that one call wakes.
 local HOSTS_AT_ONCE = 1000      -- Hosts on a page for people.
 local ACCUSERS_KEPT = 64        -- Accusers that a quarantine proves right. Older ones stay accusers.
-local LISTED_BYTES = 4000       -- Of a list of hosts: about ACCUSERS_KEPT long addresses.
+local LISTED_BYTES = 4000       -- The longest list of hosts: about ACCUSERS_KEPT addresses.
 local AVOIDED_TRIED = 8         -- Fields that one accusation checks for old ones.
 local AVOIDED_KEPT_MS = 600000  -- A host that avoids a source again after this time begins anew.
 local ARGUMENTS_AT_ONCE = 4000  -- Arguments of one command. Lua has room for twice as many.
@@ -269,7 +269,7 @@ local STRIKES = {corrupt = 2, unreachable = 2, refused = 3, slow = 2}
 local TRUSTED_MS = 60000        -- After a reverification, one accuser alone causes no other one.
 local EVENTS_KEPT = 10000
 local ERROR_BYTES = 500
-local SILENT_BYTES = 20000      -- Of the list of silent hosts that outlives a run.
+local SILENT_BYTES = 20000      -- The longest list of silent hosts that outlives a run.
 local ADDRESS_BYTES = 45        -- The longest address, as text.
 local PREFIX_BYTES = 1000       -- Longer prefixes of keys are refused.
 local MAX_HOSTS = 500000        -- The intervals of REPORTS_A_SECOND stay below ten minutes.

@@ -131,8 +131,8 @@ local function seat_in(text)
   return seat and math.abs(seat) <= MAX_HOSTS and seat or nil
 end
 
--- Gives seats without gaps to all hosts that either key names, in the order of their seats. Of two
--- hosts with one seat, the later one gets another seat.
+-- Gives seats without gaps to all hosts that either key names, in the order of their seats. If two
+-- hosts have one seat, the later one gets another seat.
 local function mend_seats(k)
   if are_seats_right(k) then return end
   local of, at = redis.call('HGETALL', k.seat_of), redis.call('HGETALL', k.seats)

@@ -16,7 +16,7 @@
 -- each other tree, which have positions T*r+2 to T*r+T. The leaf that had position r before moves
 -- to T*r+1. So each host feeds T others, and a new host moves one leaf of each tree.
 
--- What other files of functions use.
+-- Other files of functions use these.
 local give_seats, wake_seated, seat_of, vacate, gather, parents_of, judge_parent, append_seat
 
 do  -- Lua has room for 200 local names outside of blocks.

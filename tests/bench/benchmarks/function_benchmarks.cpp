@@ -23,7 +23,7 @@ namespace {
 
 constexpr unsigned kHosts = 10'000;
 constexpr unsigned kOneStage = 64;  // Pieces of one call of stage.
-constexpr unsigned kFewCalls = 40;  // Of a function that is called for each host or piece.
+constexpr unsigned kFewCalls = 40;  // Calls of a function that each host or piece needs.
 
 std::string id_of(unsigned number) { return fmt::format("{:032}", number); }
 std::string address_of(unsigned number) {
