@@ -97,23 +97,24 @@ TEST_F(RedisUsers, MayRunEachFunctionAndItsCommands) {
     }
     std::set<std::string> callable;
     for (const auto& verb : all_of(role.calls, function)) callable.insert("libsync1_" + verb);
-    callable.insert({"libsync1_status", "libsync1_awaited"});
+    callable.insert({"libsync1_status", "libsync1_awaited", "libsync1_hosts"});
     EXPECT_EQ(rules_from(role.user, "+fcall|"), callable) << role.user;
   }
 }
 
 TEST_F(RedisUsers, OfAFormerVersionLackARightThatOneLineNamesWithTheWayOut) {
   auto& host = add_host();
+  write_file(source_root() / "guarded", random_bytes(100'000, 1));
+  set_task(source_root() / "guarded");
+  ASSERT_EQ(master().run("sync-master", {"--minions", "2"}).status, 0);
   for (const auto* const rules : {kFormerMinion, kFormerMaster}) {
     EXPECT_EQ(redis.cli(split(rules)), "OK");
   }
-  write_file(source_root() / "guarded", random_bytes(100'000, 1));
-  set_task(source_root() / "guarded");
   auto of_master = options_of(master(), redis, "master");
   of_master.insert(of_master.end(), {"--minions", "2"});
   auto ran = master().run("sync-master", of_master);
   EXPECT_EQ(ran.status, 3);
-  EXPECT_THAT(ran.output, HasSubstr("no right (SPOP sync:joined in libsync1_expect)"));
+  EXPECT_THAT(ran.output, HasSubstr("no right (SSCAN sync:expected in libsync1_hosts)"));
   const std::string command =
       "sed -n 's/ >[^ ]*//; s/^user m/acl setuser m/p' "
       "/usr/share/doc/sync-fanout/examples/redis-users.conf | redis-cli";

@@ -306,14 +306,14 @@ TEST_F(Repair, AMinionReachesRedisByItsUnixSocket) {
   EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
 }
 
-TEST_F(Repair, AWakeUpOfAWrongTypeIsLoggedAndMakesNoHotLoop) {
+TEST_F(Repair, AWakeUpOfAWrongTypeMakesNoHotLoop) {
   auto& host = add_host();
   ASSERT_EQ(master().run("sync-master").status, 0);
   redis.cli({"set", "sync:wake:" + host.address(), "nonsense"});
   const auto before = redis.calls();
   const auto ran = host.run("sync-minion", {"--linger", "3s"});
   EXPECT_LT(redis.calls() - before, 40);
-  EXPECT_THAT(ran.output, HasSubstr("WRONGTYPE"));
+  EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
 }
 
 // Redis ends a blocked call when it becomes a replica.
@@ -360,7 +360,7 @@ TEST_F(Repair, AHostilePathFromRedisIsRefused) {
   redis.cli({"hset", "sync:run", "path", source_root().string() + "/honest\nrun 0\nprefix z"});
   const auto ran = host.run("sync-minion");
   EXPECT_EQ(ran.status, 3);
-  EXPECT_THAT(ran.output, HasSubstr("the payload's path or name"));
+  EXPECT_THAT(ran.output, HasSubstr("the field path of the key sync:run holds"));
   EXPECT_TRUE(host.spools().empty());
 }
 

@@ -1,5 +1,7 @@
 #include "virtual_host.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
@@ -36,7 +38,7 @@ VirtualHost::VirtualHost(World& world, HostNumber number, Address address, RunIn
     : world_(world),
       number_(number),
       address_(std::move(address)),
-      id_(random_name<HostId>()),
+      id_(HostId::parse(fmt::format("{:032x}", number + 1)).value()),
       run_(std::move(run)),
       slots_(slots),
       pieces_(run_.cut.pieces()),

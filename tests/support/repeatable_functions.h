@@ -71,7 +71,7 @@ do
       local other = instead[command]
       if other then return other(call, key, ...) end
       return call(command, key, ...)
-    end}
+    end, pcall = redis.pcall}
   end
 end
 )lua";
