@@ -1,9 +1,11 @@
 #include "os/log.h"
 
 #include <fmt/format.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
@@ -11,8 +13,30 @@
 namespace libsync {
 namespace {
 
-// %C is spdlog's year of two digits; it has no %y.
-constexpr auto kPattern = "%d-%b-%C %H:%M:%S - %v";
+// %C is spdlog's year of two digits; it has no %y. %* is Severity.
+constexpr auto kPattern = "%d-%b-%C %H:%M:%S - %*%v";
+
+// The word in front of a problem. Other lines have none, as in the logs of the Python pair.
+class Severity final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& text) override {
+    std::string_view word;
+    if (message.level == spdlog::level::warn) word = "warning: ";
+    if (message.level >= spdlog::level::err) word = "error: ";
+    text.append(word.data(), word.data() + word.size());
+  }
+
+  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<Severity>();
+  }
+};
+
+void set_format(spdlog::logger& logger) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<Severity>('*').set_pattern(kPattern);
+  logger.set_formatter(std::move(formatter));
+}
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
@@ -53,10 +77,17 @@ void start_log(LogLevel level, const std::optional<std::filesystem::path>& file)
                   fmt::format("--log-file: {}: make its folder, or let this user write there",
                               escaped(error.what())));
   }
-  logger->set_pattern(kPattern);
+  set_format(*logger);
   logger->set_level(to_spdlog(level));
   logger->flush_on(spdlog::level::debug);
   spdlog::set_default_logger(std::move(logger));
+}
+
+void print_problem(const std::string& message) {
+  spdlog::logger logger("problem", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  set_format(logger);
+  if (isatty(STDERR_FILENO) == 1) logger.set_pattern("%v");
+  logger.error("{}", message);
 }
 
 }  // namespace libsync

@@ -1,8 +1,10 @@
 #include "os/log.h"
 
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 
 #include <random>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +27,21 @@ TEST(LogLevel, IsOneOfFourWords) {
   for (const auto* const text : {"", "Info", "INFO", "warn", "err", "trace", "off", "info ", "1"}) {
     EXPECT_FALSE(parse_log_level(text)) << text;
   }
+}
+
+TEST(Log, NamesProblemsByAWord) {
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "log";
+  start_log(LogLevel::debug, file);
+  spdlog::debug("a");
+  spdlog::info("b");
+  spdlog::warn("c");
+  spdlog::error("d");
+  spdlog::critical("e");
+  start_log(LogLevel::info, std::nullopt);
+  const std::regex stamp("(^|\n)[0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9:]{8}");
+  EXPECT_EQ(std::regex_replace(test::content_of(file), stamp, "$1DATE"),
+            "DATE - a\nDATE - b\nDATE - warning: c\nDATE - error: d\nDATE - error: e\n");
 }
 
 TEST(Escaped, LeavesPlainTextAlone) {

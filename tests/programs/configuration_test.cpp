@@ -42,8 +42,9 @@ class Configuration : public testing::Test {
     const auto ran = run_with(program, text, options);
     EXPECT_EQ(ran.status, kUsage) << text;
     const auto begin = program + ": " + file_.string() + ":";
-    EXPECT_TRUE(ran.errors.starts_with(begin) && ran.errors.ends_with("\n")) << ran.errors;
-    return ran.errors.substr(std::min(begin.size(), ran.errors.size()));
+    const auto problem = problem_in(ran);
+    EXPECT_TRUE(problem.starts_with(begin) && problem.ends_with("\n")) << ran.errors;
+    return problem.substr(std::min(begin.size(), problem.size()));
   }
 
   TemporaryFolder folder_;
@@ -169,8 +170,8 @@ TEST_F(Configuration, IsNamedWithTheLineAndTheKeyOfAWrongValue) {
 TEST_F(Configuration, IsNotNamedForATypedValue) {
   const auto ran = run_with("sync-minion", "linger = \"5s\"", {"--linger", "soon"});
   EXPECT_EQ(ran.status, kUsage);
-  EXPECT_EQ(ran.errors, "sync-minion: --linger 'soon' is not a duration such as 115s\n");
-  EXPECT_EQ(run_with("sync-minion", "", {"--slots", "65"}).errors,
+  EXPECT_EQ(problem_in(ran), "sync-minion: --linger 'soon' is not a duration such as 115s\n");
+  EXPECT_EQ(problem_in(run_with("sync-minion", "", {"--slots", "65"})),
             "sync-minion: --slots: '65' is not a whole number from 1 to 64 (see --help)\n");
 }
 
@@ -179,8 +180,8 @@ TEST_F(Configuration, MustExistIfTheOptionNamesIt) {
     const auto ran =
         run({PROGRAM_FOLDER "/" + std::string(program), "--config", "/nonexistent.toml", "status"});
     EXPECT_EQ(ran.status, kUsage);
-    EXPECT_EQ(ran.errors, program + std::string(": --config '/nonexistent.toml' is not there: "
-                                                "make it, or correct the name\n"));
+    EXPECT_EQ(problem_in(ran), program + std::string(": --config '/nonexistent.toml' is not there: "
+                                                     "make it, or correct the name\n"));
   }
 }
 
@@ -204,7 +205,7 @@ TEST_F(Configuration, MayBeMissingButNotUnreadableAtTheDefaultPath) {
   EXPECT_EQ(run_there("true", redis).status, kRedisIsOutOfReach);
   const auto unreadable = run_there("mkdir -p /etc/sync-fanout/sync.toml", redis);
   EXPECT_EQ(unreadable.status, kUsage);
-  EXPECT_EQ(unreadable.errors,
+  EXPECT_EQ(problem_in(unreadable),
             "sync-master: cannot read '/etc/sync-fanout/sync.toml': Is a directory: "
             "let this user read it, or name another file by --config\n");
   const auto other = run_there("mkdir -p /etc/sync-fanout/sync.toml",

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <regex>
 #include <thread>
 
 #include "libsync/clock.h"
@@ -56,6 +57,13 @@ Ran run(const std::vector<std::string>& words, const std::string& input) {
     child.append_descriptors(descriptors);
     clock.wait(until, descriptors);
   }
+}
+
+std::string problem_in(const Ran& ran) {
+  static const std::regex stamp("^\\d\\d-[A-Z][a-z]{2}-\\d\\d \\d\\d:\\d\\d:\\d\\d - error: ");
+  std::smatch match;
+  EXPECT_TRUE(std::regex_search(ran.errors, match, stamp)) << ran.errors;
+  return match.suffix();
 }
 
 Background::Background(const std::vector<std::string>& words, const std::filesystem::path& log) {

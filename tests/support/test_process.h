@@ -23,6 +23,10 @@ struct Ran {
 /// more than a minute, an expectation fails.
 [[nodiscard]] Ran run(const std::vector<std::string>& words, const std::string& input = "");
 
+/// The problem that a program has written to standard error, without its date and its severity. An
+/// expectation fails if these two are not there.
+[[nodiscard]] std::string problem_in(const Ran& ran);
+
 /// A program in the background with its output in a file. The destructor sends TERM, then KILL.
 class Background {
  public:
