@@ -61,6 +61,33 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   return bytes == std::uint64_t{0} ? std::nullopt : bytes;
 }
 
+bool is_bandwidth_limit(std::string_view text) {
+  const auto drop = [&](std::string_view letters) {
+    const auto end = std::min(text.find_first_not_of(letters), text.size());
+    text.remove_prefix(end);
+    return end;
+  };
+  const auto drop_one = [&](std::string_view letters) {
+    if (!text.empty() && letters.find(text.front()) != std::string_view::npos)
+      text.remove_prefix(1);
+  };
+  constexpr std::string_view kDigits = "0123456789";
+  auto digits = drop(kDigits);
+  drop_one(".");
+  digits += drop(kDigits);
+  if (digits == 0) return false;
+  if (text == "b" || text == "B") return true;
+  const auto units = text.size();
+  drop_one("kKmMgGtTpP");
+  if (text.size() == units) return text.empty();
+  const auto binary = text.size();
+  drop_one("iI");
+  const bool is_binary = text.size() < binary;
+  if (text.empty()) return !is_binary;
+  drop_one("bB");
+  return text.empty();
+}
+
 std::optional<PieceSize> parse_piece_size(std::string_view text) {
   if (text == "auto") return PieceSize{PieceSize::Kind::automatic, 0};
   if (text == "whole") return PieceSize{PieceSize::Kind::whole, 0};

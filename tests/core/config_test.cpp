@@ -19,6 +19,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Each row was tried: rsync --bwlimit=TEXT -n FILE FOLDER/
+TEST(IsBandwidthLimit, AcceptsWhatRsyncAccepts) {
+  for (const auto* const text :
+       {"5", "0", "1.5m", "2KiB", "3kb", "5P", "1.m", ".5m", "600b", "10M"}) {
+    EXPECT_TRUE(is_bandwidth_limit(text)) << text;
+  }
+  for (const auto* const text : {"", "fast", "1x", "1e3", " 5", "5 ", "-1", ".", "m", "5ki", "5bb",
+                                 "1.2.3", "5mm", "5ib", "5\n"}) {
+    EXPECT_FALSE(is_bandwidth_limit(text)) << text;
+  }
+}
+
 TEST(Duration, IsAnIntegerWithAUnit) {
   for (const auto& [text, expected] :
        std::vector<std::pair<std::string_view, Duration>>{{"0", 0ms},

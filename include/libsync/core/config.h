@@ -28,6 +28,10 @@ namespace libsync {
 /// Accepts an integer of at least 1 with K, M or G (powers of 1024). Without a unit it means bytes.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
 
+/// Whether rsync understands `text` as its --bwlimit: a number with a unit such as `50m`, `1.5GiB` or
+/// `600k`. Without a unit it means KiB in a second. rsync itself refuses rates below 512 bytes.
+[[nodiscard]] bool is_bandwidth_limit(std::string_view text);
+
 /// Options that both programs have.
 struct HostConfig {
   RedisServer redis;
