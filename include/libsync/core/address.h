@@ -12,13 +12,14 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace libsync {
 
-/// The address of a host. Immutable, and ordered by its text.
+/// The address of a host. Immutable. Addresses are ordered by number, IPv4 before IPv6.
 class Address {
  public:
   /// Nothing, unless `text` is canonical and unicast. Refused are 0.0.0.0/8, multicast, broadcast,
@@ -32,6 +33,11 @@ class Address {
 
   [[nodiscard]] bool is_loopback() const;
 
+  /// In network byte order: 4 bytes, or 16 of IPv6. The address owns them.
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const {
+    return std::span(bytes_).first(is_ipv6_ ? 16 : 4);
+  }
+
   friend auto operator<=>(const Address&, const Address&) = default;
 
  private:
@@ -39,10 +45,10 @@ class Address {
 
   Address() = default;
 
-  std::string text_;
-  // In network byte order. IPv4 uses the first four bytes.
-  std::array<std::uint8_t, 16> bytes_{};
+  // The order of these three is that of addresses.
   bool is_ipv6_ = false;
+  std::array<std::uint8_t, 16> bytes_{};  // In network byte order. IPv4 uses the first four.
+  std::string text_;
 };
 
 /// An address range in CIDR notation.

@@ -12,4 +12,9 @@ namespace libsync {
 using Instant = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::milliseconds;
 
+/// A span as a number for people.
+[[nodiscard]] inline double in_seconds(Duration span) {
+  return std::chrono::duration<double>(span).count();
+}
+
 }  // namespace libsync
