@@ -198,6 +198,9 @@ enum class Listening {
   lapsed,  ///< By itself, or since the connection broke.
 };
 
+/// A fault of a host: its daemon serves nobody, or its --after-publish failed.
+enum class Fault { feed, hook };
+
 class MinionCoordinator {
  public:
   virtual ~MinionCoordinator() = default;
@@ -253,6 +256,11 @@ class MinionCoordinator {
 
   /// This host is the origin, and announced pieces are missing or wrong in its spool.
   virtual void doubt(const RunId& run, const Address& host, const std::string& reason) = 0;
+
+  /// The host has a fault that does not end its part in the run. status shows the reason: of the
+  /// feed until the host offers uploads, of the hook until the next run ends.
+  virtual void report_fault(const RunId& run, const Address& host, Fault fault,
+                            const std::string& reason) = 0;
 
   /// The host stops its part in the run, for a reason that status shows (empty: none). Its claims
   /// end. It keeps its seat only if it has finished and has pieces that others want.

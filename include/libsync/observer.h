@@ -28,6 +28,10 @@ struct HostStatus {
   std::optional<std::chrono::milliseconds> seen_ago;  ///< Since Redis last saw the host.
   bool is_expected = false;
   bool is_running = false;  ///< It pulls, by claims or along trees. `claims` counts the former.
+  bool has_joined = false;  ///< Redis has heard of it in this run.
+  bool is_ticking = false;  ///< Its tick has joined the run and has not left it.
+  std::string feed_fault;   ///< The reason why it serves nobody; empty if it serves.
+  std::string hook_fault;   ///< The reason why its --after-publish failed; empty if it did not.
 };
 
 /// The run in progress.
@@ -40,6 +44,21 @@ struct RunStatus {
   std::vector<std::string> missing{};  ///< Hosts that the run waits for, or gave up. Escaped.
   std::vector<std::string> silent{};   ///< Known hosts that were silent before the run. Escaped.
   RunFormat format = RunFormat::ours;
+  /// Since a host last placed a piece; nothing if none has.
+  std::optional<std::chrono::milliseconds> moved_ago{};
+  std::size_t placed_lately = 0;  ///< Pieces that all hosts placed in the last kLately.
+  std::size_t of_one_source = 0;  ///< Announced pieces that one source alone has.
+};
+
+/// The time behind RunStatus::placed_lately. sources.lua counts by it.
+inline constexpr std::chrono::seconds kLately{10};
+
+/// A host of the run that ended last.
+struct LastHost {
+  std::string address;  ///< Escaped.
+  bool has_finished = false;
+  std::string error;       ///< Its last error in that run; empty if none. Unchecked.
+  std::string hook_fault;  ///< The reason why its --after-publish failed; empty if it did not.
 };
 
 /// The end of the last run, or the last refused task.
@@ -49,10 +68,12 @@ struct LastStatus {
   std::string reason;   ///< Empty if there is none.
   std::size_t finished = 0;
   std::size_t expected = 0;
-  std::string silent{};     ///< Known hosts that were silent, with blanks between them.
-  std::uint64_t bytes = 0;  ///< Length of the stream.
+  std::vector<std::string> silent{};  ///< Known hosts that were silent. Escaped.
+  std::uint64_t bytes = 0;            ///< Length of the stream.
   std::chrono::milliseconds took{};
   std::chrono::milliseconds ended_ago{};
+  std::string rule{};             ///< `named`: an inventory named the expected hosts.
+  std::vector<LastHost> hosts{};  ///< The hosts that the run expected, and those that finished.
 };
 
 struct Status {
@@ -62,6 +83,39 @@ struct Status {
   std::optional<RunStatus> run;
   std::optional<LastStatus> last;
   std::vector<HostStatus> hosts;  ///< Sorted by address, as text.
+  /// Hosts of the last week that were silent for the last ten minutes. Escaped.
+  std::vector<std::string> silent{};
+};
+
+/// The end of a run, or a refusal.
+struct LastEnd {
+  std::string path;     ///< Unchecked.
+  std::string outcome;  ///< As in LastStatus.
+  std::string reason;   ///< Empty if there is none.
+  std::size_t finished = 0;
+  std::size_t expected = 0;
+  std::uint64_t ended_ms = 0;  ///< Since 1970, by the clock of Redis. It tells two ends apart.
+  std::chrono::milliseconds ended_ago{};
+};
+
+/// How a run stands, without its hosts. Costs Redis little, however many hosts there are.
+struct Pulse {
+  struct Run {
+    std::string id;
+    std::string path;  ///< Unchecked.
+    std::size_t finished = 0;
+    std::size_t expected = 0;
+    std::uint64_t bytes = 0;  ///< Length of the stream.
+    std::size_t pieces = 1;
+    std::size_t placed = 0;         ///< Pieces that all hosts have placed, about.
+    std::size_t placed_lately = 0;  ///< In the last kLately.
+    /// Since a host last placed a piece; nothing if none has.
+    std::optional<std::chrono::milliseconds> moved_ago{};
+    std::size_t of_one_source = 0;  ///< Announced pieces that one source alone has.
+  };
+  std::string task;  ///< Unchecked; empty if there is none.
+  std::optional<Run> run;
+  std::optional<LastEnd> last;
 };
 
 class Observer {
@@ -70,6 +124,9 @@ class Observer {
 
   /// Changes nothing. Throws Failure (redis) as the coordinators do.
   [[nodiscard]] virtual Status status() = 0;
+
+  /// The same for one who asks every second.
+  [[nodiscard]] virtual Pulse pulse() = 0;
 
   /// The local address of the connection to Redis, by which peers most likely reach this host.
   /// Nothing for a unix socket.

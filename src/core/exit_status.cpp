@@ -15,6 +15,7 @@ constexpr std::array kTable = {
     ExitStatusRow{ExitStatus::redis, "Redis is out of reach, or refused us"},
     ExitStatusRow{ExitStatus::local, "local disk or permissions"},
     ExitStatusRow{ExitStatus::no_source, "no usable source, or rsync is missing"},
+    ExitStatusRow{ExitStatus::time_up, "sync-master wait: the limit is over, and the run goes on"},
 };
 
 }  // namespace
@@ -24,7 +25,7 @@ std::span<const ExitStatusRow> exit_status_table() { return kTable; }
 std::string exit_status_help() {
   std::string text = "Exit status:\n";
   for (const auto& [status, meaning] : kTable) {
-    text += fmt::format("  {}  {}\n", static_cast<int>(status), meaning);
+    text += fmt::format("  {:<3}  {}\n", static_cast<int>(status), meaning);
   }
   return text;
 }

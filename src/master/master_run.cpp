@@ -7,7 +7,7 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
-#include "libsync/core/name_list.h"
+#include "libsync/core/host_ranges.h"
 #include "libsync/core/run_record.h"
 #include "libsync/core/slots.h"
 #include "master/master.h"
@@ -229,11 +229,11 @@ void Master::end(const EndRun& ending) {
   const auto awaited = is_complete ? coordinator_.awaited() : std::nullopt;
   if (awaited && !awaited->silent.empty()) {
     spdlog::warn("complete: {} of {} expected; {} known hosts silent: {}", awaited->finished,
-                 awaited->expected, awaited->silent.size(), name_list(awaited->silent, kMostNamed));
+                 awaited->expected, awaited->silent.size(), host_ranges(awaited->silent, kMostNamed));
   }
   const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
   if (const auto* const ended = std::get_if<Ended>(&outcome); ended && !ended->missing.empty()) {
-    spdlog::warn("not finished: {}", name_list(ended->missing, kMostNamed));
+    spdlog::warn("not finished: {}", host_ranges(ended->missing, kMostNamed));
   }
   if (is_complete) records_.drop(ending.run);
 }
@@ -246,7 +246,7 @@ void Master::log_awaited(const RunStanding& run) {
   const auto awaited = coordinator_.awaited();
   if (!awaited) return;
   const auto left = awaited->expected - std::min(awaited->expected, awaited->finished);
-  auto names = name_list(awaited->missing, kMostNamed);
+  auto names = host_ranges(awaited->missing, kMostNamed);
   if (left > awaited->missing.size()) {
     names += fmt::format("{}{} that never came", names.empty() ? "" : " and ",
                          left - awaited->missing.size());

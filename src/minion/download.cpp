@@ -59,6 +59,10 @@ std::optional<DownloadEnd> Download::step() {
     }
     puller_.on(disk());
   }
+  if (unreported_fault_) {
+    coordinator_.report_fault(run_.id, options_.self, Fault::feed, *unreported_fault_);
+    unreported_fault_.reset();
+  }
   log_progress();
   if (end_) {
     transfer_.end_all();
@@ -97,6 +101,7 @@ void Download::note_probe(const TransferEnded& ended) {
         "this host offers nothing to others, since its own rsync daemon does not serve it: {}",
         *fault);
   }
+  if (fault && *fault != fault_) unreported_fault_ = *fault;
   if (fault) fault_ = *fault;
   puller_.on(Probed{fault});
 }

@@ -120,6 +120,7 @@ class Download {
   Puller puller_;
   Probe probe_;
   std::string fault_;  // Why this host's own daemon does not serve it, as logged last.
+  std::optional<std::string> unreported_fault_;  // The same, if Redis does not know it.
   std::optional<DownloadEnd> end_;
 
   // For the log only.

@@ -272,7 +272,7 @@ void Minion::published(const RunInfo& run, const Published& published) {
                published.finished);
   status_ = ExitStatus::done;
   if (const auto failed = run_owed_hook()) {
-    coordinator_.leave(run.id, self_, Retreat::claims_only, *failed);
+    coordinator_.report_fault(run.id, self_, Fault::hook, *failed);
   }
 }
 

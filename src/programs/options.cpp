@@ -18,6 +18,7 @@
 #include "os/private_file.h"
 #include "os/stop_signal.h"
 #include "programs/config_options.h"
+#include "programs/unknown_argument.h"
 #include "rsync/rsync_version.h"
 #include "store/state_folder.h"
 #include "store/tick_lock.h"
@@ -71,6 +72,26 @@ void open_standard_streams() {
   int opened = open("/dev/null", O_RDWR);
   while (opened >= 0 && opened <= STDERR_FILENO) opened = open("/dev/null", O_RDWR);
   if (opened > STDERR_FILENO) close(opened);
+}
+
+std::vector<std::string> long_options_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* const option : app.get_options()) {
+    const auto& own = option->get_lnames();
+    names.insert(names.end(), own.begin(), own.end());
+  }
+  return names;
+}
+
+KnownArguments known_to(const CLI::App& app, const Program& program) {
+  KnownArguments known;
+  known.options = long_options_of(app);
+  for (const auto* const verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    known.verbs.push_back({verb->get_name(), long_options_of(*verb), verb->parsed()});
+  }
+  known.other_program = program.other_name;
+  for (const auto& key : program.other_keys) known.other_options.push_back(key.name);
+  return known;
 }
 
 // own_address() for a tick. The other hosts of the fleet would not pull from an address outside
@@ -152,6 +173,16 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed) {
   app.require_subcommand(0, 1);
   app.footer("DURATION: an integer with ms, s, m or h (bare: seconds). SIZE: with K, M or G.\n\n" +
              exit_status_help());
+}
+
+void add_verb_help(CLI::App& verb, const std::vector<std::string>& options,
+                   const std::string& example) {
+  std::string text;
+  if (!options.empty()) {
+    text = fmt::format("It also uses these options of {}: {}\n\n", verb.get_parent()->get_name(),
+                       fmt::join(options, ", "));
+  }
+  verb.footer(fmt::format("{}Example: {}\n\n{}", text, example, exit_status_help()));
 }
 
 HostConfig checked(const TypedHostOptions& typed) {
@@ -269,12 +300,12 @@ int run_program(const Program& program, int argc, const char* const* argv) {
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   raise_limits();
   const auto usage_error = [&](const std::string& message) {
-    fmt::print(stderr, "{}: {}\n", program.name, message);
+    print_problem(fmt::format("{}: {}", program.name, message));
     return static_cast<int>(ExitStatus::usage);
   };
   ConfigOrigin origin{kDefaultConfig, {}};
+  CLI::App app(program.description, program.name);
   try {
-    CLI::App app(program.description, program.name);
     const auto* const config =
         app.add_option("--config", origin.path, "Configuration file (TOML); flags win over it")
             ->capture_default_str()
@@ -288,6 +319,9 @@ int run_program(const Program& program, int argc, const char* const* argv) {
     }
     set_from_config(app, program.other_keys, config->count() == 0, origin);
     return static_cast<int>(run());
+  } catch (const CLI::ExtrasError&) {
+    const auto message = unknown_argument(app.remaining(true), known_to(app, program));
+    return usage_error(message + " (see --help)");
   } catch (const CLI::ParseError& error) {
     return usage_error(fmt::format("{} (see --help)", error.what()));
   } catch (const UsageError& error) {

@@ -47,6 +47,11 @@ struct TypedHostOptions {
 /// Adds the options of both programs to `app`. `typed` must outlive `app`.
 void add_host_options(CLI::App& app, TypedHostOptions& typed);
 
+/// Adds to the help of `verb` the options of its program that it uses, and an example. Each option
+/// must exist.
+void add_verb_help(CLI::App& verb, const std::vector<std::string>& options,
+                   const std::string& example);
+
 /// A check that an option's value is a whole number from `least` to `most`.
 [[nodiscard]] CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 
@@ -94,7 +99,8 @@ using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;
 struct Program {
   std::string name;
   std::string description;
-  std::vector<ConfigKey> other_keys;  ///< Keys of the other program in the file that both read.
+  std::string other_name;             ///< The other program.
+  std::vector<ConfigKey> other_keys;  ///< Its keys in the file that both read.
   Declare declare;
 };
 

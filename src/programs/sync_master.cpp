@@ -12,8 +12,10 @@
 #include "master/master.h"
 #include "os/files.h"
 #include "os/system_clock.h"
+#include "programs/hosts.h"
 #include "programs/options.h"
 #include "programs/report.h"
+#include "programs/wait.h"
 #include "store/state_folder.h"
 
 namespace {
@@ -33,10 +35,18 @@ struct TypedOptions {
   std::string deadline;
   std::string grace = "15m";
   bool json = false;
+  bool exit_code = false;
+  std::string wait_path;
+  std::string wait_for;
+  std::string hosts_state = "seen";
+  bool hosts_of_last = false;
 };
 
 const std::vector<ConfigKey> kMinionKeys = {
     {"bwlimit", KeyKind::text}, {"after-publish", KeyKind::text}, {"owner", KeyKind::flag}};
+
+const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis", "--redis-password-file",
+                                                   "--prefix", "--peers"};
 
 // Largest --minions. It is a hundred times the largest fleet that was simulated, so a larger number
 // is probably mistyped.
@@ -96,6 +106,11 @@ ExitStatus run_tick(MasterConfig config) {
   if (config.source_roots.empty()) {
     throw UsageError("--source-root must be given: name the folders that tasks may lie in");
   }
+  for (const auto& root : config.source_roots) {
+    if (status_of(root)) continue;
+    spdlog::warn("--source-root '{}' is not there: make the folder, or correct the name",
+                 escaped(root.string()));
+  }
   const StopSignal stop;
   SystemClock clock;
   const StateFolder state(config.host.repo);
@@ -111,10 +126,41 @@ ExitStatus run_tick(MasterConfig config) {
   return Master(coordinator, transfer, clock, stop, state, std::move(config), *self).tick();
 }
 
-ExitStatus print_status(const MasterConfig& config, ReportFormat format) {
+ExitStatus print_status(const MasterConfig& config, const TypedOptions& typed) {
   RedisCoordinator coordinator(coordinator_options(config.host));
   const auto status = coordinator.status();
-  std::fputs(report(status, std::nullopt, format).c_str(), stdout);
+  const ReportFrame frame{.server = config.host.redis.shown(),
+                          .prefix = config.host.prefix,
+                          .rules = {config.quorum_percent, config.deadline, config.grace},
+                          .host = std::nullopt};
+  const auto format = typed.json ? ReportFormat::json : ReportFormat::text;
+  std::fputs(report(status, frame, format).c_str(), stdout);
+  return typed.exit_code && is_in_trouble(status) ? ExitStatus::ended_short : ExitStatus::done;
+}
+
+ExitStatus wait_for_task(const MasterConfig& config, const TypedOptions& typed) {
+  std::optional<std::string> path;
+  if (!typed.wait_path.empty()) path = typed.wait_path;
+  std::optional<Duration> limit;
+  if (!typed.wait_for.empty()) {
+    limit = value_or_usage_error(parse_duration(typed.wait_for), "--for", typed.wait_for,
+                                 "a duration such as 30m");
+  }
+  RedisCoordinator coordinator(coordinator_options(config.host));
+  SystemClock clock;
+  return wait_for_run(coordinator, clock, Waiting(path), limit, screen_of_standard_output());
+}
+
+ExitStatus print_hosts(const MasterConfig& config, const TypedOptions& typed) {
+  const auto state = value_or_usage_error(parse_host_filter(typed.hosts_state), "--state",
+                                          typed.hosts_state, host_filter_rule());
+  RedisCoordinator coordinator(coordinator_options(config.host));
+  const auto status = coordinator.status();
+  const auto hosts =
+      typed.hosts_of_last ? hosts_of_last_run(status, state) : hosts_of(status, state);
+  for (const auto& host : usable_addresses(hosts, config.host.peers)) {
+    std::fputs((host.text() + "\n").c_str(), stdout);
+  }
   return ExitStatus::done;
 }
 
@@ -123,8 +169,7 @@ ExitStatus print_functions() {
   return ExitStatus::done;
 }
 
-std::function<ExitStatus()> declare(CLI::App& app) {
-  const auto typed = std::make_shared<TypedOptions>();
+void add_options(CLI::App& app, const std::shared_ptr<TypedOptions>& typed) {
   add_host_options(app, typed->host);
   app.add_option("--source-root", typed->source_roots,
                  "A task must lie below one of these (repeatable; must be given)")
@@ -158,17 +203,39 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   app.add_option("--grace", typed->grace, "DURATION that a run goes on while another task waits")
       ->capture_default_str()
       ->type_name("DURATION");
+}
+
+std::function<ExitStatus()> declare(CLI::App& app) {
+  const auto typed = std::make_shared<TypedOptions>();
+  add_options(app, typed);
   app.add_subcommand("run", "One tick (what a bare call does)");
   auto* const status = app.add_subcommand("status", "Show the run in progress and the last one");
   status->add_flag("--json", typed->json, "For programs");
+  status->add_flag("--exit-code", typed->exit_code,
+                   "Status 1 if the run is stuck, or the last one ended without every host");
+  add_verb_help(*status, kOptionsOfStatus, "sync-master status --json | jq .run.missing");
+  auto* const wait = app.add_subcommand("wait", "Wait until the run of a path has ended");
+  wait->add_option("PATH", typed->wait_path, "The task (default: the run in progress)");
+  wait->add_option("--for", typed->wait_for, "Wait no longer than this: status 124")
+      ->type_name("DURATION");
+  add_verb_help(*wait, kOptionsOfStatus,
+                "redis-cli set task /data1/model.7 && sync-master wait /data1/model.7 --for 30m");
+  auto* const hosts = app.add_subcommand("hosts", "Print the addresses of hosts, one a line");
+  hosts->add_option("--state", typed->hosts_state, "Which hosts: " + host_filter_rule())
+      ->capture_default_str()
+      ->type_name("STATE");
+  hosts->add_flag("--last", typed->hosts_of_last, "Of the run that ended last");
+  add_verb_help(*hosts, kOptionsOfStatus, "sync-master hosts --state failed | clush -f - uptime");
   auto* const functions = app.add_subcommand(
       "functions", "Print the Redis functions, for redis-cli -x function load replace");
+  add_verb_help(*functions, {}, "sync-master functions | redis-cli -x function load replace");
   return [=] {
     if (functions->parsed()) return print_functions();
     const auto config = checked(*typed);
-    return status->parsed()
-               ? print_status(config, typed->json ? ReportFormat::json : ReportFormat::text)
-               : run_tick(config);
+    if (status->parsed()) return print_status(config, *typed);
+    if (wait->parsed()) return wait_for_task(config, *typed);
+    if (hosts->parsed()) return print_hosts(config, *typed);
+    return run_tick(config);
   };
 }
 
@@ -177,6 +244,6 @@ std::function<ExitStatus()> declare(CLI::App& app) {
 int main(int argc, char** argv) {
   return run_program(
       {"sync-master", "Distributes the file or folder that `redis-cli set task PATH` names.",
-       kMinionKeys, declare},
+       "sync-minion", kMinionKeys, declare},
       argc, argv);
 }

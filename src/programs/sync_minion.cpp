@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/ownership.h"
 #include "libsync/core/run_record.h"
 #include "minion/hook.h"
@@ -27,6 +28,9 @@ struct TypedOptions {
   bool json = false;
 };
 
+const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis",   "--redis-password-file",
+                                                   "--prefix", "--address", "--peers"};
+
 const std::vector<ConfigKey> kMasterKeys = {
     {"source-root", KeyKind::list}, {"minions", KeyKind::text}, {"inventory", KeyKind::text},
     {"piece-size", KeyKind::text},  {"spread", KeyKind::text},  {"push-to", KeyKind::text},
@@ -36,6 +40,10 @@ const std::vector<ConfigKey> kMasterKeys = {
 MinionConfig checked(const TypedOptions& typed) {
   MinionConfig config{.host = checked(typed.host)};
   config.bandwidth_limit = typed.bandwidth_limit;
+  if (!typed.bandwidth_limit.empty() && !is_bandwidth_limit(typed.bandwidth_limit)) {
+    throw UsageError("--bwlimit",
+                     " '" + escaped(typed.bandwidth_limit) + "' is not a rate such as 50m or 1.5g");
+  }
   config.after_publish = typed.after_publish;
   config.ownership = typed.owner ? Ownership::carried : Ownership::own;
   if (typed.owner && geteuid() != 0) throw UsageError("--owner", " works for root only: drop it");
@@ -64,7 +72,9 @@ ExitStatus print_status(const MinionConfig& config, ReportFormat format) {
   RedisCoordinator coordinator(coordinator_options(config.host));
   const auto self = own_address(config.host, coordinator);
   const auto status = coordinator.status();
-  std::fputs(report(status, self, format).c_str(), stdout);
+  const ReportFrame frame{
+      .server = config.host.redis.shown(), .prefix = config.host.prefix, .rules = {}, .host = self};
+  std::fputs(report(status, frame, format).c_str(), stdout);
   return ExitStatus::done;
 }
 
@@ -80,6 +90,7 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   app.add_subcommand("run", "One tick (what a bare call does)");
   auto* const status = app.add_subcommand("status", "Show how this host stands");
   status->add_flag("--json", typed->json, "For programs");
+  add_verb_help(*status, kOptionsOfStatus, "sync-minion status");
   return [=] {
     const auto config = checked(*typed);
     return status->parsed()
@@ -93,6 +104,6 @@ std::function<ExitStatus()> declare(CLI::App& app) {
 int main(int argc, char** argv) {
   return run_program(
       {"sync-minion", "Pulls what the master distributes, serves it on, and publishes it.",
-       kMasterKeys, declare},
+       "sync-master", kMasterKeys, declare},
       argc, argv);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <sstream>
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
@@ -350,6 +351,14 @@ RunInfo read_run(const AnswerFields& fields, const Digest& manifest) {
   };
 }
 
+// The words of a text, escaped.
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; stream >> word;) words.push_back(escaped(word));
+  return words;
+}
+
 LastStatus read_last(const AnswerFields& fields, std::uint64_t now) {
   LastStatus last;
   last.path = fields.text_or_empty("path");
@@ -358,57 +367,48 @@ LastStatus read_last(const AnswerFields& fields, std::uint64_t now) {
   last.finished = fields.number_or_zero("finished");
   last.expected = fields.number_or_zero("expected");
   last.bytes = fields.number_or_zero("bytes");
-  last.silent = fields.text_or_empty("silent");
+  last.rule = fields.text_or_empty("rule");
+  last.silent = words_of(fields.text_or_empty("silent"));
   const auto ended = fields.number_or_zero("ended");
   last.took = between(fields.number_or_zero("started"), ended);
   last.ended_ago = between(ended, now);
   return last;
 }
 
-HostStatus read_host(const RedisValue& value, std::uint64_t now, std::uint64_t run_started) {
-  AnswerReader reader(value);
-  HostStatus host;
-  host.address = escaped(reader.text());
-  host.in_place = reader.number<PieceNumber>();
-  host.claims = reader.number<std::size_t>();
-  host.uploads = reader.number<std::size_t>();
-  if (const auto done = parse_number<std::uint64_t>(reader.text())) {
-    host.finished_after = between(run_started, *done);
-  }
-  host.error = reader.text();
-  if (const auto seen = parse_number<std::uint64_t>(reader.text())) {
-    host.seen_ago = between(*seen, now);
-  }
-  host.is_expected = reader.flag();
-  host.is_running = reader.flag();
-  return host;
+std::chrono::milliseconds StatusAnswer::since_the_begin(std::uint64_t time_ms) const {
+  return between(begun_ms, time_ms);
 }
 
-Status read_status(const RedisValue& answer) {
+std::chrono::milliseconds StatusAnswer::until_now(std::uint64_t time_ms) const {
+  return between(time_ms, now_ms);
+}
+
+StatusAnswer read_status(const RedisValue& answer) {
   AnswerReader reader(answer);
   AnswerReader run_reader(reader.value());
   const AnswerFields run_fields(run_reader);
   AnswerReader last_reader(reader.value());
   const AnswerFields last_fields(last_reader);
-  const auto now = reader.number();
+  StatusAnswer read;
+  read.now_ms = reader.number();
   const auto free_sources = reader.number<std::size_t>();
   const auto expected = reader.number<std::size_t>();
   const auto announced = reader.number<std::size_t>();
-  Status status;
-  status.task = reader.text();
-  const auto started = run_fields.number_or_zero("started");
+  read.status.task = reader.text();
+  read.run = run_fields.text_or_empty("id");
+  read.begun_ms = run_fields.number_or_zero("started");
   if (!run_fields.empty()) {
     const auto manifest = read_manifest_field(run_fields.text("manifest"));
-    status.run = RunStatus{.run = read_run(run_fields, manifest.value_or(Digest(Digest::Bytes{}))),
-                           .age = between(started, now),
-                           .announced = announced,
-                           .free_sources = free_sources,
-                           .expected = expected,
-                           .format = manifest ? RunFormat::ours : RunFormat::other};
+    read.status.run =
+        RunStatus{.run = read_run(run_fields, manifest.value_or(Digest(Digest::Bytes{}))),
+                  .age = between(read.begun_ms, read.now_ms),
+                  .announced = announced,
+                  .free_sources = free_sources,
+                  .expected = expected,
+                  .format = manifest ? RunFormat::ours : RunFormat::other};
   }
-  if (!last_fields.empty()) status.last = read_last(last_fields, now);
-  while (!reader.at_end()) status.hosts.push_back(read_host(reader.value(), now, started));
-  return status;
+  if (!last_fields.empty()) read.status.last = read_last(last_fields, read.now_ms);
+  return read;
 }
 
 }  // namespace libsync

@@ -149,10 +149,17 @@ class AnswerFields {
 /// `now` is the time of Redis in ms since 1970.
 [[nodiscard]] LastStatus read_last(const AnswerFields& fields, std::uint64_t now);
 
-/// One host of a status answer. Its address is escaped.
-[[nodiscard]] HostStatus read_host(const RedisValue& value, std::uint64_t now,
-                                   std::uint64_t run_started);
+/// The answer to the function status, which has no hosts.
+struct StatusAnswer {
+  Status status;
+  std::string run;  ///< The id of the run in progress, unchecked; empty if there is none.
+  std::uint64_t now_ms = 0;
+  std::uint64_t begun_ms = 0;
 
-[[nodiscard]] Status read_status(const RedisValue& answer);
+  [[nodiscard]] std::chrono::milliseconds since_the_begin(std::uint64_t time_ms) const;
+  [[nodiscard]] std::chrono::milliseconds until_now(std::uint64_t time_ms) const;
+};
+
+[[nodiscard]] StatusAnswer read_status(const RedisValue& answer);
 
 }  // namespace libsync

@@ -26,6 +26,8 @@
 
 namespace libsync {
 
+struct StatusAnswer;
+
 /// The source text of the functions, as Redis loads it.
 [[nodiscard]] std::string_view functions_source();
 
@@ -88,6 +90,8 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   [[nodiscard]] FinishOutcome finish(const RunId& run, const Address& host, const Digest& manifest,
                                      const Holdings& holdings, unsigned slots) override;
   void doubt(const RunId& run, const Address& host, const std::string& reason) override;
+  void report_fault(const RunId& run, const Address& host, Fault fault,
+                    const std::string& reason) override;
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
 
@@ -98,6 +102,7 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   // Observer
 
   [[nodiscard]] Status status() override;
+  [[nodiscard]] Pulse pulse() override;
   [[nodiscard]] std::optional<Address> own_address() override;
 
  private:
@@ -129,8 +134,12 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   /// if another run is current.
   [[nodiscard]] bool name_awaited(RunAwaited& awaited, std::string_view rule);
 
-  /// Appends the hosts to the answer of the function status. False if another run is current.
-  [[nodiscard]] bool append_hosts(RedisValue::Array& answer);
+  /// Adds the hosts of the fleet and of the run in progress to `answer`. False if another run is
+  /// current.
+  [[nodiscard]] bool list_hosts(const std::string& run, StatusAnswer& answer);
+
+  /// Adds the hosts of the run that ended last. False if `run` is not the one in progress.
+  [[nodiscard]] bool list_last_hosts(const std::string& run, LastStatus& last);
 
   /// For a minion: answers STALE if functions are missing, because then there is no run.
   [[nodiscard]] RedisValue call_or_stale(std::string_view verb, const RedisCommand& arguments);

@@ -148,6 +148,13 @@ void RedisCoordinator::doubt(const RunId& run, const Address& host, const std::s
   static_cast<void>(is_for_us(call_or_stale("doubt", {run.text(), host.text(), reason}), "VIEW"));
 }
 
+void RedisCoordinator::report_fault(const RunId& run, const Address& host, Fault fault,
+                                    const std::string& reason) {
+  const auto* const kind = fault == Fault::feed ? "feed" : "hook";
+  static_cast<void>(
+      is_for_us(call_or_stale("fault", {run.text(), host.text(), kind, reason}), "VIEW"));
+}
+
 void RedisCoordinator::leave(const RunId& run, const Address& host, Retreat retreat,
                              const std::string& reason) {
   const auto answer = call_or_stale(

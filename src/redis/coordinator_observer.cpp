@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "redis/answer.h"
 #include "redis/coordinator.h"
@@ -18,26 +19,60 @@ namespace {
 
 constexpr int kAttempts = 5;  // To list the hosts of one run, while runs begin and end.
 
-// A key that lists hosts, and the element of read_host() that its values are.
-struct List {
-  const char* key;
-  std::size_t element;
-  bool is_number;
-};
-constexpr std::size_t kElements = 9;
-constexpr std::size_t kNone = 0;  // The key only names its hosts.
-constexpr std::array kLists = {
-    List{"progress", 1, true}, List{"pulls", 2, true},    List{"uploads", 3, true},
-    List{"done", 4, false},    List{"errors", 5, false},  List{"waiting", kNone, false},
-    List{"minions", 6, false}, List{"expected", 7, true}, List{"joined", 7, true},
-    List{"running", 8, true},
-};
-
 // Other programs may have written any value, and status only shows it.
-std::string shown(const List& list, std::string value) {
-  if (!list.is_number || parse_number<PieceNumber>(value)) return value;
-  return "0";
+template <typename Number>
+Number number_or_zero(const std::string& value) {
+  return parse_number<Number>(value).value_or(0);
 }
+
+// A list of hosts, and what its value says of one. The times are in ms since 1970.
+struct List {
+  const char* name;
+  void (*note)(HostStatus& host, const std::string& value, const StatusAnswer& answer);
+};
+constexpr std::array kLists = {
+    List{"progress",
+         [](HostStatus& host, const std::string& value, const StatusAnswer&) {
+           host.in_place = number_or_zero<PieceNumber>(value);
+           host.has_joined = true;
+         }},
+    List{"pulls", [](HostStatus& host, const std::string& value,
+                     const StatusAnswer&) { host.claims = number_or_zero<std::size_t>(value); }},
+    List{"uploads", [](HostStatus& host, const std::string& value,
+                       const StatusAnswer&) { host.uploads = number_or_zero<std::size_t>(value); }},
+    List{"done",
+         [](HostStatus& host, const std::string& value, const StatusAnswer& answer) {
+           host.has_joined = true;
+           if (const auto time = parse_number<std::uint64_t>(value)) {
+             host.finished_after = answer.since_the_begin(*time);
+           }
+         }},
+    List{"errors",
+         [](HostStatus& host, const std::string& value, const StatusAnswer&) {
+           host.error = value;
+           host.has_joined = true;
+         }},
+    List{"waiting", [](HostStatus&, const std::string&, const StatusAnswer&) {}},
+    List{"minions",
+         [](HostStatus& host, const std::string& value, const StatusAnswer& answer) {
+           if (const auto time = parse_number<std::uint64_t>(value)) {
+             host.seen_ago = answer.until_now(*time);
+           }
+         }},
+    List{"expected", [](HostStatus& host, const std::string&,
+                        const StatusAnswer&) { host.is_expected = true; }},
+    List{"joined", [](HostStatus& host, const std::string&,
+                      const StatusAnswer&) { host.is_expected = true; }},
+    List{"ticking",
+         [](HostStatus& host, const std::string&, const StatusAnswer&) {
+           host.is_ticking = true;
+           host.has_joined = true;
+         }},
+    List{"unfed", [](HostStatus& host, const std::string& value,
+                     const StatusAnswer&) { host.feed_fault = value; }},
+    List{"hooks", [](HostStatus& host, const std::string& value,
+                     const StatusAnswer&) { host.hook_fault = value; }},
+};
 
 [[noreturn]] void throw_restless() {
   throw Failure(ExitStatus::redis, Remedy::try_again,
@@ -63,47 +98,75 @@ std::optional<std::vector<std::pair<std::string, std::string>>> RedisCoordinator
   }
 }
 
-bool RedisCoordinator::append_hosts(RedisValue::Array& answer) {
-  std::string run;
-  if (!answer.empty()) {
-    AnswerReader reader(answer.front());
-    run = AnswerFields(reader).text_or_empty("id");
-  }
-  std::map<std::string, std::array<std::string, kElements>> hosts;
-  for (const auto& one : kLists) {
-    auto found = list(run, one.key);
+bool RedisCoordinator::list_hosts(const std::string& run, StatusAnswer& answer) {
+  std::map<std::string, HostStatus> hosts;
+  for (const auto& [name, note] : kLists) {
+    const auto found = list(run, name);
     if (!found) return false;
-    for (auto& [host, value] : *found) {
-      // A host that pulls is known by another list, or its run has ended.
-      if (one.key == std::string_view("running") && !hosts.contains(host)) continue;
-      auto& elements = hosts[host];
-      if (one.element != kNone) elements.at(one.element) = shown(one, std::move(value));
-    }
+    for (const auto& [host, value] : *found) note(hosts[host], value, answer);
   }
-  for (auto& [host, elements] : hosts) {
-    RedisValue::Array row{{host}};
-    for (std::size_t i = 1; i < kElements; ++i) {
-      const bool is_text = i == 4 || i == 5 || i == 6;
-      row.push_back({!is_text && elements.at(i).empty() ? "0" : std::move(elements.at(i))});
-    }
-    answer.push_back({std::move(row)});
+  const auto running = list(run, "running");
+  const auto silent = list(run, "silent");
+  if (!running || !silent) return false;
+  // A host that pulls is known by another list, or its run has ended.
+  for (const auto& [host, value] : *running) {
+    if (const auto known = hosts.find(host); known != hosts.end()) known->second.is_running = true;
+  }
+  for (const auto& [host, seen] : *silent) answer.status.silent.push_back(escaped(host));
+  for (auto& [address, host] : hosts) {
+    host.address = escaped(address);
+    answer.status.hosts.push_back(std::move(host));
+  }
+  return true;
+}
+
+bool RedisCoordinator::list_last_hosts(const std::string& run, LastStatus& last) {
+  std::map<std::string, LastHost> hosts;
+  const auto collect = [&](const char* name, void (*note)(LastHost&, const std::string&)) {
+    const auto found = list(run, name);
+    if (!found) return false;
+    for (const auto& [host, value] : *found) note(hosts[host], value);
+    return true;
+  };
+  const auto name_only = [](LastHost&, const std::string&) {};
+  if (!collect("last_expected", name_only)) return false;
+  if (last.rule != "named" && !collect("last_others", name_only)) return false;
+  const auto finish = [](LastHost& host, const std::string&) { host.has_finished = true; };
+  if (!collect("last_done", finish)) return false;
+  const auto errors = list(run, "last_errors");
+  const auto hooks = list(run, "last_hooks");
+  if (!errors || !hooks) return false;
+  for (const auto& [host, value] : *errors) {
+    if (const auto known = hosts.find(host); known != hosts.end()) known->second.error = value;
+  }
+  for (const auto& [host, value] : *hooks) {
+    if (const auto known = hosts.find(host); known != hosts.end()) known->second.hook_fault = value;
+  }
+  for (auto& [address, host] : hosts) {
+    host.address = escaped(address);
+    last.hosts.push_back(std::move(host));
   }
   return true;
 }
 
 Status RedisCoordinator::status() {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    auto answer = try_call("status", {});
+    const auto value = try_call("status", {});
     // No master has ever run here. status() changes nothing, so it loads no functions.
-    if (!answer) return {.task = task_or_nothing().value_or("")};
-    auto* const elements = std::get_if<RedisValue::Array>(&answer->value);
-    if (elements != nullptr && !append_hosts(*elements)) continue;
-    auto status = read_status(*answer);
+    if (!value) return {.task = task_or_nothing().value_or("")};
+    auto answer = read_status(*value);
+    auto& status = answer.status;
+    if (!list_hosts(answer.run, answer)) continue;
+    if (status.last && !list_last_hosts(answer.run, *status.last)) continue;
     if (!status.run) return status;
     const auto waits = hosts_awaited();
-    if (!waits || waits->run != status.run->run.id.text()) continue;
+    const auto moves = pulse();
+    if (!waits || waits->run != answer.run || !moves.run) continue;
     status.run->missing = waits->hosts.missing;
     status.run->silent = waits->hosts.silent;
+    status.run->moved_ago = moves.run->moved_ago;
+    status.run->placed_lately = moves.run->placed_lately;
+    status.run->of_one_source = moves.run->of_one_source;
     return status;
   }
   throw_restless();

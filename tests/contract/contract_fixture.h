@@ -149,6 +149,7 @@ class Contract : public testing::TestWithParam<BackendKind> {
     EXPECT_TRUE(std::holds_alternative<Renewed>(outcome));
     return std::get<Renewed>(outcome).view;
   }
+  [[nodiscard]] Pulse pulse() { return backend_->observer().pulse(); }
   [[nodiscard]] Status status() { return backend_->observer().status(); }
   /// One host in the status; all zero if the status lacks it.
   [[nodiscard]] HostStatus status_of(const Address& one) {

@@ -310,6 +310,88 @@ TEST_P(MasterContract, StatusChangesNothingAndNeedsNoFunctions) {
   EXPECT_TRUE(std::holds_alternative<NoLibrary>(join(host(2)))) << "it has loaded none";
 }
 
+TEST_P(MasterContract, StatusShowsFaultsAndThoseOfTheLastRun) {
+  master().load_functions();
+  const auto info = begin(2, {0, {"10.0.0.2", "10.0.0.3", "10.0.0.4"}});
+  stage_all(info);
+  static_cast<void>(joined(host(2)));
+  static_cast<void>(joined(host(3)));
+  minion(host(2)).report_fault(info.id, host(2), Fault::feed, "Unknown module");
+  minion(host(3)).leave(info.id, host(3), Retreat::claims_only, "no space left");
+  EXPECT_EQ(status_of(host(2)).feed_fault, "Unknown module");
+  EXPECT_TRUE(status_of(host(2)).is_ticking);
+  EXPECT_TRUE(status_of(host(2)).has_joined);
+  EXPECT_TRUE(status_of(host(3)).has_joined);
+  EXPECT_FALSE(status_of(host(3)).is_ticking);
+  EXPECT_FALSE(status_of(host(4)).has_joined);
+  static_cast<void>(report(info, host(2), pieces({0}), 1));
+  EXPECT_EQ(status_of(host(2)).feed_fault, "") << "it serves";
+  static_cast<void>(finish(info, host(2)));
+  static_cast<void>(master().end(info.id, "quorum", "", TaskAfter::goes));
+  minion(host(2)).report_fault(info.id, host(2), Fault::hook, "status 1");
+  minion(host(2)).report_fault(info.id, host(2), Fault::feed, "too late");
+  minion(host(2)).report_fault(random_name<RunId>(), host(2), Fault::hook, "another run");
+  const auto last = status().last.value();
+  ASSERT_EQ(last.hosts.size(), 3U);
+  EXPECT_TRUE(last.hosts[0].has_finished);
+  EXPECT_EQ(last.hosts[0].hook_fault, "status 1");
+  EXPECT_FALSE(last.hosts[1].has_finished);
+  EXPECT_EQ(last.hosts[1].error, "no space left");
+  EXPECT_EQ(last.hosts[2].address, "10.0.0.4");
+  EXPECT_EQ(last.hosts[2].error, "");
+}
+
+TEST_P(MasterContract, StatusNamesTheHostsOfTheWeekThatAreSilent) {
+  master().load_functions();
+  static_cast<void>(join(host(9)));
+  backend_->advance(11min);
+  static_cast<void>(join(host(8)));
+  EXPECT_THAT(status().silent, ElementsAre("10.0.0.9"));
+}
+
+TEST_P(MasterContract, ThePulseShowsTheRunAndThenItsEnd) {
+  EXPECT_FALSE(pulse().run);
+  EXPECT_FALSE(pulse().last);
+  master().load_functions();
+  static_cast<void>(join(host(2)));
+  backend_->set_task(std::string(kTask));
+  const auto info = begin(2, {0, {}});
+  stage_all(info);
+  auto run = pulse().run.value();
+  EXPECT_EQ(pulse().task, kTask);
+  EXPECT_EQ(run.id, info.id.text());
+  EXPECT_EQ(run.path, kTask);
+  EXPECT_EQ(run.expected, 1U);
+  EXPECT_EQ(run.pieces, 4U);
+  EXPECT_EQ(run.bytes, info.cut.stream_bytes);
+  EXPECT_EQ(run.placed, 0U);
+  EXPECT_FALSE(run.moved_ago);
+  EXPECT_EQ(run.of_one_source, 4U);
+  static_cast<void>(report(info, host(2), pieces({0, 1}), 1, Clearance::none));
+  backend_->advance(3s);
+  static_cast<void>(report(info, host(2), pieces({0, 1, 2}), 1, Clearance::none));
+  run = pulse().run.value();
+  EXPECT_EQ(run.placed, 3U);
+  EXPECT_EQ(run.placed_lately, 3U);
+  EXPECT_EQ(run.of_one_source, 1U);
+  backend_->advance(9s);
+  run = pulse().run.value();
+  EXPECT_EQ(run.placed_lately, 1U);
+  EXPECT_EQ(run.moved_ago, 9s);
+  EXPECT_EQ(status().run.value().moved_ago, 9s);
+  static_cast<void>(finish(info, host(2)));
+  EXPECT_EQ(pulse().run.value().finished, 1U);
+  static_cast<void>(master().end(info.id, "complete", "", TaskAfter::goes));
+  backend_->advance(2s);
+  const auto after = pulse();
+  EXPECT_EQ(after.task, "");
+  EXPECT_FALSE(after.run);
+  EXPECT_EQ(after.last.value().path, kTask);
+  EXPECT_EQ(after.last->outcome, "complete");
+  EXPECT_EQ(after.last->finished, 1U);
+  EXPECT_EQ(after.last->ended_ago, 2s);
+}
+
 TEST_P(MasterContract, StatusShowsEachHostOnce) {
   master().load_functions();
   static_cast<void>(join(host(9)));

@@ -152,6 +152,11 @@ void FakeMinionCoordinator::doubt(const RunId& run, const Address& host,
   faults.call("doubt", [&] { state_.doubt(run, host, reason); });
 }
 
+void FakeMinionCoordinator::report_fault(const RunId& run, const Address& host, Fault fault,
+                                         const std::string& reason) {
+  faults.call("report_fault", [&] { state_.report_fault(run, host, fault, reason); });
+}
+
 void FakeMinionCoordinator::leave(const RunId& run, const Address& host, Retreat retreat,
                                   const std::string& reason) {
   faults.call("leave", [&] { state_.leave(run, host, retreat, reason); });
@@ -212,6 +217,10 @@ Listening FakeMinionCoordinator::heard() {
 
 Status FakeObserver::status() {
   return faults.call("status", [&] { return state_.status(); });
+}
+
+Pulse FakeObserver::pulse() {
+  return faults.call("pulse", [&] { return state_.pulse(); });
 }
 
 std::optional<Address> FakeObserver::own_address() {

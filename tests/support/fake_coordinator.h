@@ -84,6 +84,8 @@ class FakeMinionCoordinator final : public MinionCoordinator {
   [[nodiscard]] FinishOutcome finish(const RunId& run, const Address& host, const Digest& manifest,
                                      const Holdings& holdings, unsigned slots) override;
   void doubt(const RunId& run, const Address& host, const std::string& reason) override;
+  void report_fault(const RunId& run, const Address& host, Fault fault,
+                    const std::string& reason) override;
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
   void listen(const Address& host, std::chrono::seconds patience) override;
@@ -115,6 +117,7 @@ class FakeObserver final : public Observer {
   std::optional<Address> address;
 
   [[nodiscard]] Status status() override;
+  [[nodiscard]] Pulse pulse() override;
   [[nodiscard]] std::optional<Address> own_address() override;
 
  private:

@@ -43,14 +43,27 @@ void FakeRun::hold(const Address& address, const Holdings& holdings) {
 }
 
 void FakeRun::report(const Address& address, const Holdings& holdings, unsigned slots,
-                     Clearance clearance) {
+                     Clearance clearance, std::uint64_t now) {
   hold(address, holdings);
   if (!is_masters_spool(address)) {
     host(address).slots = set_aside.contains(address) ? 0 : slots;
     if (clearance == Clearance::cleared) host(address).is_suspect = false;
   }
   volunteer(address);
-  host(address).in_place = holdings.in_place;
+  if (slots > 0) host(address).feed_fault.clear();
+  progress(address, holdings.in_place, now);
+}
+
+void FakeRun::progress(const Address& address, std::size_t in_place, std::uint64_t now) {
+  auto& before = host(address).in_place;
+  if (in_place > before) moves[now] += in_place - before;
+  before = static_cast<PieceNumber>(in_place);
+}
+
+std::size_t FakeRun::placed_since(std::uint64_t then) const {
+  std::size_t pieces = 0;
+  for (auto move = moves.upper_bound(then); move != moves.end(); ++move) pieces += move->second;
+  return pieces;
 }
 
 void FakeRun::stage(const std::vector<StagedPiece>& pieces, RunState final_state) {

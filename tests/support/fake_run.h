@@ -25,6 +25,8 @@ struct FakeHost {
   PieceNumber in_place = 0;
   std::optional<std::uint64_t> finished_ms;
   std::string error;
+  std::string feed_fault;
+  std::string hook_fault;
   std::optional<Want> waits_for;
   bool is_running = false;          ///< It pulls along trees.
   bool is_suspect = false;          ///< It has to reverify its spool.
@@ -53,7 +55,8 @@ class FakeRun {
 
   /// Records what a host has, unless the host is the origin and the master fills its spool.
   void hold(const Address& host, const Holdings& holdings);
-  void report(const Address& host, const Holdings& holdings, unsigned slots, Clearance clearance);
+  void report(const Address& host, const Holdings& holdings, unsigned slots, Clearance clearance,
+              std::uint64_t now);
   void stage(const std::vector<StagedPiece>& pieces, RunState final_state);
 
   [[nodiscard]] ClaimOutcome claim(const Address& host, const Want& want, std::uint64_t now);
@@ -74,6 +77,11 @@ class FakeRun {
   void vacate(const Address& host);
   void feed_back(const Address& host, const ParentFeedback& feedback, std::uint64_t now);
 
+  /// `in_place` pieces are in place on a host from now on.
+  void progress(const Address& host, std::size_t in_place, std::uint64_t now);
+  /// The pieces that hosts have placed since a time.
+  [[nodiscard]] std::size_t placed_since(std::uint64_t then) const;
+
   [[nodiscard]] bool is_masters_spool(const Address& host) const;
   [[nodiscard]] std::vector<StagedPiece> announced_of(const std::vector<PieceNumber>& pieces) const;
   /// Adds a host that is not expected yet. True if it is new.
@@ -91,10 +99,11 @@ class FakeRun {
   std::map<Token, FakeClaim> claims;
   Duration usual_piece{0};  ///< The time of the last piece by a claim.
   std::set<std::string> expected_hosts;
-  std::set<std::string> joined_hosts;  ///< The master has not admitted them yet.
-  std::set<std::string> other_hosts;   ///< The run does not wait for these.
-  std::set<std::string> ticking;       ///< A tick of the host is at work in the run.
-  bool is_named = false;               ///< Only named hosts count.
+  std::set<std::string> joined_hosts;          ///< The master has not admitted them yet.
+  std::set<std::string> other_hosts;           ///< The run does not wait for these.
+  std::map<std::uint64_t, std::size_t> moves;  ///< When hosts placed pieces, and how many.
+  std::set<std::string> ticking;               ///< A tick of the host is at work in the run.
+  bool is_named = false;                       ///< Only named hosts count.
   std::size_t expected_count = 0;
   std::size_t known_at_begin = 0;
   std::uint64_t joined_ms = 0;

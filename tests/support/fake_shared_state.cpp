@@ -12,14 +12,10 @@ constexpr PieceNumber kTreesFromPieces = 64;
 // The origin's uploads belong to its trees but for these.
 constexpr unsigned kUploadsBesideTrees = 2;
 
+constexpr std::uint64_t kLatelyMs = std::chrono::milliseconds(kLately).count();
+
 std::chrono::milliseconds since(std::uint64_t then_ms, std::uint64_t now_ms) {
   return std::chrono::milliseconds(now_ms - then_ms);
-}
-
-std::string joined_by_blanks(const std::vector<std::string>& names) {
-  std::string all;
-  for (const auto& name : names) all += (all.empty() ? "" : " ") + name;
-  return all;
 }
 
 }  // namespace
@@ -325,9 +321,23 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
                      .reason = reason,
                      .finished = run_->finished(),
                      .expected = run_->expected(),
-                     .silent = joined_by_blanks(known_silent()),
+                     .silent = known_silent(),
                      .bytes = info.cut.stream_bytes,
                      .took = since(info.begun_ms, now_ms())};
+  for (const auto& name : run_->expected_hosts) last_->hosts.push_back({.address = name});
+  for (const auto& [address, known] : run_->hosts) {
+    auto found = std::find_if(
+        last_->hosts.begin(), last_->hosts.end(),
+        [&, &text = address.text()](const LastHost& one) { return one.address == text; });
+    if (found == last_->hosts.end() && !known.finished_ms) continue;
+    if (found == last_->hosts.end()) {
+      last_->hosts.push_back({.address = address.text()});
+      found = std::prev(last_->hosts.end());
+    }
+    found->has_finished = known.finished_ms.has_value();
+    found->error = known.error;
+    found->hook_fault = known.hook_fault;
+  }
   last_ended_ms_ = now_ms();
   if (after == TaskAfter::goes && plain_task() == info.task.text()) task.reset();
   lookups_ = 0;
@@ -350,6 +360,37 @@ bool FakeSharedState::refuse(const std::string& refused, const std::string& reas
   return true;
 }
 
+Pulse FakeSharedState::pulse() {
+  Pulse pulse{.task = task.value_or(""), .run = {}, .last = {}};
+  if (last_) {
+    pulse.last = LastEnd{.path = last_->path,
+                         .outcome = last_->outcome,
+                         .reason = last_->reason,
+                         .finished = last_->finished,
+                         .expected = last_->expected,
+                         .ended_ms = last_ended_ms_,
+                         .ended_ago = since(last_ended_ms_, now_ms())};
+  }
+  if (!run_) return pulse;
+  pulse.run = Pulse::Run{.id = run_->info.id.text(),
+                         .path = run_->info.task.text(),
+                         .finished = run_->finished(),
+                         .expected = run_->expected(),
+                         .bytes = run_->info.cut.stream_bytes,
+                         .pieces = run_->info.cut.pieces(),
+                         .placed_lately = run_->placed_since(now_ms() - kLatelyMs)};
+  for (const auto& [address, known] : run_->hosts) pulse.run->placed += known.in_place;
+  if (!run_->moves.empty()) pulse.run->moved_ago = since(run_->moves.rbegin()->first, now_ms());
+  if (run_->info.has_trees) return pulse;
+  for (const auto& [piece, digest] : run_->announced) {
+    const auto sources =
+        std::count_if(run_->hosts.begin(), run_->hosts.end(),
+                      [&](const auto& host) { return host.second.have.contains(piece); });
+    if (sources <= 1) ++pulse.run->of_one_source;
+  }
+  return pulse;
+}
+
 Status FakeSharedState::status() {
   Status status{.task = plain_task().value_or("")};
   if (last_) {
@@ -369,6 +410,10 @@ Status FakeSharedState::status() {
                            .expected = run_->expected(),
                            .missing = run_->missing(),
                            .silent = known_silent()};
+    const auto moves = pulse().run.value();
+    status.run->moved_ago = moves.moved_ago;
+    status.run->placed_lately = moves.placed_lately;
+    status.run->of_one_source = moves.of_one_source;
     for (const auto& name : run_->expected_hosts) hosts[name].is_expected = true;
     for (const auto& name : run_->joined_hosts) hosts[name].is_expected = true;
     for (const auto& [address, known] : run_->hosts) {
@@ -377,13 +422,20 @@ Status FakeSharedState::status() {
       host.claims = run_->claims_of(address);
       host.uploads = run_->uploads_of(address);
       host.error = known.error;
+      host.feed_fault = known.feed_fault;
+      host.hook_fault = known.hook_fault;
+      host.has_joined = address != run_->info.origin || run_->ticking.contains(address.text());
       host.is_running = known.is_running || host.claims > 0;
       if (known.finished_ms) host.finished_after = since(run_->info.begun_ms, *known.finished_ms);
     }
   }
   for (auto& [name, host] : hosts) {
     host.address = name;
+    host.is_ticking = run_ && run_->ticking.contains(name);
     status.hosts.push_back(std::move(host));
+  }
+  for (const auto& [host, seen] : seen_ms_) {
+    if (seen + kSeenLatelyMs <= now_ms()) status.silent.push_back(host.text());
   }
   return status;
 }

@@ -106,10 +106,12 @@ class FakeSharedState {
                                    const std::vector<Token>& tokens);
   [[nodiscard]] FinishOutcome finish(const RunId& run, const Address& host, const Digest& manifest,
                                      const Holdings& holdings, unsigned slots);
+  void report_fault(const RunId& run, const Address& host, Fault fault, const std::string& reason);
   void doubt(const RunId& run, const Address& host, const std::string& reason);
   void leave(const RunId& run, const Address& host, Retreat retreat, const std::string& reason);
 
   [[nodiscard]] Status status();
+  [[nodiscard]] Pulse pulse();
 
   // --- Wake-ups, for the view of a minion ---
 

@@ -44,7 +44,7 @@ void FakeSharedState::move(const Address& old) {
     run_->host(old).error.clear();
     if (!run_->is_named) {
       run_->host(old).finished_ms.reset();
-      run_->host(old).in_place = 0;
+      run_->progress(old, 0, now_ms());
       run_->joined_hosts.insert(old.text());
     }
   }
@@ -119,7 +119,7 @@ ViewOutcome FakeSharedState::report(const RunId& run, const Address& host, const
   if (!is_current(run)) return Stale{};
   seen_ms_[host] = now_ms();
   if (slots == 0) run_->vacate(host);
-  run_->report(host, holdings, slots, clearance);
+  run_->report(host, holdings, slots, clearance, now_ms());
   run_->reap(now_ms());
   wake_waiting();
   return run_->view(host, now_ms());
@@ -135,7 +135,7 @@ SeatOutcome FakeSharedState::report_from_seat(const RunId& run, const Address& h
   state.waits_for.reset();
   state.is_running = !state.finished_ms;
   seen_ms_[host] = now_ms();
-  run_->report(host, holdings, slots, clearance);
+  run_->report(host, holdings, slots, clearance, now_ms());
   run_->reap(now_ms());
   wake_waiting();
   return Seated{run_->view(host, now_ms()), run_->seat_of(host, known)};
@@ -156,7 +156,7 @@ ClaimOutcome FakeSharedState::complete(const RunId& run, const Address& host, co
   if (!is_current(run)) return Stale{};
   run_->reap(now_ms());
   run_->hold(host, holdings);
-  run_->host(host).in_place = holdings.in_place;
+  run_->progress(host, holdings.in_place, now_ms());
   const auto held = run_->claims.find(token);
   if (held != run_->claims.end() && held->second.puller == host) {
     const auto source = held->second.source;
@@ -206,12 +206,25 @@ FinishOutcome FakeSharedState::finish(const RunId& run, const Address& host, con
   seen_ms_[host] = now_ms();
   run_->volunteer(host);
   if (!holdings.servable.is_complete()) run_->vacate(host);
-  run_->report(host, {holdings.servable, run_->info.cut.pieces()}, slots, Clearance::none);
+  run_->report(host, {holdings.servable, run_->info.cut.pieces()}, slots, Clearance::none,
+               now_ms());
   state.waits_for.reset();
   state.is_running = false;
   state.error.clear();
   wake_waiting();
   return FinishOutcome::finished;
+}
+
+void FakeSharedState::report_fault(const RunId& run, const Address& host, Fault fault,
+                                   const std::string& reason) {
+  if (is_current(run)) {
+    auto& known = run_->host(host);
+    (fault == Fault::feed ? known.feed_fault : known.hook_fault) = reason;
+  } else if (last_ && last_run_ == run && fault == Fault::hook) {
+    for (auto& known : last_->hosts) {
+      if (known.address == host.text()) known.hook_fault = reason;
+    }
+  }
 }
 
 void FakeSharedState::doubt(const RunId& run, const Address& host, const std::string& reason) {
@@ -245,7 +258,7 @@ void FakeSharedState::leave(const RunId& run, const Address& host, Retreat how,
   if (!reason.empty()) state.error = reason;
   if (how == Retreat::altogether) {
     state.finished_ms.reset();
-    state.in_place = 0;
+    run_->progress(host, 0, now_ms());
   }
 }
 

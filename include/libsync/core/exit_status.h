@@ -18,6 +18,7 @@ enum class ExitStatus : int {
   redis = 3,        ///< Redis is unreachable or refuses.
   local = 4,        ///< The local disk or its permissions are at fault.
   no_source = 5,    ///< There is no usable source, or no rsync.
+  time_up = 124,    ///< The limit of a wait is over; timeout(1) returns the same.
 };
 
 struct ExitStatusRow {

@@ -55,6 +55,7 @@ end
 -- A host has not finished any more.
 unfinish = function(k, host)
   redis.call('HDEL', k.done, host)
+  store_progress(k, host, 0)
   redis.call('HDEL', k.progress, host)
   redis.call('SREM', k.finished, host)
 end

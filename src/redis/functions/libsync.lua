@@ -23,6 +23,7 @@
 --   master_calls.lua  the functions that the master calls
 --   repair.lua        one more of these
 --   minion_calls.lua  the functions that minions call
+--   people_calls.lua  one more for people
 --
 -- Keys (P is the prefix). The first five are those of the Python pair, with their old meaning:
 --
@@ -71,9 +72,15 @@
 --   P sync:seat_of        hash    address -> seat
 --   P sync:done           hash    address -> when it finished; finished_queue only shows it
 --   P sync:progress       hash    address -> pieces that are in place there
+--   P sync:moves          hash    for people: placed (pieces of all hosts), last (when a host placed
+--                                 one), and second%16 -> "SECOND PIECES"
 --   P sync:blame          hash    see blame.lua
 --   P sync:quarantine     zset    address -> until when it is no source
 --   P sync:errors         hash    address -> the last error there
+--   P sync:unfed          hash    address -> why it serves nobody
+--   P sync:hooks          hash    address -> why its --after-publish failed
+--   P sync:last_expected, last_others, last_done, last_errors, last_hooks
+--                                 these keys of the run that ended last; outlive runs
 --   P sync:minions        zset    address -> last seen; outlives runs
 --   P sync:ids            hash    address -> id of the host there, and id -> address (ids.lua);
 --                                 outlives runs
@@ -267,6 +274,7 @@ local QUARANTINE_ORIGIN_MS = 5000
 -- A parent in the trees refuses a pull until it has joined.
 local STRIKES = {corrupt = 2, unreachable = 2, refused = 3, slow = 2}
 local TRUSTED_MS = 60000        -- After a reverification, one accuser alone causes no other one.
+local LATELY_S = 10             -- kLately in observer.h: the span of the rate that people see.
 local EVENTS_KEPT = 10000
 local ERROR_BYTES = 500
 local SILENT_BYTES = 20000      -- The longest list of silent hosts that outlives a run.
@@ -278,7 +286,9 @@ local MAX_SLOTS = 1000          -- More upload slots of a host count as this man
 -- The keys of sync:* that the end of a run deletes. sync:run itself goes last.
 local OF_A_RUN = {'digests', 'course', 'joined', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls',
                   'claims', 'leases', 'pace', 'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done',
-                  'progress', 'blame', 'quarantine', 'errors', 'others', 'ticking'}
+                  'progress', 'moves', 'blame', 'quarantine', 'errors', 'others', 'ticking', 'unfed', 'hooks'}
+-- Those that the end of a run keeps as sync:last_* until the next end, for people.
+local KEPT_OF_LAST = {'expected', 'others', 'done', 'errors', 'hooks'}
 
 local KEYS, KEYS_PREFIX  -- The key names of the last prefix. A Redis has one, as a rule.
 
@@ -292,6 +302,7 @@ local function keys_of(prefix)
     for _, names in ipairs({OF_A_RUN, {'run', 'minions', 'ids', 'lingering', 'events', 'last'}}) do
       for _, name in ipairs(names) do k[name] = prefix .. 'sync:' .. name end
     end
+    for _, name in ipairs(KEPT_OF_LAST) do k['last_' .. name] = prefix .. 'sync:last_' .. name end
     KEYS, KEYS_PREFIX = k, prefix
   end
   return k

@@ -185,10 +185,15 @@ local function end_function(_, a)
   redis.call('UNLINK', k.last)
   redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5],
              'finished', finished_count(k), 'expected', expected_count(k), 'bytes', run[3],
-             'silent', string.sub(a[7] or '', 1, SILENT_BYTES), 'started', run[2], 'ended', now)
+             'silent', string.sub(a[7] or '', 1, SILENT_BYTES), 'started', run[2], 'ended', now,
+             'rule', k.of.expected)
   if a[6] == '1' and task_of(k) == run[1] then redis.call('DEL', k.task) end
   note(k, 'event', 'ended', 'run', a[3], 'outcome', a[4])
   wake_minions(k, nil, false, now)
+  for _, name in ipairs(KEPT_OF_LAST) do
+    redis.call('UNLINK', k['last_' .. name])
+    if redis.call('EXISTS', k[name]) == 1 then redis.call('RENAME', k[name], k['last_' .. name]) end
+  end
   clear(k)
   redis.call('UNLINK', k.run, k.lookup)
   return {'ENDED'}
@@ -292,7 +297,9 @@ end
 -- How each key that lists hosts is read.
 local LISTS = {progress = 'HSCAN', pulls = 'HSCAN', uploads = 'HSCAN', done = 'HSCAN', errors = 'HSCAN',
                waiting = 'HSCAN', minions = 'ZSCAN', expected = 'SSCAN', others = 'SSCAN', joined = 'SSCAN',
-               running = 'SSCAN', silent = 'ZSCAN'}
+               running = 'SSCAN', silent = 'ZSCAN', ticking = 'SSCAN', unfed = 'HSCAN', hooks = 'HSCAN',
+               last_expected = 'SSCAN', last_others = 'SSCAN', last_done = 'HSCAN', last_errors = 'HSCAN',
+               last_hooks = 'HSCAN'}
 
 -- A page of one key that lists hosts, for people. A host may be on two pages.
 --

@@ -100,7 +100,8 @@ local function store_report(k, host, have, slots, in_place, is_verified, now)
   end
   see(k, host)
   volunteer_once(k, host)
-  redis.call('HSET', k.progress, host, in_place)
+  store_progress(k, host, in_place)
+  if number_of(slots) > 0 then redis.call('HDEL', k.unfed, host) end
   reap(k, now)
   offer_and_wake(k, host, now)
 end
@@ -178,7 +179,7 @@ local function complete(_, a)
   reap(k, now)
   if hold(k, host, a[8]) then offer(k, host, now) end
   if a[10] ~= '' then a[8], a[12] = fitted(k, a[8]), fitted(k, a[12]) end
-  redis.call('HSET', k.progress, host, a[9])
+  store_progress(k, host, a[9])
   local source
   if string.match(redis.call('HGET', k.claims, a[5]) or '', '^(%S+)') == host then
     local _, granted, pieces
@@ -284,6 +285,21 @@ local function doubt(_, a)
   return {'VIEW'}
 end
 
+-- A host has a fault that does not end its part in the run. That of its command may come after the run.
+--
+--   Args:    run, host, kind (feed: it serves nobody; hook: its command failed), reason
+--   Answers: VIEW
+local function fault(_, a)
+  local k = call_of(a)
+  local key = a[5] == 'hook' and 'hooks' or 'unfed'
+  if not is_current(k, a[3]) then
+    if key == 'unfed' or redis.call('HGET', k.last, 'run') ~= a[3] then return {'STALE'} end
+    key = 'last_hooks'
+  end
+  redis.call('HSET', k[key], a[4], string.sub(a[6], 1, ERROR_BYTES))
+  return {'VIEW'}
+end
+
 register('join', join)
 register('hold', hold_function)
 register('follow', follow)
@@ -293,6 +309,7 @@ register('renew', renew)
 register('finish', finish)
 register('leave', leave)
 register('doubt', doubt)
+register('fault', fault)
 register('digests', digests, {'no-writes'})
 
 end

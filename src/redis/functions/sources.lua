@@ -317,6 +317,20 @@ local function release_all(k, host, now)
   end
 end
 
+-- Stores how many pieces are in place on a host, and counts the new ones for people.
+local function store_progress(k, host, in_place)
+  local before = number_of(redis.call('HGET', k.progress, host))
+  redis.call('HSET', k.progress, host, in_place)
+  local more = number_of(in_place) - before
+  if more == 0 then return end
+  redis.call('HINCRBY', k.moves, 'placed', more)
+  if more < 0 then return end
+  local second = math.floor(k.now / 1000)
+  local then_, pieces = string.match(redis.call('HGET', k.moves, second % 16) or '', '^(%d+) (%d+)$')
+  if then_ == tostring(second) then more = more + number_of(pieces) end
+  redis.call('HSET', k.moves, second % 16, second .. ' ' .. more, 'last', k.now)
+end
+
 -- Calls a command with a key and any number of members.
 local function call_with(command, key, members)
   for first = 1, #members, ARGUMENTS_AT_ONCE do

@@ -126,10 +126,11 @@ void check_begin(const RedisValue& value) {
 }
 
 void check_status(const RedisValue& value) {
-  const auto status = read_status(value);
-  for (const auto& host : status.hosts) {
-    require(is_plain_line(host.address), "a host can be shown");
-    require(!host.seen_ago || host.seen_ago->count() >= 0, "no time runs backwards");
+  const auto status = read_status(value).status;
+  if (status.last) {
+    for (const auto& host : status.last->silent) {
+      require(is_plain_line(host), "a host can be shown");
+    }
   }
   if (!status.run) return;
   check_run(status.run->run);

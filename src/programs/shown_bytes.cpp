@@ -1,0 +1,15 @@
+#include "programs/shown_bytes.h"
+
+#include <fmt/format.h>
+
+namespace libsync {
+
+std::string shown_bytes(double bytes) {
+  for (const auto* const unit : {"B", "kB", "MB", "GB"}) {
+    if (bytes < 1000) return fmt::format("{:.4g} {}", bytes, unit);
+    bytes /= 1000;
+  }
+  return fmt::format("{:.4g} TB", bytes);
+}
+
+}  // namespace libsync

@@ -1,0 +1,186 @@
+#include "programs/wait.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "libsync/core/escaped_text.h"
+#include "libsync/core/failure.h"
+#include "programs/shown_bytes.h"
+
+namespace libsync {
+namespace {
+
+// An end of the path counts for this long if the path is in no run.
+constexpr std::chrono::seconds kRecent{60};
+constexpr Duration kAskEvery{1000};
+constexpr std::chrono::seconds kLineEvery{15};
+constexpr std::chrono::seconds kLongestOutage{60};
+constexpr std::size_t kBar = 20;  // Columns of the bar.
+
+std::string name_of(const std::string& path) {
+  return escaped(std::filesystem::path(path).filename().string());
+}
+
+WaitEnd end_of(const LastEnd& last) {
+  const bool is_complete = last.outcome == "complete";
+  std::string line = fmt::format("{}: {}", escaped(last.path), escaped(last.outcome));
+  if (last.outcome != "refused") {
+    line += fmt::format(", {} of {} hosts", last.finished, last.expected);
+  }
+  if (!last.reason.empty()) line += ": " + escaped(last.reason);
+  return {is_complete ? ExitStatus::done : ExitStatus::ended_short, line};
+}
+
+WaitGoesOn progress_of(const Pulse::Run& run) {
+  const auto expected = std::max<std::size_t>(1, run.expected);
+  const double needed = static_cast<double>(run.pieces) * static_cast<double>(expected);
+  const double done = std::min(1.0, static_cast<double>(run.placed) / needed);
+  const auto filled = static_cast<std::size_t>(done * kBar);
+  const auto piece_bytes = static_cast<double>(run.bytes) / static_cast<double>(run.pieces);
+  const auto lately = std::chrono::duration<double>(kLately).count();
+  const auto rate = static_cast<double>(run.placed_lately) * piece_bytes / lately;
+  auto line = fmt::format("{} [{}{}] {:.1f} %, {}/s, {} of {} hosts", name_of(run.path),
+                          std::string(filled, '#'), std::string(kBar - filled, '-'), done * 100,
+                          shown_bytes(rate), run.finished, run.expected);
+  if (rate > 0) line += fmt::format(", {:.0f} s left", (1 - done) * needed * piece_bytes / rate);
+  return {line, fmt::format("{} {}", run.id, run.finished)};
+}
+
+// The width of the terminal; 80 if it does not say.
+std::size_t columns() {
+  winsize size{};
+  const bool is_known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return is_known ? size.ws_col : 80;
+}
+
+// Standard output.
+class Output {
+ public:
+  explicit Output(Screen screen) : screen_(screen) {}
+
+  void show(const WaitGoesOn& progress, Instant now) {
+    if (screen_ == Screen::repaints) {
+      // A full line would wrap. \x1b[K erases the rest of the former one.
+      fmt::print("\r{}\x1b[K", progress.line.substr(0, columns() - 1));
+    } else if (progress.standing != standing_ || now >= next_line_) {
+      fmt::print("{}\n", progress.line);
+      next_line_ = now + kLineEvery;
+    }
+    standing_ = progress.standing;
+    std::fflush(stdout);
+  }
+
+  void close(const std::string& line) {
+    if (screen_ == Screen::repaints) fmt::print("\r\x1b[K");
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  }
+
+ private:
+  Screen screen_;
+  std::string standing_;
+  Instant next_line_{};
+};
+
+}  // namespace
+
+bool Waiting::has_ended_since(const Pulse& pulse) const {
+  return pulse.last && pulse.last->path == *path_ && pulse.last->ended_ms != ended_before_ms_;
+}
+
+WaitStep Waiting::begin(const Pulse& pulse) {
+  if (pulse.last) ended_before_ms_ = pulse.last->ended_ms;
+  if (!path_) {
+    if (pulse.run) {
+      path_ = pulse.run->path;
+    } else if (!pulse.task.empty()) {
+      path_ = pulse.task;
+    } else {
+      return WaitEnd{ExitStatus::done, "no run and no task: nothing to wait for"};
+    }
+  }
+  has_begun_ = true;
+  const bool is_there = pulse.task == *path_ || (pulse.run && pulse.run->path == *path_);
+  if (is_there) return step(pulse);
+  if (pulse.last && pulse.last->path == *path_ && pulse.last->ended_ago < kRecent) {
+    return end_of(*pulse.last);
+  }
+  if (!pulse.task.empty()) {
+    return WaitEnd{ExitStatus::ended_short, fmt::format("no run of '{}': the task is '{}'",
+                                                        escaped(*path_), escaped(pulse.task))};
+  }
+  return WaitEnd{
+      ExitStatus::usage,
+      fmt::format("no run of '{0}': set it by `redis-cli set task {0}`", escaped(*path_))};
+}
+
+// The path is in no run and in no task any more, and its end is not the last one.
+WaitStep Waiting::lost(const Pulse& pulse) const {
+  return WaitEnd{
+      ExitStatus::ended_short,
+      fmt::format("'{}' is no task any more: {}", escaped(*path_),
+                  pulse.task.empty() ? "it was deleted"
+                                     : fmt::format("the task is '{}' now", escaped(pulse.task)))};
+}
+
+WaitStep Waiting::step(const Pulse& pulse) {
+  if (!has_begun_) return begin(pulse);
+  if (pulse.run && pulse.run->path == *path_) return progress_of(*pulse.run);
+  if (has_ended_since(pulse)) return end_of(*pulse.last);
+  if (pulse.task == *path_) {
+    return WaitGoesOn{pulse.run ? fmt::format("'{}' waits for the run of '{}'", escaped(*path_),
+                                              escaped(pulse.run->path))
+                                : fmt::format("'{}' waits for the master", escaped(*path_)),
+                      pulse.run ? pulse.run->id : "task"};
+  }
+  return lost(pulse);
+}
+
+Screen screen_of_standard_output() {
+  const char* const terminal = std::getenv("TERM");
+  const bool can_repaint =
+      isatty(STDOUT_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+  return can_repaint ? Screen::repaints : Screen::appends;
+}
+
+ExitStatus wait_for_run(Observer& observer, Clock& clock, Waiting waiting,
+                        std::optional<Duration> limit, Screen screen) {
+  Output output(screen);
+  const auto begun = clock.now();
+  std::optional<Instant> outage;
+  bool has_asked = false;
+  while (true) {
+    try {
+      const auto step = waiting.step(observer.pulse());
+      has_asked = true;
+      outage.reset();
+      if (const auto* const end = std::get_if<WaitEnd>(&step)) {
+        output.close(end->line);
+        return end->status;
+      }
+      output.show(std::get<WaitGoesOn>(step), clock.now());
+    } catch (const Failure& failure) {
+      if (!outage) outage = clock.now();
+      const bool is_over = clock.now() >= *outage + kLongestOutage;
+      if (!failure.is_outage() || !has_asked || is_over) throw;
+    }
+    auto until = clock.now() + kAskEvery;
+    if (limit) {
+      if (clock.now() >= begun + *limit) {
+        output.close("time is up: the run goes on");
+        return ExitStatus::time_up;
+      }
+      until = std::min(until, begun + *limit);
+    }
+    clock.wait(until, {});
+  }
+}
+
+}  // namespace libsync
