@@ -47,7 +47,7 @@
 namespace libsync {
 
 /// One renewal may be lost, and the next be late, before a live host loses its claim. The lifetime
-/// is a constant of the functions: redis/functions/libsync.lua.
+/// is a constant of the functions: redis/functions/context.lua.
 struct LeaseTerms {
   static constexpr std::chrono::seconds lifetime{45};
   static constexpr std::chrono::seconds renewal{15};

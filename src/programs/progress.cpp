@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kStuck{30};
 // A large piece may need longer. A pull below this rate is a fault.
 constexpr double kSlowPull = 1e6;  // Bytes in a second.
-// As SILENT_MS and SEEN_MS of libsync.lua.
+// As SILENT_MS and SEEN_MS of context.lua.
 constexpr std::chrono::seconds kSilentInTick{30};
 constexpr std::chrono::minutes kSilent{10};
 

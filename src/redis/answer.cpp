@@ -13,7 +13,7 @@
 namespace libsync {
 namespace {
 
-// The answer to 300,000 hosts that wait together (ASKS_A_SECOND in functions/libsync.lua).
+// The answer to 300,000 hosts that wait together (ASKS_A_SECOND in functions/context.lua).
 constexpr std::chrono::seconds kLongestPatience{600};
 
 // The format of keys, functions, manifest and piece files. A change of one of them raises it. Runs

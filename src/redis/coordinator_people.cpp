@@ -7,19 +7,25 @@
 namespace libsync {
 namespace {
 
-// A person reads these values, and other programs may have written them: a wrong one counts as 0.
-std::uint64_t number_or_zero(const std::string& text) {
-  return parse_number<std::uint64_t>(text).value_or(0);
+// A person reads these values, and other programs may have written them: nothing for a wrong one.
+std::optional<std::uint64_t> read_number(AnswerReader& reader) {
+  const auto& value = reader.value();
+  if (const auto* const text = value.text()) return parse_number<std::uint64_t>(*text);
+  const auto* const number = value.number();
+  if (number == nullptr || *number < 0) return std::nullopt;
+  return static_cast<std::uint64_t>(*number);
 }
+
+std::uint64_t number_or_zero(AnswerReader& reader) { return read_number(reader).value_or(0); }
 
 std::optional<LastEnd> read_last_end(AnswerReader& reader, std::uint64_t now) {
   LastEnd last;
   last.path = reader.text();
   last.outcome = reader.text();
   last.reason = reader.text();
-  last.finished = number_or_zero(reader.text());
-  last.expected = number_or_zero(reader.text());
-  last.ended_ms = number_or_zero(reader.text());
+  last.finished = number_or_zero(reader);
+  last.expected = number_or_zero(reader);
+  last.ended_ms = number_or_zero(reader);
   last.ended_ago = std::chrono::milliseconds(now - std::min(now, last.ended_ms));
   return last.outcome.empty() ? std::nullopt : std::optional(std::move(last));
 }
@@ -28,16 +34,16 @@ Pulse::Run read_pulse_of_run(AnswerReader& reader) {
   Pulse::Run run;
   run.id = escaped(reader.text());
   run.path = reader.text();
-  run.finished = number_or_zero(reader.text());
-  run.expected = number_or_zero(reader.text());
-  run.bytes = number_or_zero(reader.text());
-  run.pieces = std::max<std::uint64_t>(1, number_or_zero(reader.text()));
-  run.placed = number_or_zero(reader.text());
-  run.placed_lately = number_or_zero(reader.text());
-  if (const auto ago = parse_number<std::uint64_t>(reader.text())) {
+  run.finished = number_or_zero(reader);
+  run.expected = number_or_zero(reader);
+  run.bytes = number_or_zero(reader);
+  run.pieces = std::max<std::uint64_t>(1, number_or_zero(reader));
+  run.placed = number_or_zero(reader);
+  run.placed_lately = number_or_zero(reader);
+  if (const auto ago = read_number(reader)) {
     run.moved_ago = std::chrono::milliseconds(*ago);
   }
-  run.of_one_source = number_or_zero(reader.text());
+  run.of_one_source = number_or_zero(reader);
   return run;
 }
 
@@ -51,7 +57,7 @@ Pulse RedisCoordinator::pulse() {
   static_cast<void>(reader.text());
   Pulse pulse;
   pulse.task = reader.text();
-  const auto now = number_or_zero(reader.text());
+  const auto now = number_or_zero(reader);
   pulse.last = read_last_end(reader, now);
   if (!reader.at_end()) pulse.run = read_pulse_of_run(reader);
   return pulse;

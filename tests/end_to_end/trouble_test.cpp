@@ -334,8 +334,8 @@ TEST_F(Trouble, StatusShowsTheRunForPeopleAndForPrograms) {
   EXPECT_THAT(master().run("sync-master", {"status"}).output, HasSubstr("task     none"));
   const auto payload = staged_payload("shown");
   const auto text = master().run("sync-master", {"status"}).output;
-  EXPECT_THAT(text, AllOf(HasSubstr("task     " + payload.string()), HasSubstr("run      staged"),
-                          HasSubstr("payload  shown, 3 MB, 3 pieces"), HasSubstr("1 expected")));
+  EXPECT_THAT(text, AllOf(HasSubstr("task     " + payload.string()), HasSubstr(", staged for"),
+                          HasSubstr("payload  3 MB, 3 pieces"), HasSubstr("1 expected")));
   const auto json = nlohmann::json::parse(master().run("sync-master", {"status", "--json"}).output);
   EXPECT_EQ(json["run"]["pieces"], 3);
   EXPECT_EQ(json["run"]["state"], "staged");

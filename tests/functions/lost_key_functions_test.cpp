@@ -141,15 +141,14 @@ std::vector<LostKey> all_keys() {
   std::vector<LostKey> all;
   for (const auto* const spread : {"claims", "trees"}) {
     for (const auto* const key :
-         {"none",           "lookup",      "synchronize_queue", "running_queue",
-          "finished_queue", "sync:run",    "sync:digests",      "sync:expected",
-          "sync:others",    "sync:last",   "sync:course",       "sync:joined",
-          "sync:ticking",   "sync:have",   "sync:copies",       "sync:coming",
-          "sync:hungry",    "sync:slots",  "sync:uploads",      "sync:pulls",
-          "sync:claims",    "sync:leases", "sync:pace",         "sync:waiting",
-          "sync:woken",     "sync:seats",  "sync:seat_of",      "sync:done",
-          "sync:progress",  "sync:blame",  "sync:quarantine",   "sync:errors",
-          "sync:minions",   "sync:ids",    "sync:lingering",    "sync:events"}) {
+         {"none",         "lookup",       "synchronize_queue", "running_queue",   "finished_queue",
+          "sync:run",     "sync:digests", "sync:expected",     "sync:others",     "sync:last",
+          "sync:course",  "sync:joined",  "sync:ticking",      "sync:have",       "sync:copies",
+          "sync:coming",  "sync:hungry",  "sync:slots",        "sync:uploads",    "sync:pulls",
+          "sync:claims",  "sync:leases",  "sync:pace",         "sync:waiting",    "sync:woken",
+          "sync:seats",   "sync:seat_of", "sync:done",         "sync:progress",   "sync:moves",
+          "sync:unfed",   "sync:hooks",   "sync:blame",        "sync:quarantine", "sync:errors",
+          "sync:minions", "sync:ids",     "sync:lingering",    "sync:events"}) {
       all.push_back({key, spread});
     }
   }

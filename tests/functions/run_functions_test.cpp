@@ -210,8 +210,9 @@ TEST_F(RunFunctions, TheEndNamesAHostThatJoinedAndWasNotAdmitted) {
   f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
   f("join", {"10.0.0.8", "1", "0", "0"});
   EXPECT_THAT(end("cancelled"), ElementsAre("10.0.0.5", "10.0.0.8"));
-  EXPECT_THAT(f.ask({"KEYS", "sync:*"}), UnorderedElementsAre("sync:minions", "sync:events",
-                                                              "sync:last", "sync:wake:10.0.0.8"));
+  EXPECT_THAT(f.ask({"KEYS", "sync:*"}),
+              UnorderedElementsAre("sync:minions", "sync:events", "sync:last", "sync:last_expected",
+                                   "sync:wake:10.0.0.8"));
 }
 
 // Any minion can write there, or delete it.
@@ -318,8 +319,8 @@ TEST_F(RunFunctions, EndDeletesEverythingOfTheRunInOneStep) {
   f.finish(run, "10.0.0.8", digest(0));
   EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED"));
   f.ask({"DEL", "sync:wake:10.0.0.8", "sync:wake:10.0.0.9"});
-  EXPECT_THAT(f.ask({"KEYS", "*"}),
-              UnorderedElementsAre("sync:minions", "sync:events", "sync:last"));
+  EXPECT_THAT(f.ask({"KEYS", "*"}), UnorderedElementsAre("sync:minions", "sync:events", "sync:last",
+                                                         "sync:last_expected", "sync:last_done"));
 }
 
 TEST_F(RunFunctions, EndNamesTheMissingHostsAndKeepsASummary) {

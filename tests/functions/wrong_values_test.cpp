@@ -34,6 +34,7 @@ std::vector<Hash> hashes() {
        {"left", "joined", "reaped", "mended", "woken", "woken_at", "gathered", "clock", "reached",
         "mending", "fresh"}},
       {"sync:claims", {token(1), token(2)}},
+      {"sync:moves", {"placed", "last", "0", "5"}},
       {"sync:ids", {kSource, kPuller, run_id(77)}},
       {"sync:pace", {"usual", kSource}},
       {"sync:seats", {"0", "1", "5"}},
@@ -42,7 +43,7 @@ std::vector<Hash> hashes() {
         "accused " + kPuller, "rounds " + kSource, "verified " + kSource, "slow " + kSource}},
   };
   for (const auto* const key : {"have", "slots", "uploads", "pulls", "waiting", "woken", "seat_of",
-                                "done", "progress", "errors"}) {
+                                "done", "progress", "errors", "unfed", "hooks"}) {
     all.push_back({std::string("sync:") + key, {"10.0.0.1", kSource, kPuller}});
   }
   return all;

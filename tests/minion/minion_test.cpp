@@ -289,7 +289,7 @@ TEST_F(HookTick, ItsFailureIsThatOfTheTickAndShownByStatus) {
   EXPECT_EQ(tick(), ExitStatus::local);
   expect_published();
   EXPECT_TRUE(known().finished_ms);
-  EXPECT_EQ(known().error, hook.failure);
+  EXPECT_EQ(known().hook_fault, hook.failure);
   EXPECT_EQ(tick(), ExitStatus::done);
   EXPECT_THAT(hook.runs, SizeIs(1)) << "it has ended, if badly";
 }

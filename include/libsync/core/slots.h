@@ -12,7 +12,7 @@ namespace libsync {
 
 /// Default number of claims that a host with a seat has beside its pulls along trees. With two, one
 /// that hangs does not stop the other. It has one pull a tree: TREES in
-/// redis/functions/libsync.lua.
+/// redis/functions/context.lua.
 inline constexpr unsigned kSlotsBesideTrees = 2;
 
 /// Default number of uploads of the origin.

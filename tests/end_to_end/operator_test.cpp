@@ -1,0 +1,84 @@
+// An operator asks by status, wait and hosts, on real runs.
+
+#include <gmock/gmock.h>
+
+#include "fleet.h"
+
+namespace libsync::test {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+
+class Operator : public Fleet {
+ protected:
+  std::string make_payload(const std::string& name, std::size_t bytes) {
+    write_file(source_root() / name, random_bytes(bytes, 5));
+    return (source_root() / name).string();
+  }
+  Ran ask(const Words& options) { return master().run("sync-master", options); }
+};
+
+// It is over before wait has connected, or not: both end well.
+TEST_F(Operator, WaitsForARunOfAKilobyte) {
+  auto& host = add_host();
+  start_minions();
+  start_master({"--minions", "1"});
+  const auto path = make_payload("small", 1000);
+  set_task(path);
+  auto ran = ask({"wait", path, "--for", "30s"});
+  EXPECT_EQ(ran.status, 0) << ran.errors;
+  EXPECT_THAT(ran.output, EndsWith(path + ": complete, 1 of 1 hosts\n"));
+  expect_published(host, path);
+  ran = ask({"wait", path});
+  EXPECT_EQ(ran.status, 0) << "it ended less than a minute ago";
+  ran = ask({"wait"});
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_THAT(ran.output, HasSubstr("nothing to wait for"));
+  EXPECT_EQ(ask({"wait", "/data1/other"}).status, 2);
+  EXPECT_THAT(ask({"status"}).output, HasSubstr("last     " + path + " complete: 1 of 1 hosts"));
+  EXPECT_EQ(ask({"status", "--exit-code"}).status, 0);
+  EXPECT_EQ(ask({"hosts"}).output, host.address() + "\n");
+  EXPECT_EQ(ask({"hosts", "--last", "--state", "finished"}).output, host.address() + "\n");
+}
+
+TEST_F(Operator, LearnsThatTheTimeOfAWaitIsUpAndWhichHostsAreMissing) {
+  auto& host = add_host();
+  const auto path = make_payload("model", 100'000);
+  set_task(path);
+  ASSERT_EQ(ask({"--minions", "2"}).status, 0);
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  auto ran = ask({"wait", path, "--for", "1s"});
+  EXPECT_EQ(ran.status, 124);
+  EXPECT_THAT(ran.output, EndsWith("time is up: the run goes on\n"));
+  EXPECT_THAT(ask({"status"}).output, HasSubstr("2 expected: 1 finished, 0 failed, 1 never came"));
+  redis.cli({"del", "task"});
+  ASSERT_EQ(ask({"--minions", "2"}).status, 0);
+  ran = ask({"wait", path});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.output, EndsWith(path + ": cancelled, 1 of 2 hosts\n"));
+  EXPECT_EQ(ask({"status", "--exit-code"}).status, 1);
+  set_task("relative");
+  EXPECT_EQ(ask({"wait", "/data1/other"}).status, 1);
+}
+
+TEST_F(Operator, SeesAHostWithoutAFeedAndAFailedHook) {
+  auto& silent = add_host();
+  auto& hooked = add_host();
+  const auto path = make_payload("model", 100'000);
+  set_task(path);
+  ASSERT_EQ(ask({"--minions", "3"}).status, 0);
+  silent.stop_daemon();
+  EXPECT_EQ(silent.run("sync-minion").status, 0);
+  EXPECT_EQ(hooked.run("sync-minion", {"--after-publish", "exit 7"}).status, 4);
+  const auto status = ask({"status"}).output;
+  EXPECT_THAT(status, HasSubstr("no feed  " + silent.address() + ": "));
+  EXPECT_THAT(status, HasSubstr("hook     " + hooked.address() + ": "));
+  EXPECT_EQ(ask({"hosts", "--state", "no-feed"}).output, silent.address() + "\n");
+  redis.cli({"del", "task"});
+  ASSERT_EQ(ask({"--minions", "3"}).status, 0);
+  EXPECT_THAT(ask({"status"}).output, HasSubstr("hook     " + hooked.address() + ": "));
+}
+
+}  // namespace
+}  // namespace libsync::test
