@@ -92,6 +92,10 @@ enum class TaskAfter { stays, goes };
 
 struct Ended {
   std::vector<std::string> missing;  ///< Expected, and not finished.
+  std::size_t finished = 0;
+  std::size_t expected = 0;
+  std::uint64_t bytes = 0;           ///< Length of the stream.
+  std::chrono::milliseconds took{};  ///< Since the run began.
 };
 
 /// The hosts that the run in progress waits for.

@@ -76,6 +76,7 @@ class Master {
   [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run,
                                                 std::optional<Original> original);
   [[nodiscard]] EndingTerms ending_terms() const;
+  static void log_end(const EndRun& ending, const Ended& ended);
   void log_awaited(const RunStanding& run);
 
   void wait(Instant until, std::vector<int> descriptors = {});

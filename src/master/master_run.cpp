@@ -229,13 +229,22 @@ void Master::end(const EndRun& ending) {
   const auto awaited = is_complete ? coordinator_.awaited() : std::nullopt;
   if (awaited && !awaited->silent.empty()) {
     spdlog::warn("complete: {} of {} expected; {} known hosts silent: {}", awaited->finished,
-                 awaited->expected, awaited->silent.size(), host_ranges(awaited->silent, kMostNamed));
+                 awaited->expected, awaited->silent.size(),
+                 host_ranges(awaited->silent, kMostNamed));
   }
   const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
-  if (const auto* const ended = std::get_if<Ended>(&outcome); ended && !ended->missing.empty()) {
-    spdlog::warn("not finished: {}", host_ranges(ended->missing, kMostNamed));
-  }
+  if (const auto* const ended = std::get_if<Ended>(&outcome)) log_end(ending, *ended);
   if (is_complete) records_.drop(ending.run);
+}
+
+// One line sums the run up. Another one names the missing hosts.
+void Master::log_end(const EndRun& ending, const Ended& ended) {
+  spdlog::info("run {} of '{}': {}, {} of {} hosts, {} bytes in {:.1f} s", ending.run.text(),
+               escaped(ending.task.text()), ending.outcome, ended.finished, ended.expected,
+               ended.bytes, in_seconds(ended.took));
+  if (!ended.missing.empty()) {
+    spdlog::warn("not finished: {}", host_ranges(ended.missing, kMostNamed));
+  }
 }
 
 // Names the hosts that the run waits for, when the tick begins and then once a minute.

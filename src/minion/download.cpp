@@ -247,7 +247,7 @@ void Download::perform(const Conclude& act) {
   }
   end_ =
       Published{fed_by_, wire_bytes_, std::chrono::duration_cast<Duration>(clock_.now() - started_),
-                puller_.view().sources, puller_.view().finished};
+                puller_.view().sources, puller_.view().finished + 1};
 }
 
 void Download::log_search() {

@@ -49,7 +49,7 @@ struct Published {
   std::uint64_t wire_bytes = 0;
   Duration took{};
   std::size_t sources = 0;   ///< Free sources when this host finished.
-  std::size_t finished = 0;  ///< Hosts that had finished by then.
+  std::size_t finished = 0;  ///< Hosts that had finished by then, this one included.
 };
 
 /// The run is over, cancelled, or another one has begun.

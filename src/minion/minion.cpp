@@ -268,6 +268,10 @@ void Minion::published(const RunInfo& run, const Published& published) {
       "  total size is {}\n{}",
       published.wire_bytes, seconds, static_cast<double>(published.wire_bytes) / seconds,
       run.cut.stream_bytes, sources);
+  spdlog::info("run {}: published '{}', {} bytes in {:.1f} s from {} hosts", run.id.text(),
+               escaped(run.task.text()), run.cut.stream_bytes, seconds,
+               std::count_if(published.fed_by.begin(), published.fed_by.end(),
+                             [](const auto& source) { return source.second > 0; }));
   spdlog::info("END rsync:\n  syn_queue:{}\n  fin_queue:{}\n", published.sources,
                published.finished);
   status_ = ExitStatus::done;

@@ -375,6 +375,17 @@ LastStatus read_last(const AnswerFields& fields, std::uint64_t now) {
   return last;
 }
 
+Ended read_ended(const RedisValue& answer) {
+  AnswerReader reader(answer);
+  static_cast<void>(reader.text());
+  Ended ended;
+  ended.finished = reader.number<std::size_t>();
+  ended.expected = reader.number<std::size_t>();
+  ended.bytes = reader.number();
+  ended.took = between(0, reader.number());
+  return ended;
+}
+
 std::chrono::milliseconds StatusAnswer::since_the_begin(std::uint64_t time_ms) const {
   return between(begun_ms, time_ms);
 }

@@ -149,6 +149,9 @@ class AnswerFields {
 /// `now` is the time of Redis in ms since 1970.
 [[nodiscard]] LastStatus read_last(const AnswerFields& fields, std::uint64_t now);
 
+/// The answer ENDED. It names no hosts.
+[[nodiscard]] Ended read_ended(const RedisValue& answer);
+
 /// The answer to the function status, which has no hosts.
 struct StatusAnswer {
   Status status;

@@ -236,7 +236,9 @@ EndOutcome RedisCoordinator::end(const RunId& run, const std::string& outcome,
       call("end", {run.text(), outcome, reason, task == TaskAfter::goes ? "1" : "0", silent});
   if (!is_for_us(answer, "ENDED")) return Stale{};
   wake_others(false);
-  return Ended{is_ours ? waits->hosts.missing : std::vector<std::string>()};
+  auto ended = read_ended(answer);
+  if (is_ours) ended.missing = waits->hosts.missing;
+  return ended;
 }
 
 bool RedisCoordinator::refuse(const std::string& task, const std::string& reason) {

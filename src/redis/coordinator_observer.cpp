@@ -1,4 +1,4 @@
-// Lists of hosts, for people: in pages, so that no call holds Redis up.
+// What people ask, and lists of hosts: in pages, so that no call holds Redis up.
 
 #include <algorithm>
 #include <array>
@@ -73,6 +73,46 @@ constexpr std::array kLists = {
     List{"hooks", [](HostStatus& host, const std::string& value,
                      const StatusAnswer&) { host.hook_fault = value; }},
 };
+
+// A person reads these values, and other programs may have written them: nothing for a wrong one.
+std::optional<std::uint64_t> next_number_if_right(AnswerReader& reader) {
+  const auto& value = reader.value();
+  if (const auto* const text = value.text()) return parse_number<std::uint64_t>(*text);
+  const auto* const number = value.number();
+  if (number == nullptr || *number < 0) return std::nullopt;
+  return static_cast<std::uint64_t>(*number);
+}
+
+std::uint64_t next_number(AnswerReader& reader) { return next_number_if_right(reader).value_or(0); }
+
+std::optional<LastEnd> read_last_end(AnswerReader& reader, std::uint64_t now) {
+  LastEnd last;
+  last.path = reader.text();
+  last.outcome = reader.text();
+  last.reason = reader.text();
+  last.finished = next_number(reader);
+  last.expected = next_number(reader);
+  last.ended_ms = next_number(reader);
+  last.ended_ago = std::chrono::milliseconds(now - std::min(now, last.ended_ms));
+  return last.outcome.empty() ? std::nullopt : std::optional(std::move(last));
+}
+
+Pulse::Run read_pulse_of_run(AnswerReader& reader) {
+  Pulse::Run run;
+  run.id = escaped(reader.text());
+  run.path = reader.text();
+  run.finished = next_number(reader);
+  run.expected = next_number(reader);
+  run.bytes = next_number(reader);
+  run.pieces = std::max<std::uint64_t>(1, next_number(reader));
+  run.placed = next_number(reader);
+  run.placed_lately = next_number(reader);
+  if (const auto ago = next_number_if_right(reader)) {
+    run.moved_ago = std::chrono::milliseconds(*ago);
+  }
+  run.of_one_source = next_number(reader);
+  return run;
+}
 
 [[noreturn]] void throw_restless() {
   throw Failure(ExitStatus::redis, Remedy::try_again,
@@ -219,6 +259,20 @@ bool RedisCoordinator::name_awaited(RunAwaited& awaited, std::string_view rule) 
   std::set_difference(silent.begin(), silent.end(), expected.begin(), expected.end(),
                       std::back_inserter(awaited.hosts.silent));
   return true;
+}
+
+Pulse RedisCoordinator::pulse() {
+  const auto answer = try_call("pulse", {});
+  // No master has ever run here, or one of an older version. The next tick loads the functions.
+  if (!answer) return {.task = task_or_nothing().value_or(""), .run = {}, .last = {}};
+  AnswerReader reader(*answer);
+  static_cast<void>(reader.text());
+  Pulse pulse;
+  pulse.task = reader.text();
+  const auto now = next_number(reader);
+  pulse.last = read_last_end(reader, now);
+  if (!reader.at_end()) pulse.run = read_pulse_of_run(reader);
+  return pulse;
 }
 
 }  // namespace libsync

@@ -312,7 +312,8 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
                                 const std::string& reason, TaskAfter after) {
   if (!is_current(run)) return Stale{};
   const auto& info = run_->info;
-  Ended answer{run_->missing()};
+  Ended answer{run_->missing(), run_->finished(), run_->expected(), info.cut.stream_bytes,
+               since(info.begun_ms, now_ms())};
   ended_.push_back({run, info.task.text(), outcome, reason, answer.missing, run_->announced});
   last_run_ = run;
   last_begun_ms_ = info.begun_ms;

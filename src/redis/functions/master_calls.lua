@@ -177,14 +177,15 @@ end
 --   Args:    run, outcome, reason,
 --            forget (1: delete `task` too, unless the operator has set another path),
 --            silent hosts, for sync:last
---   Answers: ENDED
+--   Answers: ENDED finished expected bytes ms-since-it-began
 local function end_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
   local run = redis.call('HMGET', k.run, 'path', 'started', 'bytes')
+  local finished, expected = finished_count(k), expected_count(k)
   redis.call('UNLINK', k.last)
   redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5],
-             'finished', finished_count(k), 'expected', expected_count(k), 'bytes', run[3],
+             'finished', finished, 'expected', expected, 'bytes', run[3],
              'silent', string.sub(a[7] or '', 1, SILENT_BYTES), 'started', run[2], 'ended', now,
              'rule', k.of.expected)
   if a[6] == '1' and task_of(k) == run[1] then redis.call('DEL', k.task) end
@@ -196,7 +197,7 @@ local function end_function(_, a)
   end
   clear(k)
   redis.call('UNLINK', k.run, k.lookup)
-  return {'ENDED'}
+  return {'ENDED', finished, expected, number_of(run[3]), math.max(0, now - number_of(run[2]))}
 end
 
 -- Removes a task that cannot be distributed. If it waited for a run, `task` becomes the path of

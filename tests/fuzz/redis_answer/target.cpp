@@ -185,6 +185,9 @@ void check_answer(const RedisValue& value) {
     });
   }
   if (is_one_of({"FOLLOWED"})) attempt([&] { check_rest(value, "FOLLOWED"); });
+  if (is_one_of({"ENDED"})) {
+    attempt([&] { require(read_ended(value).took.count() >= 0, "no time runs backwards"); });
+  }
   if (is_one_of({"DIGESTS"})) attempt([&] { check_rest(value, "DIGESTS"); });
   if (word.size() == 32) attempt([&] { check_state(value); });
   if (is_any) attempt([&] { check_status(value); });
