@@ -94,6 +94,7 @@ struct LastEnd {
   std::string reason;   ///< Empty if there is none.
   std::size_t finished = 0;
   std::size_t expected = 0;
+  std::string run;             ///< The id of the run; that of the one before after a refusal.
   std::uint64_t ended_ms = 0;  ///< Since 1970, by the clock of Redis. It tells two ends apart.
   std::chrono::milliseconds ended_ago{};
 };

@@ -185,6 +185,13 @@ void add_verb_help(CLI::App& verb, const std::vector<std::string>& options,
   verb.footer(fmt::format("{}Example: {}\n\n{}", text, example, exit_status_help()));
 }
 
+void print(std::string_view text) {
+  const auto written = std::fwrite(text.data(), 1, text.size(), stdout);
+  if (std::fflush(stdout) == 0 && written == text.size()) return;
+  throw Failure(ExitStatus::local, Remedy::operator_acts,
+                "standard output takes no more: free space there, or read it to its end");
+}
+
 HostConfig checked(const TypedHostOptions& typed) {
   HostConfig config;
   auto server = RedisServer::parse(typed.redis);

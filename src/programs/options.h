@@ -52,6 +52,10 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed);
 void add_verb_help(CLI::App& verb, const std::vector<std::string>& options,
                    const std::string& example);
 
+/// Writes to standard output. Throws Failure (local) if that takes less than all of it: a list that
+/// was cut short must not pass for a whole one.
+void print(std::string_view text);
+
 /// A check that an option's value is a whole number from `least` to `most`.
 [[nodiscard]] CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 

@@ -192,7 +192,8 @@ std::string report_text(const Status& status, const ReportFrame& frame) {
 
 bool is_in_trouble(const Status& status) {
   if (status.run && progress_of(status).stuck_for) return true;
-  return !status.run && status.last && status.last->outcome != "complete";
+  if (status.run || !status.last) return false;
+  return status.last->outcome != "complete" && status.last->outcome != "refused";
 }
 
 }  // namespace libsync

@@ -2,13 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
-#include <cstdio>
 #include <functional>
 #include <memory>
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/task.h"
 #include "master/master.h"
 #include "os/files.h"
 #include "os/system_clock.h"
@@ -36,7 +36,7 @@ struct TypedOptions {
   std::string grace = "15m";
   bool json = false;
   bool exit_code = false;
-  std::string wait_path;
+  std::optional<std::string> wait_path;
   std::string wait_for;
   std::string hosts_state = "seen";
   bool hosts_of_last = false;
@@ -134,13 +134,17 @@ ExitStatus print_status(const MasterConfig& config, const TypedOptions& typed) {
                           .rules = {config.quorum_percent, config.deadline, config.grace},
                           .host = std::nullopt};
   const auto format = typed.json ? ReportFormat::json : ReportFormat::text;
-  std::fputs(report(status, frame, format).c_str(), stdout);
+  print(report(status, frame, format));
   return typed.exit_code && is_in_trouble(status) ? ExitStatus::ended_short : ExitStatus::done;
 }
 
 ExitStatus wait_for_task(const MasterConfig& config, const TypedOptions& typed) {
   std::optional<std::string> path;
-  if (!typed.wait_path.empty()) path = typed.wait_path;
+  if (typed.wait_path) {
+    const auto task = TaskPath::parse(without_trailing_slash(*typed.wait_path));
+    if (const auto* const refusal = std::get_if<Refusal>(&task)) throw UsageError(refusal->reason);
+    path = std::get<TaskPath>(task).text();
+  }
   std::optional<Duration> limit;
   if (!typed.wait_for.empty()) {
     limit = value_or_usage_error(parse_duration(typed.wait_for), "--for", typed.wait_for,
@@ -152,20 +156,24 @@ ExitStatus wait_for_task(const MasterConfig& config, const TypedOptions& typed) 
 }
 
 ExitStatus print_hosts(const MasterConfig& config, const TypedOptions& typed) {
+  if (typed.hosts_of_last && (typed.hosts_state == "silent" || typed.hosts_state == "no-feed")) {
+    throw UsageError("--last", " knows no --state " + typed.hosts_state +
+                                   ": that is known of the present alone");
+  }
   const auto state = value_or_usage_error(parse_host_filter(typed.hosts_state), "--state",
                                           typed.hosts_state, host_filter_rule());
   RedisCoordinator coordinator(coordinator_options(config.host));
   const auto status = coordinator.status();
   const auto hosts =
       typed.hosts_of_last ? hosts_of_last_run(status, state) : hosts_of(status, state);
-  for (const auto& host : usable_addresses(hosts, config.host.peers)) {
-    std::fputs((host.text() + "\n").c_str(), stdout);
-  }
+  std::string lines;
+  for (const auto& host : usable_addresses(hosts, config.host.peers)) lines += host.text() + "\n";
+  print(lines);
   return ExitStatus::done;
 }
 
 ExitStatus print_functions() {
-  std::fputs(std::string(functions_source()).c_str(), stdout);
+  print(functions_source());
   return ExitStatus::done;
 }
 
@@ -225,7 +233,8 @@ std::function<ExitStatus()> declare(CLI::App& app) {
       ->capture_default_str()
       ->type_name("STATE");
   hosts->add_flag("--last", typed->hosts_of_last, "Of the run that ended last");
-  add_verb_help(*hosts, kOptionsOfStatus, "sync-master hosts --state failed | clush -f - uptime");
+  add_verb_help(*hosts, kOptionsOfStatus,
+                "sync-master hosts --state missing | xargs -I{} ssh {} uptime");
   auto* const functions = app.add_subcommand(
       "functions", "Print the Redis functions, for redis-cli -x function load replace");
   add_verb_help(*functions, {}, "sync-master functions | redis-cli -x function load replace");

@@ -2,7 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <cstdio>
 #include <functional>
 #include <memory>
 
@@ -74,7 +73,7 @@ ExitStatus print_status(const MinionConfig& config, ReportFormat format) {
   const auto status = coordinator.status();
   const ReportFrame frame{
       .server = config.host.redis.shown(), .prefix = config.host.prefix, .rules = {}, .host = self};
-  std::fputs(report(status, frame, format).c_str(), stdout);
+  print(report(status, frame, format));
   return ExitStatus::done;
 }
 

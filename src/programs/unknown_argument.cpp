@@ -40,7 +40,12 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
 
 std::string about_word(const std::string& word, const KnownArguments& known) {
   std::vector<std::string> verbs;
-  for (const auto& verb : known.verbs) verbs.push_back(verb.name);
+  for (const auto& verb : known.verbs) {
+    if (verb.is_typed) {
+      return fmt::format("'{}' is no argument of the verb {}: drop it", escaped(word), verb.name);
+    }
+    verbs.push_back(verb.name);
+  }
   if (const auto meant = nearest(word, verbs)) {
     return fmt::format("'{}' is no verb: did you mean '{}'?", escaped(word), *meant);
   }

@@ -20,6 +20,9 @@ namespace {
 // An end of the path counts for this long if the path is in no run.
 constexpr std::chrono::seconds kRecent{60};
 constexpr Duration kAskEvery{1000};
+// Steps for which Redis may not know a run that was seen: a master that lingers begins it again
+// within seconds.
+constexpr unsigned kLostSteps = 30;
 constexpr std::chrono::seconds kLineEvery{15};
 constexpr std::chrono::seconds kLongestOutage{60};
 constexpr std::size_t kBar = 20;  // Columns of the bar.
@@ -91,8 +94,13 @@ class Output {
 
 }  // namespace
 
-bool Waiting::has_ended_since(const Pulse& pulse) const {
-  return pulse.last && pulse.last->path == *path_ && pulse.last->ended_ms != ended_before_ms_;
+// The end of the run that was seen, or a refusal since the wait began.
+bool Waiting::has_ended(const Pulse& pulse) const {
+  if (!pulse.last || pulse.last->path != *path_) return false;
+  if (pulse.last->outcome == "refused" || run_.empty()) {
+    return pulse.last->ended_ms != ended_before_ms_;
+  }
+  return pulse.last->run == run_;
 }
 
 WaitStep Waiting::begin(const Pulse& pulse) {
@@ -118,11 +126,20 @@ WaitStep Waiting::begin(const Pulse& pulse) {
   }
   return WaitEnd{
       ExitStatus::usage,
-      fmt::format("no run of '{0}': set it by `redis-cli set task {0}`", escaped(*path_))};
+      fmt::format("no run of '{}', and it is not the task: set it first", escaped(*path_))};
 }
 
-// The path is in no run and in no task any more, and its end is not the last one.
-WaitStep Waiting::lost(const Pulse& pulse) const {
+// No run and no task has the path, and its end is not the last one. Redis may have lost its keys,
+// and the master begins the run again; or another end hides that of the path.
+WaitStep Waiting::lost(const Pulse& pulse) {
+  if (!run_.empty() && ++lost_steps_ <= kLostSteps) {
+    return WaitGoesOn{fmt::format("Redis does not know '{}' now", escaped(*path_)), "lost"};
+  }
+  if (!run_.empty()) {
+    return WaitEnd{ExitStatus::ended_short,
+                   fmt::format("the outcome of '{}' is not known: see the log of the master",
+                               escaped(*path_))};
+  }
   return WaitEnd{
       ExitStatus::ended_short,
       fmt::format("'{}' is no task any more: {}", escaped(*path_),
@@ -132,15 +149,24 @@ WaitStep Waiting::lost(const Pulse& pulse) const {
 
 WaitStep Waiting::step(const Pulse& pulse) {
   if (!has_begun_) return begin(pulse);
-  if (pulse.run && pulse.run->path == *path_) return progress_of(*pulse.run);
-  if (has_ended_since(pulse)) return end_of(*pulse.last);
-  if (pulse.task == *path_) {
-    return WaitGoesOn{pulse.run ? fmt::format("'{}' waits for the run of '{}'", escaped(*path_),
-                                              escaped(pulse.run->path))
-                                : fmt::format("'{}' waits for the master", escaped(*path_)),
-                      pulse.run ? pulse.run->id : "task"};
+  const bool is_pending = pulse.task == *path_;
+  if (has_ended(pulse)) {
+    const bool is_final = pulse.last->outcome == "complete" || !is_pending;
+    if (is_final) return end_of(*pulse.last);
   }
-  return lost(pulse);
+  if (pulse.run && pulse.run->path == *path_) {
+    run_ = pulse.run->id;
+    lost_steps_ = 0;
+    return progress_of(*pulse.run);
+  }
+  if (!is_pending) return lost(pulse);
+  lost_steps_ = 0;
+  if (!pulse.run) {
+    return WaitGoesOn{fmt::format("'{}' waits for the master", escaped(*path_)), "task"};
+  }
+  return WaitGoesOn{
+      fmt::format("'{}' waits for the run of '{}'", escaped(*path_), escaped(pulse.run->path)),
+      pulse.run->id};
 }
 
 Screen screen_of_standard_output() {

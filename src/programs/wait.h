@@ -33,7 +33,8 @@ using WaitStep = std::variant<WaitEnd, WaitGoesOn>;
 /// The wait for the run of one path, or for the run in progress.
 ///
 /// A path in `task` is pending until a run of it has begun and ended. With neither, the path's last
-/// end counts if it is younger than a minute: a small run may be over before anybody can wait.
+/// end counts if it is younger than a minute: a small run may be over before anybody can wait. An
+/// end counts only if the master does not try again. Redis may lose the run for some steps.
 class Waiting {
  public:
   /// Without a path, the first pulse names the run.
@@ -43,12 +44,14 @@ class Waiting {
 
  private:
   [[nodiscard]] WaitStep begin(const Pulse& pulse);
-  [[nodiscard]] WaitStep lost(const Pulse& pulse) const;
-  [[nodiscard]] bool has_ended_since(const Pulse& pulse) const;
+  [[nodiscard]] WaitStep lost(const Pulse& pulse);
+  [[nodiscard]] bool has_ended(const Pulse& pulse) const;
 
   std::optional<std::string> path_;
   bool has_begun_ = false;
+  std::string run_;                    // The id of the run that was seen last; empty if none.
   std::uint64_t ended_before_ms_ = 0;  // The last end when the wait began.
+  unsigned lost_steps_ = 0;            // Steps in a row without the path in any run or task.
 };
 
 /// How the progress is shown.

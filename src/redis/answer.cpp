@@ -368,7 +368,8 @@ LastStatus read_last(const AnswerFields& fields, std::uint64_t now) {
   last.expected = fields.number_or_zero("expected");
   last.bytes = fields.number_or_zero("bytes");
   last.rule = fields.text_or_empty("rule");
-  last.silent = words_of(fields.text_or_empty("silent"));
+  // A refusal leaves what the run before it had.
+  if (last.outcome != "refused") last.silent = words_of(fields.text_or_empty("silent"));
   const auto ended = fields.number_or_zero("ended");
   last.took = between(fields.number_or_zero("started"), ended);
   last.ended_ago = between(ended, now);

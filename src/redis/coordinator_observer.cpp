@@ -1,4 +1,5 @@
-// What people ask, and lists of hosts: in pages, so that no call holds Redis up.
+// The verbs for people: status and pulse, and lists of hosts in pages, so that no call holds Redis
+// up.
 
 #include <algorithm>
 #include <array>
@@ -94,6 +95,7 @@ std::optional<LastEnd> read_last_end(AnswerReader& reader, std::uint64_t now) {
   last.expected = next_number(reader);
   last.ended_ms = next_number(reader);
   last.ended_ago = std::chrono::milliseconds(now - std::min(now, last.ended_ms));
+  last.run = escaped(reader.text());
   return last.outcome.empty() ? std::nullopt : std::optional(std::move(last));
 }
 
@@ -197,7 +199,8 @@ Status RedisCoordinator::status() {
     auto answer = read_status(*value);
     auto& status = answer.status;
     if (!list_hosts(answer.run, answer)) continue;
-    if (status.last && !list_last_hosts(answer.run, *status.last)) continue;
+    const bool has_hosts = status.last && status.last->outcome != "refused";
+    if (has_hosts && !list_last_hosts(answer.run, *status.last)) continue;
     if (!status.run) return status;
     const auto waits = hosts_awaited();
     const auto moves = pulse();

@@ -35,7 +35,13 @@ TEST_F(Operator, WaitsForARunOfAKilobyte) {
   ran = ask({"wait"});
   EXPECT_EQ(ran.status, 0);
   EXPECT_THAT(ran.output, HasSubstr("nothing to wait for"));
+  EXPECT_EQ(ask({"wait", path + "/"}).status, 0);
   EXPECT_EQ(ask({"wait", "/data1/other"}).status, 2);
+  EXPECT_EQ(ask({"wait", ""}).status, 2) << "an unset variable is no path";
+  EXPECT_EQ(ask({"hosts", "--last", "--state", "silent"}).status, 2);
+  const auto full = run({"sh", "-c", "\"$0\" --config \"$1\" hosts > /dev/full",
+                         program_path("sync-master"), (master().folder() / "sync.toml").string()});
+  EXPECT_EQ(full.status, 4);
   EXPECT_THAT(ask({"status"}).output, HasSubstr("last     " + path + " complete: 1 of 1 hosts"));
   EXPECT_EQ(ask({"status", "--exit-code"}).status, 0);
   EXPECT_EQ(ask({"hosts"}).output, host.address() + "\n");

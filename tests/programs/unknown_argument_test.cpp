@@ -38,6 +38,7 @@ TEST(UnknownArgument, IsNamedWithTheWordThatWasMeant) {
        "--bwlimit is an option of sync-minion: drop it, or call that program"},
       {{"sync-minion", "status", "--minions", "3"},
        "--minions is an option of sync-master: drop it, or call that program"},
+      {{"sync-master", "run", "status"}, "'status' is no argument of the verb run: drop it"},
       {{"sync-minion", "--frobnicate"}, "--frobnicate is no option: drop it"},
       {{"sync-minion", "-q"}, "-q is no option: drop it"},
       {{"sync-minion", "frobnicate\n"}, "'frobnicate\\n' is no verb: the verbs are run, status"},

@@ -33,6 +33,7 @@ LastEnd end_of(std::string path, std::string outcome = "complete") {
           .reason = "",
           .finished = 4,
           .expected = 4,
+          .run = "1",
           .ended_ms = 5,
           .ended_ago = 10s};
 }
@@ -125,6 +126,34 @@ TEST(Waiting, EndsIfTheTaskIsRefusedDeletedOrReplaced) {
   step = replaced.step({.task = "/b", .run = {}, .last = {}});
   EXPECT_EQ(status_of(step), ExitStatus::ended_short);
   EXPECT_THAT(line_of(step), HasSubstr("'/b' now"));
+}
+
+// The master tries again with a payload that has changed, and Redis may lose its keys meanwhile.
+TEST(Waiting, OutlivesAnotherAttemptAndALossOfRedis) {
+  Waiting waiting("/a");
+  const Pulse running{.task = "/a", .run = run_of("/a"), .last = {}};
+  static_cast<void>(waiting.step(running));
+  const auto changed = end_of("/a", "changed");
+  EXPECT_EQ(status_of(waiting.step({.task = "/a", .run = {}, .last = changed})), std::nullopt);
+  auto again = run_of("/a");
+  again.id = "2";
+  EXPECT_EQ(status_of(waiting.step({.task = "/a", .run = again, .last = changed})), std::nullopt);
+  for (int i = 0; i < 29; ++i) EXPECT_EQ(status_of(waiting.step({})), std::nullopt);
+  EXPECT_EQ(status_of(waiting.step({.task = "/a", .run = again, .last = {}})), std::nullopt);
+  for (int i = 0; i < 30; ++i) EXPECT_EQ(status_of(waiting.step({})), std::nullopt);
+  const auto lost = waiting.step({});
+  EXPECT_EQ(status_of(lost), ExitStatus::ended_short);
+  EXPECT_THAT(line_of(lost), HasSubstr("is not known: see the log of the master"));
+}
+
+// The same path is a new task if it is set again during its run.
+TEST(Waiting, EndsWithTheRunThatItSaw) {
+  Waiting waiting("/a");
+  static_cast<void>(waiting.step({.task = "/a", .run = run_of("/a"), .last = {}}));
+  auto next = run_of("/a");
+  next.id = "2";
+  const auto step = waiting.step({.task = "/a", .run = next, .last = end_of("/a")});
+  EXPECT_EQ(status_of(step), ExitStatus::done);
 }
 
 TEST(Waiting, NamesAnotherTask) {

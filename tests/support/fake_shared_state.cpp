@@ -369,6 +369,7 @@ Pulse FakeSharedState::pulse() {
                          .reason = last_->reason,
                          .finished = last_->finished,
                          .expected = last_->expected,
+                         .run = last_run_ ? last_run_->text() : "",
                          .ended_ms = last_ended_ms_,
                          .ended_ago = since(last_ended_ms_, now_ms())};
   }

@@ -186,7 +186,7 @@ local function end_function(_, a)
   redis.call('UNLINK', k.last)
   redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5],
              'finished', finished, 'expected', expected, 'bytes', run[3],
-             'silent', string.sub(a[7] or '', 1, SILENT_BYTES), 'started', run[2], 'ended', now,
+             'silent', string.sub(a[7] or '', 1, SILENT_BYTES), 'started', run[2], 'ended', k.clock,
              'rule', k.of.expected)
   if a[6] == '1' and task_of(k) == run[1] then redis.call('DEL', k.task) end
   note(k, 'event', 'ended', 'run', a[3], 'outcome', a[4])

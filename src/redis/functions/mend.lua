@@ -194,6 +194,13 @@ local function mend_finished(k)
   call_with('SREM', k.finished, less)
 end
 
+-- People see how many pieces all hosts have placed.
+local function mend_moves(k)
+  local placed = 0
+  for _, pieces in ipairs(redis.call('HVALS', k.progress)) do placed = placed + number_of(pieces) end
+  redis.call('HSET', k.moves, 'placed', placed)
+end
+
 -- Each host with upload slots is in synchronize_queue as its state demands, and no other host is.
 -- Visits a page of hosts. Returns the cursor of the next one.
 local function mend_queue(k, now, cursor)
@@ -217,6 +224,7 @@ local STEPS = {
   end,
   function(k) if has_trees(k) then mend_seats(k) end end,
   mend_finished,
+  mend_moves,
   mend_queue,
 }
 local STEPS_ROOM = 8  -- The number in sync:course mending is the cursor times this, and the step.
