@@ -76,7 +76,7 @@ TEST_F(ExpectedFunctions, WithAnInventoryAHostThatIsNotNamedNeitherHoldsUpTheRun
   finish("10.0.0.6");
   EXPECT_EQ(counts(), "2 of 2");
   EXPECT_THAT(missing(), IsEmpty());
-  EXPECT_EQ(f("end", {run, "complete", "", "1"}), Texts{"ENDED"});
+  EXPECT_EQ(f("end", {run, "complete", "", "1"}), (Texts{"ENDED", "2", "2", "40", "0"}));
   EXPECT_THAT(f.ask({"HMGET", "sync:last", "finished", "expected"}), ElementsAre("2", "2"));
 }
 

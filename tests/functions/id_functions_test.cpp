@@ -189,7 +189,7 @@ TEST_P(MovedHost, ReplacesTheOldAddressInTheRun) {
   EXPECT_EQ(counts(), "2 of 2");
   EXPECT_THAT(f("awaited"), ElementsAre("AWAITED", run, "2", "2", "0"));
   for (const auto& text : f("status")) EXPECT_THAT(text, Not(HasSubstr(kOld)));
-  EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED"));
+  EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED", "2", "2", "40", "31001"));
 }
 
 TEST_F(IdFunctions, AFinishedHostThatMovesFinishesAtItsNewAddress) {

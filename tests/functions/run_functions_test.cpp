@@ -317,7 +317,7 @@ TEST_F(RunFunctions, EndDeletesEverythingOfTheRunInOneStep) {
   f.claim(run, "10.0.0.8", token(1), none, none);
   f.claim(run, "10.0.0.9", token(2), none, all_bits(4));
   f.finish(run, "10.0.0.8", digest(0));
-  EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED"));
+  EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED", "1", "1", "40", "0"));
   f.ask({"DEL", "sync:wake:10.0.0.8", "sync:wake:10.0.0.9"});
   EXPECT_THAT(f.ask({"KEYS", "*"}), UnorderedElementsAre("sync:minions", "sync:events", "sync:last",
                                                          "sync:last_expected", "sync:last_done"));
