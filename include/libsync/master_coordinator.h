@@ -92,6 +92,7 @@ enum class TaskAfter { stays, goes };
 
 struct Ended {
   std::vector<std::string> missing;  ///< Expected, and not finished.
+  std::vector<std::string> silent;   ///< As in Awaited.
   std::size_t finished = 0;
   std::size_t expected = 0;
   std::uint64_t bytes = 0;           ///< Length of the stream.

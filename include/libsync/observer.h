@@ -34,6 +34,17 @@ struct HostStatus {
   std::string hook_fault;   ///< The reason why its --after-publish failed; empty if it did not.
 };
 
+/// The span behind Moves::placed_lately: LATELY_S of context.lua.
+inline constexpr std::chrono::seconds kLately{10};
+
+/// How the pieces of a run move.
+struct Moves {
+  /// Since a host last placed a piece; nothing if none has.
+  std::optional<std::chrono::milliseconds> moved_ago{};
+  std::size_t placed_lately = 0;  ///< Pieces that all hosts placed in the last kLately.
+  std::size_t of_one_source = 0;  ///< Announced pieces that one source alone has.
+};
+
 /// The run in progress.
 struct RunStatus {
   RunInfo run;                         ///< A run of another format has a manifest digest of zeros.
@@ -44,14 +55,8 @@ struct RunStatus {
   std::vector<std::string> missing{};  ///< Hosts that the run waits for, or gave up. Escaped.
   std::vector<std::string> silent{};   ///< Known hosts that were silent before the run. Escaped.
   RunFormat format = RunFormat::ours;
-  /// Since a host last placed a piece; nothing if none has.
-  std::optional<std::chrono::milliseconds> moved_ago{};
-  std::size_t placed_lately = 0;  ///< Pieces that all hosts placed in the last kLately.
-  std::size_t of_one_source = 0;  ///< Announced pieces that one source alone has.
+  Moves moves{};
 };
-
-/// The time behind RunStatus::placed_lately. sources.lua counts by it.
-inline constexpr std::chrono::seconds kLately{10};
 
 /// A host of the run that ended last.
 struct LastHost {
@@ -108,11 +113,8 @@ struct Pulse {
     std::size_t expected = 0;
     std::uint64_t bytes = 0;  ///< Length of the stream.
     std::size_t pieces = 1;
-    std::size_t placed = 0;         ///< Pieces that all hosts have placed, about.
-    std::size_t placed_lately = 0;  ///< In the last kLately.
-    /// Since a host last placed a piece; nothing if none has.
-    std::optional<std::chrono::milliseconds> moved_ago{};
-    std::size_t of_one_source = 0;  ///< Announced pieces that one source alone has.
+    std::size_t placed = 0;  ///< Pieces that all hosts have placed, about.
+    Moves moves;
   };
   std::string task;  ///< Unchecked; empty if there is none.
   std::optional<Run> run;

@@ -226,22 +226,20 @@ void Master::end(const EndRun& ending) {
     spdlog::warn("the run of '{}' ends without every host ({})", escaped(ending.task.text()),
                  ending.outcome);
   }
-  const auto awaited = is_complete ? coordinator_.awaited() : std::nullopt;
-  if (awaited && !awaited->silent.empty()) {
-    spdlog::warn("complete: {} of {} expected; {} known hosts silent: {}", awaited->finished,
-                 awaited->expected, awaited->silent.size(),
-                 host_ranges(awaited->silent, kMostNamed));
-  }
   const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
   if (const auto* const ended = std::get_if<Ended>(&outcome)) log_end(ending, *ended);
   if (is_complete) records_.drop(ending.run);
 }
 
-// One line sums the run up. Another one names the missing hosts.
+// One line sums the run up. Others name the silent and the missing hosts.
 void Master::log_end(const EndRun& ending, const Ended& ended) {
   spdlog::info("run {} of '{}': {}, {} of {} hosts, {} bytes in {:.1f} s", ending.run.text(),
                escaped(ending.task.text()), ending.outcome, ended.finished, ended.expected,
                ended.bytes, in_seconds(ended.took));
+  if (ending.standing == Standing::ended && !ended.silent.empty()) {
+    spdlog::warn("complete: {} of {} expected; {} known hosts silent: {}", ended.finished,
+                 ended.expected, ended.silent.size(), host_ranges(ended.silent, kMostNamed));
+  }
   if (!ended.missing.empty()) {
     spdlog::warn("not finished: {}", host_ranges(ended.missing, kMostNamed));
   }

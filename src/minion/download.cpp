@@ -59,9 +59,9 @@ std::optional<DownloadEnd> Download::step() {
     }
     puller_.on(disk());
   }
-  if (unreported_fault_) {
-    coordinator_.report_fault(run_.id, options_.self, Fault::feed, *unreported_fault_);
-    unreported_fault_.reset();
+  if (fault_ != reported_fault_) {
+    coordinator_.report_fault(run_.id, options_.self, Fault::feed, fault_);
+    reported_fault_ = fault_;
   }
   log_progress();
   if (end_) {
@@ -101,7 +101,6 @@ void Download::note_probe(const TransferEnded& ended) {
         "this host offers nothing to others, since its own rsync daemon does not serve it: {}",
         *fault);
   }
-  if (fault && *fault != fault_) unreported_fault_ = *fault;
   if (fault) fault_ = *fault;
   puller_.on(Probed{fault});
 }

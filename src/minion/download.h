@@ -119,8 +119,8 @@ class Download {
   Placement placement_;
   Puller puller_;
   Probe probe_;
-  std::string fault_;  // Why this host's own daemon does not serve it, as logged last.
-  std::optional<std::string> unreported_fault_;  // The same, if Redis does not know it.
+  std::string fault_;           // Why this host's own daemon does not serve it, as logged last.
+  std::string reported_fault_;  // The same, as Redis knows it.
   std::optional<DownloadEnd> end_;
 
   // For the log only.

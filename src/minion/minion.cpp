@@ -151,7 +151,7 @@ JoinOutcome Minion::join() {
         fmt::format("another live host uses the address {} (seen {:.0f} s ago): give each host "
                     "its own by --address; a host that has lost its .libsync joins 150 s after "
                     "its last tick",
-                    self_.text(), std::chrono::duration<double>(used->seen_ago).count()));
+                    self_.text(), in_seconds(used->seen_ago)));
   }
   arrival_ = Arrival::again;
   return outcome;
@@ -258,7 +258,7 @@ std::optional<DownloadEnd> Minion::run_to_end(Download& download) {
 }
 
 void Minion::published(const RunInfo& run, const Published& published) {
-  const auto seconds = std::max(0.001, std::chrono::duration<double>(published.took).count());
+  const auto seconds = std::max(0.001, in_seconds(published.took));
   std::string sources;
   for (const auto& [address, pieces] : published.fed_by) {
     if (pieces > 0) sources += fmt::format("  from {}: {} pieces\n", address.text(), pieces);

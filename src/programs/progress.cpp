@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 
 namespace libsync {
 namespace {
@@ -20,7 +19,7 @@ constexpr std::chrono::seconds kSilentInTick{30};
 constexpr std::chrono::minutes kSilent{10};
 
 // For how long nothing has moved.
-milliseconds quiet_for(const RunStatus& run) { return run.moved_ago.value_or(run.age); }
+milliseconds quiet_for(const RunStatus& run) { return run.moves.moved_ago.value_or(run.age); }
 
 // How long nothing may move before the run counts as stuck.
 milliseconds patience_of(const RunStatus& run, bool is_pulling) {
@@ -78,6 +77,18 @@ std::size_t Progress::count(HostGroup group) const {
   return group == HostGroup::never_came ? named + nameless : named;
 }
 
+Flow flow_of(double pieces, double piece_bytes, std::size_t expected, double placed,
+             std::size_t placed_lately, double span) {
+  const auto needed = pieces * static_cast<double>(std::max<std::size_t>(1, expected));
+  Flow flow{.done = std::min(1.0, placed / needed),
+            .bytes_per_second = static_cast<double>(placed_lately) * piece_bytes / span,
+            .seconds_left = std::nullopt};
+  if (flow.bytes_per_second > 0) {
+    flow.seconds_left = std::max(0.0, needed - placed) * piece_bytes / flow.bytes_per_second;
+  }
+  return flow;
+}
+
 Progress progress_of(const Status& status) {
   const auto& run = *status.run;
   Progress progress;
@@ -92,17 +103,10 @@ Progress progress_of(const Status& status) {
   progress.nameless = run.expected - std::min(run.expected, named);
   const auto& cut = run.run.cut;
   const auto piece_bytes = static_cast<double>(cut.stream_bytes) / cut.pieces();
-  const auto needed = static_cast<double>(cut.pieces()) *
-                      static_cast<double>(std::max<std::size_t>(1, run.expected));
   const auto age = std::max(0.001, in_seconds(run.age));
-  progress.done = std::min(1.0, pieces / needed);
   progress.bytes_per_second = pieces * piece_bytes / age;
-  const auto lately = std::min(age, in_seconds(kLately));
-  progress.bytes_per_second_now = static_cast<double>(run.placed_lately) * piece_bytes / lately;
-  const auto missing = std::max(0.0, needed - pieces) * piece_bytes;
-  if (progress.bytes_per_second_now > 0) {
-    progress.seconds_left = missing / progress.bytes_per_second_now;
-  }
+  progress.flow = flow_of(cut.pieces(), piece_bytes, run.expected, pieces, run.moves.placed_lately,
+                          std::min(age, in_seconds(kLately)));
   const bool is_complete = progress.count(HostGroup::finished) >= run.expected;
   const auto patience = patience_of(run, progress.count(HostGroup::pulling) > 0);
   if (!is_complete && quiet_for(run) >= patience) progress.stuck_for = quiet_for(run);
@@ -124,8 +128,8 @@ std::string why_stuck(const RunStatus& run, const Progress& progress, const EndR
                                                      : fmt::format("{} {}", hosts, name_of(group)));
   }
   const auto pulling = progress.count(HostGroup::pulling);
-  if (pulling > 0 && run.of_one_source > 0) {
-    awaited.push_back(fmt::format("{} pieces that only the origin {} has", run.of_one_source,
+  if (pulling > 0 && run.moves.of_one_source > 0) {
+    awaited.push_back(fmt::format("{} pieces that only the origin {} has", run.moves.of_one_source,
                                   run.run.origin.text()));
   }
   if (run.run.state == RunState::staging) awaited.emplace_back("the master to cut the payload");

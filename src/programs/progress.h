@@ -36,15 +36,25 @@ struct EndRules {
   Duration grace{};
 };
 
+/// How far the bytes of a run are, and how fast.
+struct Flow {
+  double done = 0;                     ///< The part of the bytes that all expected hosts need.
+  double bytes_per_second = 0;         ///< All hosts together.
+  std::optional<double> seconds_left;  ///< At this rate; nothing if nothing moves.
+};
+
+/// The payload has `pieces` of `piece_bytes`, and `expected` hosts need them. `placed` are in
+/// place, of these `placed_lately` since `span`, in seconds.
+[[nodiscard]] Flow flow_of(double pieces, double piece_bytes, std::size_t expected, double placed,
+                           std::size_t placed_lately, double span);
+
 struct Progress {
   /// The expected hosts, and those that work in the run although it does not expect them.
   std::map<HostGroup, std::vector<const HostStatus*>> hosts;
   /// Hosts of --minions that Redis has no name for. They never came.
   std::size_t nameless = 0;
-  double done = 0;                     ///< The part of the bytes that all expected hosts need.
-  double bytes_per_second = 0;         ///< All hosts together, since the run began.
-  double bytes_per_second_now = 0;     ///< The same in the last kLately.
-  std::optional<double> seconds_left;  ///< At the rate of now; nothing if nothing moves.
+  Flow flow;                    ///< In the last kLately.
+  double bytes_per_second = 0;  ///< All hosts together, since the run began.
   /// Since when nothing has moved, although the run is not complete; nothing if it moves.
   std::optional<std::chrono::milliseconds> stuck_for;
 

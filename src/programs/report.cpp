@@ -32,14 +32,14 @@ std::string fleet_text(const Status& status) {
 }
 
 std::string progress_text(const RunStatus& run, const Progress& progress, const EndRules& rules) {
-  auto text = fmt::format("done     {:.1f} %", progress.done * 100);
+  auto text = fmt::format("done     {:.1f} %", progress.flow.done * 100);
   if (progress.stuck_for) {
     return fmt::format("{}, stuck for {:.0f} s: {}\n", text, in_seconds(*progress.stuck_for),
                        why_stuck(run, progress, rules));
   }
-  text += fmt::format(", {}/s in all now", shown_bytes(progress.bytes_per_second_now));
-  if (progress.seconds_left) {
-    text += fmt::format(", expected end in {:.0f} s", *progress.seconds_left);
+  text += fmt::format(", {}/s in all now", shown_bytes(progress.flow.bytes_per_second));
+  if (progress.flow.seconds_left) {
+    text += fmt::format(", expected end in {:.0f} s", *progress.flow.seconds_left);
   }
   return text + "\n";
 }
@@ -125,13 +125,11 @@ std::string last_text(const LastStatus& last) {
   if (!last.reason.empty()) text += fmt::format(": {}", escaped(last.reason));
   text += fmt::format(", {:.0f} s ago\n", in_seconds(last.ended_ago));
   std::map<std::string, std::vector<std::string>> missing;
-  for (const auto& host : last.hosts) {
-    if (host.has_finished) continue;
-    missing[host.error.empty() ? "gave no reason" : host.error].push_back(host.address);
-  }
   std::map<std::string, std::vector<std::string>> hooks;
   for (const auto& host : last.hosts) {
     if (!host.hook_fault.empty()) hooks[host.hook_fault].push_back(host.address);
+    if (host.has_finished) continue;
+    missing[host.error.empty() ? "gave no reason" : host.error].push_back(host.address);
   }
   return text + lines_by_text("missing", missing) + lines_by_text("hook", hooks);
 }

@@ -49,7 +49,7 @@ nlohmann::json run_json(const RunStatus& run, const Progress& progress, const En
       {"missing", run.missing},
       {"silent", run.silent},
       {"sources_free", run.free_sources},
-      {"done_fraction", progress.done},
+      {"done_fraction", progress.flow.done},
       {"bytes_per_second", progress.bytes_per_second},
       {"other_version", run.format == RunFormat::other},
   };
@@ -64,8 +64,8 @@ nlohmann::json run_json(const RunStatus& run, const Progress& progress, const En
     json[fmt::format("hosts_{}", name_of(state))] = count;
   }
   for (const auto group : kHostGroups) json["groups"][key_of(group)] = progress.count(group);
-  if (progress.seconds_left) json["seconds_left"] = *progress.seconds_left;
-  json["bytes_per_second_now"] = progress.bytes_per_second_now;
+  if (progress.flow.seconds_left) json["seconds_left"] = *progress.flow.seconds_left;
+  json["bytes_per_second_now"] = progress.flow.bytes_per_second;
   json["stuck_seconds"] = nullptr;
   if (progress.stuck_for) {
     json["stuck_seconds"] = in_seconds(*progress.stuck_for);

@@ -12,6 +12,7 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "programs/progress.h"
 #include "programs/shown_bytes.h"
 
 namespace libsync {
@@ -42,17 +43,16 @@ WaitEnd end_of(const LastEnd& last) {
 }
 
 WaitGoesOn progress_of(const Pulse::Run& run) {
-  const auto expected = std::max<std::size_t>(1, run.expected);
-  const double needed = static_cast<double>(run.pieces) * static_cast<double>(expected);
-  const double done = std::min(1.0, static_cast<double>(run.placed) / needed);
-  const auto filled = static_cast<std::size_t>(done * kBar);
-  const auto piece_bytes = static_cast<double>(run.bytes) / static_cast<double>(run.pieces);
-  const auto lately = std::chrono::duration<double>(kLately).count();
-  const auto rate = static_cast<double>(run.placed_lately) * piece_bytes / lately;
-  auto line = fmt::format("{} [{}{}] {:.1f} %, {}/s, {} of {} hosts", name_of(run.path),
-                          std::string(filled, '#'), std::string(kBar - filled, '-'), done * 100,
-                          shown_bytes(rate), run.finished, run.expected);
-  if (rate > 0) line += fmt::format(", {:.0f} s left", (1 - done) * needed * piece_bytes / rate);
+  const auto pieces = static_cast<double>(run.pieces);
+  const auto flow =
+      flow_of(pieces, static_cast<double>(run.bytes) / pieces, run.expected,
+              static_cast<double>(run.placed), run.moves.placed_lately, in_seconds(kLately));
+  const auto filled = static_cast<std::size_t>(flow.done * kBar);
+  auto line =
+      fmt::format("{} [{}{}] {:.1f} %, {}/s, {} of {} hosts", name_of(run.path),
+                  std::string(filled, '#'), std::string(kBar - filled, '-'), flow.done * 100,
+                  shown_bytes(flow.bytes_per_second), run.finished, run.expected);
+  if (flow.seconds_left) line += fmt::format(", {:.0f} s left", *flow.seconds_left);
   return {line, fmt::format("{} {}", run.id, run.finished)};
 }
 

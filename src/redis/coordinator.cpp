@@ -237,7 +237,10 @@ EndOutcome RedisCoordinator::end(const RunId& run, const std::string& outcome,
   if (!is_for_us(answer, "ENDED")) return Stale{};
   wake_others(false);
   auto ended = read_ended(answer);
-  if (is_ours) ended.missing = waits->hosts.missing;
+  if (is_ours) {
+    ended.missing = waits->hosts.missing;
+    ended.silent = waits->hosts.silent;
+  }
   return ended;
 }
 

@@ -108,11 +108,11 @@ Pulse::Run read_pulse_of_run(AnswerReader& reader) {
   run.bytes = next_number(reader);
   run.pieces = std::max<std::uint64_t>(1, next_number(reader));
   run.placed = next_number(reader);
-  run.placed_lately = next_number(reader);
+  run.moves.placed_lately = next_number(reader);
   if (const auto ago = next_number_if_right(reader)) {
-    run.moved_ago = std::chrono::milliseconds(*ago);
+    run.moves.moved_ago = std::chrono::milliseconds(*ago);
   }
-  run.of_one_source = next_number(reader);
+  run.moves.of_one_source = next_number(reader);
   return run;
 }
 
@@ -175,15 +175,17 @@ bool RedisCoordinator::list_last_hosts(const std::string& run, LastStatus& last)
   if (last.rule != "named" && !collect("last_others", name_only)) return false;
   const auto finish = [](LastHost& host, const std::string&) { host.has_finished = true; };
   if (!collect("last_done", finish)) return false;
-  const auto errors = list(run, "last_errors");
-  const auto hooks = list(run, "last_hooks");
-  if (!errors || !hooks) return false;
-  for (const auto& [host, value] : *errors) {
-    if (const auto known = hosts.find(host); known != hosts.end()) known->second.error = value;
-  }
-  for (const auto& [host, value] : *hooks) {
-    if (const auto known = hosts.find(host); known != hosts.end()) known->second.hook_fault = value;
-  }
+  // These two add no host.
+  const auto explain = [&](const char* name, std::string LastHost::*reason) {
+    const auto found = list(run, name);
+    if (!found) return false;
+    for (const auto& [host, value] : *found) {
+      if (const auto known = hosts.find(host); known != hosts.end()) known->second.*reason = value;
+    }
+    return true;
+  };
+  if (!explain("last_errors", &LastHost::error)) return false;
+  if (!explain("last_hooks", &LastHost::hook_fault)) return false;
   for (auto& [address, host] : hosts) {
     host.address = escaped(address);
     last.hosts.push_back(std::move(host));
@@ -203,13 +205,11 @@ Status RedisCoordinator::status() {
     if (has_hosts && !list_last_hosts(answer.run, *status.last)) continue;
     if (!status.run) return status;
     const auto waits = hosts_awaited();
-    const auto moves = pulse();
-    if (!waits || waits->run != answer.run || !moves.run) continue;
+    const auto now = pulse();
+    if (!waits || waits->run != answer.run || !now.run) continue;
     status.run->missing = waits->hosts.missing;
     status.run->silent = waits->hosts.silent;
-    status.run->moved_ago = moves.run->moved_ago;
-    status.run->placed_lately = moves.run->placed_lately;
-    status.run->of_one_source = moves.run->of_one_source;
+    status.run->moves = now.run->moves;
     return status;
   }
   throw_restless();

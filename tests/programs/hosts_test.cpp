@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "status_values.h"
+
 namespace libsync {
 namespace {
 
@@ -12,20 +14,11 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-HostStatus host(std::string address) {
-  HostStatus status;
-  status.address = std::move(address);
-  status.is_expected = true;
-  status.has_joined = true;
-  status.is_ticking = true;
-  status.seen_ago = 1s;
-  return status;
-}
-
 // Hosts .1 to .5: finished, failed, silent, without a feed, never came.
 Status fleet() {
   Status status;
-  for (int i = 1; i <= 5; ++i) status.hosts.push_back(host("10.0.0." + std::to_string(i)));
+  for (int i = 1; i <= 5; ++i)
+    status.hosts.push_back(test::joined_host("10.0.0." + std::to_string(i)));
   status.hosts[0].finished_after = 1s;
   status.hosts[1].error = "full";
   status.hosts[2].seen_ago = 40s;

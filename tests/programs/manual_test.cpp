@@ -262,7 +262,7 @@ TEST(Manual, EachFieldOfTheJsonStatusIsInThePage) {
                         .master = MasterId::parse(std::string(32, 'c')).value()},
                 .age = std::chrono::minutes(10),
                 .expected = 2,
-                .placed_lately = 1};
+                .moves = {.placed_lately = 1}};
   HostStatus host{.address = "10.0.0.2",
                   .in_place = 1,
                   .finished_after = std::chrono::milliseconds(1),

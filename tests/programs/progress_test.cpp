@@ -2,43 +2,22 @@
 
 #include <gtest/gtest.h>
 
-#include <string>
+#include <utility>
+#include <vector>
 
-#include "os/random.h"
-#include "programs/report.h"
-#include "task_path.h"
+#include "status_values.h"
 
 namespace libsync {
 namespace {
 
 using namespace std::chrono_literals;
 
-HostStatus joined() {
-  HostStatus host;
-  host.address = "10.0.0.2";
-  host.is_expected = true;
-  host.has_joined = true;
-  host.is_ticking = true;
-  host.seen_ago = 1s;
-  return host;
-}
+HostStatus joined() { return test::joined_host("10.0.0.2"); }
 
-// Ten pieces of 100 bytes for these hosts, 100 s after the beginning.
+// 100 s after the beginning.
 Status run_of(std::vector<HostStatus> hosts, std::size_t expected) {
   Status status;
-  status.run = RunStatus{{.id = RunId::parse(std::string(32, 'a')).value(),
-                          .state = RunState::staged,
-                          .task = test::task_path("/data1/model.7"),
-                          .fingerprint = random_name<Fingerprint>(),
-                          .cut = {1000, 100},
-                          .manifest = digest_of(""),
-                          .origin = Address::parse("10.0.0.1").value(),
-                          .master = random_name<MasterId>()},
-                         100s,
-                         10,
-                         2,
-                         expected};
-  status.run->moved_ago = 1s;
+  status.run = test::staged_run(100s, 10, expected);
   status.hosts = std::move(hosts);
   return status;
 }
@@ -80,11 +59,11 @@ TEST(ProgressOf, CountsEachExpectedHostInOneGroup) {
 
 TEST(ProgressOf, IsStuckIfNothingMovesForHalfAMinute) {
   auto status = run_of({joined()}, 1);
-  status.run->moved_ago = 29s;
+  status.run->moves.moved_ago = 29s;
   EXPECT_FALSE(progress_of(status).stuck_for);
-  status.run->moved_ago = 30s;
+  status.run->moves.moved_ago = 30s;
   EXPECT_EQ(progress_of(status).stuck_for, 30s);
-  status.run->moved_ago.reset();  // Nothing has moved yet.
+  status.run->moves.moved_ago.reset();  // Nothing has moved yet.
   EXPECT_EQ(progress_of(status).stuck_for, 100s);
   status.hosts[0].finished_after = 1s;
   EXPECT_FALSE(progress_of(status).stuck_for);
@@ -94,10 +73,10 @@ TEST(ProgressOf, IsStuckIfNothingMovesForHalfAMinute) {
 TEST(ProgressOf, WaitsLongerForALargePiece) {
   auto status = run_of({joined()}, 1);
   status.run->run.cut = {60'000'000, 60'000'000};
-  status.run->moved_ago = 59s;
+  status.run->moves.moved_ago = 59s;
   status.hosts[0].is_running = true;
   EXPECT_FALSE(progress_of(status).stuck_for);
-  status.run->moved_ago = 61s;
+  status.run->moves.moved_ago = 61s;
   EXPECT_TRUE(progress_of(status).stuck_for);
 }
 
@@ -113,7 +92,7 @@ TEST(WhyStuck, NamesWhatTheRunWaitsFor) {
             "now over");
   status = run_of({joined()}, 1);
   status.hosts[0].is_running = true;
-  status.run->of_one_source = 3;
+  status.run->moves.of_one_source = 3;
   EXPECT_EQ(why_stuck(*status.run, progress_of(status),
                       {.quorum_percent = 50, .deadline = {}, .grace = 1s}),
             "1 hosts pull; waits for 3 pieces that only the origin 10.0.0.1 has; it ends by "

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "os/random.h"
+#include "status_values.h"
 #include "task_path.h"
 
 namespace libsync {
@@ -24,16 +24,11 @@ const std::string kEscaped = "a\\x1b[31m\\n\\xff\\\\";
 
 HostStatus host(std::string address, PieceNumber in_place, std::size_t claims = 0,
                 std::string error = "") {
-  HostStatus status;
-  status.address = std::move(address);
+  auto status = test::joined_host(std::move(address));
   status.in_place = in_place;
   status.claims = claims;
   status.error = std::move(error);
-  status.is_expected = true;
   status.is_running = claims > 0;
-  status.has_joined = true;
-  status.is_ticking = true;
-  status.seen_ago = 1s;
   return status;
 }
 
@@ -41,20 +36,8 @@ HostStatus host(std::string address, PieceNumber in_place, std::size_t claims = 
 Status running() {
   Status status;
   status.task = "/data1/model.7";
-  status.run = RunStatus{{.id = RunId::parse(std::string(32, 'a')).value(),
-                          .state = RunState::staged,
-                          .task = test::task_path("/data1/model.7"),
-                          .fingerprint = random_name<Fingerprint>(),
-                          .cut = {1000, 100},
-                          .manifest = digest_of(""),
-                          .origin = Address::parse("10.0.0.1").value(),
-                          .master = random_name<MasterId>()},
-                         10s,
-                         9,
-                         2,
-                         4};
-  status.run->moved_ago = 1s;
-  status.run->placed_lately = 5;
+  status.run = test::staged_run(10s, 9, 4);
+  status.run->moves.placed_lately = 5;
   status.hosts = {host("10.0.0.2", 0), host("10.0.0.3", 5, 2), host("10.0.0.4", 10),
                   host("10.0.0.5", 0, 0, "no space left")};
   status.hosts[2].finished_after = 8s;
@@ -138,7 +121,7 @@ TEST(ReportText, ShowsTheRunInProgress) {
 TEST(ReportText, ExpectsNoEndBeforeTheFirstPiece) {
   auto status = running();
   for (auto& one : status.hosts) one.in_place = 0;
-  status.run->placed_lately = 0;
+  status.run->moves.placed_lately = 0;
   EXPECT_THAT(text_of(status), HasSubstr("done     0.0 %, 0 B/s in all now\n"));
   status.hosts.clear();
   status.run->expected = 0;
@@ -178,7 +161,7 @@ TEST(ReportText, FoldsHostsAndReasons) {
 TEST(ReportText, SaysWhyARunIsStuckAndWhatEndsIt) {
   auto status = running();
   status.run->age = 100s;
-  status.run->moved_ago = 40s;
+  status.run->moves.moved_ago = 40s;
   status.hosts[1].is_running = false;
   EXPECT_THAT(text_of(status),
               HasSubstr("done     37.5 %, stuck for 40 s: nobody pulls; waits for 1 failed; no "

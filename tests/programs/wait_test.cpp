@@ -24,7 +24,7 @@ Pulse::Run run_of(std::string path, std::size_t finished = 0) {
           .bytes = 1000,
           .pieces = 10,
           .placed = 20,
-          .placed_lately = 10};
+          .moves = {.placed_lately = 10}};
 }
 
 LastEnd end_of(std::string path, std::string outcome = "complete") {

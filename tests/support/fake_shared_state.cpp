@@ -312,8 +312,8 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
                                 const std::string& reason, TaskAfter after) {
   if (!is_current(run)) return Stale{};
   const auto& info = run_->info;
-  Ended answer{run_->missing(), run_->finished(), run_->expected(), info.cut.stream_bytes,
-               since(info.begun_ms, now_ms())};
+  Ended answer{run_->missing(),  known_silent(),        run_->finished(),
+               run_->expected(), info.cut.stream_bytes, since(info.begun_ms, now_ms())};
   ended_.push_back({run, info.task.text(), outcome, reason, answer.missing, run_->announced});
   last_run_ = run;
   last_begun_ms_ = info.begun_ms;
@@ -380,15 +380,16 @@ Pulse FakeSharedState::pulse() {
                          .expected = run_->expected(),
                          .bytes = run_->info.cut.stream_bytes,
                          .pieces = run_->info.cut.pieces(),
-                         .placed_lately = run_->placed_since(now_ms() - kLatelyMs)};
+                         .moves = {.placed_lately = run_->placed_since(now_ms() - kLatelyMs)}};
   for (const auto& [address, known] : run_->hosts) pulse.run->placed += known.in_place;
-  if (!run_->moves.empty()) pulse.run->moved_ago = since(run_->moves.rbegin()->first, now_ms());
+  if (!run_->moves.empty())
+    pulse.run->moves.moved_ago = since(run_->moves.rbegin()->first, now_ms());
   if (run_->info.has_trees) return pulse;
   for (const auto& [piece, digest] : run_->announced) {
     const auto sources =
         std::count_if(run_->hosts.begin(), run_->hosts.end(),
                       [&](const auto& host) { return host.second.have.contains(piece); });
-    if (sources <= 1) ++pulse.run->of_one_source;
+    if (sources <= 1) ++pulse.run->moves.of_one_source;
   }
   return pulse;
 }
@@ -412,10 +413,7 @@ Status FakeSharedState::status() {
                            .expected = run_->expected(),
                            .missing = run_->missing(),
                            .silent = known_silent()};
-    const auto moves = pulse().run.value();
-    status.run->moved_ago = moves.moved_ago;
-    status.run->placed_lately = moves.placed_lately;
-    status.run->of_one_source = moves.of_one_source;
+    status.run->moves = pulse().run.value().moves;
     for (const auto& name : run_->expected_hosts) hosts[name].is_expected = true;
     for (const auto& name : run_->joined_hosts) hosts[name].is_expected = true;
     for (const auto& [address, known] : run_->hosts) {
