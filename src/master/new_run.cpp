@@ -27,12 +27,11 @@ std::uint64_t piece_bytes_for(const Manifest& manifest, const Fingerprint& conte
                             std::max(terms.expected_count, terms.expected_hosts.size()));
 }
 
-// The CPU time of Redis for a claim and its end, a third above what it is on a machine at 2.1 GHz,
-// because it grows with the hosts that compete: ./tests/bench/micro
-// --benchmark_filter=CompleteAndClaim
+// The CPU time of Redis for a claim and its end. It is a third above the measured one, because it
+// grows with the hosts that compete: ./tests/bench/micro --benchmark_filter=CompleteAndClaim
 constexpr std::chrono::microseconds kClaimCost{350};
-// A run that costs Redis less than this gets no warning. 195 hosts and 417 pieces are 28 s by this
-// count, and keep three quarters of a core busy while the run lasts:
+// A run that costs Redis less than this gets no warning. By this count 195 hosts and 417 pieces are
+// 28 s. Such a run keeps three quarters of a core busy:
 // ./tests/simulate --hosts 195 --spread claims
 constexpr std::chrono::seconds kClaimsWarned{120};
 
