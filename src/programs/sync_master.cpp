@@ -45,8 +45,14 @@ struct TypedOptions {
 const std::vector<ConfigKey> kMinionKeys = {
     {"bwlimit", KeyKind::text}, {"after-publish", KeyKind::text}, {"owner", KeyKind::flag}};
 
-const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis", "--redis-password-file",
-                                                   "--prefix", "--peers"};
+// The options that each verb which asks Redis uses, beside its own.
+const std::vector<std::string> kOptionsOfWait = {"--config", "--redis", "--redis-password-file",
+                                                 "--prefix"};
+const std::vector<std::string> kOptionsOfHosts = {"--config", "--redis", "--redis-password-file",
+                                                  "--prefix", "--peers"};
+const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis",  "--redis-password-file",
+                                                   "--prefix", "--quorum", "--deadline",
+                                                   "--grace"};
 
 // Largest --minions. It is a hundred times the largest fleet that was simulated, so a larger number
 // is probably mistyped.
@@ -226,14 +232,14 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   wait->add_option("PATH", typed->wait_path, "The task (default: the run in progress)");
   wait->add_option("--for", typed->wait_for, "Wait no longer than this: status 124")
       ->type_name("DURATION");
-  add_verb_help(*wait, kOptionsOfStatus,
+  add_verb_help(*wait, kOptionsOfWait,
                 "redis-cli set task /data1/model.7 && sync-master wait /data1/model.7 --for 30m");
   auto* const hosts = app.add_subcommand("hosts", "Print the addresses of hosts, one a line");
   hosts->add_option("--state", typed->hosts_state, "Which hosts: " + host_filter_rule())
       ->capture_default_str()
       ->type_name("STATE");
   hosts->add_flag("--last", typed->hosts_of_last, "Of the run that ended last");
-  add_verb_help(*hosts, kOptionsOfStatus,
+  add_verb_help(*hosts, kOptionsOfHosts,
                 "sync-master hosts --state missing | xargs -I{} ssh {} uptime");
   auto* const functions = app.add_subcommand(
       "functions", "Print the Redis functions, for redis-cli -x function load replace");
