@@ -27,8 +27,8 @@ struct TypedOptions {
   bool json = false;
 };
 
-const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis",   "--redis-password-file",
-                                                   "--prefix", "--address", "--peers"};
+const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis", "--redis-password-file",
+                                                   "--prefix", "--address"};
 
 const std::vector<ConfigKey> kMasterKeys = {
     {"source-root", KeyKind::list}, {"minions", KeyKind::text}, {"inventory", KeyKind::text},
