@@ -14,6 +14,7 @@
 #include "libsync/core/failure.h"
 #include "redis/answer.h"
 #include "redis/coordinator.h"
+#include "redis/pulse_answer.h"
 
 namespace libsync {
 namespace {
@@ -74,47 +75,6 @@ constexpr std::array kLists = {
     List{"hooks", [](HostStatus& host, const std::string& value,
                      const StatusAnswer&) { host.hook_fault = value; }},
 };
-
-// A person reads these values, and other programs may have written them: nothing for a wrong one.
-std::optional<std::uint64_t> next_number_if_right(AnswerReader& reader) {
-  const auto& value = reader.value();
-  if (const auto* const text = value.text()) return parse_number<std::uint64_t>(*text);
-  const auto* const number = value.number();
-  if (number == nullptr || *number < 0) return std::nullopt;
-  return static_cast<std::uint64_t>(*number);
-}
-
-std::uint64_t next_number(AnswerReader& reader) { return next_number_if_right(reader).value_or(0); }
-
-std::optional<LastEnd> read_last_end(AnswerReader& reader, std::uint64_t now) {
-  LastEnd last;
-  last.path = reader.text();
-  last.outcome = reader.text();
-  last.reason = reader.text();
-  last.finished = next_number(reader);
-  last.expected = next_number(reader);
-  last.ended_ms = next_number(reader);
-  last.ended_ago = std::chrono::milliseconds(now - std::min(now, last.ended_ms));
-  last.run = escaped(reader.text());
-  return last.outcome.empty() ? std::nullopt : std::optional(std::move(last));
-}
-
-Pulse::Run read_pulse_of_run(AnswerReader& reader) {
-  Pulse::Run run;
-  run.id = escaped(reader.text());
-  run.path = reader.text();
-  run.finished = next_number(reader);
-  run.expected = next_number(reader);
-  run.bytes = next_number(reader);
-  run.pieces = std::max<std::uint64_t>(1, next_number(reader));
-  run.placed = next_number(reader);
-  run.moves.placed_lately = next_number(reader);
-  if (const auto ago = next_number_if_right(reader)) {
-    run.moves.moved_ago = std::chrono::milliseconds(*ago);
-  }
-  run.moves.of_one_source = next_number(reader);
-  return run;
-}
 
 [[noreturn]] void throw_restless() {
   throw Failure(ExitStatus::redis, Remedy::try_again,
@@ -268,14 +228,7 @@ Pulse RedisCoordinator::pulse() {
   const auto answer = try_call("pulse", {});
   // No master has ever run here, or one of an older version. The next tick loads the functions.
   if (!answer) return {.task = task_or_nothing().value_or(""), .run = {}, .last = {}};
-  AnswerReader reader(*answer);
-  static_cast<void>(reader.text());
-  Pulse pulse;
-  pulse.task = reader.text();
-  const auto now = next_number(reader);
-  pulse.last = read_last_end(reader, now);
-  if (!reader.at_end()) pulse.run = read_pulse_of_run(reader);
-  return pulse;
+  return read_pulse(*answer);
 }
 
 }  // namespace libsync

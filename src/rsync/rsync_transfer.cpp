@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
-#include "libsync/core/escaped_text.h"
 #include "libsync/core/number.h"
 #include "libsync/core/served_modes.h"
 
@@ -30,8 +28,6 @@ std::vector<std::string> environment() {
 // meaning, but not a variable. It must be "none" alone: with other names behind it the ends of
 // rsync 3.5.0 disagree.
 constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
-
-constexpr int kPartial = 23;  // rsync's RERR_PARTIAL.
 
 // Whether one of the files is partial. Only an rsync with digests continues it.
 bool is_begun(const PullRequest& request) {
@@ -85,128 +81,6 @@ std::vector<std::string> common_arguments(const RsyncOptions& options) {
   return all;
 }
 
-// rsync's first error line, which says most. The daemon repeats the end in later ones.
-std::string first_line(const std::string& errors) {
-  for (std::size_t start = 0; start < errors.size();) {
-    const auto end = std::min(errors.find('\n', start), errors.size());
-    const auto line = errors.substr(start, end - start);
-    if (!line.empty()) return escaped(line);
-    start = end + 1;
-  }
-  return "no message";
-}
-
-// A text among rsync's errors, with its meaning and the way out.
-struct Pattern {
-  std::string_view text;
-  PullEnd end;
-  std::string_view way_out;
-  bool is_about_disk = false;
-};
-
-constexpr std::array kPatterns = {
-    Pattern{"max connections", PullEnd::busy, "raise 'max connections' in its rsyncd.conf"},
-    Pattern{"link_stat", PullEnd::missing, "its spool has lost a piece: it hashes it again"},
-    Pattern{"send_files failed to open", PullEnd::missing,
-            "its daemon cannot read a piece: it hashes its spool again and sets the modes"},
-    Pattern{"auth failed", PullEnd::refused,
-            "correct --rsync-user and --rsync-password-file here, or the secrets file there"},
-    Pattern{"Unknown module", PullEnd::refused, "correct --module here, or its rsyncd.conf"},
-    Pattern{"Failed to negotiate a checksum", PullEnd::refused,
-            "its rsync is older than 3.2: update it to 3.2.7 or newer"},
-    Pattern{"configured to refuse", PullEnd::refused,
-            "remove the option from 'refuse options' in its rsyncd.conf"},
-    Pattern{"--bwlimit", PullEnd::local, "correct --bwlimit: a rate such as 50m"},
-    Pattern{"access denied", PullEnd::refused, "add this host to 'hosts allow' in its rsyncd.conf"},
-    Pattern{"chroot failed", PullEnd::refused,
-            "make the module's path, or correct its rsyncd.conf"},
-    Pattern{"chdir failed", PullEnd::refused, "make the module's path, or correct its rsyncd.conf"},
-    Pattern{"password file", PullEnd::local,
-            "make --rsync-password-file readable for this user only"},
-    Pattern{"File too large", PullEnd::corrupt,
-            "it sends more than there is: check its spool, and which program answers there"},
-    Pattern{"No space left", PullEnd::local, "free space on the receiving host, where --repo lies",
-            true},
-    Pattern{"Disk quota", PullEnd::local, "free space on the receiving host, where --repo lies",
-            true},
-    Pattern{"Read-only file system", PullEnd::local, "mount --repo of the receiving host writable",
-            true},
-    Pattern{"Connection refused", PullEnd::unreachable, "start its rsync daemon"},
-    Pattern{"No route to host", PullEnd::unreachable, "check the network and its firewall"},
-    Pattern{"timed out", PullEnd::unreachable, "check the host, the network and its firewall"},
-};
-
-bool names_sender(std::string_view text) { return text.find("[sender") != std::string::npos; }
-
-// Whether the receiver or generator wrote a message. The last line of any pull has
-// `[generator=3.2.7]`, which is none.
-bool names_receiver(std::string_view text) {
-  return text.find("eceiver]") != std::string::npos || text.find("enerator]") != std::string::npos;
-}
-
-// Whether the words come from the source. rsync repeats the messages and the status of the other
-// end, whose full disk is no fault of ours.
-bool is_said_by_source(std::string_view errors, std::string_view words) {
-  const auto at = errors.find(words);
-  const auto begin = errors.rfind('\n', at) + 1;  // npos + 1 is 0.
-  const auto line = errors.substr(begin, errors.find('\n', at) - begin);
-  return line.starts_with("@ERROR") || names_sender(line);
-}
-
-// Whether rsync complains about a file that it brought and that is missing since. The minion
-// renames or deletes a file as soon as rsync has printed its name.
-bool is_late(std::string_view line, const std::set<std::string>& arrived) {
-  if (!names_receiver(line) || !line.ends_with(": No such file or directory (2)")) return false;
-  const auto end = line.rfind('"');
-  const auto slash = line.rfind('/', end);
-  return end != std::string_view::npos && slash != std::string_view::npos &&
-         arrived.contains(std::string(line.substr(slash + 1, end - slash - 1)));
-}
-
-std::string without_late_complaints(const std::string& errors,
-                                    const std::set<std::string>& arrived) {
-  std::string rest;
-  for (std::size_t start = 0; start < errors.size();) {
-    const auto end = std::min(errors.find('\n', start), errors.size());
-    const auto line = std::string_view(errors).substr(start, end - start);
-    if (!is_late(line, arrived)) rest.append(line).push_back('\n');
-    start = end + 1;
-  }
-  return rest;
-}
-
-// rsync's last line sums up the others.
-bool is_summary_alone(const std::string& errors) {
-  return errors.starts_with("rsync error: ") && errors.find('\n') == errors.size() - 1;
-}
-
-PullVerdict by_status(int code, const std::string& errors) {
-  switch (code) {
-    case 1:
-    case 2:
-    case 4:
-      return {PullEnd::refused, "run a current rsync on both hosts"};
-    case 3:
-    case 11:
-    case 13:
-    case 14:
-    case 15:
-    case 16:
-    case 21:
-    case 22:
-      if (names_sender(errors) && !names_receiver(errors)) break;
-      return {PullEnd::local, "check this host's disk and memory", true};
-    case kPartial:
-      if (names_receiver(errors) && errors.find("sender]") == std::string::npos) {
-        return {PullEnd::local, "check this host's disk and permissions", true};
-      }
-      return {PullEnd::unreachable, "let the module's user read --repo there"};
-    default:
-      break;
-  }
-  return {PullEnd::unreachable, "check the host, its rsyncd and the network"};
-}
-
 }  // namespace
 
 std::vector<std::string> pull_arguments(const RsyncOptions& options, const PullRequest& request) {
@@ -232,35 +106,6 @@ std::vector<std::string> push_arguments(const RsyncOptions& options, const PushR
   return all;
 }
 
-PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& all_errors,
-                  const std::set<std::string>& arrived) {
-  if (const auto* const signalled = std::get_if<Signalled>(&end)) {
-    return {
-        PullEnd::local,
-        fmt::format("rsync with {} was killed by signal {}: see the kernel's log (out of memory?)",
-                    peer.text(), signalled->signal)};
-  }
-  const int code = std::get<Exited>(end).code;
-  if (code == 0) return {PullEnd::good, ""};
-  const auto errors = without_late_complaints(all_errors, arrived);
-  if (code == kPartial && errors.size() < all_errors.size() && is_summary_alone(errors)) {
-    return {PullEnd::good, ""};
-  }
-  for (const auto& pattern : kPatterns) {
-    if (errors.find(pattern.text) == std::string::npos) continue;
-    if (pattern.end != PullEnd::local || !is_said_by_source(errors, pattern.text)) {
-      return {
-          pattern.end,
-          fmt::format("rsync with {}: {}: {}", peer.text(), first_line(errors), pattern.way_out),
-          pattern.is_about_disk};
-    }
-  }
-  auto verdict = by_status(code, errors);
-  verdict.detail = fmt::format("rsync with {} ended with status {}: {}: {}", peer.text(), code,
-                               first_line(errors), verdict.detail);
-  return verdict;
-}
-
 std::optional<ArrivedFile> read_arrived(std::string_view line) {
   const auto space = line.find(' ');
   if (space == std::string_view::npos || space + 1 == line.size()) return std::nullopt;
@@ -275,13 +120,17 @@ RsyncTransfer::RsyncTransfer(RsyncOptions options, Clock& clock)
 RsyncTransfer::~RsyncTransfer() = default;
 
 TransferId RsyncTransfer::start(const PullRequest& request) {
-  ChildSpec spec{options_.program,   pull_arguments(options_, request),
+  auto asked = request;
+  if (refusing_.contains(request.source)) asked.absent = Absent::is_fault;
+  ChildSpec spec{options_.program,   pull_arguments(options_, asked),
                  environment(),      joined(request.names, request.folder),
                  options_.inherited, request.largest};
   if (!is_begun(request)) spec.environment.emplace_back(kNoDigestOfItsOwn);
   std::vector<std::filesystem::path> files;
   for (const auto& name : request.names) files.push_back(request.into / name);
-  return run(request.source, spec, std::move(files), request.largest);
+  const auto id = run(request.source, spec, std::move(files), request.largest);
+  running_.at(id).absent = request.absent;
+  return id;
 }
 
 TransferId RsyncTransfer::start(const PushRequest& request) {
@@ -296,7 +145,7 @@ TransferId RsyncTransfer::run(const Address& peer, const ChildSpec& spec,
   auto child = std::make_unique<Child>(Child::start(spec));
   running_.emplace(
       next_id_,
-      Running{std::move(child), peer, std::move(files), largest, clock_.now(), 0, {}, {}, {}});
+      Running{std::move(child), peer, std::move(files), largest, clock_.now(), 0, {}, {}, {}, {}});
   return next_id_++;
 }
 
@@ -331,7 +180,8 @@ std::vector<TransferEvent> RsyncTransfer::collect() {
 PullVerdict RsyncTransfer::verdict_on(const Running& running, const ChildEnd& end,
                                       const std::string& errors) {
   if (running.ending) return {PullEnd::unreachable, running.why_ending};
-  auto verdict = judge(running.peer, end, errors, running.arrived);
+  auto verdict = judge(running.peer, end, errors, running.arrived, running.absent);
+  if (verdict.refuses_to_ignore) refusing_.insert(running.peer);
   if (verdict.is_about_disk && !running.files.empty() &&
       can_write(running.files.front().parent_path(), running.largest)) {
     verdict.end = PullEnd::unreachable;

@@ -2,8 +2,8 @@
 
 // The Transfer that runs rsync, one process group for each pull or push.
 //
-// Pure functions compute the arguments of rsync and the meaning of its end. They rest on these
-// facts about rsync 3.2.7 to 3.5.0, all tried:
+// Pure functions compute the arguments of rsync here, and the meaning of its end in pull_verdict.h.
+// They rest on these facts about rsync 3.2.7 to 3.5.0, all tried:
 //
 // - rsync uses names on standard input (--files-from=- --from0) as they are. The daemon globs
 //   positional ones. `FOLDER/./NAME` becomes NAME on our side.
@@ -26,6 +26,9 @@
 //   daemon does not see the option.
 // - The quick check skips a file of the same size and mtime second, with or without --times. So a
 //   file of full length must be deleted before it is pulled again.
+// - A daemon that refuses --ignore-missing-args by '*' obeys it in part: it lists each absent file
+//   with mode 0. A receiver 3.5.0 refuses that ("invalid file mode 00") unless it comes first.
+//   Without the option the daemon complains about each absent file, and sends the others.
 // - TCP_NODELAY at both ends saves a small pull most of its time: ./tests/bench/small
 
 #include <map>
@@ -39,6 +42,7 @@
 #include "libsync/clock.h"
 #include "libsync/transfer.h"
 #include "os/process.h"
+#include "rsync/pull_verdict.h"
 
 namespace libsync {
 
@@ -54,25 +58,11 @@ struct RsyncOptions {
   int inherited = -1;                   ///< Descriptor of the tick's lock, which rsync inherits.
 };
 
-/// The meaning of rsync's end, and its words for a person.
-struct PullVerdict {
-  PullEnd end;
-  std::string detail;
-  /// `end` is local because of words or a status that say so of this host's disk. A peer can send
-  /// any words, so they count only if this host cannot write there indeed.
-  bool is_about_disk = false;
-};
-
 /// The command lines of rsync, without the program's name.
 [[nodiscard]] std::vector<std::string> pull_arguments(const RsyncOptions& options,
                                                       const PullRequest& request);
 [[nodiscard]] std::vector<std::string> push_arguments(const RsyncOptions& options,
                                                       const PushRequest& request);
-
-/// The meaning of rsync's end. `errors` is its standard error under LC_ALL=C. A complaint that a
-/// file of `arrived` is missing counts for nothing.
-[[nodiscard]] PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& errors,
-                                const std::set<std::string>& arrived = {});
 
 /// A file that a line of rsync's output names, and the bytes that it cost on the wire.
 struct ArrivedFile {
@@ -107,12 +97,13 @@ class RsyncTransfer final : public Transfer {
     std::optional<Instant> ending;             // When the child got TERM.
     std::string why_ending;
     std::set<std::string> arrived;  // Files whose names rsync printed.
+    Absent absent = Absent::is_fault;
   };
 
   [[nodiscard]] TransferId run(const Address& peer, const ChildSpec& spec,
                                std::vector<std::filesystem::path> files, std::uint64_t largest);
-  [[nodiscard]] static PullVerdict verdict_on(const Running& running, const ChildEnd& end,
-                                              const std::string& errors);
+  [[nodiscard]] PullVerdict verdict_on(const Running& running, const ChildEnd& end,
+                                       const std::string& errors);
   // Ends a transfer that stalls, and kills one that does not obey TERM. True if bytes have moved.
   [[nodiscard]] bool check(Running& running);
   void begin_ending(Running& running, const std::string& reason);
@@ -120,6 +111,7 @@ class RsyncTransfer final : public Transfer {
   RsyncOptions options_;
   Clock& clock_;
   std::map<TransferId, Running> running_;
+  std::set<Address> refusing_;  // Peers whose daemons refuse --ignore-missing-args.
   TransferId next_id_ = 1;
   Instant next_check_;
 };

@@ -279,6 +279,29 @@ TEST_F(RsyncLateComplaint, HidesNoOther) {
   EXPECT_EQ(judged(""), PullEnd::unreachable) << "without any complaint";
 }
 
+TEST(RsyncVerdict, AbsentFilesAreIgnoredWhereNoHostPromisedThemAndHideNoOtherFault) {
+  const std::string absent =
+      "rsync: [sender] link_stat \"/.libsync/abc/p00002\" (in repo) failed: No such file or "
+      "directory (2)\n";
+  const std::string summary =
+      "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at "
+      "main.c(1956) [generator=3.5.0]\n";
+  const auto judged = [&](const std::string& errors, Absent meaning = Absent::is_ignored) {
+    return judge(address("10.1.2.3"), Exited{23}, errors + summary, {}, meaning).end;
+  };
+  EXPECT_EQ(judged(absent), PullEnd::good);
+  EXPECT_EQ(judged(absent + "rsync: [Receiver] read error: Connection reset by peer (104)\n"),
+            PullEnd::good);
+  EXPECT_EQ(judged(absent, Absent::is_fault), PullEnd::missing);
+  EXPECT_EQ(
+      judged(absent + "rsync: [receiver] mkstemp \"p00003\" failed: Permission denied (13)\n"),
+      PullEnd::missing);
+  EXPECT_EQ(
+      judged("rsync: [sender] send_files failed to open \"p00003\": Permission denied (13)\n"),
+      PullEnd::missing);
+  EXPECT_EQ(judged(""), PullEnd::unreachable);
+}
+
 TEST(RsyncVerdict, ASignalFromElsewhereIsAFaultOfThisHostAndNotOfTheSource) {
   const auto verdict = judge(address("10.1.2.3"), Signalled{SIGKILL}, "");
   EXPECT_EQ(verdict.end, PullEnd::local);

@@ -9,6 +9,7 @@
 #include "libsync/core/failure.h"
 #include "redis/answer.h"
 #include "redis/connection.h"
+#include "redis/pulse_answer.h"
 
 namespace libsync::fuzz {
 namespace {
@@ -165,6 +166,17 @@ void check_state(const RedisValue& value) {
   static_cast<void>(read_state(value, run));
 }
 
+void check_pulse(const RedisValue& value) {
+  const auto pulse = read_pulse(value);
+  require(!pulse.last || pulse.last->ended_ago.count() >= 0, "no time runs backwards");
+  require(!pulse.last || is_plain_line(pulse.last->run), "an id can be shown");
+  if (!pulse.run) return;
+  require(is_plain_line(pulse.run->id), "an id can be shown");
+  require(pulse.run->pieces > 0, "a run has pieces");
+  const auto& moved_ago = pulse.run->moves.moved_ago;
+  require(!moved_ago || moved_ago->count() >= 0, "no time runs backwards");
+}
+
 // Each reader gets the answers that begin with a word of its own. A refusal costs more than all
 // else, so only an answer without such a word goes to every reader.
 void check_answer(const RedisValue& value) {
@@ -188,6 +200,7 @@ void check_answer(const RedisValue& value) {
   if (is_one_of({"ENDED"})) {
     attempt([&] { require(read_ended(value).took.count() >= 0, "no time runs backwards"); });
   }
+  if (is_one_of({"PULSE"})) attempt([&] { check_pulse(value); });
   if (is_one_of({"DIGESTS"})) attempt([&] { check_rest(value, "DIGESTS"); });
   if (word.size() == 32) attempt([&] { check_state(value); });
   if (is_any) attempt([&] { check_status(value); });

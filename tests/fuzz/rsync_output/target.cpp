@@ -34,10 +34,10 @@ void check_version(std::string_view line) {
   require(old_version("rsync  version 3.1.3  protocol version 31").has_value(), "3.1 is old");
 }
 
-void check_end(const ChildEnd& end, const std::string& errors,
-               const std::set<std::string>& arrived) {
+void check_end(const ChildEnd& end, const std::string& errors, const std::set<std::string>& arrived,
+               Absent absent) {
   static const auto peer = Address::parse("10.0.0.7").value();
-  const auto verdict = judge(peer, end, errors, arrived);
+  const auto verdict = judge(peer, end, errors, arrived, absent);
   require(is_plain_line(verdict.detail), "a verdict is a line");
   require(verdict.detail.empty() == (verdict.end == PullEnd::good), "a failure has words");
   require(verdict.detail.empty() || verdict.detail.find(peer.text()) != std::string::npos,
@@ -47,7 +47,8 @@ void check_end(const ChildEnd& end, const std::string& errors,
   require(verdict.end != PullEnd::good || exited != nullptr, "a killed rsync failed");
   require(verdict.end != PullEnd::good || exited->code == 0 || exited->code == 23,
           "a status other than 0 and 23 is a failure");
-  if (arrived.empty() && exited != nullptr && exited->code != 0) {
+  const bool is_fault = absent == Absent::is_fault;
+  if (is_fault && arrived.empty() && exited != nullptr && exited->code != 0) {
     require(verdict.end != PullEnd::good, "without files nothing is late");
   }
 }
@@ -64,9 +65,10 @@ void check(std::string_view input) {
   // rsync repeats its status in its last line. Any other status may come with the same words.
   constexpr std::array kCodes = {23, 0, 1, 23, 5, 10, 23, 11, 12, 23, 20, 24, 23, 30, 35, 255};
   const int code = kCodes[input.size() % kCodes.size()];
-  check_end(Exited{code}, errors, arrived);
-  if (input.size() % 2 == 0) check_end(Exited{code}, errors, {});
-  if (code == 0) check_end(Signalled{9}, errors, arrived);
+  const auto absent = input.size() % 3 == 0 ? Absent::is_ignored : Absent::is_fault;
+  check_end(Exited{code}, errors, arrived, absent);
+  if (input.size() % 2 == 0) check_end(Exited{code}, errors, {}, absent);
+  if (code == 0) check_end(Signalled{9}, errors, arrived, absent);
 }
 
 }  // namespace libsync::fuzz
