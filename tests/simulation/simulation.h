@@ -73,6 +73,9 @@ class Simulation final : public World {
   void claim_granted(HostNumber puller, const Claim& claim) override;
   void claim_ended(const Token& token) override;
   [[nodiscard]] bool has_faults() const override { return faults_.has_value(); }
+  [[nodiscard]] bool do_hosts_die() const override {
+    return has_faults() || scenario_.die.percent > 0;
+  }
   CallFate fate_of_call() override;
   [[nodiscard]] Token make_token() override { return new_name<Token>(); }
   void drop_pulls(HostNumber host) override;

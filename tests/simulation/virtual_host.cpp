@@ -218,7 +218,7 @@ void VirtualHost::step() {
     if (puller_) puller_->on(disk());
   }
   if (finished_at_ || stopped_for_) {
-    if (!world_.has_faults()) return;
+    if (finished_at_ && !world_.has_faults()) return;
     puller_.reset();
     const double pause = stopped_for_.value_or(kTickEvery);
     return world_.schedule(number_, World::Due::join, world_.now() + pause);
@@ -392,7 +392,7 @@ void VirtualHost::served() {
 
 // Its tick leaves, and pauses.
 void VirtualHost::perform(const GiveUp& act) {
-  if (!world_.has_faults()) {
+  if (!world_.do_hosts_die()) {
     throw std::runtime_error(address_.text() + " gives up: " + act.failure.what());
   }
   give_up(act.failure.what());

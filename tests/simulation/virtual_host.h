@@ -43,8 +43,10 @@ class World {
   /// The World counts uploads by claims as they are granted and end.
   virtual void claim_granted(HostNumber puller, const Claim& claim) = 0;
   virtual void claim_ended(const Token& token) = 0;
-  /// Without faults a host joins once, and no tick ends before the host has finished.
+  /// Without faults a host joins once, and its tick ends when it has finished, or gives up.
   [[nodiscard]] virtual bool has_faults() const = 0;
+  /// Whether hosts die. Then a tick may meet so many dead sources that it gives up.
+  [[nodiscard]] virtual bool do_hosts_die() const = 0;
   /// Without faults always normal.
   virtual CallFate fate_of_call() = 0;
   [[nodiscard]] virtual Token make_token() = 0;
