@@ -26,6 +26,7 @@
 namespace libsync {
 namespace {
 
+constexpr std::size_t kLongestPrefix = 1000;  // PREFIX_BYTES in context.lua.
 constexpr auto kDefaultConfig = "/etc/sync-fanout/sync.toml";
 
 // Longest wait for the lock. A tick that lingers ends just before the next one begins, and cron
@@ -204,6 +205,11 @@ HostConfig checked(const TypedHostOptions& typed) {
                   [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
     throw UsageError("--prefix", " '" + escaped(typed.prefix) +
                                      "' holds a space or a control character: choose another");
+  }
+  if (typed.prefix.size() > kLongestPrefix) {
+    throw UsageError("--prefix",
+                     fmt::format(" has {} bytes, and at most {} are allowed: choose a shorter one",
+                                 typed.prefix.size(), kLongestPrefix));
   }
   config.prefix = typed.prefix;
   if (!typed.address.empty()) {

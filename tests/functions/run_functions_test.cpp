@@ -2,8 +2,10 @@
 // answers to a master and to people.
 
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include "function_caller.h"
+#include "libsync/core/failure.h"
 #include "redis/answer.h"
 #include "redis/coordinator.h"
 
@@ -509,6 +511,35 @@ TEST_F(RunFunctions, APrefixKeepsTwoFleetsApart) {
   EXPECT_EQ(f.one({"SCARD", "blue:running_queue"}), "1");
   f("end", {run, "complete", "", "1"});
   EXPECT_EQ(f.one({"HGET", "blue:sync:run", "id"}), run_id(2));
+}
+
+// The names of its keys would cost Redis memory outside of maxmemory.
+TEST_F(RunFunctions, ALongPrefixIsRefused) {
+  FunctionCaller longest{redis, std::string(1000, 'x')};
+  EXPECT_THAT(longest("watch").at(0), "LOOK");
+  FunctionCaller longer{redis, std::string(1001, 'x')};
+  EXPECT_THAT(longer("watch"), ElementsAre(testing::HasSubstr("longer than 1000 bytes")));
+}
+
+// A second copy would keep Redis at work while the first one is not done.
+TEST_F(RunFunctions, ACallWithoutAnAnswerInTimeIsSentOnce) {
+  const auto calls = [&] {
+    const auto all = f.one({"INFO", "commandstats"});
+    long sum = 0;
+    for (const std::string name : {"cmdstat_fcall:calls=", "cmdstat_fcall_ro:calls="}) {
+      const auto at = all.find(name);
+      if (at != std::string::npos) sum += std::stol(all.substr(at + name.size()));
+    }
+    return sum;
+  };
+  f.begin(run, 4);
+  static_cast<void>(coordinator.pulse());
+  const auto before = calls();
+  ASSERT_EQ(kill(redis.pid(), SIGSTOP), 0);
+  EXPECT_THROW(static_cast<void>(coordinator.pulse()), Failure);
+  ASSERT_EQ(kill(redis.pid(), SIGCONT), 0);
+  EXPECT_TRUE(eventually([&] { return calls() > before; }));
+  EXPECT_EQ(calls(), before + 1);
 }
 
 TEST_F(RunFunctions, TheClockOfRedisCountsIfNoTimeIsPassed) {

@@ -167,6 +167,12 @@ TEST_F(Configuration, IsNamedWithTheLineAndTheKeyOfAWrongValue) {
   }
 }
 
+TEST_F(Configuration, RefusesAPrefixThatRedisRefuses) {
+  const std::string longest(1000, 'x');
+  EXPECT_EQ(refusal("sync-minion", "prefix = \"" + longest + "x\""),
+            "1: prefix has 1001 bytes, and at most 1000 are allowed: choose a shorter one\n");
+}
+
 TEST_F(Configuration, IsNotNamedForATypedValue) {
   const auto ran = run_with("sync-minion", "linger = \"5s\"", {"--linger", "soon"});
   EXPECT_EQ(ran.status, kUsage);
