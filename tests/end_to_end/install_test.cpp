@@ -28,6 +28,8 @@ const std::set<std::string> kPrograms = {
     "etc/logrotate.d/sync-fanout",
     "usr/bin/sync-master",
     "usr/bin/sync-minion",
+    "usr/share/bash-completion/completions/sync-master",
+    "usr/share/bash-completion/completions/sync-minion",
     "usr/share/doc/sync-fanout/LICENSE",
     "usr/share/doc/sync-fanout/README.md",
     "usr/share/doc/sync-fanout/examples/redis-users.conf",

@@ -219,6 +219,9 @@ TEST(Layout, EveryFileLiesInAWing) {
   for (const auto& wing : wings()) folders.insert(wing.folder);
   folders.insert("src");                  // CMakeLists.txt
   folders.insert("src/redis/functions");  // The functions in Lua.
+  for (const auto* const part : {"", "/programs", "/role"}) {
+    folders.insert("src/packaging" + std::string(part));  // The Debian packages.
+  }
   for (const auto& source : product()) {
     EXPECT_TRUE(folders.contains(folder_of(source.path))) << source.path;
   }
