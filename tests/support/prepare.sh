@@ -15,6 +15,7 @@ build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libspdlog-dev li
 run_packages=(redis-server redis-tools rsync)
 check_packages=(git iproute2 mandoc python3 util-linux)
 fuzz_packages=(clang libclang-rt-dev)
+package_packages=(debootstrap dpkg-dev file iproute2 lintian procps util-linux)
 
 fail() {
   echo "$(basename "$0"): $1" >&2
