@@ -518,7 +518,7 @@ TEST_F(ClaimFunctions, AMemberThatAnotherProgramRemovedFromTheQueueReturns) {
   f.ask({"SPOP", "synchronize_queue"});
   f.ask({"SADD", "synchronize_queue", "6.6.6.6"});
   f.now += 10'001;
-  for (int step = 0; step < 4; ++step) {  // Each call does one step of mend.lua.
+  for (int step = 0; step < 6; ++step) {  // Each call does one step of mend.lua.
     f.hold(run, "10.0.0.7", none);
     f.now += 101;
   }

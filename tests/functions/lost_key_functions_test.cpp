@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "function_caller.h"
@@ -188,13 +189,51 @@ TEST(MendFunctions, CountsAreWhatTheyCountAfterTenSeconds) {
     const auto before = state();
     f.ask({"DEL", key});
     f.now += kMendMs;
-    f.hold(run, "10.0.0.6", bits(4, {1}));
+    for (int step = 0; step < 2; ++step, f.now += 101) f.hold(run, "10.0.0.6", bits(4, {1}));
     if (key == std::string("sync:claims")) {
       EXPECT_EQ(f.one({"EXISTS", "sync:uploads", "sync:pulls", "running_queue"}), "0");
     } else {
       EXPECT_EQ(state(), before) << key;
     }
   }
+}
+
+// With many hosts one call counts a part of the pieces.
+TEST(MendFunctions, CopiesOfAllPiecesAreCountedInPages) {
+  constexpr unsigned kMany = 4000;
+  constexpr unsigned kHundred = 100;
+  TestRedis redis;
+  FunctionCaller f(redis);
+  const auto run = run_id(1);
+  f.begin(run, kHundred, "10.0.0.1", 2, {"10.0.0.5"});
+  std::vector<unsigned> all(kHundred);
+  std::iota(all.begin(), all.end(), 0U);
+  f.stage(run, all, kYes);
+  // Host n has every piece that a bit of n names. No host but the origin has the pieces from 12 on.
+  RedisCommand haves{"HSET", "sync:have"};
+  std::vector<unsigned> copies(kHundred, 1);
+  for (unsigned host = 0; host < kMany; ++host) {
+    std::string bitmap = bits(kHundred, {});
+    bitmap[0] = static_cast<char>(host & 255U);
+    bitmap[1] = static_cast<char>(host >> 8U);
+    for (unsigned piece = 0; piece < 12; ++piece) copies[piece] += host >> piece & 1U;
+    haves.push_back("10.1." + std::to_string(host / 250) + "." + std::to_string(host % 250));
+    haves.push_back(bitmap);
+  }
+  f.ask(haves);
+  f.ask({"DEL", "sync:copies"});
+  f.ask({"HSET", "sync:course", "fresh", bits(kHundred, {0, 1})});
+  f.now += kMendMs;
+  for (int step = 0; step < 4; ++step, f.now += 101) f.hold(run, "10.0.0.5", bits(kHundred, {}));
+  std::string right;
+  std::string fresh = bits(kHundred, {});
+  for (unsigned piece = 0; piece < kHundred; ++piece) {
+    right.push_back(static_cast<char>(copies[piece] >> 8U));
+    right.push_back(static_cast<char>(copies[piece] & 255U));
+    if (copies[piece] == 1) fresh[piece / 8] |= static_cast<char>(1U << piece % 8);
+  }
+  EXPECT_TRUE(f.one({"GET", "sync:copies"}) == right);
+  EXPECT_EQ(f.one({"HGET", "sync:course", "fresh"}), fresh);
 }
 
 }  // namespace

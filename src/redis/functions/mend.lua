@@ -7,6 +7,7 @@ do  -- Lua has room for 200 local names outside of blocks.
 
 local CLAIMS_COUNTED = 2000  -- With more claims, sums alone show whether something was lost.
 local WORTH_COUNTING = 50000  -- Hosts times pieces: with more, a sample shows it.
+local BYTES_COUNTED = 40000  -- Bytes of bitmaps that one call visits: ./tests/bench/micro --benchmark_filter=Call
 local MENDED_AT_ONCE = 100  -- Hosts that one call visits.
 local SAMPLED = 8  -- Hosts of a sample.
 
@@ -24,16 +25,16 @@ local function rewrite_hash(k, name, right)
   for host, count in pairs(right) do redis.call('HSET', k[name], host, count) end
 end
 
--- Makes packed counts equal to `right`, a table of piece -> count.
-local function rewrite_counts(k, name, right)
-  local pieces, packed = tonumber(k.of.pieces), {}
-  for piece = 0, pieces - 1 do
+-- Makes the packed counts of the pieces `first` to `last` equal to `right`, a table of piece -> count.
+local function rewrite_counts(k, name, right, first, last)
+  local packed = {}
+  for piece = first, last do
     local count = math.min(right[piece] or 0, 65535)
-    packed[piece + 1] = string.char(math.floor(count / 256), count % 256)
+    packed[#packed + 1] = string.char(math.floor(count / 256), count % 256)
   end
-  local text, found = table.concat(packed), redis.call('GET', k[name]) or ''
+  local text, found = table.concat(packed), redis.call('GETRANGE', k[name], 2 * first, 2 * last + 1)
   k[name .. '_now'] = nil
-  if found .. string.rep('\0', #text - #found) ~= text then redis.call('SETRANGE', k[name], 0, text) end
+  if found .. string.rep('\0', #text - #found) ~= text then redis.call('SETRANGE', k[name], 2 * first, text) end
 end
 
 -- The sum of the counts of a hash.
@@ -43,12 +44,12 @@ local function sum_of(k, name)
   return sum
 end
 
--- Gives each claim a lease, and counts pulls, uploads and coming pieces again. Returns the last.
+-- Gives each claim a lease, and counts pulls, uploads and coming pieces again.
 local function mend_claims(k, now)
   local count = redis.call('HLEN', k.claims)
   local leased = redis.call('ZCOUNT', k.leases, '-inf', '+inf')
   if count > CLAIMS_COUNTED and leased == count and sum_of(k, 'uploads') == count and sum_of(k, 'pulls') == count then
-    return nil
+    return
   end
   local claims, pulls, uploads, coming = redis.call('HGETALL', k.claims), {}, {}, {}
   for i = 1, #claims, 2 do
@@ -70,8 +71,7 @@ local function mend_claims(k, now)
   for host in pairs(pulls) do redis.call('SADD', k.running, host) end
   rewrite_hash(k, 'pulls', pulls)
   rewrite_hash(k, 'uploads', uploads)
-  if not has_trees(k) then rewrite_counts(k, 'coming', coming) end
-  return coming
+  if not has_trees(k) then rewrite_counts(k, 'coming', coming, 0, k.of.pieces - 1) end
 end
 
 -- Whether sync:copies knows the pieces of some hosts.
@@ -85,31 +85,63 @@ local function are_copies_right(k)
   return true
 end
 
--- Counts the copies of each piece again, and derives which pieces are fresh.
-local function mend_copies(k, coming)
-  local pieces = tonumber(k.of.pieces)
-  local is_much = redis.call('HLEN', k.have) * pieces > WORTH_COUNTING
-  if not coming or is_much and are_copies_right(k) then return end
-  local haves, copies, elsewhere, fresh = redis.call('HGETALL', k.have), {}, {}, {}
-  for i = 1, #haves, 2 do
-    if #haves[i + 1] == math.ceil(pieces / 8) then
-      for _, piece in ipairs(members_of(haves[i + 1])) do
-        copies[piece] = (copies[piece] or 0) + 1
-        elsewhere[piece] = elsewhere[piece] or haves[i] ~= k.of.origin
+-- How many of these bitmaps have each piece of their bytes `first` to `last`.
+local function copies_in(bitmaps, first, last)
+  local copies = {}
+  for at = first, last do
+    local with = {}  -- Value of this byte -> bitmaps.
+    for i = 1, #bitmaps do
+      local value = string.byte(bitmaps[i], at)
+      with[value] = (with[value] or 0) + 1
+    end
+    for value, count in pairs(with) do
+      for bit_of = 0, 7 do
+        local piece = 8 * (at - 1) + bit_of
+        if bit.band(value, bit.lshift(1, bit_of)) ~= 0 then copies[piece] = (copies[piece] or 0) + count end
       end
+    end
+  end
+  return copies
+end
+
+-- Derives which pieces of a range are fresh.
+local function mend_fresh(k, copies, first, last)
+  local at_origin, coming = redis.call('HGET', k.have, k.of.origin) or '', counts_of(k, 'coming')
+  local fresh, others = {}, {}
+  for piece = first, last do
+    local elsewhere = (copies[piece] or 0) - (has_piece(at_origin, piece) and 1 or 0)
+    local is_fresh = elsewhere <= 0 and count_of(coming, piece) == 0 and has_piece(k.of.announced, piece)
+    local list = is_fresh and fresh or others
+    list[#list + 1] = piece
+  end
+  local bitmap = with_pieces(with_pieces(k.of.fresh, fresh, true), others, false)
+  if bitmap == k.of.fresh then return end
+  k.of.fresh = bitmap
+  redis.call('HSET', k.course, 'fresh', bitmap)
+end
+
+-- Counts the copies of each piece again, and derives which pieces are fresh. Visits the bytes of
+-- all bitmaps from `cursor` on. Returns the cursor of the next ones.
+local function mend_copies(k, _, cursor)
+  if has_trees(k) then return end
+  local pieces = tonumber(k.of.pieces)
+  local bytes, hosts = math.ceil(pieces / 8), redis.call('HLEN', k.have)
+  if cursor == 0 and hosts * pieces > WORTH_COUNTING and are_copies_right(k) then return end
+  if cursor >= bytes then return end
+  local haves, bitmaps = redis.call('HGETALL', k.have), {}
+  for i = 1, #haves, 2 do
+    if #haves[i + 1] == bytes then
+      bitmaps[#bitmaps + 1] = haves[i + 1]
     else
       redis.call('HDEL', k.have, haves[i])
     end
   end
-  rewrite_counts(k, 'copies', copies)
-  for _, piece in ipairs(members_of(k.of.announced)) do
-    if not elsewhere[piece] and not coming[piece] then fresh[#fresh + 1] = piece end
-  end
-  local bitmap = with_pieces(blank(pieces), fresh, true)
-  if bitmap ~= k.of.fresh then
-    k.of.fresh = bitmap
-    redis.call('HSET', k.course, 'fresh', bitmap)
-  end
+  local last = math.min(bytes, cursor + math.max(1, math.floor(BYTES_COUNTED / math.max(1, hosts))))
+  local copies = copies_in(bitmaps, cursor + 1, last)
+  local first_piece, last_piece = 8 * cursor, math.min(pieces, 8 * last) - 1
+  rewrite_counts(k, 'copies', copies, first_piece, last_piece)
+  mend_fresh(k, copies, first_piece, last_piece)
+  return last < bytes and last
 end
 
 -- Whether both keys of seats agree about some hosts.
@@ -219,9 +251,9 @@ end
 local STEPS = {
   function(k, now)
     mend_origin(k)
-    local coming = mend_claims(k, now)
-    if not has_trees(k) then mend_copies(k, coming) end
+    mend_claims(k, now)
   end,
+  mend_copies,
   function(k) if has_trees(k) then mend_seats(k) end end,
   mend_finished,
   mend_moves,

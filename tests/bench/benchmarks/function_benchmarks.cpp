@@ -96,7 +96,7 @@ class FunctionCosts {
   void ask(const RedisCommand& command) { static_cast<void>(redis_.ask(command)); }
   // Every step of mend.lua is due, one after the other.
   void mend(const std::string& name) {
-    for (const auto* const step : {"0", "1", "2", "3", "803"}) {
+    for (const auto* const step : {"0", "1", "9", "2", "3", "4", "5", "805"}) {
       ask({"HSET", "sync:course", "mending", step, "mended", "0", "reaped", "0"});
       call("hold", {run_, hosts_[5], have_of(5), "2", "1", "0"}, name);
     }
@@ -212,7 +212,7 @@ class FunctionCosts {
           "sync:seats", "sync:seat_of", "sync:have", "finished_queue", "running_queue",
           "synchronize_queue", "sync:slots", "sync:waiting"}) {
       ask({"DEL", key});
-      mend("mend after a loss");
+      mend(fmt::format("mend after a loss of {}", key));
     }
     for (const auto* const key : {"sync:expected", "sync:others", "sync:joined"}) {
       ask({"DEL", key});
@@ -248,11 +248,11 @@ class FunctionCosts {
 void print(benchmark::State& state, const char* spread, unsigned pieces) {
   for ([[maybe_unused]] auto _ : state) {
     const FunctionCosts costs(spread, pieces);
-    fmt::print("\n{} hosts, {} pieces, by {}: ms of Redis\n{:22}{:>8}{:>10}{:>10}{:>10}\n", kHosts,
+    fmt::print("\n{} hosts, {} pieces, by {}: ms of Redis\n{:46}{:>8}{:>10}{:>10}{:>10}\n", kHosts,
                pieces, spread, "function", "calls", "least", "median", "worst");
     for (auto [name, all] : costs.all()) {
       std::sort(all.begin(), all.end());
-      fmt::print("{:22}{:8}{:10.2f}{:10.2f}{:10.2f}\n", name, all.size(), all.front() / 1000,
+      fmt::print("{:46}{:8}{:10.2f}{:10.2f}{:10.2f}\n", name, all.size(), all.front() / 1000,
                  all[all.size() / 2] / 1000, all.back() / 1000);
     }
   }
