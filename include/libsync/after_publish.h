@@ -18,7 +18,8 @@ class AfterPublish {
   [[nodiscard]] virtual Hook hook() const = 0;
 
   /// Runs the command, if there is one, and waits for it, ten minutes at most. SYNC_FANOUT_PATH in
-  /// its environment is `published`. Returns the reason of a failure, for a person, or nothing.
+  /// its environment is `published`. Logs its output. Returns the reason of a failure, for a
+  /// person, or nothing.
   [[nodiscard]] virtual std::optional<std::string> run(const std::filesystem::path& published) = 0;
 };
 

@@ -4,6 +4,10 @@
 //
 // The command comes from this host's own configuration, never from Redis. The path of the payload
 // reaches it in the environment and not in its text, so no name can become a command.
+//
+// The command has the umask of this program. Its output is in the log: the last 4 kB, escaped. The
+// processes that it leaves in the background live on, and nobody waits for them. Their output from
+// then on is read and dropped.
 
 #include <string>
 

@@ -34,8 +34,6 @@ constexpr std::size_t kErrorsKept = 4096;
 constexpr std::size_t kLongestLine = std::size_t{64} << 10U;
 // Most bytes that one call reads, so that a child that never stops cannot hold up the caller.
 constexpr std::size_t kReadAtOnce = std::size_t{1} << 20U;
-// The module's group can read the files that a child makes, and no other user can.
-constexpr mode_t kUmask = 027;
 
 struct Pipe {
   Descriptor read_end;
@@ -89,8 +87,9 @@ std::optional<rlimit> limit_of(const std::optional<std::uint64_t>& bytes) {
 // kernel closes `report` on success; on failure it carries the errno.
 [[noreturn, gnu::noinline]] void become(const char* program, char* const* arguments,
                                         char* const* environment, int input, int output, int errors,
-                                        int inherited, int report, const rlimit* largest_file,
-                                        const rlimit* open_files, pid_t parent) {
+                                        int inherited, int report, const unsigned* mask,
+                                        const rlimit* largest_file, const rlimit* open_files,
+                                        pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   sigset_t none;
@@ -98,7 +97,7 @@ std::optional<rlimit> limit_of(const std::optional<std::uint64_t>& bytes) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
   signal(SIGXFSZ, largest_file == nullptr ? SIG_DFL : SIG_IGN);
-  umask(kUmask);
+  if (mask != nullptr) umask(*mask);
   // Descriptor 3 must be free for `inherited`.
   report = fcntl(report, F_DUPFD_CLOEXEC, 4);
   // If the parent died before prctl, its signal never comes.
@@ -159,6 +158,7 @@ Child Child::start(const ChildSpec& spec) {
   auto errors = make_pipe();
   auto report = make_pipe();
   const auto largest_file = limit_of(spec.largest_file);
+  const bool is_one_stream = spec.streams == Streams::one;
   const pid_t parent = getpid();
   // vfork, because fork would copy the page tables and make both sides pay for touched pages: a
   // start would cost several times as much: ./tests/bench/loopback. No signal handler can run in
@@ -169,9 +169,9 @@ Child Child::start(const ChildSpec& spec) {
   if (pid == 0) {
     // NOLINTNEXTLINE(clang-analyzer-unix.Vfork)
     become(words.front().c_str(), arguments.data(), environment.data(), input.number(),
-           output.write_end.number(), errors.write_end.number(), spec.inherited,
-           report.write_end.number(), largest_file ? &*largest_file : nullptr, former_open_files(),
-           parent);
+           (is_one_stream ? errors : output).write_end.number(), errors.write_end.number(),
+           spec.inherited, report.write_end.number(), spec.umask ? &*spec.umask : nullptr,
+           largest_file ? &*largest_file : nullptr, former_open_files(), parent);
   }
   Child child;
   child.pid_ = pid;
@@ -185,10 +185,11 @@ Child Child::start(const ChildSpec& spec) {
   // glibc 2.36 declares pidfd_open without C linkage.
   child.handle_ = Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!child.handle_) throw_disk_failure("watch", spec.program);
-  child.output_ = std::move(output.read_end);
+  if (!is_one_stream) child.output_ = std::move(output.read_end);
   child.error_output_ = std::move(errors.read_end);
+  child.leftovers_ = spec.leftovers;
   for (const auto* const end : {&child.output_, &child.error_output_}) {
-    fcntl(end->number(), F_SETFL, O_NONBLOCK);
+    if (*end) fcntl(end->number(), F_SETFL, O_NONBLOCK);
   }
   return child;
 }
@@ -206,7 +207,8 @@ Child::Child(Child&& other) noexcept
       error_output_(std::move(other.error_output_)),
       partial_line_(std::move(other.partial_line_)),
       is_line_cut_(other.is_line_cut_),
-      errors_(std::move(other.errors_)) {}
+      errors_(std::move(other.errors_)),
+      leftovers_(other.leftovers_) {}
 
 void Child::append_descriptors(std::vector<int>& descriptors) const {
   for (const auto* const end : {&output_, &error_output_, &handle_}) {
@@ -241,6 +243,11 @@ const std::string& Child::errors() {
   return errors_;
 }
 
+Descriptor Child::release_errors() {
+  if (error_output_) fcntl(error_output_.number(), F_SETFL, 0);
+  return std::move(error_output_);
+}
+
 std::optional<ChildEnd> Child::ended() {
   siginfo_t info{};
   // WNOWAIT keeps the child's id, which is also that of its group, from another process until the
@@ -250,7 +257,7 @@ std::optional<ChildEnd> Child::ended() {
       info.si_pid == 0) {
     return std::nullopt;
   }
-  kill();
+  if (leftovers_ == Leftovers::are_killed) kill();
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
   handle_ = Descriptor();

@@ -21,6 +21,22 @@
 
 namespace libsync {
 
+/// The umask of a child that makes files for the module: its group can read them, and no other
+/// user can.
+inline constexpr unsigned kServedUmask = 027;
+
+/// The results of lines() and errors().
+enum class Streams {
+  two,  ///< Its standard output and its standard error.
+  one,  ///< Both arrive at errors(), in the order in which it writes them.
+};
+
+/// The fate of the processes that a child leaves behind in its group.
+enum class Leftovers {
+  are_killed,
+  live_on,  ///< Unless the Child is destroyed before the child has ended.
+};
+
 /// The command line and surroundings of a child.
 struct ChildSpec {
   std::filesystem::path program;
@@ -30,6 +46,9 @@ struct ChildSpec {
   int inherited = -1;                    ///< Becomes its descriptor 3; -1: none.
   /// Most bytes of a file that the child writes. Beyond it a write fails with EFBIG, not a signal.
   std::optional<std::uint64_t> largest_file = std::nullopt;
+  std::optional<unsigned> umask = kServedUmask;  ///< Nothing: that of this process.
+  Streams streams = Streams::two;
+  Leftovers leftovers = Leftovers::are_killed;
 };
 
 struct Exited {
@@ -65,11 +84,16 @@ class Child {
   /// The last lines of its standard error so far, at most 4 kB. Never blocks.
   [[nodiscard]] const std::string& errors();
 
+  /// Gives up the pipe of its standard error, which blocks from then on. Empty if no process holds
+  /// the other end any more. A writer gets SIGPIPE once it is closed.
+  [[nodiscard]] Descriptor release_errors();
+
   /// Whether no process holds an end of its output any more, as far as lines() and errors() have
   /// read.
   [[nodiscard]] bool is_silent() const { return !output_ && !error_output_; }
 
-  /// The end of the child; nothing while it runs. Kills the rest of its group. Never blocks.
+  /// The end of the child; nothing while it runs. Kills the rest of its group, unless that lives
+  /// on. Never blocks.
   [[nodiscard]] std::optional<ChildEnd> ended();
 
   void terminate() const;  ///< Sends TERM to its group.
@@ -89,6 +113,7 @@ class Child {
   std::string partial_line_;
   bool is_line_cut_ = false;  // The beginning of the line was dropped.
   std::string errors_;
+  Leftovers leftovers_ = Leftovers::are_killed;
 };
 
 /// The program that the PATH of this process names; nothing if there is none. Relative folders in

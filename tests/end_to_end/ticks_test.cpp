@@ -321,6 +321,32 @@ TEST_F(Ticks, TheNextTickRepeatsACommandThatTermCutShort) {
   EXPECT_EQ(content_of(count), "begun\ndone\n");
 }
 
+// The tick of a server that `nohup server &` starts ends at once, and the server serves on.
+TEST_F(Ticks, ACommandLeavesAServerBehindWithTheUmaskOfTheTick) {
+  auto& host = add_host();
+  set_task(make_payload("model"));
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  const auto server = host.folder() / "server";
+  write_file(server, "trap 'touch " + (host.folder() / "ended").string() +
+                         "; exit' USR1\n"
+                         "echo $$ > " +
+                         (host.folder() / "pid").string() +
+                         "\nwhile :; do echo '<serving>' && touch " +
+                         (host.folder() / "served").string() + "; sleep 0.1; done\n");
+  const auto begun = std::chrono::steady_clock::now();
+  const auto ran = run({"sh", "-c", "umask 013; \"$0\" --config \"$1\" --after-publish \"$2\"",
+                        program_path("sync-minion"), (host.folder() / "sync.toml").string(),
+                        "umask; nohup bash " + server.string() + " &"});
+  EXPECT_EQ(ran.status, 0) << ran.output;
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(20));
+  EXPECT_THAT(ran.output, HasSubstr("output of --after-publish for 'model':\n  0013\n"));
+  std::filesystem::remove(host.folder() / "served");
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(host.folder() / "served"); }));
+  EXPECT_EQ(run({"sh", "-c", "kill -USR1 $(cat " + (host.folder() / "pid").string() + ")"}).status,
+            0);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(host.folder() / "ended"); }));
+}
+
 TEST_F(Ticks, ACommandThatFailsIsReported) {
   auto& host = add_host();
   const auto payload = make_payload("hooked");

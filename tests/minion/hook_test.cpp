@@ -5,15 +5,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <functional>
 
+#include "os/log.h"
 #include "os/stop_signal.h"
 #include "os/system_clock.h"
 #include "temporary_folder.h"
+#include "test_process.h"
 
 namespace libsync::test {
 namespace {
@@ -77,6 +80,50 @@ TEST_F(HookTest, GetsThePathAndStartsInTheRootFolder) {
   EXPECT_EQ(run("echo $SYNC_FANOUT_PATH $PWD > $here/said"), std::nullopt);
   EXPECT_EQ(content_of(folder_.path() / "said"), "/srv/repo/model.7 /\n");
   EXPECT_THAT(run("echo wrong >&2; exit 3").value_or(""), HasSubstr("ended with status 3: wrong"));
+}
+
+TEST_F(HookTest, HasTheUmaskOfThisProgram) {
+  const auto former = umask(002);
+  EXPECT_EQ(run("umask > $here/said"), std::nullopt);
+  umask(former);
+  EXPECT_EQ(content_of(folder_.path() / "said"), "0002\n");
+}
+
+TEST_F(HookTest, HasItsOutputInTheLogEscapedAndBounded) {
+  const auto log = folder_.path() / "log";
+  start_log(LogLevel::info, log);
+  EXPECT_EQ(run("echo 'one <script>'; printf 'two \\033[2J\\377\\n' >&2; printf three"),
+            std::nullopt);
+  const auto text = content_of(log);
+  EXPECT_THAT(text, HasSubstr("output of --after-publish for 'model.7':\n  one <script>\n"
+                              "  two \\x1b[2J\\xff\n  three\n"));
+  EXPECT_EQ(run("seq 100000; echo the end"), std::nullopt);
+  const auto grown = content_of(log).substr(text.size());
+  EXPECT_THAT(grown, HasSubstr("\n  100000\n  the end\n"));
+  EXPECT_LT(grown.size(), 8000U);
+  start_log(LogLevel::error, std::nullopt);
+}
+
+// A server that the command starts writes on after the end of the command.
+TEST_F(HookTest, LeavesBackgroundProcessesAliveAndDoesNotWaitForThem) {
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(run("(while [ ! -e $here/stop ]; do\n"
+                "  echo 'I serve' && touch $here/written; sleep 0.05\n"
+                "done; echo bye && touch $here/ended_well) & echo begun"),
+            std::nullopt);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 5s);
+  std::filesystem::remove(folder_.path() / "written");
+  EXPECT_TRUE(eventually([&] { return exists("written"); })) << "it lives";
+  write_file(folder_.path() / "stop", "");
+  EXPECT_TRUE(eventually([&] { return exists("ended_well"); })) << "its last line had a reader";
+}
+
+TEST_F(HookTest, NamesTheLastLineOfItsOutputIfItFails) {
+  EXPECT_EQ(run("echo first; echo '<script>' >&2; exit 7").value_or(""),
+            "--after-publish ended with status 7: <script>");
+  EXPECT_EQ(run("exit 7").value_or(""), "--after-publish ended with status 7");
+  EXPECT_EQ(run("echo last; kill -KILL $$").value_or(""),
+            "--after-publish was killed by signal 9: last");
 }
 
 // All of its processes get it, and a moment to tidy up: the shell, which ends first, and the rest.
