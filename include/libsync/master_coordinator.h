@@ -95,8 +95,9 @@ struct Ended {
   std::vector<std::string> silent;   ///< As in Awaited.
   std::size_t finished = 0;
   std::size_t expected = 0;
-  std::uint64_t bytes = 0;           ///< Length of the stream.
-  std::chrono::milliseconds took{};  ///< Since the run began.
+  std::uint64_t bytes = 0;                 ///< Length of the stream.
+  std::chrono::milliseconds took{};        ///< Since the run began.
+  std::vector<std::string> hook_failed{};  ///< Those whose --after-publish has failed so far.
 };
 
 /// The hosts that the run in progress waits for.

@@ -8,6 +8,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/host_ranges.h"
+#include "libsync/core/outcome.h"
 #include "libsync/core/run_record.h"
 #include "libsync/core/slots.h"
 #include "master/master.h"
@@ -234,8 +235,8 @@ void Master::end(const EndRun& ending) {
 // One line sums the run up. Others name the silent and the missing hosts.
 void Master::log_end(const EndRun& ending, const Ended& ended) {
   spdlog::info("run {} of '{}': {}, {} of {} hosts, {} bytes in {:.1f} s", ending.run.text(),
-               escaped(ending.task.text()), ending.outcome, ended.finished, ended.expected,
-               ended.bytes, in_seconds(ended.took));
+               escaped(ending.task.text()), outcome_text(ending.outcome, ended.hook_failed),
+               ended.finished, ended.expected, ended.bytes, in_seconds(ended.took));
   if (ending.standing == Standing::ended && !ended.silent.empty()) {
     spdlog::warn("complete: {} of {} expected; {} known hosts silent: {}", ended.finished,
                  ended.expected, ended.silent.size(), host_ranges(ended.silent, kMostNamed));

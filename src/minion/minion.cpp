@@ -48,8 +48,8 @@ Minion::Minion(MinionCoordinator& coordinator, Transfer& transfer, AfterPublish&
 
 ExitStatus Minion::tick() {
   delete_discarded();
-  static_cast<void>(run_owed_hook());  // An earlier tick may have died over it.
-  bool has_waited = false;             // For the Sweeper, since the last visit that did not fail.
+  run_owed_hook();          // An earlier tick may have died over it.
+  bool has_waited = false;  // For the Sweeper, since the last visit that did not fail.
   while (!stop_.requested()) {
     auto seen = Visit::idle;
     auto pause = kVisitEvery;
@@ -159,6 +159,7 @@ JoinOutcome Minion::join() {
 
 Minion::Visit Minion::visit() {
   const auto outcome = join();
+  report_hook_fault();
   if (const auto* const none = std::get_if<NoRun>(&outcome)) {
     if (none->ended) sweep_ended(*none->ended, none->ended_begun_ms);
     return Visit::idle;
@@ -234,7 +235,7 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
     }
     throw;
   }
-  static_cast<void>(run_owed_hook());  // The run may have ended while it was being published.
+  run_owed_hook();  // The run may have ended while it was being published.
 }
 
 std::optional<DownloadEnd> Minion::run_to_end(Download& download) {
@@ -275,22 +276,29 @@ void Minion::published(const RunInfo& run, const Published& published) {
   spdlog::info("END rsync:\n  syn_queue:{}\n  fin_queue:{}\n", published.sources,
                published.finished);
   status_ = ExitStatus::done;
-  if (const auto failed = run_owed_hook()) {
-    coordinator_.report_fault(run.id, self_, Fault::hook, *failed);
+  run_owed_hook();
+  report_hook_fault();
+}
+
+void Minion::run_owed_hook() {
+  const auto name = state_.receipts().hook_owed();
+  if (!name || stop_.requested()) return;
+  const auto failed = after_publish_.run(config_.host.repo / *name);
+  // A command that the stop signal ended is still owed.
+  if (!failed || !stop_.requested()) state_.receipts().hook_has_run();
+  if (!failed) return;
+  spdlog::error("{}", *failed);
+  status_ = ExitStatus::local;
+  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
+    if (owner.task.name() == *name) hook_fault_ = HookFault{owner.run, *failed};
   }
 }
 
-std::optional<std::string> Minion::run_owed_hook() {
-  const auto name = state_.receipts().hook_owed();
-  if (!name || stop_.requested()) return std::nullopt;
-  auto failed = after_publish_.run(config_.host.repo / *name);
-  // A command that the stop signal ended is still owed.
-  if (!failed || !stop_.requested()) state_.receipts().hook_has_run();
-  if (failed) {
-    spdlog::error("{}", *failed);
-    status_ = ExitStatus::local;
-  }
-  return failed;
+// Redis accepts it for the run in progress and for the last one.
+void Minion::report_hook_fault() {
+  if (!hook_fault_) return;
+  coordinator_.report_fault(hook_fault_->run, self_, Fault::hook, hook_fault_->reason);
+  hook_fault_.reset();
 }
 
 // A bad piece stays as the evidence until the next download deletes it.

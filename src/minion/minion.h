@@ -43,6 +43,12 @@
 
 namespace libsync {
 
+/// A failed --after-publish.
+struct HookFault {
+  RunId run;  ///< The run that published the payload.
+  std::string reason;
+};
+
 class Minion {
  public:
   /// `self` is the address under which peers reach this host. All references must outlive the
@@ -70,8 +76,9 @@ class Minion {
   /// Nothing if the minion has to stop.
   [[nodiscard]] std::optional<DownloadEnd> run_to_end(Download& download);
   void published(const RunInfo& run, const Published& published);
-  /// Returns why the command failed; nothing if it did not, or was not owed.
-  [[nodiscard]] std::optional<std::string> run_owed_hook();
+  /// Runs the command if it is owed. Keeps the reason of its failure for report_hook_fault().
+  void run_owed_hook();
+  void report_hook_fault();
   /// Hashes the spool of a finished run, piece by piece, and reports it as cleared. False if the
   /// payload that was published from it may be as bad, or if other hosts need what is missing.
   [[nodiscard]] bool clears_suspicion(const RunInfo& run);
@@ -97,8 +104,9 @@ class Minion {
   Linger linger_;
   Arrival arrival_ = Arrival::first_of_tick;
   ExitStatus status_ = ExitStatus::done;
-  std::optional<ExitStatus> failing_;  // The failure of the last visit.
-  std::optional<RunId> swept_;         // The ended run whose spools have been deleted.
+  std::optional<ExitStatus> failing_;    // The failure of the last visit.
+  std::optional<RunId> swept_;           // The ended run whose spools have been deleted.
+  std::optional<HookFault> hook_fault_;  // Not reported yet.
   std::string last_warning_;
   std::string last_deafness_;  // Why this host could not listen for a wake-up.
   bool are_strays_named_ = false;

@@ -7,6 +7,7 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/host_ranges.h"
+#include "libsync/core/outcome.h"
 #include "libsync/core/time.h"
 #include "programs/shown_bytes.h"
 
@@ -113,7 +114,8 @@ std::string run_text(const Status& status, const EndRules& rules) {
 }
 
 std::string last_text(const LastStatus& last) {
-  auto text = fmt::format("last     {} {}", escaped(last.path), escaped(last.outcome));
+  auto text = fmt::format("last     {} {}", escaped(last.path),
+                          outcome_text(last.outcome, hook_failed_of(last)));
   if (last.outcome != "refused") {
     text += fmt::format(": {} of {} hosts, {} in {:.1f} s", last.finished, last.expected,
                         shown_bytes(static_cast<double>(last.bytes)), in_seconds(last.took));
@@ -186,6 +188,14 @@ std::string report_text(const Status& status, const ReportFrame& frame) {
   text += faults_text(status, &HostStatus::hook_fault, "hook");
   if (status.last) text += last_text(*status.last);
   return text;
+}
+
+std::vector<std::string> hook_failed_of(const LastStatus& last) {
+  std::vector<std::string> hosts;
+  for (const auto& host : last.hosts) {
+    if (!host.hook_fault.empty()) hosts.push_back(host.address);
+  }
+  return hosts;
 }
 
 bool is_in_trouble(const Status& status) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "libsync/core/address.h"
 #include "libsync/observer.h"
@@ -44,6 +45,9 @@ struct ReportFrame {
 
 /// One JSON object, on one line. With a host in the frame, `hosts` has only that one.
 [[nodiscard]] std::string report_json(const Status& status, const ReportFrame& frame);
+
+/// The hosts whose --after-publish failed.
+[[nodiscard]] std::vector<std::string> hook_failed_of(const LastStatus& last);
 
 /// Whether an operator has to act: the run is stuck, or the last one ended without every host.
 [[nodiscard]] bool is_in_trouble(const Status& status);

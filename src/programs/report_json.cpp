@@ -96,9 +96,8 @@ std::string report_json(const Status& status, const ReportFrame& frame) {
                     {"seconds", in_seconds(last.took)},
                     {"ended_seconds_ago", in_seconds(last.ended_ago)}};
     json["last"]["missing"] = nlohmann::json::array();
-    json["last"]["hook_failed"] = nlohmann::json::array();
+    json["last"]["hook_failed"] = hook_failed_of(last);
     for (const auto& one : last.hosts) {
-      if (!one.hook_fault.empty()) json["last"]["hook_failed"].push_back(one.address);
       if (one.has_finished) continue;
       nlohmann::json missing = {{"address", one.address}};
       if (!one.error.empty()) missing["error"] = escaped(one.error);

@@ -12,7 +12,9 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/outcome.h"
 #include "programs/progress.h"
+#include "programs/report.h"
 #include "programs/shown_bytes.h"
 
 namespace libsync {
@@ -34,12 +36,20 @@ std::string name_of(const std::string& path) {
 
 WaitEnd end_of(const LastEnd& last) {
   const bool is_complete = last.outcome == "complete";
-  std::string line = fmt::format("{}: {}", escaped(last.path), escaped(last.outcome));
-  if (last.outcome != "refused") {
-    line += fmt::format(", {} of {} hosts", last.finished, last.expected);
+  return {is_complete ? ExitStatus::done : ExitStatus::ended_short, line_of(last, {}), last};
+}
+
+// The line of an end, which names the hosts whose command had failed by then.
+std::string closing_line(Observer& observer, const WaitEnd& end) {
+  if (!end.last || end.last->outcome == "refused") return end.line;
+  try {
+    const auto status = observer.status();
+    const bool is_same = status.last && status.last->path == end.last->path &&
+                         status.last->outcome == end.last->outcome;
+    return is_same ? line_of(*end.last, hook_failed_of(*status.last)) : end.line;
+  } catch (const Failure&) {
+    return end.line;
   }
-  if (!last.reason.empty()) line += ": " + escaped(last.reason);
-  return {is_complete ? ExitStatus::done : ExitStatus::ended_short, line};
 }
 
 WaitGoesOn progress_of(const Pulse::Run& run) {
@@ -93,6 +103,15 @@ class Output {
 };
 
 }  // namespace
+
+std::string line_of(const LastEnd& last, const std::vector<std::string>& hook_failed) {
+  auto line = fmt::format("{}: {}", escaped(last.path), outcome_text(last.outcome, hook_failed));
+  if (last.outcome != "refused") {
+    line += fmt::format(", {} of {} hosts", last.finished, last.expected);
+  }
+  if (!last.reason.empty()) line += ": " + escaped(last.reason);
+  return line;
+}
 
 // The end of the run that was seen, or a refusal since the wait began.
 bool Waiting::has_ended(const Pulse& pulse) const {
@@ -188,7 +207,7 @@ ExitStatus wait_for_run(Observer& observer, Clock& clock, Waiting waiting,
       has_asked = true;
       outage.reset();
       if (const auto* const end = std::get_if<WaitEnd>(&step)) {
-        output.close(end->line);
+        output.close(closing_line(observer, *end));
         return end->status;
       }
       output.show(std::get<WaitGoesOn>(step), clock.now());

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "libsync/clock.h"
 #include "libsync/core/exit_status.h"
@@ -19,8 +20,12 @@ namespace libsync {
 /// The wait is over.
 struct WaitEnd {
   ExitStatus status;
-  std::string line;  ///< The outcome, for a person.
+  std::string line;                            ///< The outcome, for a person.
+  std::optional<LastEnd> last = std::nullopt;  ///< The end of the run, or the refusal.
 };
+
+/// The outcome of a run or task, for a person.
+[[nodiscard]] std::string line_of(const LastEnd& last, const std::vector<std::string>& hook_failed);
 
 /// The wait goes on.
 struct WaitGoesOn {

@@ -231,6 +231,7 @@ EndOutcome RedisCoordinator::end(const RunId& run, const std::string& outcome,
   // First, because afterwards no key knows the hosts.
   const auto waits = hosts_awaited();
   const bool is_ours = waits && waits->run == run.text();
+  const auto hook_failed = hosts_with_failed_hook(run.text());
   const auto silent = is_ours ? fmt::format("{}", fmt::join(waits->hosts.silent, " ")) : "";
   const auto answer =
       call("end", {run.text(), outcome, reason, task == TaskAfter::goes ? "1" : "0", silent});
@@ -241,7 +242,16 @@ EndOutcome RedisCoordinator::end(const RunId& run, const std::string& outcome,
     ended.missing = waits->hosts.missing;
     ended.silent = waits->hosts.silent;
   }
+  ended.hook_failed = hook_failed;
   return ended;
+}
+
+std::vector<std::string> RedisCoordinator::hosts_with_failed_hook(const std::string& run) {
+  std::vector<std::string> hosts;
+  for (const auto& [host, reason] : list(run, "hooks").value_or(HostValues{})) {
+    if (Address::parse(host) && !reason.empty()) hosts.push_back(host);
+  }
+  return hosts;
 }
 
 bool RedisCoordinator::refuse(const std::string& task, const std::string& reason) {

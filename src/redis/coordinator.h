@@ -118,9 +118,13 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   /// Wakes the minions that a call has not woken itself. `begins` leaves out the seated ones.
   void wake_others(bool begins);
 
+  using HostValues = std::vector<std::pair<std::string, std::string>>;
+
   /// The hosts of one key and their values, page by page. Nothing if another run is current.
-  [[nodiscard]] std::optional<std::vector<std::pair<std::string, std::string>>> list(
-      const std::string& run, const std::string& key);
+  [[nodiscard]] std::optional<HostValues> list(const std::string& run, const std::string& key);
+
+  /// The hosts of the run in progress whose --after-publish has failed.
+  [[nodiscard]] std::vector<std::string> hosts_with_failed_hook(const std::string& run);
 
   struct RunAwaited {
     std::string run;

@@ -83,9 +83,9 @@ constexpr std::array kLists = {
 
 }  // namespace
 
-std::optional<std::vector<std::pair<std::string, std::string>>> RedisCoordinator::list(
-    const std::string& run, const std::string& key) {
-  std::vector<std::pair<std::string, std::string>> all;
+std::optional<RedisCoordinator::HostValues> RedisCoordinator::list(const std::string& run,
+                                                                   const std::string& key) {
+  HostValues all;
   for (std::string cursor = "0";;) {
     const auto page = try_call("hosts", {run, key, cursor});
     if (!page) return std::nullopt;

@@ -341,6 +341,19 @@ TEST_P(MasterContract, StatusShowsFaultsAndThoseOfTheLastRun) {
   EXPECT_EQ(last.hosts[2].error, "");
 }
 
+TEST_P(MasterContract, TheEndNamesTheHostsWhoseHookFailed) {
+  master().load_functions();
+  const auto info = begin(2, {0, {"10.0.0.2", "10.0.0.3"}});
+  stage_all(info);
+  for (const auto number : {2U, 3U}) {
+    static_cast<void>(joined(host(number)));
+    static_cast<void>(finish(info, host(number)));
+  }
+  minion(host(3)).report_fault(info.id, host(3), Fault::hook, "status 1");
+  const auto ended = master().end(info.id, "complete", "", TaskAfter::goes);
+  EXPECT_THAT(std::get<Ended>(ended).hook_failed, ElementsAre("10.0.0.3"));
+}
+
 TEST_P(MasterContract, StatusNamesTheHostsOfTheWeekThatAreSilent) {
   master().load_functions();
   static_cast<void>(join(host(9)));

@@ -86,5 +86,36 @@ TEST_F(Operator, SeesAHostWithoutAFeedAndAFailedHook) {
   EXPECT_THAT(ask({"status"}).output, HasSubstr("hook     " + hooked.address() + ": "));
 }
 
+// The log of the master, wait and status agree. The second failure comes after the end of the run.
+TEST_F(Operator, SeesInTheOutcomeWhichHooksFailed) {
+  auto& first = add_host();
+  auto& last = add_host();
+  const auto path = make_payload("model", 100'000);
+  set_task(path);
+  ASSERT_EQ(ask({"--minions", "2"}).status, 0);
+  EXPECT_EQ(first.run("sync-minion", {"--after-publish", "printf '<script>\\377'; exit 7"}).status,
+            4);
+  const auto go = last.folder() / "go";
+  auto& ticking = last.start("sync-minion",
+                             {"--linger", "0", "--after-publish",
+                              "while [ ! -e " + go.string() + " ]; do sleep 0.05; done; exit 8"});
+  ASSERT_TRUE(eventually([&] { return redis.cli({"scard", "finished_queue"}) == "2"; }));
+  const auto ended = ask({"--minions", "2"});
+  EXPECT_EQ(ended.status, 0) << ended.output;
+  const auto outcome = "complete, hook failed on " + first.address();
+  EXPECT_THAT(ended.output, HasSubstr("of '" + path + "': " + outcome + ", 2 of 2 hosts"));
+  EXPECT_THAT(ask({"wait", path}).output, HasSubstr(path + ": " + outcome + ", 2 of 2 hosts\n"));
+  EXPECT_THAT(ask({"status"}).output, HasSubstr("last     " + path + " " + outcome + ": 2 of 2"));
+  EXPECT_THAT(ask({"status"}).output, HasSubstr("status 7: <script>\\\\xff\n"));
+  write_file(go, "");
+  EXPECT_EQ(ticking.wait(), 4);
+  const auto status = ask({"status"}).output;
+  EXPECT_THAT(status,
+              testing::ContainsRegex("complete, hook failed on 127[^:]*\\[?[0-9,-]+\\]?: 2"));
+  EXPECT_THAT(status, HasSubstr("hook     " + last.address() + ": --after-publish ended with"));
+  EXPECT_THAT(ask({"status", "--json"}).output, HasSubstr("\"hook_failed\":[\"" + first.address() +
+                                                          "\",\"" + last.address() + "\"]"));
+}
+
 }  // namespace
 }  // namespace libsync::test

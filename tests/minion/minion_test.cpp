@@ -311,6 +311,27 @@ TEST_F(HookTick, RunsForAPayloadThatAnEarlierTickPublished) {
   EXPECT_THAT(hook.runs, ElementsAre(destination())) << "Redis is not needed for it";
 }
 
+TEST_F(HookTick, ItsFailureIsReportedAfterAnOutageAndInTheNextTick) {
+  hook.failure = "--after-publish ended with status 3";
+  coordinator->faults.fail(1, Lost::call, "report_fault");
+  config.host.linger = 30s;
+  EXPECT_EQ(tick(), ExitStatus::local);
+  EXPECT_EQ(known().hook_fault, hook.failure) << "a visit later";
+  known().hook_fault.clear();
+  StateFolder(repo()).receipts().owe_hook("model.7", run->manifest);
+  restart();
+  EXPECT_EQ(tick(), ExitStatus::local);
+  EXPECT_EQ(known().hook_fault, hook.failure) << "the tick that ran it again";
+}
+
+TEST_F(HookTick, ItsFailureAfterTheEndOfTheRunIsShownWithTheLastRun) {
+  hook.failure = "--after-publish ended with status 3";
+  hook.at_run = [this] { end_run(); };
+  EXPECT_EQ(tick(), ExitStatus::local);
+  ASSERT_TRUE(shared.status().last);
+  EXPECT_EQ(shared.status().last->hosts.at(0).hook_fault, hook.failure);
+}
+
 TEST_F(HookTick, RunsIfTheRunEndsWhileItIsPublished) {
   coordinator->faults.at_call = [this](std::string_view verb) {
     if (verb == "finish" && shared.run()) end_run();

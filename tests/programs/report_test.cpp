@@ -158,6 +158,24 @@ TEST(ReportText, FoldsHostsAndReasons) {
               HasSubstr("no feed  10.0.0.[13-14]: Unknown module\nhook     10.0.0.15: status 1\n"));
 }
 
+TEST(ReportText, NamesTheHostsWhoseHookFailedInTheOutcome) {
+  auto status = running();
+  status.run.reset();
+  status.last = last();
+  status.last->outcome = "complete";
+  for (const auto* const address : {"10.0.0.3", "10.0.0.4", "10.0.0.5"}) {
+    status.last->hosts.push_back({.address = address, .has_finished = true});
+  }
+  status.last->hosts[0].hook_fault = "status 1";
+  status.last->hosts[1].hook_fault = "<script>\n\xff";
+  const auto text = text_of(status);
+  EXPECT_THAT(text,
+              HasSubstr("last     /data1/model.6 complete, hook failed on 10.0.0.[3-4]: 9 of 10"));
+  EXPECT_THAT(text, HasSubstr("hook     10.0.0.4: <script>\\n\\xff\n"));
+  EXPECT_EQ(json_of(status).at("last").at("hook_failed"), nlohmann::json({"10.0.0.3", "10.0.0.4"}));
+  EXPECT_FALSE(is_in_trouble(status)) << "every host has the payload";
+}
+
 TEST(ReportText, SaysWhyARunIsStuckAndWhatEndsIt) {
   auto status = running();
   status.run->age = 100s;

@@ -179,7 +179,9 @@ class Pulses final : public Observer {
  public:
   explicit Pulses(std::vector<std::function<Pulse()>> pulses) : pulses_(std::move(pulses)) {}
 
-  Status status() override { return {}; }
+  Status now;
+
+  Status status() override { return now; }
   std::optional<Address> own_address() override { return std::nullopt; }
   Pulse pulse() override {
     const auto at = std::min(asked_++, pulses_.size() - 1);
@@ -198,6 +200,7 @@ class WaitForRun : public testing::Test {
   ExitStatus wait(std::vector<std::function<Pulse()>> pulses, std::optional<Duration> limit = {},
                   Screen screen = Screen::appends) {
     Pulses observer(std::move(pulses));
+    observer.now.last = last_;
     testing::internal::CaptureStdout();
     struct Captured {
       std::string* into;
@@ -212,6 +215,7 @@ class WaitForRun : public testing::Test {
 
   test::HandClock clock_;
   std::string output_;
+  std::optional<LastStatus> last_;  // As status() answers.
 };
 
 TEST_F(WaitForRun, PrintsALineForEachChangeAndTheOutcome) {
@@ -223,6 +227,18 @@ TEST_F(WaitForRun, PrintsALineForEachChangeAndTheOutcome) {
             ExitStatus::done);
   EXPECT_EQ(std::count(output_.begin(), output_.end(), '\n'), 3) << output_;
   EXPECT_TRUE(output_.ends_with("/a: complete, 4 of 4 hosts\n")) << output_;
+}
+
+TEST_F(WaitForRun, NamesTheHostsWhoseHookFailed) {
+  last_ = LastStatus{.path = "/a", .outcome = "complete", .finished = 4, .expected = 4};
+  last_->hosts = {{.address = "10.0.0.1", .has_finished = true, .hook_fault = "status 1"},
+                  {.address = "10.0.0.2", .has_finished = true}};
+  EXPECT_EQ(wait({running, complete}), ExitStatus::done) << "every host has the payload";
+  EXPECT_TRUE(output_.ends_with("/a: complete, hook failed on 10.0.0.1, 4 of 4 hosts\n"))
+      << output_;
+  last_->path = "/b";
+  EXPECT_EQ(wait({running, complete}), ExitStatus::done);
+  EXPECT_TRUE(output_.ends_with("/a: complete, 4 of 4 hosts\n")) << "that is another run";
 }
 
 TEST_F(WaitForRun, RepaintsTheLineOfATerminal) {

@@ -314,6 +314,9 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
   const auto& info = run_->info;
   Ended answer{run_->missing(),  known_silent(),        run_->finished(),
                run_->expected(), info.cut.stream_bytes, since(info.begun_ms, now_ms())};
+  for (const auto& [address, known] : run_->hosts) {
+    if (!known.hook_fault.empty()) answer.hook_failed.push_back(address.text());
+  }
   ended_.push_back({run, info.task.text(), outcome, reason, answer.missing, run_->announced});
   last_run_ = run;
   last_begun_ms_ = info.begun_ms;
