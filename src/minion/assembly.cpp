@@ -12,6 +12,7 @@
 #include "os/file_ranges.h"
 #include "os/files.h"
 #include "os/limits.h"
+#include "store/replaced.h"
 
 namespace libsync {
 namespace {
@@ -43,10 +44,6 @@ constexpr std::size_t kPartOfLimit = 4;
 // ranges a disk would seek more than it writes: ./tests/bench/disk
 constexpr std::uint64_t kWorthASeek = std::uint64_t{1} << 20U;
 
-bool is_top_folder(const Entry& entry) {
-  return entry.name.empty() && entry.kind == EntryKind::folder;
-}
-
 // The time of access stays.
 std::array<timespec, 2> times_of(const Entry& entry) {
   return {timespec{0, UTIME_OMIT},
@@ -70,11 +67,20 @@ void send_to_disk(const Segment& segment, const Descriptor& file) {
   if (segment.bytes >= kWorthASeek) begin_writing(file, segment.offset, segment.bytes);
 }
 
-// Clears what may differ between two equal payloads.
-Entry comparable(Entry entry, Ownership ownership) {
-  entry.density = Density::dense;
-  if (ownership == Ownership::own) entry.uid = entry.gid = 0;
-  return entry;
+constexpr auto kSame = static_cast<uid_t>(-1);  // chown(2) leaves the owner.
+
+// A user who is not in the group cannot give it, and then the files keep the group of the user.
+void check_gift(int result, const std::filesystem::path& path) {
+  if (result != 0 && errno != EPERM) throw_disk_failure("set the group of", path);
+}
+
+// The group that a setgid repo gives; nothing if it gives none, or if owners are carried.
+std::optional<unsigned> group_of(const std::filesystem::path& repo, Ownership ownership) {
+  const auto status = status_of(repo / ".");
+  if (ownership == Ownership::carried || !status || (status->st_mode & S_ISGID) == 0) {
+    return std::nullopt;
+  }
+  return status->st_gid;
 }
 
 }  // namespace
@@ -88,66 +94,12 @@ Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_by
       repo_(std::move(repo)),
       name_(std::move(name)),
       ownership_(ownership),
+      group_(group_of(repo_, ownership)),
       sync_together_(std::min(kSyncTogether, open_file_limit() / kPartOfLimit)),
       kept_open_(std::min(kKeptOpen, open_file_limit() / kPartOfLimit)),
       in_place_(layout_.cut().pieces()) {}
 
 Assembly::~Assembly() = default;
-
-bool Assembly::has_equal_entries(const std::stop_token& stop) const {
-  const auto listed = list_payload(locate(repo_, name_), stop);
-  const auto* const there = std::get_if<Payload>(&listed);
-  if (there == nullptr) return false;
-  const auto uid = geteuid();
-  const bool may_set_time = uid == 0 || there->manifest.top().uid == uid;
-  return std::equal(manifest_.entries().begin(), manifest_.entries().end(),
-                    there->manifest.entries().begin(), there->manifest.entries().end(),
-                    [&](const Entry& wanted, const Entry& found) {
-                      auto expected = comparable(wanted, ownership_);
-                      expected.mode = mode_of(wanted);
-                      auto actual = comparable(found, ownership_);
-                      // A link has no mode of its own.
-                      if (wanted.kind == EntryKind::link) actual.mode = expected.mode;
-                      if (is_top_folder(wanted) && may_set_time) actual.mtime = expected.mtime;
-                      return expected == actual;
-                    });
-}
-
-PieceSet Assembly::candidates(const std::stop_token& stop) const {
-  PieceSet all(layout_.cut().pieces());
-  if (!status_of(repo_ / name_)) return all;
-  const auto place = locate(repo_, name_);
-  std::vector<std::uint64_t> sizes(manifest_.entries().size(), 0);
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const Entry& entry = manifest_.entries()[i];
-    if (entry.kind != EntryKind::file || entry.size == 0) continue;
-    if (stop.stop_requested()) return all;
-    if (const auto file = open_entry(place, entry)) {
-      const auto status = status_of(file);
-      if (S_ISREG(status.st_mode)) sizes[i] = static_cast<std::uint64_t>(status.st_size);
-    }
-  }
-  for (PieceNumber piece = 0; piece < layout_.cut().pieces(); ++piece) {
-    const auto segments = layout_.segments(piece);
-    if (std::all_of(segments.begin(), segments.end(), [&](const Segment& segment) {
-          return segment.offset + segment.bytes <= sizes[segment.entry];
-        })) {
-      all.insert(piece);
-    }
-  }
-  return all;
-}
-
-bool Assembly::is_published(PieceNumber piece, const Digest& digest,
-                            const std::stop_token& stop) const {
-  const auto place = locate(repo_, name_);
-  Hasher hasher;
-  for (const Segment& segment : layout_.segments(piece)) {
-    const auto file = open_entry(place, manifest_.entries()[segment.entry]);
-    if (!file || !hash_range(hasher, file, segment.offset, segment.bytes, stop)) return false;
-  }
-  return hasher.finish() == digest;
-}
 
 void Assembly::begin(const std::stop_token& stop) {
   // The counts must be right before anything fails, because calls already wait behind this one.
@@ -280,10 +232,18 @@ void Assembly::publish() {
     chmod(from.c_str(), mode_of(manifest_.top()) | S_IRWXU);
     if (replaced) chmod(to.c_str(), (replaced->st_mode & 07777U) | S_IRWXU);
   }
-  if (is_folder && replaced) {
-    exchange_paths(from, to);
-  } else {
+  if (!replaced) {
     rename_path(from, to);
+  } else {
+    const auto kept = ReplacedVersions(spool_.folder().parent_path())
+                          .make_way(name_, spool_.record(Role::minion));
+    rename_path(from, kept);
+    // A file system without an exchange can replace a file all the same, and keeps no version.
+    if (is_folder) {
+      exchange_paths(kept, to);
+    } else if (!try_exchange_paths(kept, to)) {
+      rename_path(kept, to);
+    }
   }
   if (is_folder) {
     // XFS sets the time of an exchanged folder to that of the exchange.
@@ -341,7 +301,7 @@ std::uint32_t Assembly::mode_of(const Entry& entry) const {
   auto mode = entry.mode;
   if (ownership_ == Ownership::carried || entry.kind != EntryKind::file) return mode;
   if (entry.uid != geteuid()) mode &= ~static_cast<std::uint32_t>(S_ISUID);
-  if (entry.gid != getegid()) mode &= ~static_cast<std::uint32_t>(S_ISGID);
+  if (entry.gid != group_.value_or(getegid())) mode &= ~static_cast<std::uint32_t>(S_ISGID);
   return mode;
 }
 
@@ -350,6 +310,7 @@ void Assembly::finish_link(const Entry& entry) const {
   if (ownership_ == Ownership::carried && lchown(path.c_str(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", path);
   }
+  if (group_) check_gift(lchown(path.c_str(), kSame, *group_), path);
   const auto times = times_of(entry);
   if (utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0) {
     throw_disk_failure("set the times of", path);
@@ -361,6 +322,7 @@ bool Assembly::finish(Descriptor file, const Entry& entry, const std::stop_token
   if (ownership_ == Ownership::carried && fchown(file.number(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", file);
   }
+  if (group_) check_gift(fchown(file.number(), kSame, *group_), working_path(entry));
   const auto mode = mode_of(entry);
   if ((status_of(file).st_mode & 07777U) != mode && fchmod(file.number(), mode) != 0) {
     throw_disk_failure("set the mode of", file);

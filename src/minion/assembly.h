@@ -14,8 +14,8 @@
 // file, and the piece must not change.
 //
 // Death in the middle leaves tree/ half built, and the destination as it was. The next Assembly
-// starts anew from the pieces. After the swap of a folder the former one is in tree/, and is
-// deleted with it; a file replaces the former one by rename(2).
+// starts anew from the pieces. The swap leaves the former payload among the replaced versions
+// (store/replaced.h).
 //
 // If a call fails, later ones are safe to make, and publish() must not be one of them. The same
 // holds for a call that a stop token has ended early.
@@ -24,6 +24,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -91,7 +92,7 @@ class Assembly {
   void complete(const std::stop_token& stop = {});
 
   /// Swaps the tree with the destination, and sets the time of the top folder again, which some
-  /// file systems change. A former folder is in tree/ afterwards.
+  /// file systems change. The former payload is a replaced version afterwards.
   void publish();
 
   /// Deletes tree/. False if it was stopped.
@@ -119,8 +120,9 @@ class Assembly {
   std::filesystem::path repo_;
   std::string name_;
   Ownership ownership_;
-  std::size_t sync_together_;  // Complete files that wait for the disk together.
-  std::size_t kept_open_;      // Files of a piece that stay open until the verdict.
+  std::optional<unsigned> group_;  // The group of a setgid repo.
+  std::size_t sync_together_;      // Complete files that wait for the disk together.
+  std::size_t kept_open_;          // Files of a piece that stay open until the verdict.
   PieceSet in_place_;
   std::unique_ptr<Descriptor> opened_;  // The folder in tree/ that the last file is in.
   std::string opened_name_;

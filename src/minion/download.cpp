@@ -226,8 +226,11 @@ void Download::perform(const CompleteTree&) { placement_.complete(); }
 void Download::perform(const Publish&) {
   const auto receipts = state_.receipts();
   if (options_.hook == Hook::configured) receipts.owe_hook(run_.task.name(), run_.manifest);
-  placement_.publish([receipts, path = options_.repo / run_.task.name(), manifest = run_.manifest] {
+  placement_.publish([receipts, path = options_.repo / run_.task.name(),
+                      manifest = run_.manifest](const OnlyHere& lost) {
     receipts.write(path, manifest);
+    const auto warning = warning_of(lost, path.filename());
+    if (!warning.empty()) spdlog::warn("{}", warning);
   });
 }
 

@@ -12,7 +12,9 @@
 #include "libsync/core/slots.h"
 #include "libsync/core/verdict.h"
 #include "minion/destination.h"
+#include "minion/keeping.h"
 #include "os/workers.h"
+#include "store/replaced.h"
 #include "store/state_folder.h"
 
 namespace libsync {
@@ -92,7 +94,29 @@ ExitStatus Minion::tick() {
   return stop_.requested() ? ExitStatus::done : failing_.value_or(status_);
 }
 
+void Minion::sweep_replaced() {
+  const ReplacedVersions replaced(state_.path());
+  const auto owed = state_.receipts().hook_owed();
+  const auto now = clock_.wall();
+  for (const auto& version : replaced.all()) {
+    const auto& record = version.record;
+    ReplacedFacts facts;
+    if (version.since)
+      facts.age = std::chrono::floor<std::chrono::milliseconds>(now - *version.since);
+    facts.is_run_over = record && record->prefix == config_.host.prefix &&
+                        record->run != evidence_.going_on &&
+                        record->begun_ms <= evidence_.over_until_ms;
+    facts.is_hook_owed = owed && (!record || record->task.name() == *owed);
+    if (!is_kept(config_.keep_replaced, facts)) {
+      replaced.discard(version);
+    } else if (!version.since) {
+      ReplacedVersions::stamp(version, now);
+    }
+  }
+}
+
 void Minion::delete_discarded() {
+  sweep_replaced();
   for (const auto& why : sweeper_.sweep()) spdlog::warn("{}", why);
 }
 
@@ -161,13 +185,18 @@ Minion::Visit Minion::visit() {
   const auto outcome = join();
   report_hook_fault();
   if (const auto* const none = std::get_if<NoRun>(&outcome)) {
-    if (none->ended) sweep_ended(*none->ended, none->ended_begun_ms);
+    if (none->ended) {
+      evidence_.going_on.reset();
+      evidence_.over_until_ms = std::max(evidence_.over_until_ms, none->ended_begun_ms);
+      sweep_ended(*none->ended, none->ended_begun_ms);
+    }
     return Visit::idle;
   }
   if (const auto* const other = std::get_if<OtherVersion>(&outcome)) refuse(*other);
   const auto* const joined = std::get_if<Joined>(&outcome);
   if (joined == nullptr) return Visit::early;
   const RunInfo& run = joined->run;
+  evidence_ = {run.id, run.begun_ms};
   sweep(run);
   if (joined->is_finished) {
     if (!state_.receipts().has(config_.host.repo / run.task.name(), run.manifest)) {
@@ -218,7 +247,7 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
         download.give_up("");
       } else if (const auto* const done = std::get_if<Published>(&*end)) {
         published(run, *done);
-        static_cast<void>(spool.discard_tree());  // The rest of the former payload.
+        static_cast<void>(spool.discard_tree());  // The rest of an earlier attempt.
       } else {
         spdlog::warn("the run of '{}' is over, or another has begun: stopping",
                      escaped(run.task.text()));

@@ -18,6 +18,9 @@
 // It deletes in the background, and stays until that is done, or until it has to stop. A new run
 // does not wait for it, unless the disk has no room.
 //
+// A replaced version of a payload stays for readers that use it still (keeping.h), and at least
+// until the command has ended. Any later tick deletes it once its time is over.
+//
 // The log lines are those of the Python pair.
 //
 // The caller holds the lock of the role (TickLock) as long as a Minion lives.
@@ -47,6 +50,12 @@ namespace libsync {
 struct HookFault {
   RunId run;  ///< The run that published the payload.
   std::string reason;
+};
+
+/// Redis has said which runs are over: those that began by `over_until_ms`, except `going_on`.
+struct RunEvidence {
+  std::optional<RunId> going_on;
+  std::uint64_t over_until_ms = 0;
 };
 
 class Minion {
@@ -86,6 +95,8 @@ class Minion {
   void sweep_ended(const RunId& ended, std::uint64_t begun_ms);
   /// Leaves the spools of runs that are over, and those that nothing can need any more.
   void sweep_if(const std::function<bool(const Spool&, const RunRecord&)>& is_over);
+  /// Discards the replaced versions whose time is over, and those of runs that are.
+  void sweep_replaced();
   void delete_discarded();
   [[nodiscard]] bool wait_for_sweeper();
   void wait_for_wake(Instant until);
@@ -104,8 +115,9 @@ class Minion {
   Linger linger_;
   Arrival arrival_ = Arrival::first_of_tick;
   ExitStatus status_ = ExitStatus::done;
-  std::optional<ExitStatus> failing_;    // The failure of the last visit.
-  std::optional<RunId> swept_;           // The ended run whose spools have been deleted.
+  std::optional<ExitStatus> failing_;  // The failure of the last visit.
+  std::optional<RunId> swept_;         // The ended run whose spools have been deleted.
+  RunEvidence evidence_;
   std::optional<HookFault> hook_fault_;  // Not reported yet.
   std::string last_warning_;
   std::string last_deafness_;  // Why this host could not listen for a wake-up.

@@ -197,21 +197,23 @@ void Placement::complete() {
       [this](bool) { step_ = Step::completed; });
 }
 
-void Placement::publish(std::function<void()> then) {
+void Placement::publish(std::function<void(const OnlyHere&)> then) {
   step_ = Step::publishing;
   if (const auto refusal =
           refuse_destination(repo_, run_.task.name(), assembly_->manifest().top().kind)) {
     throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
   }
   assembler_->submit(
-      [assembly = assembly_, then = std::move(then)](const std::stop_token&) {
+      [assembly = assembly_, then = std::move(then),
+       path = repo_ / run_.task.name()](const std::stop_token& stop) {
+        const bool is_folder = assembly->manifest().top().kind == EntryKind::folder;
+        const auto lost = is_folder ? only_here(path, assembly->manifest(), stop) : OnlyHere{};
         assembly->publish();
-        then();
+        then(lost);
         return true;
       },
       [this](bool) {
         step_ = Step::published;
-        // Deleting the former payload can be slow, so the host does not wait for it.
         assembler_->submit(
             [spool = spool_](const std::stop_token& stop) { return spool.clear_tree(stop); },
             [](bool) {});

@@ -40,6 +40,7 @@
 #include "minion/delivery.h"
 #include "minion/disk_state.h"
 #include "minion/ledger.h"
+#include "minion/only_here.h"
 #include "minion/piece_table.h"
 #include "minion/room.h"
 #include "store/spool.h"
@@ -95,10 +96,10 @@ class Placement {
   /// Gives the tree its modes and times, and puts it on the disk.
   void complete();
 
-  /// Swaps the tree with the destination, and deletes the former payload in the background. The
-  /// destructor stops the deletion. The thread that swaps then calls `then`, even if this Placement
-  /// is being destroyed. REQUIRES: the tree is completed.
-  void publish(std::function<void()> then);
+  /// Swaps the tree with the destination. The thread that swaps then calls `then` with what only
+  /// this host had in the former folder, even if this Placement is being destroyed. REQUIRES: the
+  /// tree is completed.
+  void publish(std::function<void(const OnlyHere&)> then);
 
  private:
   using Step = DiskState::Step;

@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "libsync/core/attempt.h"
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "minion/keeping.h"
 #include "os/files.h"
+#include "store/replaced.h"
 
 namespace libsync {
 namespace {
@@ -48,12 +52,37 @@ void Room::require() {
   const auto free = std::max(room_, free_bytes(repo_));
   is_spare_ = free >= needed + kSecondAttempts * std::min(cut.piece_bytes, cut.stream_bytes);
   if (free >= needed) return;
+  make_room(needed - free);
   throw Failure(
       ExitStatus::local, Remedy::try_again,
       fmt::format("{} needs {} on the file system of '{}' while the run lasts, and {} are "
                   "free: free some space there",
                   escaped(run_.task.name()), shown_bytes(needed), escaped(repo_.string()),
                   shown_bytes(free)));
+}
+
+void Room::make_room(std::uint64_t lacking) const {
+  const ReplacedVersions replaced(spool_.folder().parent_path());
+  const auto versions = replaced.all();
+  std::vector<ReplacedBytes> kept;
+  for (const auto& version : versions) {
+    // The order matters, and not the clock: a version that no tick has seen is the youngest.
+    const auto since = version.since.value_or(std::chrono::system_clock::time_point::max());
+    const auto age = std::chrono::system_clock::time_point::max() - since;
+    kept.push_back(
+        {bytes_below(version.folder), std::chrono::duration_cast<std::chrono::milliseconds>(age)});
+  }
+  const auto going = choose_what_goes(lacking, kept);
+  if (!going || going->empty()) return;
+  std::uint64_t freed = 0;
+  for (const auto index : *going) {
+    freed += kept[index].bytes;
+    replaced.discard(versions[index]);
+  }
+  throw Failure(ExitStatus::local, Remedy::try_again,
+                fmt::format("{} replaced versions of {} are deleted first, since {} needs their "
+                            "room",
+                            going->size(), shown_bytes(freed), escaped(run_.task.name())));
 }
 
 }  // namespace libsync

@@ -5,7 +5,8 @@
 // The room is measured when the attempt begins. It includes what an earlier attempt left in
 // incoming/ and tree/: this attempt uses or deletes that. Later the missing bytes shrink as
 // fast as the free ones. So the room is compared once before the first byte of the tree, and once
-// before the first piece is pulled.
+// before the first piece is pulled. Replaced versions (store/replaced.h) count as free: if the run
+// needs their room, they go, and the attempt begins again.
 
 #include <cstdint>
 #include <filesystem>
@@ -34,6 +35,9 @@ class Room {
 
  private:
   void require();
+  /// Discards replaced versions if those free the room that is lacking, and throws Failure (local,
+  /// try again): the next attempt finds it free.
+  void make_room(std::uint64_t lacking) const;
 
   const PieceTable& pieces_;
   Spool spool_;

@@ -143,10 +143,12 @@ void rename_path(const std::filesystem::path& from, const std::filesystem::path&
   if (rename(from.c_str(), to.c_str()) != 0) throw_disk_failure("rename to", to);
 }
 
+bool try_exchange_paths(const std::filesystem::path& one, const std::filesystem::path& other) {
+  return renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0;
+}
+
 void exchange_paths(const std::filesystem::path& one, const std::filesystem::path& other) {
-  if (renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) != 0) {
-    throw_disk_failure("swap", other);
-  }
+  if (!try_exchange_paths(one, other)) throw_disk_failure("swap", other);
 }
 
 void sync_file(const Descriptor& file) {

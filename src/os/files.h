@@ -65,6 +65,10 @@ void rename_path(const std::filesystem::path& from, const std::filesystem::path&
 /// Swaps two existing names in one step.
 void exchange_paths(const std::filesystem::path& one, const std::filesystem::path& other);
 
+/// The same; false if they cannot be swapped.
+[[nodiscard]] bool try_exchange_paths(const std::filesystem::path& one,
+                                      const std::filesystem::path& other);
+
 /// Writes the data of a file, or the names in a folder, to the disk.
 void sync_path(const std::filesystem::path& path);
 

@@ -42,8 +42,10 @@ struct TypedOptions {
   bool hosts_of_last = false;
 };
 
-const std::vector<ConfigKey> kMinionKeys = {
-    {"bwlimit", KeyKind::text}, {"after-publish", KeyKind::text}, {"owner", KeyKind::flag}};
+const std::vector<ConfigKey> kMinionKeys = {{"bwlimit", KeyKind::text},
+                                            {"after-publish", KeyKind::text},
+                                            {"keep-replaced", KeyKind::text},
+                                            {"owner", KeyKind::flag}};
 
 // The options that each verb which asks Redis uses, beside its own.
 const std::vector<std::string> kOptionsOfWait = {"--config", "--redis", "--redis-password-file",

@@ -23,6 +23,7 @@ struct TypedOptions {
   TypedHostOptions host;
   std::string bandwidth_limit;
   std::string after_publish;
+  std::string keep_replaced;
   bool owner = false;
   bool json = false;
 };
@@ -44,6 +45,11 @@ MinionConfig checked(const TypedOptions& typed) {
                      " '" + escaped(typed.bandwidth_limit) + "' is not a rate such as 50m or 1.5g");
   }
   config.after_publish = typed.after_publish;
+  if (!typed.keep_replaced.empty()) {
+    config.keep_replaced =
+        value_or_usage_error(parse_duration(typed.keep_replaced), "--keep-replaced",
+                             typed.keep_replaced, "a duration such as 10m");
+  }
   config.ownership = typed.owner ? Ownership::carried : Ownership::own;
   if (typed.owner && geteuid() != 0) throw UsageError("--owner", " works for root only: drop it");
   return config;
@@ -85,6 +91,9 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   app.add_option("--after-publish", typed->after_publish,
                  "Command to run after publishing; SYNC_FANOUT_PATH names what was published")
       ->type_name("COMMAND");
+  app.add_option("--keep-replaced", typed->keep_replaced,
+                 "Keep a replaced payload this long (default: until the run ends, 10m at most)")
+      ->type_name("DURATION");
   app.add_flag("--owner", typed->owner, "Give files their original owner and group (root only)");
   app.add_subcommand("run", "One tick (what a bare call does)");
   auto* const status = app.add_subcommand("status", "Show how this host stands");

@@ -12,9 +12,10 @@
 //     manifest, p00000, p00001 …   verified, therefore served: rsyncd exports the repo
 //     incoming/                    being pulled, or pulled and not verified yet; ours alone
 //     incoming/2/                  the same of a second pull of a piece, whichever comes first
-//     tree/                        being assembled, then exchanged with the destination
+//     tree/                        being assembled, until it is published
 //     stamps, digests              the master's: stamps of the first listing, announced digests
 //   push/<fingerprint>/          pieces that a master with --push-to wrote here; unverified
+//   replaced/<hash of a name>/   a replaced version of a payload (replaced.h); ours alone
 //   receipt/<hash of a name>     the receipt for this name (Receipts)
 //   hook                         the payload for which --after-publish has still to run
 //   probe                        the file that a host pulls from itself before it offers anything

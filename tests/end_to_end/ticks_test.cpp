@@ -347,6 +347,67 @@ TEST_F(Ticks, ACommandLeavesAServerBehindWithTheUmaskOfTheTick) {
   EXPECT_TRUE(eventually([&] { return std::filesystem::exists(host.folder() / "ended"); }));
 }
 
+// One reader has its working folder there, and one a descriptor of the folder.
+TEST_F(Ticks, AReplacedFolderStaysReadableUntilTheCommandHasEndedAndALaterTickDeletesIt) {
+  auto& host = add_host();
+  const auto payload = source_root() / "model";
+  write_file(payload / "one", "former");
+  write_file(host.repo() / "model" / "own", "of this host");
+  write_file(host.repo() / "model" / "one", "former");
+  set_task(payload);
+  write_file(payload / "one", "new");
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  const auto seen = host.folder() / "seen";
+  Background reader({"sh", "-c",
+                     "cd '" + (host.repo() / "model").string() +
+                         "' && exec 7<. || exit 1\n"
+                         "while [ ! -e '" +
+                         (host.folder() / "look").string() +
+                         "' ]; do sleep 0.05; done\n"
+                         "cat one own /proc/self/fd/7/own > '" +
+                         seen.string() +
+                         "'\n"
+                         "touch '" +
+                         (host.folder() / "looked").string() +
+                         "'\n"
+                         "while ls own > /dev/null 2>&1; do sleep 0.05; done; exit 0"},
+                    host.folder() / "reader.log");
+  ASSERT_TRUE(eventually([&] {
+    return run({"sh", "-c",
+                "ls -l /proc/[0-9]*/cwd | grep -q '" + host.repo().string() + "/model'"})
+               .status == 0;
+  }));
+  const auto ran = host.run("sync-minion",
+                            {"--keep-replaced", "0", "--after-publish",
+                             "touch '" + (host.folder() / "look").string() + "'; while [ ! -e '" +
+                                 (host.folder() / "looked").string() + "' ]; do sleep 0.05; done"});
+  EXPECT_EQ(ran.status, 0) << ran.output;
+  EXPECT_EQ(content_of(seen), "formerof this hostof this host");
+  EXPECT_THAT(ran.output, HasSubstr("the folder 'model' had 1 files that the new payload does not "
+                                    "have, and they go with it: 'own'"));
+  EXPECT_EQ(content_of(host.repo() / "model" / "one"), "new");
+  EXPECT_EQ(host.run("sync-minion").status, 0);
+  EXPECT_EQ(reader.wait(), 0) << "it is deleted now";
+}
+
+// The daemon of another user cannot read it.
+TEST_F(Ticks, AReplacedFolderIsPrivateAndALaterTickDeletesItWhenTheRunHasEnded) {
+  auto& host = add_host();
+  const auto payload = source_root() / "model";
+  write_file(payload / "one", "new");
+  write_file(host.repo() / "model" / "one", "former\n");
+  set_task(payload);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  const auto top = host.state() / "replaced";
+  EXPECT_EQ(run({"stat", "-c", "%a", top.string()}).output, "700\n");
+  EXPECT_EQ(run({"sh", "-c", "cat '" + top.string() + "'/*/payload/one"}).output, "former\n");
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  EXPECT_FALSE(std::filesystem::exists(top));
+}
+
 TEST_F(Ticks, ACommandThatFailsIsReported) {
   auto& host = add_host();
   const auto payload = make_payload("hooked");

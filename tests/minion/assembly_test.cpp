@@ -27,6 +27,7 @@
 #include "ordinary_user.h"
 #include "os/files.h"
 #include "os/random.h"
+#include "store/replaced.h"
 #include "store/state_folder.h"
 #include "task_path.h"
 #include "temporary_folder.h"
@@ -190,7 +191,7 @@ TEST_F(AssemblyTest, PublishesAPayloadWithoutBytes) {
   EXPECT_TRUE(is_published_as(built.cut));
 }
 
-TEST_F(AssemblyTest, ExchangesAFolderInOneStepAndKeepsTheOldOneUntilCleared) {
+TEST_F(AssemblyTest, ExchangesAFolderInOneStepAndKeepsTheReplacedOne) {
   write_tree(original(), 1);
   auto first = build();
   publish(first);
@@ -201,11 +202,44 @@ TEST_F(AssemblyTest, ExchangesAFolderInOneStepAndKeepsTheOldOneUntilCleared) {
   EXPECT_TRUE(is_published_as(first.cut)) << "until the swap";
   second.assembly.publish();
   EXPECT_TRUE(is_published_as(second.cut));
-  EXPECT_TRUE(test::content_of(second.spool.tree_folder() / "payload/a") ==
-              test::content_of(original() / "a"));
+  const ReplacedVersions replaced(second.spool.folder().parent_path());
+  ASSERT_EQ(replaced.all().size(), 1U);
+  const auto kept = replaced.all().front().folder;
+  EXPECT_TRUE(test::content_of(kept / "payload/a") == test::content_of(original() / "a"));
+  EXPECT_EQ(status_of(kept)->st_mode & 07777U, 0700U);
+  EXPECT_EQ(status_of(kept.parent_path())->st_mode & 07777U, 0700U) << "no module may read it";
   second.assembly.clear();
+  EXPECT_TRUE(std::filesystem::exists(kept));
   EXPECT_FALSE(std::filesystem::exists(second.spool.tree_folder()));
   EXPECT_TRUE(is_published_as(second.cut));
+}
+
+TEST_F(AssemblyTest, KeepsOneReplacedVersionOfAName) {
+  for (const unsigned seed : {1U, 20U, 40U}) {
+    const auto top = folder_.path() / std::to_string(seed);
+    write_tree(top, seed);
+    auto built = build_of({top, kPieceBytes});
+    publish(built);
+  }
+  const StateFolder state(repo());
+  const auto kept = ReplacedVersions(state.path()).all();
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_TRUE(test::content_of(kept[0].folder / "payload/a") ==
+              test::content_of(folder_.path() / "20" / "a"));
+  EXPECT_EQ(state.discarded(Role::minion).size(), 1U);
+}
+
+TEST_F(AssemblyTest, ASetgidRepoGivesItsGroup) {
+  write_tree(original(), 1);
+  constexpr gid_t kGroup = 4321;
+  ASSERT_EQ(chown(repo().c_str(), 0, kGroup), 0);
+  ASSERT_EQ(chmod(repo().c_str(), 02775), 0);
+  auto built = build();
+  publish(built);
+  EXPECT_EQ(status_of(destination())->st_gid, kGroup);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(destination())) {
+    EXPECT_EQ(status_of(entry.path())->st_gid, kGroup) << entry.path();
+  }
 }
 
 TEST_F(AssemblyTest, OrdinaryUserReplacesFoldersThatMayNotBeWrittenTo) {

@@ -8,6 +8,7 @@
 
 #include "minion_world.h"
 #include "os/files.h"
+#include "store/replaced.h"
 
 namespace libsync::test {
 namespace {
@@ -339,6 +340,98 @@ TEST_F(HookTick, RunsIfTheRunEndsWhileItIsPublished) {
   EXPECT_EQ(tick(), ExitStatus::done);
   expect_published();
   EXPECT_THAT(hook.runs, ElementsAre(destination()));
+}
+
+// --- The replaced version ---
+
+class ReplacingTick : public MinionTick {
+ protected:
+  ReplacingTick() {
+    write_file(destination() / "former", "of the former payload");
+    begin_staged();
+  }
+  /// The content of a file of the replaced version; empty if it is gone.
+  [[nodiscard]] std::string former() const {
+    for (const auto& one : ReplacedVersions(repo() / ".libsync").all()) {
+      const auto path = one.folder / "payload" / "former";
+      if (std::filesystem::exists(path)) return content_of(path);
+    }
+    return "";
+  }
+};
+
+TEST_F(ReplacingTick, StaysUntilTheRunEnds) {
+  hook.kind = Hook::configured;
+  hook.at_run = [this] { EXPECT_EQ(former(), "of the former payload"); };
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(former(), "of the former payload");
+  EXPECT_EQ(logged("warning: the folder 'model.7' had 1 files that the new payload does not have, "
+                   "and they go with it: 'former'"),
+            1U);
+  end_run();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(former(), "");
+  expect_swept();
+}
+
+TEST_F(ReplacingTick, StaysForTenMinutesIfTheRunGoesOn) {
+  EXPECT_EQ(tick(), ExitStatus::done);
+  clock.advance(9min);
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_NE(former(), "");
+  clock.advance(1min);
+  coordinator->faults.break_off();
+  EXPECT_EQ(tick(), ExitStatus::redis);
+  EXPECT_EQ(former(), "") << "that needs no Redis";
+}
+
+TEST_F(ReplacingTick, ALingeringTickDeletesItInTime) {
+  config.keep_replaced = 20s;
+  config.host.linger = 60s;
+  std::optional<Instant> published;
+  std::optional<Instant> deleted;
+  clock.at_wait = [&] {
+    if (!published && former() != "") published = clock.now();
+    if (published && !deleted && former() == "") deleted = clock.now();
+  };
+  EXPECT_EQ(tick(), ExitStatus::done);
+  ASSERT_TRUE(deleted);
+  EXPECT_GE(*deleted - *published, 20s);
+  EXPECT_LE(*deleted - *published, 30s);
+}
+
+TEST_F(ReplacingTick, StaysAsLongAsTheOptionSays) {
+  config.keep_replaced = 1h;
+  EXPECT_EQ(tick(), ExitStatus::done);
+  end_run();
+  clock.advance(59min);
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_NE(former(), "");
+  clock.advance(1min);
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(former(), "");
+}
+
+TEST_F(ReplacingTick, StaysForTheHookEvenWithoutAStay) {
+  config.keep_replaced = 0s;
+  hook.kind = Hook::configured;
+  hook.at_run = [this] {
+    EXPECT_NE(former(), "");
+    raise(SIGTERM);
+  };
+  hook.failure = "--after-publish was ended";
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_NE(former(), "") << "the command is owed still";
+}
+
+TEST_F(ReplacingTick, GoesAtOnceAfterTheHookWithoutAStay) {
+  config.keep_replaced = 0s;
+  hook.kind = Hook::configured;
+  hook.at_run = [this] { EXPECT_NE(former(), ""); };
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(hook.runs.size(), 1U);
+  EXPECT_EQ(former(), "");
 }
 
 // --- Suspicion of what is published ---

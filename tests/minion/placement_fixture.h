@@ -146,7 +146,8 @@ class PlacementFixture : public testing::Test {
     placement_->complete();
     ASSERT_TRUE(pump([this] { return is_at(DiskState::Step::completed); }));
     bool was_there = false;
-    placement_->publish([&] { was_there = std::filesystem::exists(destination()); });
+    placement_->publish(
+        [&](const OnlyHere&) { was_there = std::filesystem::exists(destination()); });
     ASSERT_TRUE(pump([this] { return is_at(DiskState::Step::published); }));
     EXPECT_TRUE(was_there);
     expect_published();

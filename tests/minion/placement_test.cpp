@@ -183,7 +183,7 @@ TEST_F(PlacementTest, DestinationThatBecameASymlinkIsNotReplaced) {
   placement.complete();
   ASSERT_TRUE(pump([&] { return is_at(Step::completed); }));
   std::filesystem::create_directory_symlink(original(), destination());
-  EXPECT_THROW(placement.publish([] {}), Failure);
+  EXPECT_THROW(placement.publish([](const OnlyHere&) {}), Failure);
   EXPECT_TRUE(std::filesystem::is_symlink(destination()));
 }
 

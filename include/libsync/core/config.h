@@ -28,8 +28,8 @@ namespace libsync {
 /// Accepts an integer of at least 1 with K, M or G (powers of 1024). Without a unit it means bytes.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
 
-/// Whether rsync understands `text` as its --bwlimit: a number with a unit such as `50m`, `1.5GiB` or
-/// `600k`. Without a unit it means KiB in a second. rsync itself refuses rates below 512 bytes.
+/// Whether rsync understands `text` as its --bwlimit: a number with a unit such as `50m`, `1.5GiB`
+/// or `600k`. Without a unit it means KiB in a second. rsync itself refuses rates below 512 bytes.
 [[nodiscard]] bool is_bandwidth_limit(std::string_view text);
 
 /// Options that both programs have.
@@ -51,6 +51,8 @@ struct MinionConfig {
   HostConfig host;
   std::string bandwidth_limit;  ///< As rsync's --bwlimit; empty: none.
   std::string after_publish;    ///< Empty: none.
+  /// How long a replaced version stays; nothing: until the run ends, ten minutes at most.
+  std::optional<Duration> keep_replaced;
   Ownership ownership = Ownership::own;
 };
 
