@@ -13,6 +13,7 @@
 #include "libsync/core/verdict.h"
 #include "minion/destination.h"
 #include "minion/keeping.h"
+#include "os/files.h"
 #include "os/workers.h"
 #include "store/replaced.h"
 #include "store/state_folder.h"
@@ -372,11 +373,26 @@ void Minion::sweep(const RunInfo& run) {
   });
 }
 
-// Does the same for the run that ended last.
+// Does the same for the run that ended last. The pieces of a payload that is not published here
+// stay until another run begins, since the same task may be set again.
 void Minion::sweep_ended(const RunId& ended, std::uint64_t begun_ms) {
   if (swept_ == ended) return;
-  sweep_if([&](const Spool&, const RunRecord& owner) { return owner.begun_ms <= begun_ms; });
+  sweep_if([&](const Spool& spool, const RunRecord& owner) {
+    if (owner.begun_ms > begun_ms) return false;
+    if (is_spent(spool, owner)) return true;
+    static_cast<void>(spool.discard_tree());  // It is a second copy of the pieces.
+    return false;
+  });
   swept_ = ended;
+}
+
+bool Minion::is_spent(const Spool& spool, const RunRecord& owner) const {
+  const auto old = std::chrono::floor<std::chrono::seconds>(clock_.wall() - kStrayKept);
+  const auto recorded_at = spool.recorded_at(Role::minion);
+  if (recorded_at && recorded_at->seconds < old.time_since_epoch().count()) return true;
+  const auto manifest = read_file(spool.manifest_path(), Manifest::max_bytes);
+  return manifest &&
+         state_.receipts().has(config_.host.repo / owner.task.name(), digest_of(*manifest));
 }
 
 void Minion::sweep_if(const std::function<bool(const Spool&, const RunRecord&)>& is_over) {

@@ -9,8 +9,9 @@
 // names, a host with another address, and a state folder that is a copy.
 //
 // It deletes a spool only if Redis names a different run, current or last, that began no earlier
-// than the spool's. A finished host goes on serving its spool without any process of
-// ours, because the rsync daemon does.
+// than the spool's. The spool of an ended run whose payload is not published here stays, for the
+// same task again. Another run deletes it, or a week. A finished host goes on serving its spool
+// without any process of ours, because the rsync daemon does.
 //
 // A host that others got wrong bytes from hashes its spool. If a piece has gone bad, the host
 // downloads the run again, which compares every published byte with its digest.
@@ -93,6 +94,9 @@ class Minion {
   [[nodiscard]] bool clears_suspicion(const RunInfo& run);
   void sweep(const RunInfo& run);
   void sweep_ended(const RunId& ended, std::uint64_t begun_ms);
+  /// Whether the spool of a run that is over serves nothing: its payload is published here, or the
+  /// spool is a week old.
+  [[nodiscard]] bool is_spent(const Spool& spool, const RunRecord& owner) const;
   /// Leaves the spools of runs that are over, and those that nothing can need any more.
   void sweep_if(const std::function<bool(const Spool&, const RunRecord&)>& is_over);
   /// Discards the replaced versions whose time is over, and those of runs that are.

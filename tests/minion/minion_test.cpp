@@ -434,6 +434,67 @@ TEST_F(ReplacingTick, GoesAtOnceAfterTheHookWithoutAStay) {
   EXPECT_EQ(former(), "");
 }
 
+// --- After a cancel ---
+
+class CancelledTick : public MinionTick {
+ protected:
+  CancelledTick() {
+    begin();
+    serve(kOrigin);
+    announce(0, 3);
+    config.host.linger = 60s;
+    // The tick pulls what is announced, and the run ends.
+    at_wait(40, [this] {
+      EXPECT_TRUE(std::filesystem::exists(spool().piece_path(0)));
+      static_cast<void>(shared.end(run->id, "cancelled", "", TaskAfter::goes));
+    });
+    EXPECT_EQ(tick(), ExitStatus::done);
+    clock.at_wait = nullptr;
+    config.host.linger = 0s;
+  }
+};
+
+TEST_F(CancelledTick, KeepsThePiecesAndTheSameTaskGoesOnWithThem) {
+  ASSERT_TRUE(std::filesystem::exists(spool().piece_path(0)));
+  EXPECT_FALSE(std::filesystem::exists(spool().tree_folder())) << "the copy costs room";
+  const auto former = run->fingerprint;
+  run->id = random_name<RunId>();
+  run->begun_ms += 1000;
+  static_cast<void>(shared.begin(*run, 6, {1, {}}, TaskKey::leave, Spread::claims));
+  announce(0, cut->pieces());
+  EXPECT_EQ(run->fingerprint, former);
+  EXPECT_EQ(tick(), ExitStatus::done) << failure;
+  expect_published();
+  EXPECT_THAT(transfer.pulls_of(piece_name(0)), SizeIs(1)) << "the spool had it";
+  end_run();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  expect_swept();
+}
+
+TEST_F(CancelledTick, AnotherRunDeletesThePieces) {
+  const auto former = spool().folder();
+  ASSERT_TRUE(std::filesystem::exists(former));
+  begin_staged();
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_FALSE(std::filesystem::exists(former));
+}
+
+TEST_F(CancelledTick, AWeekDeletesThePieces) {
+  const auto record = spool().folder() / "owner-minion";
+  const auto age = [&](std::chrono::hours by) {
+    const auto at =
+        std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch() - by);
+    const timespec times[] = {{0, UTIME_OMIT}, {at.count(), 0}};
+    ASSERT_EQ(utimensat(AT_FDCWD, record.c_str(), times, 0), 0);
+  };
+  age(kStrayKept - 1h);
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_TRUE(std::filesystem::exists(record));
+  age(kStrayKept + 1h);
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_FALSE(std::filesystem::exists(record));
+}
+
 // --- Suspicion of what is published ---
 
 class SuspectTick : public MinionTick {
