@@ -17,6 +17,7 @@
 #include "os/log.h"
 #include "os/private_file.h"
 #include "os/stop_signal.h"
+#include "programs/check.h"
 #include "programs/config_options.h"
 #include "programs/unknown_argument.h"
 #include "rsync/rsync_version.h"
@@ -93,6 +94,12 @@ KnownArguments known_to(const CLI::App& app, const Program& program) {
   known.other_program = program.other_name;
   for (const auto& key : program.other_keys) known.other_options.push_back(key.name);
   return known;
+}
+
+// Whether the verb is `check`, which shows a wrong configuration as one of its lines.
+bool is_check(const CLI::App& app) {
+  const auto verbs = app.get_subcommands();
+  return !verbs.empty() && verbs.front()->get_name() == "check";
 }
 
 // own_address() for a tick. The other hosts of the fleet would not pull from an address outside
@@ -338,8 +345,11 @@ int run_program(const Program& program, int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     return usage_error(fmt::format("{} (see --help)", error.what()));
   } catch (const UsageError& error) {
-    return usage_error(error.option().empty() ? error.what()
-                                              : origin.message(error.option(), error.rest()));
+    const auto message =
+        error.option().empty() ? error.what() : origin.message(error.option(), error.rest());
+    if (!is_check(app)) return usage_error(message);
+    print(line_of(wrong_configuration(message)));
+    return static_cast<int>(ExitStatus::usage);
   } catch (const Failure& failure) {
     spdlog::error("{}", failure.what());
     return static_cast<int>(failure.status());

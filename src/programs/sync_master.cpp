@@ -12,6 +12,7 @@
 #include "master/master.h"
 #include "os/files.h"
 #include "os/system_clock.h"
+#include "programs/check_host.h"
 #include "programs/hosts.h"
 #include "programs/options.h"
 #include "programs/report.h"
@@ -55,6 +56,19 @@ const std::vector<std::string> kOptionsOfHosts = {"--config", "--redis", "--redi
 const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis",  "--redis-password-file",
                                                    "--prefix", "--quorum", "--deadline",
                                                    "--grace"};
+const std::vector<std::string> kOptionsOfCheck = {"--config",
+                                                  "--redis",
+                                                  "--redis-password-file",
+                                                  "--prefix",
+                                                  "--address",
+                                                  "--repo",
+                                                  "--module",
+                                                  "--rsync-port",
+                                                  "--rsync-user",
+                                                  "--rsync-password-file",
+                                                  "--peers",
+                                                  "--source-root",
+                                                  "--push-to"};
 
 // Largest --minions. It is a hundred times the largest fleet that was simulated, so a larger number
 // is probably mistyped.
@@ -180,6 +194,14 @@ ExitStatus print_hosts(const MasterConfig& config, const TypedOptions& typed) {
   return ExitStatus::done;
 }
 
+ExitStatus check(const MasterConfig& config, const std::string& config_file) {
+  return check_host(config.host, {.role = Role::master,
+                                  .program = "sync-master",
+                                  .config_file = config_file,
+                                  .source_roots = config.source_roots,
+                                  .serves = !config.push_to});
+}
+
 ExitStatus print_functions() {
   print(functions_source());
   return ExitStatus::done;
@@ -224,6 +246,7 @@ void add_options(CLI::App& app, const std::shared_ptr<TypedOptions>& typed) {
 std::function<ExitStatus()> declare(CLI::App& app) {
   const auto typed = std::make_shared<TypedOptions>();
   add_options(app, typed);
+  const auto* const app_config = app.get_option("--config");
   app.add_subcommand("run", "One tick (what a bare call does)");
   auto* const status = app.add_subcommand("status", "Show the run in progress and the last one");
   status->add_flag("--json", typed->json, "For programs");
@@ -243,6 +266,9 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   hosts->add_flag("--last", typed->hosts_of_last, "Of the run that ended last");
   add_verb_help(*hosts, kOptionsOfHosts,
                 "sync-master hosts --state missing | xargs -I{} ssh {} uptime");
+  auto* const checks =
+      app.add_subcommand("check", "Check the set-up of this host, and the daemons of the others");
+  add_verb_help(*checks, kOptionsOfCheck, "sync-master check");
   auto* const functions = app.add_subcommand(
       "functions", "Print the Redis functions, for redis-cli -x function load replace");
   add_verb_help(*functions, {}, "sync-master functions | redis-cli -x function load replace");
@@ -252,6 +278,7 @@ std::function<ExitStatus()> declare(CLI::App& app) {
     if (status->parsed()) return print_status(config, *typed);
     if (wait->parsed()) return wait_for_task(config, *typed);
     if (hosts->parsed()) return print_hosts(config, *typed);
+    if (checks->parsed()) return check(config, app_config->as<std::string>());
     return run_tick(config);
   };
 }

@@ -11,6 +11,7 @@
 #include "minion/hook.h"
 #include "minion/minion.h"
 #include "os/system_clock.h"
+#include "programs/check_host.h"
 #include "programs/options.h"
 #include "programs/report.h"
 #include "store/state_folder.h"
@@ -30,6 +31,11 @@ struct TypedOptions {
 
 const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis", "--redis-password-file",
                                                    "--prefix", "--address"};
+
+const std::vector<std::string> kOptionsOfCheck = {
+    "--config", "--redis",  "--redis-password-file", "--prefix",     "--address",
+    "--repo",   "--module", "--rsync-port",          "--rsync-user", "--rsync-password-file",
+    "--peers"};
 
 const std::vector<ConfigKey> kMasterKeys = {
     {"source-root", KeyKind::list}, {"minions", KeyKind::text}, {"inventory", KeyKind::text},
@@ -99,8 +105,16 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   auto* const status = app.add_subcommand("status", "Show how this host stands");
   status->add_flag("--json", typed->json, "For programs");
   add_verb_help(*status, kOptionsOfStatus, "sync-minion status");
+  auto* const checks = app.add_subcommand("check", "Check the set-up of this host");
+  add_verb_help(*checks, kOptionsOfCheck, "sync-minion check");
+  const auto* const app_config = app.get_option("--config");
   return [=] {
     const auto config = checked(*typed);
+    if (checks->parsed()) {
+      return check_host(config.host, {.role = Role::minion,
+                                      .program = "sync-minion",
+                                      .config_file = app_config->as<std::string>()});
+    }
     return status->parsed()
                ? print_status(config, typed->json ? ReportFormat::json : ReportFormat::text)
                : run_tick(config);

@@ -105,10 +105,7 @@ constexpr std::array kServerErrors = {
     ServerError{"ERR invalid password", Remedy::operator_acts, "correct --redis-password-file"},
     ServerError{"ERR AUTH", Remedy::operator_acts, "correct --redis-password-file"},
     ServerError{"ERR Client sent AUTH", Remedy::operator_acts, "drop --redis-password-file"},
-    ServerError{"NOPERM", Remedy::operator_acts,
-                "give the users the rules of this version, as the server's administrator: "
-                "sed -n 's/ >[^ ]*//; s/^user m/acl setuser m/p' "
-                "/usr/share/doc/sync-fanout/examples/redis-users.conf | redis-cli"},
+    ServerError{"NOPERM", Remedy::operator_acts, kRulesWayOut},
     ServerError{"ERR DB index", Remedy::operator_acts, "correct the db in --redis"},
     ServerError{"ERR unknown command", Remedy::operator_acts,
                 "use Redis 7 or newer, or Valkey: older ones have no functions"},

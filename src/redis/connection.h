@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -48,6 +49,12 @@ inline constexpr int kDeepestAnswer = 8;
 
 /// The answer that hiredis has read, as a value. An error stands for what lies deeper than `depth`.
 [[nodiscard]] RedisValue to_value(const redisReply& reply, int depth = kDeepestAnswer);
+
+/// How to give the users of a server the rules of this version.
+inline constexpr std::string_view kRulesWayOut =
+    "give the users the rules of this version, as the server's administrator: "
+    "sed -n 's/ >[^ ]*//; s/^user m/acl setuser m/p' "
+    "/usr/share/doc/sync-fanout/examples/redis-users.conf | redis-cli";
 
 /// The command and its arguments.
 using RedisCommand = std::vector<std::string>;

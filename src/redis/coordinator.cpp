@@ -18,7 +18,6 @@
 namespace libsync {
 namespace {
 
-constexpr std::string_view kLibrary = "libsync1";
 constexpr std::size_t kHostsAtOnce = 2000;  // CHANGED_AT_ONCE in context.lua.
 
 std::string word_of(Spread spread) {

@@ -31,6 +31,9 @@ struct StatusAnswer;
 /// The source text of the functions, as Redis loads it.
 [[nodiscard]] std::string_view functions_source();
 
+/// The digest of that text, which the function `rights` answers.
+[[nodiscard]] std::string_view functions_digest();
+
 struct RedisCoordinatorOptions {
   RedisServer server;
   std::string prefix;                               ///< Put in front of every key.
@@ -39,6 +42,9 @@ struct RedisCoordinatorOptions {
   std::function<std::string()> time = [] { return std::string(); };
   std::string functions{functions_source()};
 };
+
+/// The name of the library of functions.
+inline constexpr std::string_view kLibrary = "libsync1";
 
 /// One object for all three seams; a program uses the one of its role. Belongs to one thread.
 class RedisCoordinator final : public MasterCoordinator, public MinionCoordinator, public Observer {

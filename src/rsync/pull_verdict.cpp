@@ -44,7 +44,11 @@ constexpr std::array kPatterns = {
             "its daemon cannot read a piece: it hashes its spool again and sets the modes"},
     Pattern{"auth failed", PullEnd::refused,
             "correct --rsync-user and --rsync-password-file here, or the secrets file there"},
-    Pattern{"Unknown module", PullEnd::refused, "correct --module here, or its rsyncd.conf"},
+    // A daemon hides a module whose 'list' is no from a host that 'hosts allow' leaves out.
+    Pattern{"Unknown module", PullEnd::refused,
+            "correct --module here, or the name of the module or 'hosts allow' in its rsyncd.conf"},
+    Pattern{"daemon-excluded", PullEnd::unreachable,
+            "remove 'exclude' and 'filter' of .libsync from its rsyncd.conf"},
     Pattern{"Failed to negotiate a checksum", PullEnd::refused,
             "its rsync is older than 3.2: update it to 3.2.7 or newer"},
     Pattern{"configured to refuse", PullEnd::refused,
@@ -132,6 +136,17 @@ bool is_summary_alone(const std::string& errors) {
   return errors.starts_with("rsync error: ") && errors.find('\n') == errors.size() - 1;
 }
 
+// The way out if the daemon cannot enter a folder that it should serve; empty if it can.
+std::string_view way_into_folder(std::string_view errors) {
+  const auto at = errors.find("change_dir");
+  if (at == std::string_view::npos || !is_said_by_source(errors, "change_dir")) return "";
+  const auto line = errors.substr(at, errors.find('\n', at) - at);
+  if (line.find("Permission denied") != std::string_view::npos) {
+    return "let the module's user enter its path and read --repo there";
+  }
+  return "let the module's path be --repo, and drop 'exclude' and 'filter', in its rsyncd.conf";
+}
+
 PullVerdict by_status(int code, const std::string& errors) {
   switch (code) {
     case 1:
@@ -188,6 +203,8 @@ PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& a
     }
   }
   auto verdict = by_status(code, errors);
+  const auto way_in = way_into_folder(errors);
+  if (verdict.end == PullEnd::unreachable && !way_in.empty()) verdict.detail = way_in;
   verdict.detail = fmt::format("rsync with {} ended with status {}: {}: {}", peer.text(), code,
                                first_line(errors), verdict.detail);
   return verdict;

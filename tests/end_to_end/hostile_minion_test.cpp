@@ -147,7 +147,7 @@ class HostileMinion : public Fleet {
     for (const auto& function : rules_of("master", "+fcall|")) {
       // Reading the state is for everybody.
       const std::set<std::string> reading{"libsync1_status", "libsync1_awaited", "libsync1_hosts",
-                                          "libsync1_pulse"};
+                                          "libsync1_pulse", "libsync1_rights"};
       if (reading.contains(function)) continue;
       EXPECT_FALSE(attempt({"FCALL", function, "0", "", "", id, victim})) << function;
     }

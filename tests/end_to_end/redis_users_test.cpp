@@ -7,6 +7,7 @@
 #include <regex>
 #include <set>
 
+#include "redis/connection.h"
 #include "redis/coordinator.h"
 
 namespace libsync::test {
@@ -97,8 +98,48 @@ TEST_F(RedisUsers, MayRunEachFunctionAndItsCommands) {
     }
     std::set<std::string> callable;
     for (const auto& verb : all_of(role.calls, function)) callable.insert("libsync1_" + verb);
-    callable.insert({"libsync1_status", "libsync1_awaited", "libsync1_hosts", "libsync1_pulse"});
+    callable.insert({"libsync1_status", "libsync1_awaited", "libsync1_hosts", "libsync1_pulse",
+                     "libsync1_rights"});
     EXPECT_EQ(rules_from(role.user, "+fcall|"), callable) << role.user;
+  }
+}
+
+// `check` finds a right that is missing by the lists in the function rights.
+TEST_F(RedisUsers, HaveJustTheRightsThatCheckAsksFor) {
+  load_users(redis);
+  ASSERT_EQ(master().run("sync-master").status, 0);
+  for (const std::string role : {"master", "minion"}) {
+    const auto missing = [&] {
+      auto server = redis.server();
+      server.user = role;
+      server.password = role + "-password";
+      RedisConnection connection(server);
+      const auto answer = connection.ask({"FCALL", "libsync1_rights", "0", "", "", role});
+      std::set<std::string> rules;
+      const auto* const values = answer.array();
+      if (values == nullptr) ADD_FAILURE() << "no list";
+      for (std::size_t i = 3; values != nullptr && i < values->size(); ++i) {
+        rules.insert(*(*values)[i].text());
+      }
+      return rules;
+    };
+    EXPECT_EQ(missing(), std::set<std::string>()) << role;
+    // With these rules alone every other one of the file is missing.
+    redis.cli({"acl", "setuser", role, "-@all", "resetkeys", "+auth", "+select",
+               "+fcall|libsync1_rights", "+hget", "+hset"});
+    const auto rules = rules_of(role, "");
+    std::set<std::string> expected(rules.begin() + 4, rules.end());
+    for (const auto* const other :
+         {"resetchannels", "resetkeys", "-@all", "+auth", "+select", "+ping", "+info|memory",
+          "+fcall|libsync1_rights", "+hget", "+hset", "~*"}) {
+      expected.erase(other);
+    }
+    auto found = missing();
+    // The file grants every key to the master.
+    if (role == "master") {
+      std::erase_if(found, [](const auto& rule) { return rule.starts_with("~"); });
+    }
+    EXPECT_EQ(found, expected) << role;
   }
 }
 

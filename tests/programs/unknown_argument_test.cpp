@@ -41,7 +41,8 @@ TEST(UnknownArgument, IsNamedWithTheWordThatWasMeant) {
       {{"sync-master", "run", "status"}, "'status' is no argument of the verb run: drop it"},
       {{"sync-minion", "--frobnicate"}, "--frobnicate is no option: drop it"},
       {{"sync-minion", "-q"}, "-q is no option: drop it"},
-      {{"sync-minion", "frobnicate\n"}, "'frobnicate\\n' is no verb: the verbs are run, status"},
+      {{"sync-minion", "frobnicate\n"},
+       "'frobnicate\\n' is no verb: the verbs are run, status, check"},
   };
   for (const auto& [words, message] : rows) {
     auto line = words;

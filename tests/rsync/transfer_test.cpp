@@ -165,7 +165,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{23, "rsync: [sender] send_files failed to open \"p00000\": Permission denied (13)\n",
              PullEnd::missing, "sets the modes"},
         Case{5, "@ERROR: auth failed on module repo\n", PullEnd::refused, "secrets file there"},
-        Case{5, "@ERROR: Unknown module 'repo'\n", PullEnd::refused, "or its rsyncd.conf"},
+        Case{5, "@ERROR: Unknown module 'repo'\n", PullEnd::refused,
+             "or the name of the module or 'hosts allow' in its rsyncd.conf"},
         Case{4,
              "Failed to negotiate a checksum choice.\n"
              "rsync error: requested action not supported (code 4) at compat.c(353)\n",

@@ -54,3 +54,80 @@ end
 register('pulse', pulse, {'no-writes'})
 
 end
+
+do
+
+-- The digest of this whole text: embed.cmake.
+local TEXT = '@DIGEST@'
+
+-- The rights that a role needs, as cron/redis-users.conf grants them.
+local NEEDED = {
+  master = {
+    functions = 'begin stage end refuse expect admit awaited overtake vouch watch repair wake ' ..
+                'status pulse hosts rights',
+    commands = 'time function|list function|load get getrange type set del unlink rename exists ' ..
+                'expire incr setrange hget hmget hset hsetnx hdel hexists hgetall hkeys hvals hlen ' ..
+                'hincrby hrandfield hscan sscan zscan sadd srem spop smembers scard srandmember ' ..
+                'sismember smismember zadd zrem zscore zmscore zrange zrangebyscore zcount ' ..
+                'zremrangebyscore lpush xadd',
+    reads = '',
+    writes = 'task lookup synchronize_queue running_queue finished_queue sync:digests ' ..
+                'sync:course sync:joined sync:have sync:copies sync:coming sync:hungry sync:slots ' ..
+                'sync:uploads sync:pulls sync:claims sync:leases sync:pace sync:waiting sync:woken ' ..
+                'sync:seats sync:seat_of sync:expected sync:done sync:progress sync:moves ' ..
+                'sync:blame sync:quarantine sync:errors sync:others sync:ticking sync:unfed ' ..
+                'sync:hooks sync:run sync:minions sync:ids sync:lingering sync:events sync:last ' ..
+                'sync:last_expected sync:last_others sync:last_done sync:last_errors ' ..
+                'sync:last_hooks sync:wake:*'},
+  minion = {
+    functions = 'join hold follow claim complete renew finish leave doubt fault digests status ' ..
+                'pulse awaited hosts rights',
+    commands = 'time blpop get getrange type exists expire setrange hget hmget hset hsetnx hdel ' ..
+                'hexists hgetall hkeys hvals hlen hincrby hrandfield hscan sscan zscan sadd srem ' ..
+                'smembers scard srandmember sismember zadd zrem zscore zrange zrangebyscore zcount ' ..
+                'lpush xadd',
+    reads = 'task sync:run sync:digests sync:expected sync:others sync:last',
+    writes = 'synchronize_queue running_queue finished_queue sync:course sync:joined ' ..
+                'sync:ticking sync:have sync:copies sync:coming sync:hungry sync:slots sync:uploads ' ..
+                'sync:pulls sync:claims sync:leases sync:pace sync:waiting sync:woken sync:wake:* ' ..
+                'sync:seats sync:seat_of sync:done sync:progress sync:moves sync:blame ' ..
+                'sync:quarantine sync:errors sync:unfed sync:hooks sync:last_hooks sync:minions ' ..
+                'sync:ids sync:lingering sync:events'}}
+
+-- The rights that the caller lacks for a role, as rules of Redis' access control lists.
+--
+--   Args:    master or minion
+--   Answers: RIGHTS digest-of-this-text version-of-Redis, and each rule that is missing
+local function rights(_, a)
+  local prefix, needed, api = a[1], NEEDED[a[3]], server()
+  if not needed then error('ERR no such role', 0) end
+  local answer = {'RIGHTS', TEXT, api.REDIS_VERSION or ''}
+  local function need(rule, ...)
+    local may = api.acl_check_cmd(...)
+    if not may then answer[#answer + 1] = rule end
+    return may
+  end
+  for name in string.gmatch(needed.functions, '%S+') do
+    need('+fcall|libsync1_' .. name, 'FCALL', 'libsync1_' .. name, '0')
+  end
+  -- Without arguments there is no key, so the command alone decides.
+  local may = {}
+  for name in string.gmatch(needed.commands, '%S+') do
+    local command, verb = string.match(name, '^(%w+)|?(%w*)$')
+    if verb == '' then may[name] = need('+' .. name, command) else need('+' .. name, command, verb) end
+  end
+  -- The keys are tried by these two commands.
+  if not (may.hget and may.hset) then return answer end
+  for name in string.gmatch(needed.reads, '%S+') do
+    need('%R~' .. prefix .. name, 'HGET', prefix .. name, 'field')
+  end
+  for name in string.gmatch(needed.writes, '%S+') do
+    local key, rule = prefix .. string.gsub(name, '*', 'x'), '~' .. prefix .. name
+    if need(rule, 'HGET', key, 'field') then need(rule, 'HSET', key, 'field', 'value') end
+  end
+  return answer
+end
+
+register('rights', rights, {'no-writes'})
+
+end
