@@ -104,7 +104,8 @@ Progress progress_of(const Status& status) {
   const auto& cut = run.run.cut;
   const auto piece_bytes = static_cast<double>(cut.stream_bytes) / cut.pieces();
   const auto age = std::max(0.001, in_seconds(run.age));
-  progress.bytes_per_second = pieces * piece_bytes / age;
+  progress.placed_bytes = pieces * piece_bytes;
+  progress.bytes_per_second = progress.placed_bytes / age;
   progress.flow = flow_of(cut.pieces(), piece_bytes, run.expected, pieces, run.moves.placed_lately,
                           std::min(age, in_seconds(kLately)));
   const bool is_complete = progress.count(HostGroup::finished) >= run.expected;

@@ -54,7 +54,8 @@ struct Progress {
   /// Hosts of --minions that Redis has no name for. They never came.
   std::size_t nameless = 0;
   Flow flow;                    ///< In the last kLately.
-  double bytes_per_second = 0;  ///< All hosts together, since the run began.
+  double placed_bytes = 0;      ///< In all hosts together.
+  double bytes_per_second = 0;  ///< The mean of all hosts together since the run began.
   /// Since when nothing has moved, although the run is not complete; nothing if it moves.
   std::optional<std::chrono::milliseconds> stuck_for;
 

@@ -174,6 +174,7 @@ HostState state_of(const HostStatus& host) {
 }
 
 std::string report(const Status& status, const ReportFrame& frame, ReportFormat format) {
+  if (format == ReportFormat::metrics) return report_metrics(status);
   return format == ReportFormat::json ? report_json(status, frame) : report_text(status, frame);
 }
 

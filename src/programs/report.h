@@ -3,7 +3,8 @@
 // The output of `status`: a snapshot of the fleet and its run, for a person or for a program.
 //
 // Pure functions of a snapshot. They escape all text from outside. The JSON has a version, which
-// changes when a field changes its meaning; a new field does not change it.
+// changes when a field changes its meaning; a new field does not change it. A metric keeps its
+// meaning as long as it keeps its name.
 
 #include <optional>
 #include <string>
@@ -26,7 +27,7 @@ enum class HostState { waiting, pulling, finished, failed };
 [[nodiscard]] std::string_view name_of(HostState state);
 
 /// The form of the output.
-enum class ReportFormat { text, json };
+enum class ReportFormat { text, json, metrics };
 
 /// All that a report shows beside the snapshot.
 struct ReportFrame {
@@ -48,6 +49,10 @@ struct ReportFrame {
 
 /// The hosts whose --after-publish failed.
 [[nodiscard]] std::vector<std::string> hook_failed_of(const LastStatus& last);
+
+/// Metrics in the text format of Prometheus, for the textfile collector of node_exporter. None of
+/// them names a host, so their number does not grow with the fleet.
+[[nodiscard]] std::string report_metrics(const Status& status);
 
 /// Whether an operator has to act: the run is stuck, or the last one ended without every host.
 [[nodiscard]] bool is_in_trouble(const Status& status);

@@ -36,6 +36,7 @@ struct TypedOptions {
   std::string deadline;
   std::string grace = "15m";
   bool json = false;
+  bool metrics = false;
   bool exit_code = false;
   std::optional<std::string> wait_path;
   std::string wait_for;
@@ -155,7 +156,9 @@ ExitStatus print_status(const MasterConfig& config, const TypedOptions& typed) {
                           .prefix = config.host.prefix,
                           .rules = {config.quorum_percent, config.deadline, config.grace},
                           .host = std::nullopt};
-  const auto format = typed.json ? ReportFormat::json : ReportFormat::text;
+  const auto format = typed.metrics ? ReportFormat::metrics
+                      : typed.json  ? ReportFormat::json
+                                    : ReportFormat::text;
   print(report(status, frame, format));
   return typed.exit_code && is_in_trouble(status) ? ExitStatus::ended_short : ExitStatus::done;
 }
@@ -249,7 +252,11 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   const auto* const app_config = app.get_option("--config");
   app.add_subcommand("run", "One tick (what a bare call does)");
   auto* const status = app.add_subcommand("status", "Show the run in progress and the last one");
-  status->add_flag("--json", typed->json, "For programs");
+  auto* const json = status->add_flag("--json", typed->json, "For programs");
+  status
+      ->add_flag("--prometheus", typed->metrics,
+                 "Metrics for the textfile collector of node_exporter")
+      ->excludes(json);
   status->add_flag("--exit-code", typed->exit_code,
                    "Status 1 if the run is stuck, or the last one ended without every host");
   add_verb_help(*status, kOptionsOfStatus, "sync-master status --json | jq .run.missing");

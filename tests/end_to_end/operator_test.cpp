@@ -44,6 +44,10 @@ TEST_F(Operator, WaitsForARunOfAKilobyte) {
   EXPECT_EQ(full.status, 4);
   EXPECT_THAT(ask({"status"}).output, HasSubstr("last     " + path + " complete: 1 of 1 hosts"));
   EXPECT_EQ(ask({"status", "--exit-code"}).status, 0);
+  const auto metrics = ask({"status", "--prometheus"}).output;
+  EXPECT_THAT(metrics, HasSubstr("\nsync_fanout_last_run_complete 1\n"));
+  EXPECT_EQ(run({"promtool", "check", "metrics"}, metrics).status, 0) << metrics;
+  EXPECT_EQ(ask({"status", "--prometheus", "--json"}).status, 2);
   EXPECT_EQ(ask({"hosts"}).output, host.address() + "\n");
   EXPECT_EQ(ask({"hosts", "--last", "--state", "finished"}).output, host.address() + "\n");
 }
