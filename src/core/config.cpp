@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/lines.h"
 #include "libsync/core/time.h"
 
 namespace libsync {
@@ -32,15 +33,6 @@ std::optional<std::uint64_t> parse_quantity(std::string_view text,
     return count * unit.factor;
   }
   return std::nullopt;
-}
-
-// The line without its comment and the blanks around it.
-std::string_view trimmed(std::string_view line) {
-  line = line.substr(0, line.find('#'));
-  constexpr std::string_view kBlank = " \t\r";
-  const auto first = line.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return line.substr(first, line.find_last_not_of(kBlank) - first + 1);
 }
 
 }  // namespace
@@ -106,11 +98,9 @@ std::optional<Spread> parse_spread(std::string_view text) {
 std::variant<std::vector<Address>, Refusal> parse_inventory(std::string_view text) {
   std::vector<Address> all;
   std::size_t number = 0;
-  while (!text.empty()) {
+  for (const auto whole : lines_of(text)) {
     ++number;
-    const auto end = std::min(text.find('\n'), text.size());
-    const auto line = trimmed(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
+    const auto line = trimmed(whole.substr(0, whole.find('#')));
     if (line.empty()) continue;
     const auto address = Address::parse(line);
     if (!address) {

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "libsync/core/failure.h"
+#include "libsync/core/lines.h"
 #include "libsync/core/number.h"
 #include "os/files.h"
 #include "os/processes.h"
@@ -21,12 +22,6 @@ std::string plain(std::string_view name) {
     if (std::isspace(letter) == 0) text.push_back(static_cast<char>(std::tolower(letter)));
   }
   return text;
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t\r";
-  text.remove_prefix(std::min(text.find_first_not_of(kSpaces), text.size()));
-  return text.substr(0, text.find_last_not_of(kSpaces) + 1);
 }
 
 std::optional<std::string> value_of(const std::vector<std::string>& words, std::size_t at,
@@ -79,10 +74,8 @@ std::optional<DaemonCommand> read_daemon_command(const std::vector<std::string>&
 DaemonSettings read_daemon_settings(std::string_view text) {
   DaemonSettings settings;
   bool is_global = true;
-  for (std::size_t start = 0; start < text.size();) {
-    const auto end = std::min(text.find('\n', start), text.size());
-    const auto line = trimmed(text.substr(start, end - start));
-    start = end + 1;
+  for (const auto whole : lines_of(text)) {
+    const auto line = trimmed(whole);
     if (line.starts_with("[")) is_global = plain(line) == "[global]";
     const auto equals = line.find('=');
     if (!is_global || line.starts_with("#") || equals == std::string_view::npos) continue;

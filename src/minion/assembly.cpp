@@ -13,6 +13,7 @@
 #include "os/files.h"
 #include "os/limits.h"
 #include "store/replaced.h"
+#include "store/served_files.h"
 
 namespace libsync {
 namespace {
@@ -65,13 +66,6 @@ void set_size(const Descriptor& file, std::uint64_t size) {
 
 void send_to_disk(const Segment& segment, const Descriptor& file) {
   if (segment.bytes >= kWorthASeek) begin_writing(file, segment.offset, segment.bytes);
-}
-
-constexpr auto kSame = static_cast<uid_t>(-1);  // chown(2) leaves the owner.
-
-// A user who is not in the group cannot give it, and then the files keep the group of the user.
-void check_gift(int result, const std::filesystem::path& path) {
-  if (result != 0 && errno != EPERM) throw_disk_failure("set the group of", path);
 }
 
 // The group that a setgid repo gives; nothing if it gives none, or if owners are carried.
@@ -310,7 +304,7 @@ void Assembly::finish_link(const Entry& entry) const {
   if (ownership_ == Ownership::carried && lchown(path.c_str(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", path);
   }
-  if (group_) check_gift(lchown(path.c_str(), kSame, *group_), path);
+  if (group_) give_to_group(path, *group_);
   const auto times = times_of(entry);
   if (utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0) {
     throw_disk_failure("set the times of", path);
@@ -322,7 +316,7 @@ bool Assembly::finish(Descriptor file, const Entry& entry, const std::stop_token
   if (ownership_ == Ownership::carried && fchown(file.number(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", file);
   }
-  if (group_) check_gift(fchown(file.number(), kSame, *group_), working_path(entry));
+  if (group_) give_to_group(file, *group_);
   const auto mode = mode_of(entry);
   if ((status_of(file).st_mode & 07777U) != mode && fchmod(file.number(), mode) != 0) {
     throw_disk_failure("set the mode of", file);

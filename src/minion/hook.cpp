@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <sstream>
+#include <string_view>
 #include <vector>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/lines.h"
 #include "os/descriptor.h"
 #include "os/process.h"
 
@@ -70,10 +71,9 @@ void leave_to_reader(Child& child, Clock& clock) {
   }
 }
 
-std::vector<std::string> lines_of(const std::string& output) {
+std::vector<std::string> shown_lines_of(std::string_view output) {
   std::vector<std::string> lines;
-  std::istringstream stream(output);
-  for (std::string line; std::getline(stream, line);) lines.push_back(escaped(line));
+  for (const auto line : lines_of(output)) lines.push_back(escaped(line));
   return lines;
 }
 
@@ -101,7 +101,7 @@ std::optional<std::string> ShellAfterPublish::run(const std::filesystem::path& p
   } else {
     end_group(child, clock_);
   }
-  const auto lines = lines_of(child.errors());
+  const auto lines = shown_lines_of(child.errors());
   if (!lines.empty()) {
     spdlog::info("output of --after-publish for '{}':\n  {}",
                  escaped(published.filename().string()), fmt::join(lines, "\n  "));

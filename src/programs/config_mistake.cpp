@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/lines.h"
 #include "libsync/core/redis_server.h"
 
 namespace libsync {
@@ -17,25 +18,13 @@ namespace {
 // Longest corrected line that a message shows. The message stays readable as one line.
 constexpr std::size_t kLongestAdvice = 200;
 
-constexpr std::string_view kBlanks = " \t\r";
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
 std::string_view without_comment(std::string_view line) {
   return trimmed(line.substr(0, line.find('#')));
 }
 
-std::vector<std::string_view> lines_of(std::string_view text) {
-  std::vector<std::string_view> all;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size());
-    all.push_back(trimmed(text.substr(0, end)));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+std::vector<std::string_view> trimmed_lines_of(std::string_view text) {
+  auto all = lines_of(text);
+  for (auto& line : all) line = trimmed(line);
   return all;
 }
 
@@ -81,7 +70,7 @@ class Finder {
  public:
   Finder(std::string_view text, std::size_t number, const std::vector<ConfigKey>& keys,
          const IsToml& is_toml)
-      : lines_(lines_of(text)), number_(number), keys_(keys), is_toml_(is_toml) {}
+      : lines_(trimmed_lines_of(text)), number_(number), keys_(keys), is_toml_(is_toml) {}
 
   [[nodiscard]] ConfigMistake mistake(std::string_view description) const;
 
@@ -120,7 +109,7 @@ std::string Finder::quoted_elements(std::string_view value) const {
   const bool has_commas = value.find(',') != std::string_view::npos;
   std::vector<std::string> all;
   while (!value.empty()) {
-    const auto end = std::min(value.find_first_of(has_commas ? "," : kBlanks), value.size());
+    const auto end = std::min(value.find_first_of(has_commas ? "," : " \t\r"), value.size());
     const std::string element(trimmed(value.substr(0, end)));
     value.remove_prefix(std::min(end + 1, value.size()));
     if (!element.empty()) all.push_back(is_toml_("x = " + element) ? element : in_quotes(element));

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "libsync/core/failure.h"
+#include "libsync/core/lines.h"
 #include "os/files.h"
 
 namespace libsync {
@@ -15,7 +16,7 @@ namespace {
 
 constexpr std::size_t kCrontabBytes = std::size_t{1} << 20U;
 constexpr std::array kFolders = {"/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"};
-constexpr std::array kOtherVerbs = {"status", "wait", "hosts", "check", "functions", "report"};
+constexpr std::array kOtherVerbs = {"status", "wait", "hosts", "check", "functions"};
 
 void read_crontab(const std::filesystem::path& file, const std::string& program, CronFacts& facts) {
   try {
@@ -30,9 +31,8 @@ void read_crontab(const std::filesystem::path& file, const std::string& program,
 
 std::vector<std::string> cron_lines_in(std::string_view crontab, const std::string& program) {
   std::vector<std::string> found;
-  std::istringstream lines{std::string(crontab)};
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
+  for (const auto line : lines_of(crontab)) {
+    std::istringstream words{std::string(line)};
     bool is_started = false;
     bool is_tick = true;
     for (std::string word; words >> word && word.front() != '#';) {
@@ -44,7 +44,7 @@ std::vector<std::string> cron_lines_in(std::string_view crontab, const std::stri
           std::find(kOtherVerbs.begin(), kOtherVerbs.end(), word) != kOtherVerbs.end();
       if (is_started && is_verb) is_tick = false;
     }
-    if (is_started && is_tick) found.push_back(line);
+    if (is_started && is_tick) found.emplace_back(line);
   }
   return found;
 }

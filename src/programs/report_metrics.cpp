@@ -97,9 +97,7 @@ void append_last(std::string& text, const LastStatus& last) {
   append(text, "last_run_payload_bytes", "Size of the payload", static_cast<double>(last.bytes));
   append(text, "last_run_duration_seconds", "From its begin to its end", in_seconds(last.took));
   append(text, "last_run_hook_failed_hosts", "Hosts whose --after-publish failed",
-         number(static_cast<std::size_t>(
-             std::count_if(last.hosts.begin(), last.hosts.end(),
-                           [](const LastHost& host) { return !host.hook_fault.empty(); }))));
+         number(hook_failed_of(last).size()));
 }
 
 }  // namespace

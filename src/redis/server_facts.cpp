@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/lines.h"
 #include "redis/answer.h"
 #include "redis/connection.h"
 
@@ -11,13 +12,11 @@ namespace {
 
 // The value of a field in INFO: lines of NAME:VALUE, which end with \r\n.
 std::optional<std::string_view> field_of(std::string_view info, std::string_view name) {
-  for (std::size_t start = 0; start < info.size();) {
-    const auto end = std::min(info.find_first_of("\r\n", start), info.size());
-    const auto line = info.substr(start, end - start);
+  for (const auto whole : lines_of(info)) {
+    const auto line = trimmed(whole);
     if (line.starts_with(name) && line.substr(name.size()).starts_with(":")) {
       return line.substr(name.size() + 1);
     }
-    start = end + 1;
   }
   return std::nullopt;
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/lines.h"
 
 namespace libsync {
 namespace {
@@ -18,11 +19,8 @@ constexpr std::string_view kListsAbsentFiles = "invalid file mode 00";
 
 // rsync's first error line, which says most. The daemon repeats the end in later ones.
 std::string first_line(const std::string& errors) {
-  for (std::size_t start = 0; start < errors.size();) {
-    const auto end = std::min(errors.find('\n', start), errors.size());
-    const auto line = errors.substr(start, end - start);
+  for (const auto line : lines_of(errors)) {
     if (!line.empty()) return escaped(line);
-    start = end + 1;
   }
   return "no message";
 }
@@ -109,11 +107,8 @@ bool is_about_absent_file(std::string_view line) {
 template <typename Counts>
 std::string lines_without(const std::string& errors, Counts is_left_out) {
   std::string rest;
-  for (std::size_t start = 0; start < errors.size();) {
-    const auto end = std::min(errors.find('\n', start), errors.size());
-    const auto line = std::string_view(errors).substr(start, end - start);
+  for (const auto line : lines_of(errors)) {
     if (!is_left_out(line)) rest.append(line).push_back('\n');
-    start = end + 1;
   }
   return rest;
 }

@@ -1,7 +1,5 @@
 #include "store/check_folder.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 #include "libsync/core/served_modes.h"
@@ -59,7 +57,7 @@ std::filesystem::path CheckFolder::make(const std::string& name) const {
 bool CheckFolder::can_exchange() const {
   const auto one = make("one");
   const auto other = make("other");
-  return renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0;
+  return try_exchange_paths(one, other);
 }
 
 }  // namespace libsync

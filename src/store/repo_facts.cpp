@@ -8,15 +8,14 @@
 #include <array>
 
 #include "libsync/core/escaped_text.h"
-#include "libsync/core/number.h"
 #include "os/files.h"
+#include "store/tick_lock.h"
 
 namespace libsync {
 namespace {
 
 constexpr std::uint64_t kTrialBytes = 1'000'000;
 constexpr std::size_t kGroupBytes = 65536;
-constexpr std::string_view kLockWord = "process ";  // TickLock writes it.
 
 void add_group(RepoFacts& facts) {
   group entry{};
@@ -66,9 +65,7 @@ TickFacts tick_facts(const StateFolder& state, Role role, const Clock& clock) {
   const auto begun = std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec);
   const auto ago = std::chrono::duration_cast<std::chrono::seconds>(clock.wall() - begun);
   facts.begun_ago = std::max(std::chrono::seconds(0), ago);
-  const auto holder = read_file(path, 100).value_or("");
-  if (!holder.starts_with(kLockWord)) return facts;
-  const auto process = parse_number<unsigned>(std::string_view(holder).substr(kLockWord.size()));
+  const auto process = TickLock::holder_in(read_file(path, 100).value_or(""));
   facts.is_running = process && status_of(fmt::format("/proc/{}", *process)).has_value();
   return facts;
 }

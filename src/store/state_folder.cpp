@@ -85,10 +85,14 @@ std::vector<std::pair<Spool, RunRecord>> StateFolder::spools_of(Role role,
   return all;
 }
 
+bool is_old(const FileTime& recorded_at, std::chrono::system_clock::time_point now) {
+  const auto old = std::chrono::floor<std::chrono::seconds>(now - kStrayKept).time_since_epoch();
+  return recorded_at.seconds < old.count();
+}
+
 std::vector<Stray> StateFolder::strays(Role role, const std::string& prefix,
                                        std::chrono::system_clock::time_point now) const {
   std::vector<Stray> all;
-  const auto old = std::chrono::floor<std::chrono::seconds>(now - kStrayKept).time_since_epoch();
   for (const auto& name : names_in(path_)) {
     const auto fingerprint = Fingerprint::parse(name);
     if (!fingerprint) continue;
@@ -105,8 +109,7 @@ std::vector<Stray> StateFolder::strays(Role role, const std::string& prefix,
     if (record && record->prefix != prefix) record.reset();
     auto why = fmt::format("the spool '{}' of {:.2f} GB {}", escaped(found.folder().string()),
                            static_cast<double>(bytes_below(found.folder())) / 1e9, reason);
-    all.push_back(
-        {std::move(found), std::move(why), std::move(record), recorded_at->seconds < old.count()});
+    all.push_back({std::move(found), std::move(why), std::move(record), is_old(*recorded_at, now)});
   }
   return all;
 }

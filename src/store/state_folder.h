@@ -35,6 +35,8 @@ struct KeptHostId {
 
 /// How long a Stray stays that no run can prove useless: Redis forgets a host, too, after a week.
 inline constexpr std::chrono::hours kStrayKept{7 * 24};
+/// Whether a run record of this time is older.
+[[nodiscard]] bool is_old(const FileTime& recorded_at, std::chrono::system_clock::time_point now);
 
 /// The state folder of one repo. All functions throw Failure (local) when the disk fails. After a
 /// death at any point the next tick finds a state that it understands.

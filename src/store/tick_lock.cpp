@@ -9,11 +9,17 @@
 #include <vector>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/number.h"
 #include "os/descriptor.h"
 #include "os/files.h"
 #include "os/stop_signal.h"
 
 namespace libsync {
+namespace {
+
+constexpr std::string_view kWord = "process ";
+
+}  // namespace
 
 std::variant<TickLock, TickLock::Held> TickLock::acquire(const std::filesystem::path& path,
                                                          Duration patience, Clock& clock,
@@ -36,12 +42,17 @@ std::variant<TickLock, TickLock::Held> TickLock::acquire(const std::filesystem::
     if (stop != nullptr) descriptors.push_back(stop->descriptor());
     clock.wait(clock.now() + kRetryEvery, descriptors);
   }
-  const auto text = fmt::format("process {}", getpid());
+  const auto text = fmt::format("{}{}", kWord, getpid());
   if (ftruncate(file.number(), 0) != 0 ||
       pwrite(file.number(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     throw_disk_failure("write", path);
   }
   return TickLock(std::make_shared<const Descriptor>(std::move(file)));
+}
+
+std::optional<unsigned> TickLock::holder_in(std::string_view text) {
+  if (!text.starts_with(kWord)) return std::nullopt;
+  return parse_number<unsigned>(text.substr(kWord.size()));
 }
 
 int TickLock::descriptor() const { return file_->number(); }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "libsync/clock.h"
@@ -33,6 +34,9 @@ class TickLock {
   [[nodiscard]] static std::variant<TickLock, Held> acquire(const std::filesystem::path& path,
                                                             Duration patience, Clock& clock,
                                                             const StopSignal* stop = nullptr);
+
+  /// The process that wrote this text into the file of a lock.
+  [[nodiscard]] static std::optional<unsigned> holder_in(std::string_view text);
 
   /// The descriptor that children inherit. Owned by this object.
   [[nodiscard]] int descriptor() const;
