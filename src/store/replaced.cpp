@@ -16,6 +16,8 @@ constexpr unsigned kPrivateFolderMode = 0700;
 constexpr unsigned kPrivateFileMode = 0600;
 constexpr std::size_t kRecordBytes = std::size_t{64} << 10U;  // A path and some short lines.
 constexpr std::size_t kSinceBytes = 32;
+// In the year 2255: a later moment may not fit into a time point.
+constexpr std::uint64_t kLatestMs = 9'000'000'000'000;
 
 }  // namespace
 
@@ -38,7 +40,8 @@ std::vector<Replaced> ReplacedVersions::all() const {
       one.record = decode_run_record(Role::minion, *text, UnknownKeys::are_skipped);
     }
     const auto since = read_file(one.folder / "since", kSinceBytes);
-    if (const auto ms = since ? parse_number<std::int64_t>(*since) : std::nullopt) {
+    if (const auto ms = since ? parse_number<std::uint64_t>(*since) : std::nullopt;
+        ms && *ms <= kLatestMs) {
       one.since = std::chrono::system_clock::time_point(std::chrono::milliseconds(*ms));
     }
     found.push_back(std::move(one));
