@@ -118,6 +118,20 @@ Texts FunctionCaller::hold(const std::string& run, const std::string& host, cons
   return (*this)("hold", {run, host, have, std::to_string(slots), "0", "0"});
 }
 
+void FunctionCaller::mend(const std::string& run, const std::string& host,
+                          const std::string& have) {
+  constexpr auto kMendMs = 10'000;
+  constexpr auto kReapMs = 100;
+  constexpr auto kMostSteps = 1000;
+  now += kMendMs;
+  for (int step = 0; step < kMostSteps; ++step) {
+    now += kReapMs + 1;
+    hold(run, host, have);
+    if (one({"HGET", "sync:course", "mending"}) == "0") return;
+  }
+  ADD_FAILURE() << "mending does not end";
+}
+
 Texts FunctionCaller::claim(const std::string& run, const std::string& host,
                             const std::string& claim_token, const std::string& have,
                             const std::string& unwanted, unsigned most, const std::string& beside) {

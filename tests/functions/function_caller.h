@@ -50,6 +50,8 @@ class FunctionCaller {
 
   Texts hold(const std::string& run, const std::string& host, const std::string& have,
              unsigned slots = 2);
+  // Calls of a host, 10 s later, until they have done every step of mend.lua.
+  void mend(const std::string& run, const std::string& host, const std::string& have);
   Texts claim(const std::string& run, const std::string& host, const std::string& token,
               const std::string& have, const std::string& unwanted, unsigned most = 1,
               const std::string& beside = "");

@@ -188,8 +188,7 @@ TEST(MendFunctions, CountsAreWhatTheyCountAfterTenSeconds) {
     };
     const auto before = state();
     f.ask({"DEL", key});
-    f.now += kMendMs;
-    for (int step = 0; step < 2; ++step, f.now += 101) f.hold(run, "10.0.0.6", bits(4, {1}));
+    f.mend(run, "10.0.0.6", bits(4, {1}));
     if (key == std::string("sync:claims")) {
       EXPECT_EQ(f.one({"EXISTS", "sync:uploads", "sync:pulls", "running_queue"}), "0");
     } else {
@@ -199,6 +198,19 @@ TEST(MendFunctions, CountsAreWhatTheyCountAfterTenSeconds) {
 }
 
 // With many hosts one call counts a part of the pieces.
+TEST(MendFunctions, ALeaseWithoutAClaimGoes) {
+  TestRedis redis;
+  FunctionCaller f(redis);
+  const auto run = run_id(1);
+  const auto none = bits(4, {});
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  f.claim(run, "10.0.0.5", token(1), none, none);
+  f.ask({"ZADD", "sync:leases", std::to_string(f.now + 10 * kLeaseMs), token(2)});
+  f.mend(run, "10.0.0.6", none);
+  EXPECT_THAT(f.ask({"ZRANGE", "sync:leases", "0", "-1"}), testing::ElementsAre(token(1)));
+}
+
 TEST(MendFunctions, CopiesOfAllPiecesAreCountedInPages) {
   constexpr unsigned kMany = 4000;
   constexpr unsigned kHundred = 100;
@@ -223,8 +235,7 @@ TEST(MendFunctions, CopiesOfAllPiecesAreCountedInPages) {
   f.ask(haves);
   f.ask({"DEL", "sync:copies"});
   f.ask({"HSET", "sync:course", "fresh", bits(kHundred, {0, 1})});
-  f.now += kMendMs;
-  for (int step = 0; step < 4; ++step, f.now += 101) f.hold(run, "10.0.0.5", bits(kHundred, {}));
+  f.mend(run, "10.0.0.5", bits(kHundred, {}));
   std::string right;
   std::string fresh = bits(kHundred, {});
   for (unsigned piece = 0; piece < kHundred; ++piece) {

@@ -129,7 +129,7 @@ class WrongValues : public testing::TestWithParam<const char*> {
     check("finish", f.finish(run, kSource, digest(0), all_bits(kPieces)));
     f.now += 120'000;
     // Each call does one step of mend.lua.
-    for (int step = 0; step < 6; ++step) {
+    for (int step = 0; step < 20; ++step) {
       check("hold", f.hold(run, kSource, all_bits(kPieces)));
       f.now += 101;
     }

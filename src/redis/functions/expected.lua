@@ -16,7 +16,7 @@
 -- `named`.
 
 -- Other files of functions use these.
-local is_named, set_of, finished_count, expected_count, moved_among
+local is_named, finished_count, expected_count, moved_among
 
 do  -- Lua has room for 200 local names outside of blocks.
 
@@ -47,12 +47,6 @@ end
 
 local function times_seen(k, hosts)
   return answers_of(function(...) return redis.call('ZMSCORE', ...) end, k.minions, hosts)
-end
-
-function set_of(members)
-  local set = {}
-  for _, member in ipairs(members) do set[member] = true end
-  return set
 end
 
 -- Number of hosts that have finished and count.

@@ -8,21 +8,33 @@ do  -- Lua has room for 200 local names outside of blocks.
 local CLAIMS_COUNTED = 2000  -- With more claims, sums alone show whether something was lost.
 local WORTH_COUNTING = 50000  -- Hosts times pieces: with more, a sample shows it.
 local BYTES_COUNTED = 40000  -- Bytes of bitmaps that one call visits: ./tests/bench/micro --benchmark_filter=Call
-local MENDED_AT_ONCE = 100  -- Hosts that one call visits.
+local MENDED_AT_ONCE = 300  -- Hosts that one call visits.
+local CHANGED_AT_ONCE = 3000  -- Arguments of the commands by which one call corrects a key.
+local SEATS_AT_ONCE = 1000  -- Seats that one call compares.
 local SAMPLED = 8  -- Hosts of a sample.
 
--- Makes the counts of a hash equal to `right`, a table of host -> count.
+-- Calls a command with some of many members. True if others are left.
+local function change_some(command, key, members)
+  call_with(command, key, {unpack(members, 1, math.min(#members, CHANGED_AT_ONCE))})
+  return #members > CHANGED_AT_ONCE
+end
+
+-- Makes the counts of a hash equal to `right`, a table of host -> count. True if some are left.
 local function rewrite_hash(k, name, right)
-  local found = redis.call('HGETALL', k[name])
+  local found, extra, wrong = redis.call('HGETALL', k[name]), {}, {}
   for i = 1, #found, 2 do
-    local count = right[found[i]]
-    if not count then
-      redis.call('HDEL', k[name], found[i])
-    elseif tostring(count) == found[i + 1] then
-      right[found[i]] = nil
+    local host = found[i]
+    if not right[host] then
+      extra[#extra + 1] = host
+    elseif tostring(right[host]) == found[i + 1] then
+      right[host] = nil
     end
   end
-  for host, count in pairs(right) do redis.call('HSET', k[name], host, count) end
+  for host, count in pairs(right) do
+    local n = #wrong
+    wrong[n + 1], wrong[n + 2] = host, count
+  end
+  return change_some('HDEL', k[name], extra) or change_some('HSET', k[name], wrong)
 end
 
 -- Makes the packed counts of the pieces `first` to `last` equal to `right`, a table of piece -> count.
@@ -44,34 +56,71 @@ local function sum_of(k, name)
   return sum
 end
 
--- Gives each claim a lease, and counts pulls, uploads and coming pieces again.
-local function mend_claims(k, now)
+-- Each claim has a lease, and no lease is without a claim.
+local function mend_leases(k, now)
   local count = redis.call('HLEN', k.claims)
-  local leased = redis.call('ZCOUNT', k.leases, '-inf', '+inf')
-  if count > CLAIMS_COUNTED and leased == count and sum_of(k, 'uploads') == count and sum_of(k, 'pulls') == count then
-    return
-  end
-  local claims, pulls, uploads, coming = redis.call('HGETALL', k.claims), {}, {}, {}
-  for i = 1, #claims, 2 do
-    local puller, source, pieces = parts_of(k, claims[i + 1])
-    if puller then
-      pulls[puller], uploads[source] = (pulls[puller] or 0) + 1, (uploads[source] or 0) + 1
-      for _, piece in ipairs(pieces) do coming[piece] = (coming[piece] or 0) + 1 end
-      if leased ~= count then redis.call('ZADD', k.leases, 'NX', now + LEASE_MS, claims[i]) end
+  if count > CLAIMS_COUNTED and redis.call('ZCOUNT', k.leases, '-inf', '+inf') == count then return end
+  local leases, missing, extra = set_of(redis.call('ZRANGE', k.leases, 0, -1)), {}, {}
+  for _, token in ipairs(redis.call('HKEYS', k.claims)) do
+    if leases[token] then
+      leases[token] = nil
     else
-      redis.call('HDEL', k.claims, claims[i])
+      local n = #missing
+      missing[n + 1], missing[n + 2] = now + LEASE_MS, token
     end
   end
-  for _, host in ipairs(redis.call('SRANDMEMBER', k.running, MENDED_AT_ONCE)) do
+  for token in pairs(leases) do extra[#extra + 1] = token end
+  return change_some('ZADD', k.leases, missing) or change_some('ZREM', k.leases, extra)
+end
+
+-- Counts the claims of each puller or source again. `pattern` finds the host of a claim. True if some
+-- counts are left. A malformed claim ends with its lease.
+local function mend_counts(k, name, pattern)
+  local count = redis.call('HLEN', k.claims)
+  if count > CLAIMS_COUNTED and sum_of(k, name) == count then return false end
+  local right = {}
+  for _, claim in ipairs(redis.call('HVALS', k.claims)) do
+    local host = string.match(claim, pattern)
+    if host then right[host] = (right[host] or 0) + 1 end
+  end
+  return rewrite_hash(k, name, right)
+end
+
+-- A host that pulls is in running_queue, and with it a seated one that has not finished.
+local function mend_running(k)
+  local some, pulling = redis.call('SRANDMEMBER', k.running, MENDED_AT_ONCE), redis.call('HKEYS', k.pulls)
+  local pulls = set_of(pulling)
+  for _, host in ipairs(some) do
     local is_seated = has_trees(k) and redis.call('HEXISTS', k.seat_of, host) == 1
     if not pulls[host] and not (is_seated and redis.call('HEXISTS', k.done, host) == 0) then
       redis.call('SREM', k.running, host)
     end
   end
-  for host in pairs(pulls) do redis.call('SADD', k.running, host) end
-  rewrite_hash(k, 'pulls', pulls)
-  rewrite_hash(k, 'uploads', uploads)
-  if not has_trees(k) then rewrite_counts(k, 'coming', coming, 0, k.of.pieces - 1) end
+  call_with('SADD', k.running, pulling)
+end
+
+-- Whether sync:coming knows the pieces of some claims.
+local function is_coming_right(k)
+  local sample, counts = redis.call('HRANDFIELD', k.claims, SAMPLED, 'WITHVALUES'), counts_of(k, 'coming')
+  for i = 2, #sample, 2 do
+    local _, _, pieces = parts_of(k, sample[i])
+    for _, piece in ipairs(pieces or {}) do
+      if count_of(counts, piece) == 0 then return false end
+    end
+  end
+  return true
+end
+
+-- Counts again how many claims bring each piece.
+local function mend_coming(k)
+  if has_trees(k) then return end
+  if redis.call('HLEN', k.claims) > CLAIMS_COUNTED and is_coming_right(k) then return end
+  local coming = {}
+  for _, claim in ipairs(redis.call('HVALS', k.claims)) do
+    local _, _, pieces = parts_of(k, claim)
+    for _, piece in ipairs(pieces or {}) do coming[piece] = (coming[piece] or 0) + 1 end
+  end
+  rewrite_counts(k, 'coming', coming, 0, k.of.pieces - 1)
 end
 
 -- Whether sync:copies knows the pieces of some hosts.
@@ -144,65 +193,86 @@ local function mend_copies(k, _, cursor)
   return last < bytes and last
 end
 
--- Whether both keys of seats agree about some hosts.
-local function are_seats_right(k)
-  local of = redis.call('HRANDFIELD', k.seat_of, SAMPLED, 'WITHVALUES')
-  for i = 1, #of, 2 do
-    if number_of(of[i + 1]) >= 0 and redis.call('HGET', k.seats, of[i + 1]) ~= of[i] then return false end
-  end
-  local at = redis.call('HRANDFIELD', k.seats, SAMPLED, 'WITHVALUES')
-  for i = 1, #at, 2 do
-    if redis.call('HGET', k.seat_of, at[i + 1]) ~= at[i] then return false end
-  end
-  return true
-end
-
 -- The seat in a field or value; nil if it is none. Negative: the host is set aside.
 local function seat_in(text)
-  local seat = tonumber(string.match(text, '^%-?%d+$'))
+  local seat = tonumber(string.match(text, '^%-?[1-9]%d*$') or string.match(text, '^0$'))
   return seat and math.abs(seat) <= MAX_HOSTS and seat or nil
 end
 
--- Gives seats without gaps to all hosts that either key names, in the order of their seats. If two
--- hosts have one seat, the later one gets another seat.
-local function mend_seats(k)
-  if are_seats_right(k) then return end
-  local of, at = redis.call('HGETALL', k.seat_of), redis.call('HGETALL', k.seats)
-  local seat, host_at, rest, last = {}, {}, {}, -1
-  local function add(host, number)
-    if seat[host] or (number and number < 0) then return end
-    seat[host] = number or MAX_HOSTS
-    if not number or host_at[number] then
-      rest[#rest + 1] = host
-    else
-      host_at[number] = host
-      last = math.max(last, number)
+-- Writes the one seat of a host that sync:seats has at `seat` and sync:seat_of at `other`.
+local function settle_seat(k, host, seat, other)
+  if other < 0 then
+    redis.call('HDEL', k.seats, seat)
+  elseif redis.call('HGET', k.seats, other) == host then
+    redis.call('HDEL', k.seats, math.max(seat, other))
+    redis.call('HSET', k.seat_of, host, math.min(seat, other))
+  else
+    redis.call('HSET', k.seat_of, host, seat)
+  end
+end
+
+-- Each host of sync:seats has its seat in sync:seat_of, too. Visits the seats from `cursor` on.
+local function mend_seat_of(k, _, cursor)
+  if not has_trees(k) then return end
+  local occupied = math.max(redis.call('HLEN', k.seats), redis.call('HLEN', k.seat_of))
+  local numbers, hosts, seats, lost = {}, {}, {}, {}
+  for seat = cursor, math.min(cursor + SEATS_AT_ONCE, occupied) - 1 do numbers[#numbers + 1] = seat end
+  if #numbers == 0 then return end
+  for i, host in ipairs(redis.call('HMGET', k.seats, unpack(numbers))) do
+    if host then hosts[#hosts + 1], seats[#seats + 1] = host, numbers[i] end
+  end
+  for i, text in ipairs(#hosts > 0 and redis.call('HMGET', k.seat_of, unpack(hosts)) or {}) do
+    local other = seat_in(text or '')
+    if not other then
+      local n = #lost
+      lost[n + 1], lost[n + 2] = hosts[i], seats[i]
+    elseif other ~= seats[i] then
+      settle_seat(k, hosts[i], seats[i], other)
     end
   end
-  local is_aside = {}
-  for i = 1, #of, 2 do
-    local number = seat_in(of[i + 1])
-    if number and number < 0 then is_aside[of[i]] = true else add(of[i], number) end
+  call_with('HSET', k.seat_of, lost)
+  return cursor + #numbers
+end
+
+-- Each host of sync:seat_of is in sync:seats, too. If another host has its seat, it gets another one
+-- when it reports. Visits a page of hosts.
+local function mend_seats(k, _, cursor)
+  if not has_trees(k) then return end
+  local page = redis.call('HSCAN', k.seat_of, string.format('%.0f', cursor), 'COUNT', MENDED_AT_ONCE)
+  for i = 1, #page[2], 2 do
+    local host, seat = page[2][i], seat_in(page[2][i + 1])
+    local occupant = seat and seat >= 0 and redis.call('HGET', k.seats, seat)
+    if not seat or occupant and occupant ~= host then
+      redis.call('HDEL', k.seat_of, host)
+    elseif seat >= 0 and not occupant then
+      redis.call('HSET', k.seats, seat, host)
+    end
   end
-  for i = 1, #at, 2 do
-    if not is_aside[at[i + 1]] then add(at[i + 1], seat_in(at[i])) end
+  return number_of(page[1])
+end
+
+-- No seat is free below the last one: the hosts of the last seats get the seats that are. Returns 1
+-- if some are left.
+local function mend_free_seats(k)
+  if not has_trees(k) then return end
+  local fields = redis.call('HKEYS', k.seats)
+  local is_occupied, beyond, moved = {}, {}, 0
+  for _, field in ipairs(fields) do
+    local seat = seat_in(field)
+    if seat and seat >= 0 and seat < #fields then is_occupied[seat] = true else beyond[#beyond + 1] = field end
   end
-  local hosts = {}
-  for number = 0, last do hosts[#hosts + 1] = host_at[number] end
-  for _, host in ipairs(rest) do hosts[#hosts + 1] = host end
-  for i = 1, #at, 2 do
-    local number = seat_in(at[i])
-    if not number or number < 0 or number >= #hosts then redis.call('HDEL', k.seats, at[i]) end
-  end
-  give_seats(k, hosts, 0)
-  -- The others find their parents when they report.
-  local woken = 0
-  for i, host in ipairs(hosts) do
-    if woken < MENDED_AT_ONCE and seat[host] ~= i - 1 then
+  for seat = 0, #fields - 1 do
+    if moved == math.min(#beyond, MENDED_AT_ONCE) then break end
+    if not is_occupied[seat] then
+      moved = moved + 1
+      local host = redis.call('HGET', k.seats, beyond[moved])
+      redis.call('HDEL', k.seats, beyond[moved])
+      redis.call('HSET', k.seats, seat, host)
+      redis.call('HSET', k.seat_of, host, seat)
       wake(k, host)
-      woken = woken + 1
     end
   end
+  return moved < #beyond and 1
 end
 
 -- The run says which pieces and slots the master's spool offers.
@@ -249,17 +319,21 @@ end
 
 -- Each step returns the cursor of its next call, or nil or 0 if it has none.
 local STEPS = {
-  function(k, now)
-    mend_origin(k)
-    mend_claims(k, now)
-  end,
+  mend_origin,
+  function(k, now) return mend_leases(k, now) and 1 end,
+  function(k) return mend_counts(k, 'pulls', '^(%S+) ') and 1 end,
+  function(k) return mend_counts(k, 'uploads', '^%S+ (%S+) ') and 1 end,
+  mend_coming,
+  mend_running,
   mend_copies,
-  function(k) if has_trees(k) then mend_seats(k) end end,
+  mend_seat_of,
+  mend_seats,
+  mend_free_seats,
   mend_finished,
   mend_moves,
   mend_queue,
 }
-local STEPS_ROOM = 8  -- The number in sync:course mending is the cursor times this, and the step.
+local STEPS_ROOM = 16  -- The number in sync:course mending is the cursor times this, and the step.
 
 mend = function(k, mending, now)
   local step, cursor = mending % STEPS_ROOM, math.floor(mending / STEPS_ROOM)

@@ -331,6 +331,13 @@ local function store_progress(k, host, in_place)
   redis.call('HSET', k.moves, second % 16, second .. ' ' .. more, 'last', k.now)
 end
 
+-- A table of member -> true.
+local function set_of(members)
+  local set = {}
+  for _, member in ipairs(members) do set[member] = true end
+  return set
+end
+
 -- Calls a command with a key and any number of members.
 local function call_with(command, key, members)
   for first = 1, #members, ARGUMENTS_AT_ONCE do

@@ -94,12 +94,15 @@ class FunctionCosts {
     }
   }
   void ask(const RedisCommand& command) { static_cast<void>(redis_.ask(command)); }
-  // Every step of mend.lua is due, one after the other.
+  // Every step of mend.lua, one after the other.
   void mend(const std::string& name) {
-    for (const auto* const step : {"0", "1", "9", "2", "3", "4", "5", "805"}) {
-      ask({"HSET", "sync:course", "mending", step, "mended", "0", "reaped", "0"});
+    ask({"HSET", "sync:course", "mending", "0", "mended", "0"});
+    unsigned steps = 0;
+    do {
+      if (++steps > kHosts) throw std::runtime_error("mending does not end");
+      ask({"HSET", "sync:course", "reaped", "0"});
       call("hold", {run_, hosts_[5], have_of(5), "2", "1", "0"}, name);
-    }
+    } while (*redis_.ask({"HGET", "sync:course", "mending"}).text() != "0");
   }
 
   void fill() {
