@@ -181,6 +181,7 @@ class Simulation final : public World {
   void lie(HostNumber host);
   void cut_one_way(HostNumber host);
   void rot(HostNumber host);
+  bool call_late(const std::function<void(RedisCoordinator&)>& work);
   void use_old_token();
   void use_foreign_token(const Used& used);
   void begin_newer_task();
