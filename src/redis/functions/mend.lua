@@ -15,19 +15,13 @@ local CHANGED_AT_ONCE = 3000  -- Arguments of the commands by which one call cor
 local SEATS_AT_ONCE = 1000  -- Seats that one call compares.
 local SAMPLED = 8  -- Hosts of a sample.
 
--- Calls a command with some of many members. True if others are left.
-local function change_some(command, key, members)
-  call_with(command, key, {unpack(members, 1, math.min(#members, CHANGED_AT_ONCE))})
-  return #members > CHANGED_AT_ONCE
-end
-
--- Makes the counts of a hash equal to `right`, a table of host -> count. True if some are left.
+-- Makes some of the counts of a hash equal to `right`, a table of host -> count. True if others are left.
 local function rewrite_hash(k, name, right)
   local found, extra, wrong = redis.call('HGETALL', k[name]), {}, {}
   for i = 1, #found, 2 do
     local host = found[i]
     if not right[host] then
-      extra[#extra + 1] = host
+      if #extra < CHANGED_AT_ONCE then extra[#extra + 1] = host end
     elseif tostring(right[host]) == found[i + 1] then
       right[host] = nil
     end
@@ -35,8 +29,11 @@ local function rewrite_hash(k, name, right)
   for host, count in pairs(right) do
     local n = #wrong
     wrong[n + 1], wrong[n + 2] = host, count
+    if n >= CHANGED_AT_ONCE then break end
   end
-  return change_some('HDEL', k[name], extra) or change_some('HSET', k[name], wrong)
+  call_with('HDEL', k[name], extra)
+  call_with('HSET', k[name], wrong)
+  return #extra + #wrong >= CHANGED_AT_ONCE
 end
 
 -- Makes the packed counts of the pieces `first` to `last` equal to `right`, a table of piece -> count.
@@ -58,21 +55,26 @@ local function sum_of(k, name)
   return sum
 end
 
--- Each claim has a lease, and no lease is without a claim.
+-- Each claim has a lease, and no lease is without a claim. True if some are left.
 local function mend_leases(k, now)
   local count = redis.call('HLEN', k.claims)
-  if count > CLAIMS_COUNTED and redis.call('ZCOUNT', k.leases, '-inf', '+inf') == count then return end
+  if count > CLAIMS_COUNTED and redis.call('ZCOUNT', k.leases, '-inf', '+inf') == count then return false end
   local leases, missing, extra = set_of(redis.call('ZRANGE', k.leases, 0, -1)), {}, {}
   for _, token in ipairs(redis.call('HKEYS', k.claims)) do
+    local n = #missing
     if leases[token] then
       leases[token] = nil
-    else
-      local n = #missing
+    elseif n < CHANGED_AT_ONCE then
       missing[n + 1], missing[n + 2] = now + LEASE_MS, token
     end
   end
-  for token in pairs(leases) do extra[#extra + 1] = token end
-  return change_some('ZADD', k.leases, missing) or change_some('ZREM', k.leases, extra)
+  for token in pairs(leases) do
+    extra[#extra + 1] = token
+    if #extra >= CHANGED_AT_ONCE then break end
+  end
+  call_with('ZADD', k.leases, missing)
+  call_with('ZREM', k.leases, extra)
+  return #missing + #extra >= CHANGED_AT_ONCE
 end
 
 -- Counts the claims of each puller or source again. `pattern` finds the host of a claim. True if some
