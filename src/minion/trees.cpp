@@ -1,6 +1,7 @@
 #include "minion/trees.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace libsync {
@@ -34,6 +35,9 @@ constexpr int kSlower = 3;
 // anything, the network is at fault and comes back.
 constexpr int kGivenUp = 4;
 constexpr Duration kLeastGivenUp{1'500};
+// The multiple doubles with each pull given up, until a piece comes: the whole network may be slow
+// by now.
+constexpr unsigned kGivenUpDoublings = 5;
 // Another pull has moved if it brought something this long after the silent one did last.
 constexpr int kMovedAfter = 2;
 constexpr Duration kLeastMovedAfter{500};
@@ -84,6 +88,7 @@ void Trees::seated(const Seat& seat) {
     stream.failures = 0;
     stream.not_before = came_;
     stream.piece = Duration{0};
+    stream.given_up = 0;
   }
 }
 
@@ -148,7 +153,7 @@ std::optional<Act> Trees::pull(const Situation& situation) {
 
 std::optional<Act> Trees::next_pull(const Situation& situation) {
   const auto left = missing(situation.pieces.unwanted());
-  for (PieceNumber tree = 0; tree < left.size(); ++tree) {
+  for (const auto tree : best_first()) {
     const auto& stream = streams_[tree];
     if (!stream.parent || stream.pull || situation.now < stream.not_before) continue;
     auto most = most_pieces(stream);
@@ -166,14 +171,24 @@ std::optional<Act> Trees::next_pull(const Situation& situation) {
   return std::nullopt;
 }
 
+std::vector<PieceNumber> Trees::best_first() const {
+  std::vector<PieceNumber> trees(streams_.size());
+  std::iota(trees.begin(), trees.end(), PieceNumber{0});
+  std::stable_sort(trees.begin(), trees.end(), [&](PieceNumber one, PieceNumber other) {
+    return streams_[one].given_up < streams_[other].given_up;
+  });
+  return trees;
+}
+
 void Trees::started(TransferId id, Instant now) {
   auto& stream = streams_.at(starting_.value());
-  stream.pull = Pull{id, *stream.parent, 0, now, now};
+  stream.pull = Pull{id, *stream.parent, 0, now, now, std::min(given_up_, kGivenUpDoublings)};
   starting_.reset();
 }
 
 void Trees::arrived(TransferId id, Instant now) {
   arrived_ = now;
+  given_up_ = 0;
   for (auto& pull : left_) {
     if (pull.id == id) pull.moved = now;
   }
@@ -193,6 +208,8 @@ std::optional<Act> Trees::give_up(const Situation& situation) {
     }
     left_.push_back(*std::exchange(stream.pull, std::nullopt));
     stream.not_before = situation.now + kRest;
+    ++stream.given_up;
+    ++given_up_;
   }
   for (auto& pull : left_) {
     if (pull.is_given_up || !is_hopeless(pull, situation.now)) continue;
@@ -207,7 +224,8 @@ Instant Trees::judges_from() const { return came_ + kGrace + 2 * poll_short_; }
 bool Trees::is_hopeless(const Pull& pull, Instant now) const {
   if (now < judges_from() || now < pull.moved + kLeastGivenUp) return false;
   const auto usual = usual_piece();
-  if (usual.count() == 0 || now < pull.moved + kGivenUp * usual) return false;
+  const auto longest = kGivenUp * usual * (1U << pull.doublings);
+  if (usual.count() == 0 || now < pull.moved + longest) return false;
   return arrived_ > pull.moved + std::max(kLeastMovedAfter, kMovedAfter * usual) ||
          std::none_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
            return stream.pull && stream.pull->parent != pull.parent;
@@ -226,7 +244,10 @@ void Trees::over(const OverPull& over, const Situation& situation) {
 void Trees::note_end(Stream& stream, PieceNumber lag, const OverPull& over, Instant now) {
   using Kind = ParentFeedback::Kind;
   const auto pull = *std::exchange(stream.pull, std::nullopt);
-  if (pull.brought > 0) stream.moved = now;
+  if (pull.brought > 0) {
+    stream.moved = now;
+    stream.given_up = 0;
+  }
   if (over.end == PullEnd::busy) {
     stream.not_before = now + kMostWait;
     return;

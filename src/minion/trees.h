@@ -66,7 +66,8 @@ class Trees final : public PullPolicy {
     Address parent;
     PieceNumber brought;
     Instant began;
-    Instant moved;  // When it brought its last piece, or began.
+    Instant moved;       // When it brought its last piece, or began.
+    unsigned doublings;  // The patience with it has doubled so often.
     bool is_given_up = false;
   };
   struct Stream {
@@ -76,6 +77,7 @@ class Trees final : public PullPolicy {
     Instant moved;          // When its last piece came, or the host joined.
     Duration piece{0};      // Moving average of the time for one; 0: not known.
     unsigned failures = 0;  // In a row, of this parent.
+    unsigned given_up = 0;  // Pulls in a row that the host gave up.
   };
 
   /// Whether a stream waits for a parent or for digests, so that the host should report soon.
@@ -96,6 +98,8 @@ class Trees final : public PullPolicy {
   [[nodiscard]] std::vector<PieceNumber> lags(const PieceSet& in_place) const;
   /// Median over the streams of the time for a piece; 0: not known.
   [[nodiscard]] Duration usual_piece() const;
+  /// All trees. Those whose pulls brought something come first.
+  [[nodiscard]] std::vector<PieceNumber> best_first() const;
   /// Before this moment the host reports no parent as slow.
   [[nodiscard]] Instant judges_from() const;
   /// Whether the pull has brought nothing for long, while others did or there are no others.
@@ -104,8 +108,9 @@ class Trees final : public PullPolicy {
   [[nodiscard]] bool is_adrift(const Stream& stream, PieceNumber lag, Instant now) const;
 
   PieceNumber pieces_;
-  Instant came_;     // When the host joined.
-  Instant arrived_;  // When the last piece came.
+  Instant came_;           // When the host joined.
+  Instant arrived_;        // When the last piece came.
+  unsigned given_up_ = 0;  // Pulls that the host gave up since then.
   bool has_seat_ = false;
   bool is_woken_ = false;
   Duration poll_short_{0};

@@ -174,6 +174,48 @@ TEST_F(TreesParentsTest, TheLastPullIsGivenUp) {
   EXPECT_THAT(ended(), ElementsAre(0U));
 }
 
+// Some sources of the last piece may be slow, so the host tries them all.
+TEST_F(TreesParentsTest, TheLastPieceIsTriedFromEachParentInTurn) {
+  seat();
+  now_ += kFilled;
+  lack({0, 4});
+  start_all();
+  now_ += milliseconds(100);
+  end(1, 1);
+  std::vector<std::size_t> tried;
+  for (int round = 0; round < 4; ++round) {
+    start_all();
+    for (std::size_t tree = 0; tree < kTrees; ++tree) {
+      if (pulls(tree)) tried.push_back(tree);
+    }
+    now_ += seconds(30);  // No parent rests for longer.
+    for (const auto tree : ended()) end(tree, 0, PullEnd::unreachable);
+  }
+  EXPECT_THAT(tried, ElementsAre(0U, 1U, 2U, 3U));
+}
+
+// Each pull that is given up doubles the patience with the next one.
+TEST_F(TreesParentsTest, WhereAllParentsAreSlowTheLastPieceComesAfterAll) {
+  seat();
+  now_ += kFilled;
+  lack({0, 4});
+  start_all();
+  now_ += milliseconds(500);
+  end(1, 1);
+  std::vector<seconds> patience;
+  for (int round = 0; round < 4; ++round) {
+    start_all();
+    seconds waited{0};
+    std::vector<std::size_t> over;
+    for (; over.empty() && waited < seconds(100); now_ += seconds(1), waited += seconds(1))
+      over = ended();
+    patience.push_back(waited);
+    for (const auto tree : over) end(tree, 0, PullEnd::unreachable);
+    now_ += seconds(6);
+  }
+  EXPECT_THAT(patience, ElementsAre(seconds(3), seconds(5), seconds(9), seconds(17)));
+}
+
 TEST_F(TreesParentsTest, AHostThatIsSlowInEveryTreeAccusesNoParent) {
   seat();
   for (int i = 0; i < 5; ++i) {
