@@ -102,6 +102,11 @@ void Download::note_probe(const TransferEnded& ended) {
         *fault);
   }
   if (fault) fault_ = *fault;
+  if (fault) {
+    state_.notes().keep(NotedFault::feed, *fault);
+  } else {
+    state_.notes().clear(NotedFault::feed);
+  }
   puller_.on(Probed{fault});
 }
 

@@ -30,6 +30,19 @@ constexpr Duration kStays = 4 * kVisitEvery;
 // Pause after a full disk, or a source without its daemon: an operator may be at work.
 constexpr Duration kFailurePause{10'000};
 
+PublishedNote note_of(const RunInfo& run, const Published& published) {
+  PublishedNote note{.run = run.id,
+                     .task = run.task,
+                     .manifest = run.manifest,
+                     .bytes = run.cut.stream_bytes,
+                     .pieces = run.cut.pieces(),
+                     .wire_bytes = published.wire_bytes,
+                     .took = published.took,
+                     .fed_by = published.fed_by};
+  std::erase_if(note.fed_by, [](const auto& source) { return source.second == 0; });
+  return note;
+}
+
 }  // namespace
 
 Minion::Minion(MinionCoordinator& coordinator, Transfer& transfer, AfterPublish& after_publish,
@@ -68,6 +81,7 @@ ExitStatus Minion::tick() {
         has_waited = true;
         continue;
       }
+      state_.notes().renew(NotedFault::tick, failure.what());
       if (!may_pass || linger_.is_over(clock_.now())) throw;
       warn_once(failure.what());
       failing_ = failure.status();
@@ -273,6 +287,7 @@ void Minion::published(const RunInfo& run, const Published& published) {
                escaped(run.task.text()), run.cut.stream_bytes, seconds,
                std::count_if(published.fed_by.begin(), published.fed_by.end(),
                              [](const auto& source) { return source.second > 0; }));
+  state_.notes().publish(note_of(run, published));
   spdlog::info("END rsync:\n  syn_queue:{}\n  fin_queue:{}\n", published.sources,
                published.finished);
   status_ = ExitStatus::done;
@@ -286,7 +301,8 @@ void Minion::run_owed_hook() {
   const auto failed = after_publish_.run(config_.host.repo / *name);
   // A command that the stop signal ended is still owed.
   if (!failed || !stop_.requested()) state_.receipts().hook_has_run();
-  if (!failed) return;
+  if (!failed) return state_.notes().clear(NotedFault::hook);
+  state_.notes().keep(NotedFault::hook, *failed);
   spdlog::error("{}", *failed);
   status_ = ExitStatus::local;
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {

@@ -33,7 +33,7 @@ class HostCheck {
     check_rsync();
     check_feed();
     say(judge_cron(cron_facts(frame_.program), frame_.program));
-    if (state_) say(judge_tick(tick_facts(*state_, frame_.role, clock_)));
+    if (state_) say(judge_tick(tick_facts(state_->lock_path(frame_.role), clock_)));
     if (frame_.role == Role::master) check_hosts();
     return exit_status_of(checks_);
   }

@@ -151,6 +151,18 @@ std::string host_text(const Status& status, const Address& address) {
   return text;
 }
 
+// The part of one host in the run that ended last.
+std::string last_of_host_text(const Status& status, const Address& address) {
+  if (!status.last) return {};
+  for (const auto& host : status.last->hosts) {
+    if (host.address != address.text()) continue;
+    const auto reason = host.error.empty() ? "" : ": " + escaped(host.error);
+    return fmt::format("last     {}, {} by this host{}\n", escaped(status.last->path),
+                       host.has_finished ? "finished" : "not finished", reason);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string_view name_of(HostState state) {
@@ -178,12 +190,21 @@ std::string report(const Status& status, const ReportFrame& frame, ReportFormat 
   return format == ReportFormat::json ? report_json(status, frame) : report_text(status, frame);
 }
 
+std::string report_without_redis(const std::string& reason, const ReportFrame& frame,
+                                 ReportFormat format) {
+  if (format == ReportFormat::json) return report_json_without_redis(reason, frame);
+  return fmt::format("redis    {}\n{}", reason, frame.own);
+}
+
 std::string report_text(const Status& status, const ReportFrame& frame) {
   auto text = where_text(frame);
   if (!frame.host) text += fleet_text(status);
   text +=
       status.task.empty() ? "task     none\n" : fmt::format("task     {}\n", escaped(status.task));
-  if (frame.host) return text + host_text(status, *frame.host);
+  if (frame.host) {
+    return text + host_text(status, *frame.host) + last_of_host_text(status, *frame.host) +
+           frame.own;
+  }
   if (status.run) text += run_text(status, frame.rules);
   text += faults_text(status, &HostStatus::feed_fault, "no feed");
   text += faults_text(status, &HostStatus::hook_fault, "hook");

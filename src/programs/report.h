@@ -35,17 +35,25 @@ struct ReportFrame {
   std::string prefix;           ///< In front of every key.
   EndRules rules;               ///< The rules of the master that reports.
   std::optional<Address> host;  ///< Show this host alone; nothing: all.
+  std::string own{};            ///< The part of this host's disk (own_report.h) in the same form.
 };
 
 /// The report in a form.
 [[nodiscard]] std::string report(const Status& status, const ReportFrame& frame,
                                  ReportFormat format);
 
+/// The report of a host while Redis does not answer, for this reason.
+[[nodiscard]] std::string report_without_redis(const std::string& reason, const ReportFrame& frame,
+                                               ReportFormat format);
+
 /// Lines for a terminal.
 [[nodiscard]] std::string report_text(const Status& status, const ReportFrame& frame);
 
 /// One JSON object, on one line. With a host in the frame, `hosts` has only that one.
 [[nodiscard]] std::string report_json(const Status& status, const ReportFrame& frame);
+
+[[nodiscard]] std::string report_json_without_redis(const std::string& reason,
+                                                    const ReportFrame& frame);
 
 /// The hosts whose --after-publish failed.
 [[nodiscard]] std::vector<std::string> hook_failed_of(const LastStatus& last);

@@ -115,6 +115,16 @@ std::string report_json(const Status& status, const ReportFrame& frame) {
   for (const auto& one : status.hosts) {
     if (!frame.host || one.address == frame.host->text()) json["hosts"].push_back(host_json(one));
   }
+  if (!frame.own.empty()) json["here"] = nlohmann::json::parse(frame.own);
+  return json.dump() + "\n";
+}
+
+std::string report_json_without_redis(const std::string& reason, const ReportFrame& frame) {
+  const nlohmann::json json = {{"version", kJsonVersion},
+                               {"redis", escaped(frame.server)},
+                               {"prefix", escaped(frame.prefix)},
+                               {"redis_error", escaped(reason)},
+                               {"here", nlohmann::json::parse(frame.own)}};
   return json.dump() + "\n";
 }
 

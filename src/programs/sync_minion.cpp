@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/failure.h"
 #include "libsync/core/ownership.h"
 #include "libsync/core/run_record.h"
 #include "minion/hook.h"
@@ -13,6 +14,7 @@
 #include "os/system_clock.h"
 #include "programs/check_host.h"
 #include "programs/options.h"
+#include "programs/own_report.h"
 #include "programs/report.h"
 #include "store/state_folder.h"
 
@@ -79,12 +81,24 @@ ExitStatus run_tick(MinionConfig config) {
       .tick();
 }
 
+// The part of the disk comes from here, whether Redis answers or not.
 ExitStatus print_status(const MinionConfig& config, ReportFormat format) {
+  const SystemClock clock;
+  const auto facts = own_facts(config.host.repo, clock);
+  ReportFrame frame{.server = config.host.redis.shown(),
+                    .prefix = config.host.prefix,
+                    .rules = {},
+                    .own = format == ReportFormat::json ? own_json(facts) : own_text(facts)};
   RedisCoordinator coordinator(coordinator_options(config.host));
-  const auto self = own_address(config.host, coordinator);
-  const auto status = coordinator.status();
-  const ReportFrame frame{
-      .server = config.host.redis.shown(), .prefix = config.host.prefix, .rules = {}, .host = self};
+  Status status;
+  try {
+    frame.host = own_address(config.host, coordinator);
+    status = coordinator.status();
+  } catch (const Failure& failure) {
+    print(report_without_redis(failure.what(), frame, format));
+    return failure.status();
+  }
+  if (format == ReportFormat::text) leave_out_own(status, *frame.host, facts);
   print(report(status, frame, format));
   return ExitStatus::done;
 }

@@ -57,15 +57,14 @@ RepoFacts repo_facts(const StateFolder& state, const CheckFolder& folder) {
   return facts;
 }
 
-TickFacts tick_facts(const StateFolder& state, Role role, const Clock& clock) {
+TickFacts tick_facts(const std::filesystem::path& lock, const Clock& clock) {
   TickFacts facts;
-  const auto path = state.lock_path(role);
-  const auto status = status_of(path);
+  const auto status = status_of(lock);
   if (!status) return facts;
   const auto begun = std::chrono::system_clock::from_time_t(status->st_mtim.tv_sec);
   const auto ago = std::chrono::duration_cast<std::chrono::seconds>(clock.wall() - begun);
   facts.begun_ago = std::max(std::chrono::seconds(0), ago);
-  const auto process = TickLock::holder_in(read_file(path, 100).value_or(""));
+  const auto process = TickLock::holder_in(read_file(lock, 100).value_or(""));
   facts.is_running = process && status_of(fmt::format("/proc/{}", *process)).has_value();
   return facts;
 }

@@ -33,12 +33,13 @@ struct RepoFacts {
 /// Throws Failure (local) if the disk fails.
 [[nodiscard]] RepoFacts repo_facts(const StateFolder& state, const CheckFolder& folder);
 
-/// The last tick of a role on this host, by the file of its lock.
+/// The last tick of a role on this host.
 struct TickFacts {
   std::optional<std::chrono::seconds> begun_ago;  ///< Nothing if there was none.
   bool is_running = false;
 };
 
-[[nodiscard]] TickFacts tick_facts(const StateFolder& state, Role role, const Clock& clock);
+/// By the file of the role's lock. Throws Failure (local) if this user may not read it.
+[[nodiscard]] TickFacts tick_facts(const std::filesystem::path& lock, const Clock& clock);
 
 }  // namespace libsync

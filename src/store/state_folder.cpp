@@ -163,8 +163,8 @@ std::vector<std::string> StateFolder::discarded(Role role) const {
   return names;
 }
 
-std::filesystem::path StateFolder::lock_path(Role role) const {
-  return path_ / (role == Role::master ? "master.lock" : "minion.lock");
+std::filesystem::path StateFolder::lock_path(const std::filesystem::path& state_folder, Role role) {
+  return state_folder / (role == Role::master ? "master.lock" : "minion.lock");
 }
 
 std::string StateFolder::write_probe(std::string_view content) const {

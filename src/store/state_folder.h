@@ -13,6 +13,7 @@
 #include "libsync/core/host_id.h"
 #include "libsync/core/run_ids.h"
 #include "libsync/core/run_record.h"
+#include "store/notes.h"
 #include "store/receipts.h"
 #include "store/spool.h"
 
@@ -65,7 +66,10 @@ class StateFolder {
   [[nodiscard]] std::optional<std::string> weakness() const;
 
   /// The file of the role's TickLock.
-  [[nodiscard]] std::filesystem::path lock_path(Role role) const;
+  [[nodiscard]] std::filesystem::path lock_path(Role role) const { return lock_path(path_, role); }
+  /// The same below a state folder that the caller makes no StateFolder of.
+  [[nodiscard]] static std::filesystem::path lock_path(const std::filesystem::path& state_folder,
+                                                       Role role);
 
   /// The name of the master that keeps its spools here. The first call makes it, durably.
   [[nodiscard]] MasterId master_id() const;
@@ -82,6 +86,9 @@ class StateFolder {
 
   /// The receipts in this folder.
   [[nodiscard]] Receipts receipts() const { return Receipts(path_); }
+
+  /// The notes in this folder.
+  [[nodiscard]] Notes notes() const { return Notes(path_); }
 
   /// Writes the file that this host pulls from itself as a probe, and returns its name below the
   /// module. The caller gives a different `content` every time.

@@ -16,6 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 class Trouble : public Fleet {
  protected:
@@ -342,13 +343,24 @@ TEST_F(Trouble, StatusShowsTheRunForPeopleAndForPrograms) {
   EXPECT_EQ(json["run"]["bytes"], 3'000'000);
   ASSERT_EQ(host.run("sync-minion").status, 0);
   EXPECT_THAT(host.run("sync-minion", {"status"}).output,
-              HasSubstr("host     " + host.address() + " finished, 3 pieces in place"));
+              AllOf(HasSubstr("host     " + host.address() + " finished, 3 pieces in place"),
+                    HasSubstr("payload  " + payload.string() + ", published "),
+                    HasSubstr("from     " + master().address() + ": 3 pieces\n"),
+                    HasSubstr("tick     last one began ")));
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
   const auto after =
       nlohmann::json::parse(master().run("sync-master", {"status", "--json"}).output);
   EXPECT_TRUE(after["run"].is_null());
   EXPECT_EQ(after["last"]["outcome"], "complete");
   EXPECT_EQ(after["last"]["hosts_finished"], 1);
+  redis.stop();
+  const auto alone = host.run("sync-minion", {"status"});
+  EXPECT_EQ(alone.status, 3);
+  EXPECT_THAT(alone.output,
+              AllOf(StartsWith("redis    Redis at "), HasSubstr("payload  " + payload.string())));
+  const auto json_alone =
+      nlohmann::json::parse(host.run("sync-minion", {"status", "--json"}).output);
+  EXPECT_EQ(json_alone["here"]["payload"]["path"], payload.string());
 }
 
 }  // namespace

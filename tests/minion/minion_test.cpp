@@ -57,6 +57,10 @@ TEST_F(MinionTick, PublishesARunAndEnds) {
   expect_served(5);
   EXPECT_EQ(logged("rsync complete:"), 1U);
   EXPECT_EQ(logged("from 10.0.0.1: 5 pieces"), 1U);
+  const auto note = StateFolder(repo()).notes().published().value().value;
+  EXPECT_EQ(note.run, run->id);
+  EXPECT_EQ(note.manifest, run->manifest);
+  EXPECT_THAT(note.fed_by, ElementsAre(testing::Pair(kOrigin, 5)));
   EXPECT_EQ(tick(), ExitStatus::done);
   EXPECT_EQ(logged("rsync complete:"), 1U) << "a finished run is not published again";
 }
@@ -124,6 +128,7 @@ TEST_F(MinionTick, RefusesADestinationThatIsASymlink) {
   EXPECT_EQ(tick(), ExitStatus::local);
   EXPECT_THAT(failure, HasSubstr("is a symlink: move it away"));
   EXPECT_EQ(known().error, failure) << "status shows why";
+  EXPECT_EQ(StateFolder(repo()).notes().fault(NotedFault::tick).value().value, failure);
   EXPECT_TRUE(std::filesystem::is_symlink(destination()));
 }
 
@@ -291,8 +296,13 @@ TEST_F(HookTick, ItsFailureIsThatOfTheTickAndShownByStatus) {
   expect_published();
   EXPECT_TRUE(known().finished_ms);
   EXPECT_EQ(known().hook_fault, hook.failure);
+  EXPECT_EQ(StateFolder(repo()).notes().fault(NotedFault::hook).value().value, hook.failure);
   EXPECT_EQ(tick(), ExitStatus::done);
   EXPECT_THAT(hook.runs, SizeIs(1)) << "it has ended, if badly";
+  hook.failure.reset();
+  StateFolder(repo()).receipts().owe_hook("model.7", run->manifest);
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_FALSE(StateFolder(repo()).notes().fault(NotedFault::hook));
 }
 
 TEST_F(HookTick, IsOwedStillIfItWasEndedByASignal) {

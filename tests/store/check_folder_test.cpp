@@ -80,21 +80,21 @@ TEST_F(CheckFolderTest, TheFactsOfARepo) {
 }
 
 TEST_F(CheckFolderTest, TheLastTickByItsLock) {
-  EXPECT_EQ(tick_facts(state_, Role::minion, clock_).begun_ago, std::nullopt);
   const auto path = state_.lock_path(Role::minion);
+  EXPECT_EQ(tick_facts(path, clock_).begun_ago, std::nullopt);
   write_file(path, "process 4294967294");
   date(path, 90s);
-  auto facts = tick_facts(state_, Role::minion, clock_);
+  auto facts = tick_facts(path, clock_);
   EXPECT_EQ(facts.begun_ago, 90s);
   EXPECT_FALSE(facts.is_running);
   write_file(path, "process " + std::to_string(getpid()));
-  EXPECT_TRUE(tick_facts(state_, Role::minion, clock_).is_running);
+  EXPECT_TRUE(tick_facts(path, clock_).is_running);
   write_file(path, "process <script>");
-  EXPECT_FALSE(tick_facts(state_, Role::minion, clock_).is_running);
+  EXPECT_FALSE(tick_facts(path, clock_).is_running);
   date(path, -60s);
-  facts = tick_facts(state_, Role::minion, clock_);
+  facts = tick_facts(path, clock_);
   EXPECT_EQ(facts.begun_ago, 0s) << "a clock that was set back";
-  EXPECT_EQ(tick_facts(state_, Role::master, clock_).begun_ago, std::nullopt);
+  EXPECT_EQ(tick_facts(state_.lock_path(Role::master), clock_).begun_ago, std::nullopt);
 }
 
 }  // namespace
