@@ -262,6 +262,10 @@ class MinionCoordinator {
   virtual void report_fault(const RunId& run, const Address& host, Fault fault,
                             const std::string& reason) = 0;
 
+  /// The host is alive, and works at its own disk while no piece moves. status and wait show the
+  /// text (empty: it works no more), and nothing else depends on it.
+  virtual void show_work(const RunId& run, const Address& host, const std::string& text) = 0;
+
   /// The host stops its part in the run, for a reason that status shows (empty: none). Its claims
   /// end. It keeps its seat only if it has finished and has pieces that others want.
   ///

@@ -32,6 +32,7 @@ struct HostStatus {
   bool is_ticking = false;  ///< Its tick has joined the run and has not left it.
   std::string feed_fault;   ///< The reason why it serves nobody; empty if it serves.
   std::string hook_fault;   ///< The reason why its --after-publish failed; empty if it did not.
+  std::string work{};       ///< Its long work on its own disk, as it said last; empty if none.
 };
 
 /// The span behind Moves::placed_lately: LATELY_S of context.lua.
@@ -115,6 +116,8 @@ struct Pulse {
     std::size_t pieces = 1;
     std::size_t placed = 0;  ///< Pieces that all hosts have placed, about.
     Moves moves;
+    /// A host and its long work on its own disk, as Redis heard last; empty if that is over.
+    std::string work{};
   };
   std::string task;  ///< Unchecked; empty if there is none.
   std::optional<Run> run;

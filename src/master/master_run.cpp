@@ -21,7 +21,7 @@ namespace {
 // Poll interval during staging.
 constexpr Duration kWatchEvery{1000};
 // Interval between two lines about the progress of staging.
-constexpr Duration kProgressEvery{30'000};
+constexpr Duration kProgressEvery{10'000};
 
 // Pause before a payload that changed is staged again: its writer may be about to finish.
 constexpr Duration kChangedPause{5000};
@@ -160,7 +160,8 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
     if (end) break;
     if (clock_.now() >= next_progress) {
       next_progress = clock_.now() + kProgressEvery;
-      spdlog::info("staged {} of {} pieces", staging.announced(), run.cut.pieces());
+      spdlog::info("staged {} of {} pieces{}", staging.announced(), run.cut.pieces(),
+                   staging.work());
     }
     std::vector<int> descriptors;
     staging.append_descriptors(descriptors);

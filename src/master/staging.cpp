@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <sstream>
 #include <thread>
@@ -61,6 +62,8 @@ struct Staging::Cutting {
   Cut cut;
   std::optional<Original> original;
   std::optional<Layout> layout;
+  std::shared_ptr<std::atomic<std::uint64_t>> copied_bytes =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
 
   [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<Digest>& known,
                                  const std::stop_token& stop) const {
@@ -97,6 +100,7 @@ struct Staging::Cutting {
                           escaped(shown_path(original->location, entry).string()))};
         }
         offset += segment.bytes;
+        *copied_bytes += segment.bytes;
       }
       Hasher hasher;
       if (!hash_range(hasher, to, 0, bytes, stop)) return OriginalChanged{"stopped"};
@@ -119,7 +123,7 @@ Staging::Staging(MasterCoordinator& coordinator, Transfer& transfer, Clock& cloc
       push_again_(clock.now()),
       workers_(std::make_unique<Workers>(
           std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsAtMost))) {
-  Cutting cutting{spool_, run_.cut, std::move(original), std::nullopt};
+  Cutting cutting{.spool = spool_, .cut = run_.cut, .original = std::move(original), .layout = {}};
   if (cutting.original)
     cutting.layout.emplace(cutting.original->payload.manifest, run_.cut.piece_bytes);
   cutting_ = std::make_shared<const Cutting>(std::move(cutting));
@@ -188,6 +192,13 @@ std::optional<StagingEnd> Staging::step() {
 void Staging::append_descriptors(std::vector<int>& descriptors) const {
   descriptors.push_back(workers_->descriptor());
   transfer_.append_descriptors(descriptors);
+}
+
+std::string Staging::work() const {
+  if (is_checking_) return ", making sure that the original has not changed";
+  const auto copied = cutting_->copied_bytes->load();
+  return copied == 0 ? std::string()
+                     : fmt::format(", copied {} of {} bytes", copied, run_.cut.stream_bytes);
 }
 
 Instant Staging::next_due() const {

@@ -84,6 +84,9 @@ class Staging {
   /// Why this host's daemon does not serve the spool. Returns it once; nothing if it serves.
   [[nodiscard]] std::optional<std::string> pop_probe_fault();
 
+  /// The work of the threads, to be put behind a line of the log; may be empty.
+  [[nodiscard]] std::string work() const;
+
   /// Pieces announced so far.
   [[nodiscard]] PieceNumber announced() const {
     return static_cast<PieceNumber>(announced_.size());

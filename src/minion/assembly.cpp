@@ -77,6 +77,12 @@ std::optional<unsigned> group_of(const std::filesystem::path& repo, Ownership ow
   return status->st_gid;
 }
 
+std::size_t count_files(const Manifest& manifest) {
+  return static_cast<std::size_t>(
+      std::count_if(manifest.entries().begin(), manifest.entries().end(),
+                    [](const Entry& entry) { return entry.kind != EntryKind::folder; }));
+}
+
 }  // namespace
 
 Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_bytes,
@@ -91,7 +97,8 @@ Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_by
       group_(group_of(repo_, ownership)),
       sync_together_(std::min(kSyncTogether, open_file_limit() / kPartOfLimit)),
       kept_open_(std::min(kKeptOpen, open_file_limit() / kPartOfLimit)),
-      in_place_(layout_.cut().pieces()) {}
+      in_place_(layout_.cut().pieces()),
+      work_(count_files(manifest_)) {}
 
 Assembly::~Assembly() = default;
 
@@ -103,6 +110,8 @@ void Assembly::begin(const std::stop_token& stop) {
   for (const Entry& entry : manifest_.entries()) missing_bytes_.push_back(entry.size);
   unsynced_.clear();
   unsynced_files_ = 0;
+  work_.restart();
+  work_.begin(LocalWork::Phase::making);
   if (!clear(stop)) return;
   make_folder(spool_.tree_folder(), kWorkingFolderMode);
   for (const Entry& entry : manifest_.entries()) {
@@ -120,6 +129,7 @@ void Assembly::begin(const std::stop_token& stop) {
 
 bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
   if (in_place_.contains(piece)) return true;
+  work_.begin(LocalWork::Phase::assembling);
   const auto place = locate(repo_, name_);
   const auto segments = layout_.segments(piece);
   Hasher hasher;
@@ -158,6 +168,7 @@ Verdict Assembly::splice(PieceNumber piece, const Descriptor& from, const Digest
                          const std::stop_token& stop) {
   const auto segments = layout_.segments(piece);
   const bool is_in_place = in_place_.contains(piece);
+  work_.begin(LocalWork::Phase::assembling);
   std::vector<Descriptor> files;
   std::uint64_t offset = 0;
   for (const Segment& segment : segments) {
@@ -201,6 +212,7 @@ bool Assembly::add_segment(const Segment& segment, Descriptor file, const std::s
 }
 
 void Assembly::complete(const std::stop_token& stop) {
+  work_.begin(LocalWork::Phase::assembling);
   // Children before their folder, whose times they would change.
   for (std::size_t i = manifest_.entries().size(); i-- > 0;) {
     const Entry& entry = manifest_.entries()[i];
@@ -212,7 +224,9 @@ void Assembly::complete(const std::stop_token& stop) {
       if (!finish(open_file(working_path(entry), flags), entry, stop)) return;
     }
   }
+  work_.begin(LocalWork::Phase::syncing);
   static_cast<void>(put_on_disk(stop));
+  work_.begin(LocalWork::Phase::none);
 }
 
 void Assembly::publish() {
@@ -300,6 +314,7 @@ std::uint32_t Assembly::mode_of(const Entry& entry) const {
 }
 
 void Assembly::finish_link(const Entry& entry) const {
+  work_.complete_one();
   const auto path = working_path(entry);
   if (ownership_ == Ownership::carried && lchown(path.c_str(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", path);
@@ -313,6 +328,7 @@ void Assembly::finish_link(const Entry& entry) const {
 
 // False if it was stopped while it waited for the disk.
 bool Assembly::finish(Descriptor file, const Entry& entry, const std::stop_token& stop) {
+  if (entry.kind != EntryKind::folder) work_.complete_one();
   if (ownership_ == Ownership::carried && fchown(file.number(), entry.uid, entry.gid) != 0) {
     throw_disk_failure("give away", file);
   }

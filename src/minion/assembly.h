@@ -20,7 +20,7 @@
 // If a call fails, later ones are safe to make, and publish() must not be one of them. The same
 // holds for a call that a stop token has ended early.
 //
-// One thread at a time uses it. Failures throw (local).
+// One thread at a time uses it, but any thread may ask for its work. Failures throw (local).
 
 #include <filesystem>
 #include <memory>
@@ -34,6 +34,7 @@
 #include "libsync/core/ownership.h"
 #include "libsync/core/pieces.h"
 #include "libsync/core/verdict.h"
+#include "minion/local_work.h"
 #include "store/payload.h"
 #include "store/spool.h"
 
@@ -48,6 +49,9 @@ class Assembly {
   ~Assembly();
 
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+
+  /// Its work of this moment, for a person; empty if there is none.
+  [[nodiscard]] std::string work() const { return work_.text(); }
 
   /// Whether the destination has the same entries: kinds, modes, times, sizes, names and targets.
   /// Contents do not matter, nor does the time of the top folder if this user may set it.
@@ -129,6 +133,7 @@ class Assembly {
   std::vector<std::uint64_t> missing_bytes_;  // One number for each entry.
   std::vector<Descriptor> unsynced_;          // Complete files of a tree that is not large.
   std::size_t unsynced_files_ = 0;
+  mutable LocalWork work_;
 };
 
 }  // namespace libsync

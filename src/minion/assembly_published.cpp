@@ -27,6 +27,7 @@ Entry comparable(Entry entry, Ownership ownership) {
 }  // namespace
 
 bool Assembly::has_equal_entries(const std::stop_token& stop) const {
+  work_.begin(LocalWork::Phase::reading);
   const auto listed = list_payload(locate(repo_, name_), stop);
   const auto* const there = std::get_if<Payload>(&listed);
   if (there == nullptr) return false;

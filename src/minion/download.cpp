@@ -13,8 +13,6 @@
 namespace libsync {
 namespace {
 
-constexpr Duration kProgressEvery{30'000};
-
 Delivery delivery_of(const RunInfo& run, const Address& self) {
   if (run.origin != self) return Delivery::pulled;
   return run.origin_kind == OriginKind::minion ? Delivery::pushed : Delivery::shared;
@@ -44,7 +42,7 @@ Download::Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& cl
               seat, clock.now()),
       probe_(transfer, state, options_.self),
       started_(clock.now()),
-      progress_due_(clock.now() + kProgressEvery) {}
+      progress_(clock.now()) {}
 
 std::optional<DownloadEnd> Download::step() {
   collect_events();
@@ -63,7 +61,7 @@ std::optional<DownloadEnd> Download::step() {
     coordinator_.report_fault(run_.id, options_.self, Fault::feed, fault_);
     reported_fault_ = fault_;
   }
-  log_progress();
+  show_progress();
   if (end_) {
     transfer_.end_all();
     return end_;
@@ -125,7 +123,7 @@ void Download::append_descriptors(std::vector<int>& descriptors) const {
 }
 
 Instant Download::next_due() const {
-  return std::min({transfer_.next_check(), progress_due_, puller_.due(clock_.now())});
+  return std::min({transfer_.next_check(), progress_.next(), puller_.due(clock_.now())});
 }
 
 void Download::give_up(const std::string& reason) {
@@ -274,13 +272,17 @@ void Download::log_start(const Address& source) {
   has_started_ = true;
 }
 
-void Download::log_progress() {
-  if (clock_.now() < progress_due_) return;
-  progress_due_ = clock_.now() + kProgressEvery;
-  if (puller_.is_finished()) return;
-  const auto seconds = std::chrono::duration<double>(clock_.now() - started_).count();
-  spdlog::info("received {} of {} pieces, {:.2f} bytes/sec", pieces_.in_place().size(),
-               run_.cut.pieces(), static_cast<double>(wire_bytes_) / seconds);
+void Download::show_progress() {
+  const bool is_finished = puller_.is_finished();
+  const auto work = is_finished ? std::string() : placement_.work();
+  const auto due = progress_.due(clock_.now(), pieces_.in_place().size(), work);
+  if (due.work) spdlog::info("'{}': {}", escaped(run_.task.name()), work);
+  if (due.pieces && !is_finished) {
+    const auto seconds = std::chrono::duration<double>(clock_.now() - started_).count();
+    spdlog::info("received {} of {} pieces, {:.2f} bytes/sec", pieces_.in_place().size(),
+                 run_.cut.pieces(), static_cast<double>(wire_bytes_) / seconds);
+  }
+  if (due.shown) coordinator_.show_work(run_.id, options_.self, *due.shown);
 }
 
 }  // namespace libsync

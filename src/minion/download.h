@@ -31,6 +31,7 @@
 #include "libsync/minion_coordinator.h"
 #include "libsync/transfer.h"
 #include "minion/placement.h"
+#include "minion/progress_lines.h"
 #include "minion/puller.h"
 #include "store/state_folder.h"
 
@@ -106,7 +107,7 @@ class Download {
   [[nodiscard]] Holdings holdings() const;
   void log_search();
   void log_start(const Address& source);
-  void log_progress();
+  void show_progress();
 
   MinionCoordinator& coordinator_;
   Transfer& transfer_;
@@ -125,7 +126,7 @@ class Download {
 
   // For the log only.
   Instant started_;
-  Instant progress_due_;
+  ProgressLines progress_;
   bool has_searched_ = false;
   bool has_started_ = false;
   std::map<Address, PieceNumber> fed_by_;

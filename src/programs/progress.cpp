@@ -110,8 +110,18 @@ Progress progress_of(const Status& status) {
                           std::min(age, in_seconds(kLately)));
   const bool is_complete = progress.count(HostGroup::finished) >= run.expected;
   const auto patience = patience_of(run, progress.count(HostGroup::pulling) > 0);
-  if (!is_complete && quiet_for(run) >= patience) progress.stuck_for = quiet_for(run);
+  const bool is_any_at_work =
+      std::any_of(progress.hosts.begin(), progress.hosts.end(), [](const auto& group) {
+        return std::any_of(group.second.begin(), group.second.end(), is_at_work);
+      });
+  const bool is_quiet = !is_complete && !is_any_at_work && quiet_for(run) >= patience;
+  if (is_quiet) progress.stuck_for = quiet_for(run);
   return progress;
+}
+
+bool is_at_work(const HostStatus* host) {
+  const auto group = group_of(*host);
+  return !host->work.empty() && (group == HostGroup::pulling || group == HostGroup::waiting);
 }
 
 bool is_seen(const HostStatus& host) { return host.seen_ago && *host.seen_ago <= kSilent; }

@@ -66,6 +66,9 @@ struct Progress {
 /// The progress of the run in `status`, which must have one.
 [[nodiscard]] Progress progress_of(const Status& status);
 
+/// Whether the host works at its own disk, as far as Redis knows.
+[[nodiscard]] bool is_at_work(const HostStatus* host);
+
 /// Whether Redis saw the host in the last ten minutes.
 [[nodiscard]] bool is_seen(const HostStatus& host);
 

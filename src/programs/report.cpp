@@ -17,6 +17,9 @@ namespace {
 // Most numbers and ranges of hosts in a line of text; some 200 columns. JSON has them all.
 constexpr std::size_t kShown = 40;
 
+// Most hosts whose work has a line.
+constexpr std::size_t kWorkShown = 5;
+
 std::string where_text(const ReportFrame& frame) {
   const auto prefix =
       frame.prefix.empty() ? "" : fmt::format(", prefix '{}'", escaped(frame.prefix));
@@ -62,6 +65,21 @@ std::string faults_text(const Status& status, std::string HostStatus::*fault,
     if (!(host.*fault).empty()) hosts[host.*fault].push_back(host.address);
   }
   return lines_by_text(label, hosts);
+}
+
+// The work of hosts on their own disks.
+std::string work_text(const Progress& progress) {
+  std::string text;
+  std::size_t count = 0;
+  for (const auto& [group, hosts] : progress.hosts) {
+    for (const auto* const host : hosts) {
+      if (!is_at_work(host)) continue;
+      if (++count > kWorkShown) continue;
+      text += fmt::format("work     {}: {}\n", host->address, escaped(host->work));
+    }
+  }
+  if (count > kWorkShown) text += fmt::format("work     {} hosts more\n", count - kWorkShown);
+  return text;
 }
 
 std::string groups_text(const Progress& progress) {
@@ -110,7 +128,7 @@ std::string run_text(const Status& status, const EndRules& rules) {
     text += "version  another version of sync-fanout began this run: `del task` ends it\n";
   }
   if (!run.missing.empty()) text += fmt::format("missing  {}\n", host_ranges(run.missing, kShown));
-  return text + groups_text(progress);
+  return text + work_text(progress) + groups_text(progress);
 }
 
 std::string last_text(const LastStatus& last) {
@@ -145,6 +163,7 @@ std::string host_text(const Status& status, const Address& address) {
   auto text =
       fmt::format("host     {} {}, {} pieces in place, {} pulls, {} uploads\n", host.address,
                   name_of(state_of(host)), host.in_place, host.claims, host.uploads);
+  if (is_at_work(&host)) text += fmt::format("work     {}\n", escaped(host.work));
   if (!host.error.empty()) text += fmt::format("error    {}\n", escaped(host.error));
   if (!host.feed_fault.empty()) text += fmt::format("no feed  {}\n", escaped(host.feed_fault));
   if (!host.hook_fault.empty()) text += fmt::format("hook     {}\n", escaped(host.hook_fault));

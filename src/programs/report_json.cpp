@@ -27,6 +27,7 @@ nlohmann::json host_json(const HostStatus& host) {
                          {"group", key_of(group_of(host))}};
   if (host.finished_after) json["finished_after_seconds"] = in_seconds(*host.finished_after);
   if (host.seen_ago) json["seen_seconds_ago"] = in_seconds(*host.seen_ago);
+  if (!host.work.empty()) json["work"] = escaped(host.work);
   if (!host.error.empty()) json["error"] = escaped(host.error);
   if (!host.feed_fault.empty()) json["feed_fault"] = escaped(host.feed_fault);
   if (!host.hook_fault.empty()) json["hook_fault"] = escaped(host.hook_fault);

@@ -63,6 +63,7 @@ WaitGoesOn progress_of(const Pulse::Run& run) {
                   std::string(filled, '#'), std::string(kBar - filled, '-'), flow.done * 100,
                   shown_bytes(flow.bytes_per_second), run.finished, run.expected);
   if (flow.seconds_left) line += fmt::format(", {:.0f} s left", *flow.seconds_left);
+  if (!run.work.empty()) line += ", " + escaped(run.work);
   return {line, fmt::format("{} {}", run.id, run.finished)};
 }
 

@@ -98,6 +98,7 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   void doubt(const RunId& run, const Address& host, const std::string& reason) override;
   void report_fault(const RunId& run, const Address& host, Fault fault,
                     const std::string& reason) override;
+  void show_work(const RunId& run, const Address& host, const std::string& text) override;
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
 

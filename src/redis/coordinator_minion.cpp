@@ -155,6 +155,11 @@ void RedisCoordinator::report_fault(const RunId& run, const Address& host, Fault
       is_for_us(call_or_stale("fault", {run.text(), host.text(), kind, reason}), "VIEW"));
 }
 
+void RedisCoordinator::show_work(const RunId& run, const Address& host, const std::string& text) {
+  static_cast<void>(
+      is_for_us(call_or_stale("fault", {run.text(), host.text(), "work", text}), "VIEW"));
+}
+
 void RedisCoordinator::leave(const RunId& run, const Address& host, Retreat retreat,
                              const std::string& reason) {
   const auto answer = call_or_stale(

@@ -21,6 +21,9 @@ namespace {
 
 constexpr int kAttempts = 5;  // To list the hosts of one run, while runs begin and end.
 
+// A field of sync:moves that begins so has the work of a host.
+constexpr std::string_view kWork = "work ";
+
 // Other programs may have written any value, and status only shows it.
 template <typename Number>
 Number number_or_zero(const std::string& value) {
@@ -109,10 +112,16 @@ bool RedisCoordinator::list_hosts(const std::string& run, StatusAnswer& answer) 
   }
   const auto running = list(run, "running");
   const auto silent = list(run, "silent");
-  if (!running || !silent) return false;
+  const auto moves = list(run, "moves");
+  if (!running || !silent || !moves) return false;
   // A host that pulls is known by another list, or its run has ended.
   for (const auto& [host, value] : *running) {
     if (const auto known = hosts.find(host); known != hosts.end()) known->second.is_running = true;
+  }
+  for (const auto& [field, text] : *moves) {
+    if (!field.starts_with(kWork)) continue;
+    const auto known = hosts.find(field.substr(kWork.size()));
+    if (known != hosts.end()) known->second.work = text;
   }
   for (const auto& [host, seen] : *silent) answer.status.silent.push_back(escaped(host));
   for (auto& [address, host] : hosts) {

@@ -46,6 +46,7 @@ Pulse::Run read_pulse_of_run(AnswerReader& reader) {
     run.moves.moved_ago = between(0, *ago);
   }
   run.moves.of_one_source = next_number(reader);
+  if (!reader.at_end()) run.work = reader.text();  // Older functions do not answer it.
   return run;
 }
 

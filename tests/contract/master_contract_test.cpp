@@ -341,6 +341,25 @@ TEST_P(MasterContract, StatusShowsFaultsAndThoseOfTheLastRun) {
   EXPECT_EQ(last.hosts[2].error, "");
 }
 
+TEST_P(MasterContract, StatusAndPulseShowTheWorkOfAHostUntilItIsOver) {
+  master().load_functions();
+  const auto info = begin(2, {0, {"10.0.0.2", "10.0.0.3"}});
+  stage_all(info);
+  for (const auto number : {2U, 3U}) static_cast<void>(joined(host(number)));
+  const std::string text = "assembling 4 of 10 files";
+  minion(host(2)).show_work(random_name<RunId>(), host(2), text);
+  EXPECT_EQ(status_of(host(2)).work, "") << "another run";
+  backend_->advance(1min);
+  minion(host(2)).show_work(info.id, host(2), text);
+  EXPECT_EQ(status_of(host(2)).work, text);
+  EXPECT_LT(status_of(host(2)).seen_ago, 30s) << "it is alive";
+  EXPECT_EQ(status_of(host(3)).work, "");
+  EXPECT_EQ(pulse().run.value().work, "10.0.0.2 " + text);
+  minion(host(2)).show_work(info.id, host(2), "");
+  EXPECT_EQ(status_of(host(2)).work, "");
+  EXPECT_EQ(pulse().run.value().work, "");
+}
+
 TEST_P(MasterContract, TheEndNamesTheHostsWhoseHookFailed) {
   master().load_functions();
   const auto info = begin(2, {0, {"10.0.0.2", "10.0.0.3"}});

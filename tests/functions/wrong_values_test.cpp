@@ -34,7 +34,7 @@ std::vector<Hash> hashes() {
        {"left", "joined", "reaped", "mended", "woken", "woken_at", "gathered", "clock", "reached",
         "mending", "fresh"}},
       {"sync:claims", {token(1), token(2)}},
-      {"sync:moves", {"placed", "last", "0", "5"}},
+      {"sync:moves", {"placed", "last", "0", "5", "work", "work 10.0.0.2"}},
       {"sync:ids", {kSource, kPuller, run_id(77)}},
       {"sync:pace", {"usual", kSource}},
       {"sync:seats", {"0", "1", "5"}},

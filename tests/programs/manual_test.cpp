@@ -270,7 +270,8 @@ TEST(Manual, EachFieldOfTheJsonStatusIsInThePage) {
                   .seen_ago = std::chrono::milliseconds(1),
                   .is_expected = true,
                   .feed_fault = "x",
-                  .hook_fault = "x"};
+                  .hook_fault = "x",
+                  .work = "x"};
   LastStatus last;
   last.hosts.push_back({.address = "10.0.0.2", .has_finished = false, .error = "x"});
   const Status status{.task = "/x", .run = run, .last = last, .hosts = {host}, .silent = {}};

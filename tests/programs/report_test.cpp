@@ -193,6 +193,27 @@ TEST(ReportText, SaysWhyARunIsStuckAndWhatEndsIt) {
   EXPECT_FALSE(is_in_trouble(running()));
 }
 
+TEST(ReportText, ShowsWhatHostsWorkAtAndThatTheRunIsNotStuck) {
+  auto status = running();
+  status.run->moves.moved_ago = 100s;
+  status.hosts.clear();
+  for (int i = 0; i < 12; ++i) {
+    status.hosts.push_back(host("10.0.0." + std::to_string(10 + i), 10));
+    status.hosts.back().work = kHostile;
+  }
+  status.hosts[0].finished_after = 5s;
+  const auto text = text_of(status);
+  EXPECT_THAT(text, Not(HasSubstr("work     10.0.0.10: ")));
+  EXPECT_THAT(text, HasSubstr("work     10.0.0.11: " + kEscaped + "\n"));
+  EXPECT_THAT(text, HasSubstr("work     6 hosts more\n"));
+  EXPECT_THAT(text, Not(HasSubstr("stuck")));
+  EXPECT_THAT(text_of(status, Address::parse("10.0.0.11")),
+              HasSubstr("work     " + kEscaped + "\n"));
+  EXPECT_EQ(json_of(status)["hosts"][1]["work"], kEscaped);
+  for (auto& one : status.hosts) one.work.clear();
+  EXPECT_THAT(text_of(status), HasSubstr("stuck for 100 s"));
+}
+
 TEST(ReportText, ShowsTheLastRun) {
   Status status;
   status.last = last();

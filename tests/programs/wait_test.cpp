@@ -56,6 +56,14 @@ TEST(Waiting, ShowsTheProgressOfTheRun) {
   EXPECT_EQ(status_of(step), std::nullopt);
 }
 
+TEST(Waiting, ShowsAHostThatWorksAtItsOwnDisk) {
+  Waiting waiting("/a/model");
+  auto run = run_of("/a/model");
+  run.work = "10.0.0.2 assembling \x1b[31m\n\xff";
+  EXPECT_THAT(line_of(waiting.step({.task = "/a/model", .run = run, .last = {}})),
+              testing::EndsWith(", 10.0.0.2 assembling \\x1b[31m\\n\\xff"));
+}
+
 TEST(Waiting, EndsWithTheRunOfThePath) {
   for (const auto& [outcome, status] :
        std::vector<std::pair<std::string, ExitStatus>>{{"complete", ExitStatus::done},

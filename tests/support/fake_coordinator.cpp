@@ -157,6 +157,11 @@ void FakeMinionCoordinator::report_fault(const RunId& run, const Address& host, 
   faults.call("report_fault", [&] { state_.report_fault(run, host, fault, reason); });
 }
 
+void FakeMinionCoordinator::show_work(const RunId& run, const Address& host,
+                                      const std::string& text) {
+  faults.call("show_work", [&] { state_.show_work(run, host, text); });
+}
+
 void FakeMinionCoordinator::leave(const RunId& run, const Address& host, Retreat retreat,
                                   const std::string& reason) {
   faults.call("leave", [&] { state_.leave(run, host, retreat, reason); });

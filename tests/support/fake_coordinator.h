@@ -86,6 +86,7 @@ class FakeMinionCoordinator final : public MinionCoordinator {
   void doubt(const RunId& run, const Address& host, const std::string& reason) override;
   void report_fault(const RunId& run, const Address& host, Fault fault,
                     const std::string& reason) override;
+  void show_work(const RunId& run, const Address& host, const std::string& text) override;
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
   void listen(const Address& host, std::chrono::seconds patience) override;

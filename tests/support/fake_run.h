@@ -27,6 +27,7 @@ struct FakeHost {
   std::string error;
   std::string feed_fault;
   std::string hook_fault;
+  std::string work;  ///< As in HostStatus.
   std::optional<Want> waits_for;
   bool is_running = false;          ///< It pulls along trees.
   bool is_suspect = false;          ///< It has to reverify its spool.

@@ -384,7 +384,10 @@ Pulse FakeSharedState::pulse() {
                          .bytes = run_->info.cut.stream_bytes,
                          .pieces = run_->info.cut.pieces(),
                          .moves = {.placed_lately = run_->placed_since(now_ms() - kLatelyMs)}};
-  for (const auto& [address, known] : run_->hosts) pulse.run->placed += known.in_place;
+  for (const auto& [address, known] : run_->hosts) {
+    pulse.run->placed += known.in_place;
+    if (!known.work.empty()) pulse.run->work = address.text() + " " + known.work;
+  }
   if (!run_->moves.empty())
     pulse.run->moves.moved_ago = since(run_->moves.rbegin()->first, now_ms());
   if (run_->info.has_trees) return pulse;
@@ -427,6 +430,7 @@ Status FakeSharedState::status() {
       host.error = known.error;
       host.feed_fault = known.feed_fault;
       host.hook_fault = known.hook_fault;
+      host.work = known.work;
       host.has_joined = address != run_->info.origin || run_->ticking.contains(address.text());
       host.is_running = known.is_running || host.claims > 0;
       if (known.finished_ms) host.finished_after = since(run_->info.begun_ms, *known.finished_ms);

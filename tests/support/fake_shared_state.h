@@ -107,6 +107,7 @@ class FakeSharedState {
   [[nodiscard]] FinishOutcome finish(const RunId& run, const Address& host, const Digest& manifest,
                                      const Holdings& holdings, unsigned slots);
   void report_fault(const RunId& run, const Address& host, Fault fault, const std::string& reason);
+  void show_work(const RunId& run, const Address& host, const std::string& text);
   void doubt(const RunId& run, const Address& host, const std::string& reason);
   void leave(const RunId& run, const Address& host, Retreat retreat, const std::string& reason);
 

@@ -227,6 +227,12 @@ void FakeSharedState::report_fault(const RunId& run, const Address& host, Fault 
   }
 }
 
+void FakeSharedState::show_work(const RunId& run, const Address& host, const std::string& text) {
+  if (!is_current(run)) return;
+  seen_ms_[host] = now_ms();
+  run_->host(host).work = text;
+}
+
 void FakeSharedState::doubt(const RunId& run, const Address& host, const std::string& reason) {
   if (!is_current(run) || host != run_->info.origin) return;
   run_->host(host).error = reason;

@@ -74,7 +74,8 @@
 --   P sync:done           hash    address -> when it finished; finished_queue only shows it
 --   P sync:progress       hash    address -> pieces that are in place there
 --   P sync:moves          hash    for people: placed (pieces of all hosts), last (when a host placed
---                                 one), and second%16 -> "SECOND PIECES"
+--                                 one), second%16 -> "SECOND PIECES", "work ADDRESS" -> what the
+--                                 host works at, and work -> "WHEN ADDRESS TEXT", the last of these
 --   P sync:blame          hash    see blame.lua
 --   P sync:quarantine     zset    address -> until when it is no source
 --   P sync:errors         hash    address -> the last error there

@@ -300,7 +300,7 @@ local LISTS = {progress = 'HSCAN', pulls = 'HSCAN', uploads = 'HSCAN', done = 'H
                waiting = 'HSCAN', minions = 'ZSCAN', expected = 'SSCAN', others = 'SSCAN', joined = 'SSCAN',
                running = 'SSCAN', silent = 'ZSCAN', ticking = 'SSCAN', unfed = 'HSCAN', hooks = 'HSCAN',
                last_expected = 'SSCAN', last_others = 'SSCAN', last_done = 'HSCAN', last_errors = 'HSCAN',
-               last_hooks = 'HSCAN'}
+               last_hooks = 'HSCAN', moves = 'HSCAN'}
 
 -- A page of one key that lists hosts, for people. A host may be on two pages.
 --

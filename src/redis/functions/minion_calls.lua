@@ -285,12 +285,30 @@ local function doubt(_, a)
   return {'VIEW'}
 end
 
+local WORK_BYTES = 100  -- The longest text about the work of a host.
+
+-- A host works at its own disk, and no piece moves meanwhile. Only people see it.
+local function show_work(k, host, text)
+  see(k, host)
+  local field = 'work ' .. string.sub(host, 1, ADDRESS_BYTES)
+  if text == '' then
+    redis.call('HDEL', k.moves, field, 'work')
+  else
+    redis.call('HSET', k.moves, field, text, 'work', string.format('%d %s %s', k.now, host, text))
+  end
+  return {'VIEW'}
+end
+
 -- A host has a fault that does not end its part in the run. That of its command may come after the run.
 --
---   Args:    run, host, kind (feed: it serves nobody; hook: its command failed), reason
+--   Args:    run, host, kind (feed: it serves nobody; hook: its command failed;
+--            work: no fault, but what it works at, '' for no more), reason
 --   Answers: VIEW
 local function fault(_, a)
   local k = call_of(a)
+  if a[5] == 'work' then
+    return is_current(k, a[3]) and show_work(k, a[4], string.sub(a[6], 1, WORK_BYTES)) or {'STALE'}
+  end
   local key = a[5] == 'hook' and 'hooks' or 'unfed'
   if not is_current(k, a[3]) then
     if key == 'unfed' or redis.call('HGET', k.last, 'run') ~= a[3] then return {'STALE'} end

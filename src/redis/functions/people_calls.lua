@@ -21,6 +21,13 @@ local function moves_of(k)
   return math.max(0, math.min(number_of(all[1]), most)), math.min(lately, most), is_right and k.now - moved or nil
 end
 
+-- The host that said last what it works at, and that, if it may still do so: it says it every 15 s.
+local function work_of(k)
+  local at, text = string.match(redis.call('HGET', k.moves, 'work') or '', '^(%d+) (.+)$')
+  local age = k.now - number_of(at)
+  return text and age >= 0 and age <= 30000 and string.sub(text, 1, ERROR_BYTES) or ''
+end
+
 -- Announced pieces that one source alone has. In a run with trees nobody counts the copies.
 local function of_one_source(k)
   if has_trees(k) then return 0 end
@@ -37,6 +44,7 @@ end
 --   Answers: PULSE task-or-'' clock, path outcome reason finished expected ended run of sync:last,
 --            and if there is a run: id path finished expected bytes pieces placed
 --            placed-in-the-last-LATELY_S ms-since-the-last-or-'' pieces-of-one-source
+--            host-and-its-work-or-''
 local function pulse(_, a)
   local k = reading_call_of(a)
   local answer = {'PULSE', task_of(k) or '', k.clock}
@@ -46,7 +54,7 @@ local function pulse(_, a)
   local run = redis.call('HMGET', k.run, 'path', 'bytes')
   local placed, lately, moved_ago = moves_of(k)
   local rest = {k.of.id, run[1] or '', finished_count(k), expected_count(k), run[2] or '', k.of.pieces,
-                placed, lately, moved_ago or '', of_one_source(k)}
+                placed, lately, moved_ago or '', of_one_source(k), work_of(k)}
   for i = 1, #rest do answer[10 + i] = rest[i] end
   return answer
 end

@@ -1,0 +1,16 @@
+// The work of a Placement's threads, for people.
+
+#include <fmt/format.h>
+
+#include "minion/placement.h"
+#include "os/workers.h"
+
+namespace libsync {
+
+std::string Placement::work() const {
+  if (assembly_ && assembler_->pending() > 0) return assembly_->work();
+  const auto jobs = verifier_->pending();
+  return jobs == 0 ? std::string() : fmt::format("hashing {} pieces that are here", jobs);
+}
+
+}  // namespace libsync
