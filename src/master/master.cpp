@@ -39,13 +39,12 @@ ExitStatus Master::tick() {
     auto next = Next::wait;
     try {
       next = visit();
-      warned_.outage.clear();
       for (const auto& why : sweeper_.sweep()) spdlog::warn("{}", why);
     } catch (const Stopped&) {
       break;
     } catch (const Failure& failure) {
       if (!failure.is_outage() || linger_.is_over(clock_.now())) throw;
-      warn_once(failure.what(), warned_.outage);
+      spdlog::warn("{}", failure.what());
       wait(std::min(linger_.end(), clock_.now() + kOutagePause));
     }
     if (next == Next::again) {

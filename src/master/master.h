@@ -84,7 +84,6 @@ class Master {
 
   // The last warning of each kind.
   struct Warned {
-    std::string outage;   // Since Redis answered.
     std::string foreign;  // In this tick.
     std::string type;     // While `task` held no text.
   };

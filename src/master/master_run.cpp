@@ -143,7 +143,7 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
       until = std::min(until, staging.next_due());
     } catch (const Failure& failure) {
       if (!failure.is_outage()) throw;
-      warn_once(failure.what(), warned_.outage);
+      spdlog::warn("{}", failure.what());
       wait(clock_.now() + kOutagePause);
       continue;
     }

@@ -70,7 +70,6 @@ ExitStatus Minion::tick() {
       seen = visit();
       delete_discarded();
       if (seen == Visit::early) pause = kEarlyVisitEvery;
-      last_warning_.clear();
       failing_.reset();
       has_waited = false;
     } catch (const Failure& failure) {
@@ -83,7 +82,7 @@ ExitStatus Minion::tick() {
       }
       state_.notes().renew(NotedFault::tick, failure.what());
       if (!may_pass || linger_.is_over(clock_.now())) throw;
-      warn_once(failure.what());
+      spdlog::warn("{}", failure.what());
       failing_ = failure.status();
       // A wake-up does not end this pause: a source that is free again does not help.
       const auto rest = failure.is_outage() ? kOutagePause : kFailurePause;
@@ -125,8 +124,7 @@ void Minion::wait_for_wake(Instant until) {
       wait(until, std::move(descriptors));
       if (coordinator_.heard() == Listening::woken) return;
     } catch (const Failure& failure) {
-      if (last_deafness_ != failure.what()) spdlog::warn("{}", failure.what());
-      last_deafness_ = failure.what();
+      spdlog::warn("{}", failure.what());
       return wait(until);
     }
   }
@@ -234,8 +232,8 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
         published(run, *done);
         static_cast<void>(spool.discard_tree());  // The rest of an earlier attempt.
       } else {
-        spdlog::warn("the run of '{}' is over, or another has begun: stopping",
-                     escaped(run.task.text()));
+        spdlog::warn("run {}: the run of '{}' is over, or another has begun: stopping",
+                     run.id.text(), escaped(run.task.text()));
       }
     } catch (const Failure&) {
       transfer_.end_all();
@@ -261,7 +259,7 @@ std::optional<DownloadEnd> Minion::run_to_end(Download& download) {
       const bool may_pass =
           failure.is_outage() && (download.is_pulling() || !linger_.is_over(clock_.now()));
       if (!may_pass) throw;
-      warn_once(failure.what());
+      spdlog::warn("{}", failure.what());
       wait(clock_.now() + kOutagePause);
       continue;
     }
@@ -354,11 +352,6 @@ bool Minion::clears_suspicion(const RunInfo& run) {
 void Minion::wait(Instant until, std::vector<int> descriptors) {
   descriptors.push_back(stop_.descriptor());
   if (!stop_.requested()) clock_.wait(until, descriptors);
-}
-
-void Minion::warn_once(const std::string& line) {
-  if (line != last_warning_) spdlog::warn("{}", line);
-  last_warning_ = line;
 }
 
 }  // namespace libsync

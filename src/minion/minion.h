@@ -105,7 +105,6 @@ class Minion {
   [[nodiscard]] bool wait_for_sweeper();
   void wait_for_wake(Instant until);
   void wait(Instant until, std::vector<int> descriptors = {});
-  void warn_once(const std::string& line);
 
   MinionCoordinator& coordinator_;
   Transfer& transfer_;
@@ -123,8 +122,6 @@ class Minion {
   std::optional<RunId> swept_;         // The ended run whose spools have been deleted.
   RunEvidence evidence_;
   std::optional<HookFault> hook_fault_;  // Not reported yet.
-  std::string last_warning_;
-  std::string last_deafness_;  // Why this host could not listen for a wake-up.
   bool are_strays_named_ = false;
   Sweeper sweeper_;
 };

@@ -7,8 +7,14 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/repeats.h"
 
 namespace libsync {
 namespace {
@@ -31,6 +37,53 @@ class Severity final : public spdlog::custom_flag_formatter {
     return std::make_unique<Severity>();
   }
 };
+
+// Passes lines on to another sink. A problem that repeats is logged once, and then counted.
+class CountingSink final : public spdlog::sinks::sink {
+ public:
+  explicit CountingSink(spdlog::sink_ptr inner) : inner_(std::move(inner)) {}
+
+  void log(const spdlog::details::log_msg& message) override {
+    if (message.level < spdlog::level::warn) return inner_->log(message);
+    const std::scoped_lock lock(mutex_);
+    auto& repeats = message.level == spdlog::level::warn ? warnings_ : errors_;
+    const std::string line(message.payload.data(), message.payload.size());
+    for (const auto& text : repeats.on(line, message.time)) write(message, text);
+  }
+  void flush() override { inner_->flush(); }
+  void set_pattern(const std::string& pattern) override { inner_->set_pattern(pattern); }
+  void set_formatter(std::unique_ptr<spdlog::formatter> formatter) override {
+    inner_->set_formatter(std::move(formatter));
+  }
+
+  // Logs all counts.
+  void finish() {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& text : warnings_.finish()) write(spdlog::level::warn, text);
+    for (const auto& text : errors_.finish()) write(spdlog::level::err, text);
+    inner_->flush();
+  }
+
+ private:
+  void write(spdlog::details::log_msg message, const std::string& text) {
+    message.payload = text;
+    inner_->log(message);
+  }
+  void write(spdlog::level::level_enum level, const std::string& text) {
+    inner_->log(spdlog::details::log_msg("sync", level, text));
+  }
+
+  spdlog::sink_ptr inner_;
+  std::mutex mutex_;
+  Repeats warnings_;  // Guarded by mutex_.
+  Repeats errors_;    // Guarded by mutex_.
+};
+
+// The sink of the log that was started last.
+std::shared_ptr<CountingSink>& present_sink() {
+  static std::shared_ptr<CountingSink> sink;
+  return sink;
+}
 
 void set_format(spdlog::logger& logger) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
@@ -63,24 +116,29 @@ std::optional<LogLevel> parse_log_level(std::string_view text) {
 }
 
 void start_log(LogLevel level, const std::optional<std::filesystem::path>& file) {
-  std::shared_ptr<spdlog::logger> logger;
+  end_log();
+  spdlog::sink_ptr sink;
   try {
     if (file) {
-      logger = std::make_shared<spdlog::logger>(
-          "sync", std::make_shared<spdlog::sinks::basic_file_sink_mt>(file->string()));
+      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file->string());
     } else {
-      logger = std::make_shared<spdlog::logger>("sync",
-                                                std::make_shared<spdlog::sinks::stdout_sink_mt>());
+      sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
     }
   } catch (const spdlog::spdlog_ex& error) {
     throw Failure(ExitStatus::local, Remedy::operator_acts,
                   fmt::format("--log-file: {}: make its folder, or let this user write there",
                               escaped(error.what())));
   }
+  present_sink() = std::make_shared<CountingSink>(std::move(sink));
+  auto logger = std::make_shared<spdlog::logger>("sync", present_sink());
   set_format(*logger);
   logger->set_level(to_spdlog(level));
   logger->flush_on(spdlog::level::debug);
   spdlog::set_default_logger(std::move(logger));
+}
+
+void end_log() {
+  if (present_sink()) present_sink()->finish();
 }
 
 void print_problem(const std::string& message) {

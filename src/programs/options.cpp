@@ -102,6 +102,14 @@ bool is_check(const CLI::App& app) {
   return !verbs.empty() && verbs.front()->get_name() == "check";
 }
 
+// Ends the log with the program.
+struct LogEnd {
+  LogEnd() = default;
+  ~LogEnd() { end_log(); }
+  LogEnd(const LogEnd&) = delete;
+  LogEnd& operator=(const LogEnd&) = delete;
+};
+
 // own_address() for a tick. The other hosts of the fleet would not pull from an address outside
 // --peers either.
 Address served_address(const HostConfig& config, Observer& observer) {
@@ -281,7 +289,6 @@ std::optional<Address> wait_for_own_address(HostConfig& config, Observer& observ
                                             const StopSignal& stop) {
   const auto begun = clock.now();
   const auto until = begun + config.linger;
-  std::string warning;
   while (!stop.requested()) {
     try {
       auto address = served_address(config, observer);
@@ -290,8 +297,7 @@ std::optional<Address> wait_for_own_address(HostConfig& config, Observer& observ
       return address;
     } catch (const Failure& failure) {
       if (!failure.is_outage() || clock.now() >= until) throw;
-      if (warning != failure.what()) spdlog::warn("{}", failure.what());
-      warning = failure.what();
+      spdlog::warn("{}", failure.what());
     }
     clock.wait(std::min(until, clock.now() + kOutagePause), std::array{stop.descriptor()});
   }
@@ -319,6 +325,7 @@ int run_program(const Program& program, int argc, const char* const* argv) {
   // A Redis that closes the connection must not end the program: the write reports EPIPE instead.
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   raise_limits();
+  const LogEnd log_end;
   const auto usage_error = [&](const std::string& message) {
     print_problem(fmt::format("{}: {}", program.name, message));
     return static_cast<int>(ExitStatus::usage);

@@ -18,9 +18,16 @@ constexpr int kPartial = 23;  // rsync's RERR_PARTIAL.
 constexpr std::string_view kListsAbsentFiles = "invalid file mode 00";
 
 // rsync's first error line, which says most. The daemon repeats the end in later ones.
-std::string first_line(const std::string& errors) {
+std::string first_line(const std::string& errors, const Address& peer) {
   for (const auto line : lines_of(errors)) {
-    if (!line.empty()) return escaped(line);
+    if (line.empty()) continue;
+    // rsync gives the name of a host and its address, and the name is the address.
+    auto text = escaped(line);
+    const auto twice = fmt::format("{0} ({0})", peer.text());
+    if (const auto at = text.find(twice); at != std::string::npos) {
+      text.replace(at, twice.size(), peer.text());
+    }
+    return text;
   }
   return "no message";
 }
@@ -191,17 +198,17 @@ PullVerdict judge(const Address& peer, const ChildEnd& end, const std::string& a
   for (const auto& pattern : kPatterns) {
     if (errors.find(pattern.text) == std::string::npos) continue;
     if (pattern.end != PullEnd::local || !is_said_by_source(errors, pattern.text)) {
-      return {
-          pattern.end,
-          fmt::format("rsync with {}: {}: {}", peer.text(), first_line(errors), pattern.way_out),
-          pattern.is_about_disk, pattern.text == kListsAbsentFiles};
+      return {pattern.end,
+              fmt::format("rsync with {}: {}: {}", peer.text(), first_line(errors, peer),
+                          pattern.way_out),
+              pattern.is_about_disk, pattern.text == kListsAbsentFiles};
     }
   }
   auto verdict = by_status(code, errors);
   const auto way_in = way_into_folder(errors);
   if (verdict.end == PullEnd::unreachable && !way_in.empty()) verdict.detail = way_in;
   verdict.detail = fmt::format("rsync with {} ended with status {}: {}: {}", peer.text(), code,
-                               first_line(errors), verdict.detail);
+                               first_line(errors, peer), verdict.detail);
   return verdict;
 }
 

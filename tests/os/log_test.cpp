@@ -44,6 +44,27 @@ TEST(Log, NamesProblemsByAWord) {
             "DATE - a\nDATE - b\nDATE - warning: c\nDATE - error: d\nDATE - error: e\n");
 }
 
+TEST(Log, CountsProblemsThatRepeat) {
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "log";
+  start_log(LogLevel::info, file);
+  for (int i = 0; i < 4; ++i) {
+    spdlog::info("again");
+    spdlog::warn("c");
+    spdlog::error("c");
+  }
+  spdlog::warn("d");
+  end_log();
+  spdlog::warn("c");
+  start_log(LogLevel::info, std::nullopt);
+  const std::regex stamp("(^|\n)[0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9:]{8}");
+  EXPECT_EQ(std::regex_replace(test::content_of(file), stamp, "$1DATE"),
+            "DATE - again\nDATE - warning: c\nDATE - error: c\n"
+            "DATE - again\nDATE - again\nDATE - again\nDATE - warning: d\n"
+            "DATE - warning: c … 3 times more in 0 s\nDATE - error: c … 3 times more in 0 s\n"
+            "DATE - warning: c\n");
+}
+
 TEST(Escaped, LeavesPlainTextAlone) {
   for (const auto text : {""sv, "plain"sv, " two  spaces "sv, "/data/'\"$`*?%s{}"sv, "~}!"sv,
                           "\xc2\xa0"sv,  // U+00A0, the first one that is no control character.

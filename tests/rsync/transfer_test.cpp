@@ -235,6 +235,17 @@ INSTANTIATE_TEST_SUITE_P(
              "rsync error: some files were not transferred (code 23) [generator]\n",
              PullEnd::unreachable, "read --repo there"}));
 
+TEST(RsyncVerdict, NamesTheAddressOfThePeerTwiceAtMost) {
+  for (const std::string peer : {"10.1.2.3", "fd00::1"}) {
+    const auto verdict = judge(address(peer), Exited{10},
+                               "rsync: [Receiver] failed to connect to " + peer + " (" + peer +
+                                   "): Connection refused\n"
+                                   "rsync error: error in socket IO (code 10)\n");
+    EXPECT_EQ(verdict.detail, "rsync with " + peer + ": rsync: [Receiver] failed to connect to " +
+                                  peer + ": Connection refused: start its rsync daemon");
+  }
+}
+
 TEST(RsyncVerdict, AGoodEndHasNoDetail) {
   const auto verdict = judge(address("10.1.2.3"), Exited{0}, "some warning\n");
   EXPECT_EQ(verdict.end, PullEnd::good);
