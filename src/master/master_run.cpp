@@ -54,10 +54,10 @@ void Master::distribute(const TaskPath& task) {
   }
   const auto& run = std::get<NewRun>(made);
   spdlog::info("found new task, start rsync and set redis queue");
-  if (original.payload.hard_linked_files > 0) {
-    spdlog::info("{} files have more than one name: each name becomes a file of its own",
-                 original.payload.hard_linked_files);
-  }
+  const auto lost =
+      warning_of_losses(task, original.payload.hard_linked_files,
+                        uncarried_of(original.location, original.payload.manifest, stop_.token()));
+  if (!lost.empty()) spdlog::warn("{}", lost);
   for (const auto& line : records_.drop_all_but(run.info.fingerprint, clock_.wall())) {
     spdlog::warn("{}", line);
   }

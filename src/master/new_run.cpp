@@ -1,6 +1,7 @@
 #include "master/new_run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -46,6 +47,30 @@ std::string warning_of_claims(Spread spread, const Cut& cut, std::size_t hosts) 
       "--spread claims with {} hosts and {} pieces costs Redis about {} s of CPU time: name "
       "--spread auto or trees, or a larger --piece-size",
       hosts, cut.pieces(), cost.count());
+}
+
+std::string warning_of_losses(const TaskPath& task, std::size_t hard_linked_files,
+                              const Uncarried& uncarried) {
+  std::vector<std::string> parts;
+  const auto add = [&](std::size_t count, std::string_view what) {
+    if (count > 0) parts.push_back(fmt::format("the {} of {} files", what, count));
+  };
+  add(uncarried.acls, "ACLs");
+  add(uncarried.capabilities, "capabilities");
+  add(uncarried.others, "extended attributes");
+  if (!parts.empty()) {
+    const auto& name = uncarried.first.empty() ? task.name() : uncarried.first;
+    parts.back() += fmt::format(" (first '{}')", escaped(name));
+  }
+  if (hard_linked_files > 0) {
+    parts.push_back(
+        fmt::format("hard links ({} files have more than one name: each name becomes a file of its "
+                    "own)",
+                    hard_linked_files));
+  }
+  if (parts.empty()) return {};
+  return fmt::format("'{}' loses what is not carried: {}", escaped(task.text()),
+                     fmt::join(parts, ", "));
 }
 
 RunTerms terms_of(const MasterConfig& config, const Address& self, const MasterId& master) {

@@ -18,6 +18,7 @@
 #include "libsync/master_coordinator.h"
 #include "libsync/run.h"
 #include "store/payload.h"
+#include "store/uncarried.h"
 
 namespace libsync {
 
@@ -69,6 +70,10 @@ using KnownPieceBytes = std::function<std::optional<std::uint64_t>(const Fingerp
 
 /// A warning if a run that spreads by claims asks more of Redis than it has time for. Empty if not.
 [[nodiscard]] std::string warning_of_claims(Spread spread, const Cut& cut, std::size_t hosts);
+
+/// A warning that names what of the payload is not carried. Empty if all of it is.
+[[nodiscard]] std::string warning_of_losses(const TaskPath& task, std::size_t hard_linked_files,
+                                            const Uncarried& uncarried);
 
 /// A run as it is announced. `encoded` is the encoded form of `manifest`.
 [[nodiscard]] RunInfo info_of(const RunRecord& record, const Fingerprint& fingerprint,

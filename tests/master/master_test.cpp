@@ -220,6 +220,18 @@ TEST_F(MasterTick, WarnsOfClaimsThatCostRedisTooMuch) {
   EXPECT_EQ(warning_of_claims(Spread::automatic, {4096, 1}, 1000), "");
 }
 
+TEST(WarningOfLosses, IsOneLineThatCountsAndEscapes) {
+  const auto task = task_path("/data/\x9b31m");
+  EXPECT_EQ(warning_of_losses(task, 0, {}), "");
+  EXPECT_EQ(warning_of_losses(task, 0, {.capabilities = 1}),
+            "'/data/\\x9b31m' loses what is not carried: the capabilities of 1 files (first "
+            "'\\x9b31m')");
+  EXPECT_EQ(warning_of_losses(task, 2, {1, 0, 3, "a\n<script>"}),
+            "'/data/\\x9b31m' loses what is not carried: the ACLs of 1 files, the extended "
+            "attributes of 3 files (first 'a\\n<script>'), hard links (2 files have more than one "
+            "name: each name becomes a file of its own)");
+}
+
 TEST_F(MasterTick, RefusesACutOfTooManyPieces) {
   config.piece_size.bytes = 1;
   write_file(task() / "c", std::string(kMaxPieces, 'c'));
