@@ -14,10 +14,11 @@ bool is_kept(const std::optional<Duration>& keep, const ReplacedFacts& facts) {
 
 std::optional<std::vector<std::size_t>> choose_what_goes(std::uint64_t lacking,
                                                          const std::vector<ReplacedBytes>& kept) {
+  constexpr auto kNever = std::chrono::system_clock::time_point::max();
   std::vector<std::size_t> order(kept.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t one, std::size_t other) {
-    return kept[one].age > kept[other].age;
+    return kept[one].since.value_or(kNever) < kept[other].since.value_or(kNever);
   });
   std::vector<std::size_t> going;
   for (const auto index : order) {

@@ -29,7 +29,8 @@ struct ReplacedFacts {
 /// One replaced version, for choose_what_goes().
 struct ReplacedBytes {
   std::uint64_t bytes = 0;  ///< On the disk.
-  std::chrono::milliseconds age{0};
+  /// When a tick first saw it. Nothing: none has, so it is the youngest.
+  std::optional<std::chrono::system_clock::time_point> since{};
 };
 
 /// The indexes of the versions whose deletion frees `lacking` bytes, the oldest first, and no more

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,11 +65,7 @@ void Room::make_room(std::uint64_t lacking) const {
   const auto versions = replaced.all();
   std::vector<ReplacedBytes> kept;
   for (const auto& version : versions) {
-    // The order matters, and not the clock: a version that no tick has seen is the youngest.
-    const auto since = version.since.value_or(std::chrono::system_clock::time_point::max());
-    const auto age = std::chrono::system_clock::time_point::max() - since;
-    kept.push_back(
-        {bytes_below(version.folder), std::chrono::duration_cast<std::chrono::milliseconds>(age)});
+    kept.push_back({bytes_below(version.folder), version.since});
   }
   const auto going = choose_what_goes(lacking, kept);
   if (!going || going->empty()) return;

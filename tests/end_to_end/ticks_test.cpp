@@ -407,6 +407,20 @@ TEST_F(Ticks, AReplacedFolderIsPrivateAndALaterTickDeletesItWhenTheRunHasEnded) 
   const auto top = host.state() / "replaced";
   EXPECT_EQ(run({"stat", "-c", "%a", top.string()}).output, "700\n");
   EXPECT_EQ(run({"sh", "-c", "cat '" + top.string() + "'/*/payload/one"}).output, "former\n");
+  const auto pulled = [&](const std::string& name) {
+    return run({"sh", "-c",
+                "echo \"$1\" | rsync --files-from=- --password-file=\"$2/rsync.password\" "
+                "\"rsync://sre@$3:8730/repo/\" \"$2/pulled/\"",
+                "sh", name, host.folder().string(), host.address()});
+  };
+  EXPECT_EQ(pulled("model/one").status, 0) << "the daemon serves";
+  // The daemon of a user who is not root has that user's own rights.
+  if (geteuid() == 0) {
+    const auto version = std::filesystem::directory_iterator(top)->path().filename().string();
+    const auto refused = pulled(".libsync/replaced/" + version + "/payload/one");
+    EXPECT_EQ(refused.status, 23);
+    EXPECT_THAT(refused.errors, HasSubstr("Permission denied"));
+  }
   ASSERT_EQ(master().run("sync-master", {"--minions", "1"}).status, 0);
   ASSERT_EQ(host.run("sync-minion").status, 0);
   EXPECT_FALSE(std::filesystem::exists(top));

@@ -8,6 +8,7 @@
 #include "master/new_run.h"
 #include "master_world.h"
 #include "os/files.h"
+#include "task_path.h"
 
 namespace libsync::test {
 namespace {
@@ -221,7 +222,9 @@ TEST_F(MasterTick, WarnsOfClaimsThatCostRedisTooMuch) {
 }
 
 TEST(WarningOfLosses, IsOneLineThatCountsAndEscapes) {
-  const auto task = task_path("/data/\x9b31m");
+  const auto task = task_path(
+      "/data/\x9b"
+      "31m");
   EXPECT_EQ(warning_of_losses(task, 0, {}), "");
   EXPECT_EQ(warning_of_losses(task, 0, {.capabilities = 1}),
             "'/data/\\x9b31m' loses what is not carried: the capabilities of 1 files (first "

@@ -41,7 +41,8 @@ TEST(Keeping, IsDecidedByTheOptionTheAgeTheRunAndTheHook) {
 }
 
 TEST(Keeping, TheOldestGoFirstAndNoMoreThanNeeded) {
-  const std::vector<ReplacedBytes> kept = {{100, 1min}, {50, 9min}, {200, 5min}};
+  const std::chrono::system_clock::time_point now(1000h);
+  const std::vector<ReplacedBytes> kept = {{100, {}}, {50, now - 9min}, {200, now - 5min}};
   EXPECT_THAT(choose_what_goes(0, kept).value(), IsEmpty());
   EXPECT_THAT(choose_what_goes(50, kept).value(), ElementsAre(1));
   EXPECT_THAT(choose_what_goes(51, kept).value(), ElementsAre(1, 2));
