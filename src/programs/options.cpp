@@ -93,6 +93,7 @@ KnownArguments known_to(const CLI::App& app, const Program& program) {
   }
   known.other_program = program.other_name;
   for (const auto& key : program.other_keys) known.other_options.push_back(key.name);
+  known.other_verbs = program.other_verbs;
   return known;
 }
 
@@ -100,6 +101,13 @@ KnownArguments known_to(const CLI::App& app, const Program& program) {
 bool is_check(const CLI::App& app) {
   const auto verbs = app.get_subcommands();
   return !verbs.empty() && verbs.front()->get_name() == "check";
+}
+
+// A message that begins with an option, with the line of the file that has its value.
+std::string located(const std::string& message, const ConfigOrigin& origin) {
+  const auto end = std::min(message.find(' '), message.size());
+  if (!message.starts_with("--")) return message;
+  return origin.message(message.substr(0, end), message.substr(end));
 }
 
 // Ends the log with the program.
@@ -187,8 +195,10 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed) {
   app.set_version_flag("--version", SYNC_FANOUT_VERSION);
   app.fallthrough();
   app.require_subcommand(0, 1);
-  app.footer("DURATION: an integer with ms, s, m or h (bare: seconds). SIZE: with K, M or G.\n\n" +
-             exit_status_help());
+  app.footer(fmt::format(
+      "DURATION: an integer with ms, s, m or h (bare: seconds). SIZE: with K, M or G.\n\n"
+      "Example, and each verb has one of its own: {} --linger 115s\n\n{}",
+      app.get_name(), exit_status_help()));
 }
 
 void add_verb_help(CLI::App& verb, const std::vector<std::string>& options,
@@ -199,6 +209,12 @@ void add_verb_help(CLI::App& verb, const std::vector<std::string>& options,
                        fmt::join(options, ", "));
   }
   verb.footer(fmt::format("{}Example: {}\n\n{}", text, example, exit_status_help()));
+}
+
+void add_run(CLI::App& app, const std::string& example) {
+  app.add_subcommand("run", "One tick (what a bare call does)")
+      ->footer(fmt::format("It uses all options of {0}: see {0} --help\n\nExample: {1}\n\n{2}",
+                           app.get_name(), example, exit_status_help()));
 }
 
 void print(std::string_view text) {
@@ -345,10 +361,13 @@ int run_program(const Program& program, int argc, const char* const* argv) {
       return app.exit(wanted);
     }
     set_from_config(app, program.other_keys, config->count() == 0, origin);
-    return static_cast<int>(run());
+    return static_cast<int>(run(origin));
   } catch (const CLI::ExtrasError&) {
     const auto message = unknown_argument(app.remaining(true), known_to(app, program));
     return usage_error(message + " (see --help)");
+  } catch (const CLI::ConversionError& error) {
+    // All values are texts or checked numbers, so the option is a flag.
+    return usage_error(fmt::format("{}: a flag needs no value (see --help)", escaped(error.what())));
   } catch (const CLI::ParseError& error) {
     return usage_error(fmt::format("{} (see --help)", error.what()));
   } catch (const UsageError& error) {
@@ -358,7 +377,7 @@ int run_program(const Program& program, int argc, const char* const* argv) {
     print(line_of(wrong_configuration(message)));
     return static_cast<int>(ExitStatus::usage);
   } catch (const Failure& failure) {
-    spdlog::error("{}", failure.what());
+    spdlog::error("{}", located(failure.what(), origin));
     return static_cast<int>(failure.status());
   } catch (const std::exception& error) {
     // No exception of ours: a bug, or no memory.

@@ -15,6 +15,7 @@
 #include "libsync/core/exit_status.h"
 #include "libsync/core/run_record.h"
 #include "programs/config_file.h"
+#include "programs/config_options.h"
 #include "programs/usage_error.h"
 #include "redis/coordinator.h"
 #include "rsync/rsync_transfer.h"
@@ -51,6 +52,9 @@ void add_host_options(CLI::App& app, TypedHostOptions& typed);
 /// must exist.
 void add_verb_help(CLI::App& verb, const std::vector<std::string>& options,
                    const std::string& example);
+
+/// Adds the verb `run`, which uses all options of its program.
+void add_run(CLI::App& app, const std::string& example);
 
 /// Writes to standard output. Throws Failure (local) if that takes less than all of it: a list that
 /// was cut short must not pass for a whole one.
@@ -96,8 +100,9 @@ Value value_or_usage_error(std::optional<Value> value, const std::string& option
 [[nodiscard]] std::optional<TickLock> acquire_lock(const StateFolder& state, Role role,
                                                    Clock& clock, const StopSignal& stop);
 
-/// Declares the options of a program, and returns what it does once they have been parsed.
-using Declare = std::function<std::function<ExitStatus()>(CLI::App& app)>;
+/// Declares the options of a program, and returns what it does once they have been parsed. The
+/// origin names the lines of the configuration file.
+using Declare = std::function<std::function<ExitStatus(const ConfigOrigin&)>(CLI::App& app)>;
 
 /// One of the two programs, as run_program() needs it.
 struct Program {
@@ -105,6 +110,7 @@ struct Program {
   std::string description;
   std::string other_name;             ///< The other program.
   std::vector<ConfigKey> other_keys;  ///< Its keys in the file that both read.
+  std::vector<std::string> other_verbs;  ///< The verbs that it alone has.
   Declare declare;
 };
 

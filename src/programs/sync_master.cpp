@@ -97,7 +97,8 @@ MasterConfig checked(const TypedOptions& typed) {
     }
   }
   if (typed.minions > 0 && !typed.inventory.empty()) {
-    throw UsageError("--minions and --inventory both say who is expected: give one of them");
+    throw UsageError("--inventory",
+                     " and --minions both say who is expected: give one of them");
   }
   config.minions = typed.minions;
   config.inventory = read_inventory(typed.inventory);
@@ -125,14 +126,15 @@ MasterConfig checked(const TypedOptions& typed) {
   return config;
 }
 
-ExitStatus run_tick(MasterConfig config) {
+ExitStatus run_tick(MasterConfig config, const ConfigOrigin& origin) {
   if (config.source_roots.empty()) {
     throw UsageError("--source-root must be given: name the folders that tasks may lie in");
   }
   for (const auto& root : config.source_roots) {
     if (status_of(root)) continue;
-    spdlog::warn("--source-root '{}' is not there: make the folder, or correct the name",
-                 escaped(root.string()));
+    spdlog::warn("{}", origin.message("--source-root",
+                                      " '" + escaped(root.string()) +
+                                          "' is not there: make the folder, or correct the name"));
   }
   const StopSignal stop;
   SystemClock clock;
@@ -246,11 +248,11 @@ void add_options(CLI::App& app, const std::shared_ptr<TypedOptions>& typed) {
       ->type_name("DURATION");
 }
 
-std::function<ExitStatus()> declare(CLI::App& app) {
+std::function<ExitStatus(const ConfigOrigin&)> declare(CLI::App& app) {
   const auto typed = std::make_shared<TypedOptions>();
   add_options(app, typed);
   const auto* const app_config = app.get_option("--config");
-  app.add_subcommand("run", "One tick (what a bare call does)");
+  add_run(app, "sync-master --source-root /data1/rsync_data --minions 195");
   auto* const status = app.add_subcommand("status", "Show the run in progress and the last one");
   auto* const json = status->add_flag("--json", typed->json, "For programs");
   status
@@ -279,14 +281,14 @@ std::function<ExitStatus()> declare(CLI::App& app) {
   auto* const functions = app.add_subcommand(
       "functions", "Print the Redis functions, for redis-cli -x function load replace");
   add_verb_help(*functions, {}, "sync-master functions | redis-cli -x function load replace");
-  return [=] {
+  return [=](const ConfigOrigin& origin) {
     if (functions->parsed()) return print_functions();
     const auto config = checked(*typed);
     if (status->parsed()) return print_status(config, *typed);
     if (wait->parsed()) return wait_for_task(config, *typed);
     if (hosts->parsed()) return print_hosts(config, *typed);
     if (checks->parsed()) return check(config, app_config->as<std::string>());
-    return run_tick(config);
+    return run_tick(config, origin);
   };
 }
 
@@ -295,6 +297,6 @@ std::function<ExitStatus()> declare(CLI::App& app) {
 int main(int argc, char** argv) {
   return run_program(
       {"sync-master", "Distributes the file or folder that `redis-cli set task PATH` names.",
-       "sync-minion", kMinionKeys, declare},
+       "sync-minion", kMinionKeys, {}, declare},
       argc, argv);
 }

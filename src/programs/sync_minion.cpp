@@ -32,7 +32,7 @@ struct TypedOptions {
 };
 
 const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis", "--redis-password-file",
-                                                   "--prefix", "--address"};
+                                                   "--prefix", "--address", "--repo"};
 
 const std::vector<std::string> kOptionsOfCheck = {
     "--config", "--redis",  "--redis-password-file", "--prefix",     "--address",
@@ -103,7 +103,7 @@ ExitStatus print_status(const MinionConfig& config, ReportFormat format) {
   return ExitStatus::done;
 }
 
-std::function<ExitStatus()> declare(CLI::App& app) {
+std::function<ExitStatus(const ConfigOrigin&)> declare(CLI::App& app) {
   const auto typed = std::make_shared<TypedOptions>();
   add_host_options(app, typed->host);
   app.add_option("--bwlimit", typed->bandwidth_limit, "Rate of each pull, as rsync's --bwlimit")
@@ -115,14 +115,14 @@ std::function<ExitStatus()> declare(CLI::App& app) {
                  "Keep a replaced payload this long (default: until the run ends, 10m at most)")
       ->type_name("DURATION");
   app.add_flag("--owner", typed->owner, "Give files their original owner and group (root only)");
-  app.add_subcommand("run", "One tick (what a bare call does)");
+  add_run(app, "sync-minion --log-level debug");
   auto* const status = app.add_subcommand("status", "Show how this host stands");
   status->add_flag("--json", typed->json, "For programs");
   add_verb_help(*status, kOptionsOfStatus, "sync-minion status");
   auto* const checks = app.add_subcommand("check", "Check the set-up of this host");
   add_verb_help(*checks, kOptionsOfCheck, "sync-minion check");
   const auto* const app_config = app.get_option("--config");
-  return [=] {
+  return [=](const ConfigOrigin&) {
     const auto config = checked(*typed);
     if (checks->parsed()) {
       return check_host(config.host, {.role = Role::minion,
@@ -140,6 +140,6 @@ std::function<ExitStatus()> declare(CLI::App& app) {
 int main(int argc, char** argv) {
   return run_program(
       {"sync-minion", "Pulls what the master distributes, serves it on, and publishes it.",
-       "sync-master", kMasterKeys, declare},
+       "sync-master", kMasterKeys, {"wait", "hosts", "functions"}, declare},
       argc, argv);
 }

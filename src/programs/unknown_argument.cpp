@@ -40,11 +40,15 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
 
 std::string about_word(const std::string& word, const KnownArguments& known) {
   std::vector<std::string> verbs;
+  const bool is_of_other = contains(known.other_verbs, word);
   for (const auto& verb : known.verbs) {
     if (verb.is_typed) {
       return fmt::format("'{}' is no argument of the verb {}: drop it", escaped(word), verb.name);
     }
     verbs.push_back(verb.name);
+  }
+  if (is_of_other) {
+    return fmt::format("'{}' is a verb of {}: call that program", word, known.other_program);
   }
   if (const auto meant = nearest(word, verbs)) {
     return fmt::format("'{}' is no verb: did you mean '{}'?", escaped(word), *meant);

@@ -26,6 +26,7 @@ struct KnownArguments {
   std::vector<Verb> verbs;
   std::string other_program;
   std::vector<std::string> other_options;  ///< The long options that only the other program has.
+  std::vector<std::string> other_verbs;    ///< The same of verbs.
 };
 
 /// The message about `unknown`, the arguments that the parser has left over. It is about the first

@@ -167,6 +167,25 @@ TEST_F(Configuration, IsNamedWithTheLineAndTheKeyOfAWrongValue) {
   }
 }
 
+TEST_F(Configuration, IsNamedWhereItContradictsItself) {
+  EXPECT_EQ(refusal("sync-master", "minions = 3\ninventory = \"/etc/hosts\"\n"),
+            "2: inventory and --minions both say who is expected: give one of them\n");
+}
+
+// The disk shows these faults, and not the text.
+TEST_F(Configuration, IsNamedWithTheLineOfAFolderThatIsNotThere) {
+  const auto tick = [&](const std::string& text) {
+    write_file(file_, "redis = \"" + kNoRedis + "\"\naddress = \"10.0.0.1\"\n" + text);
+    return run({PROGRAM_FOLDER "/sync-master", "--config", file_.string()}).output;
+  };
+  const auto repo = "repo = \"" + folder_.path().string() + "\"\n";
+  EXPECT_THAT(tick(repo + "source-root = \"/nonexistent\"\n"),
+              HasSubstr("warning: " + file_.string() +
+                        ":4: source-root '/nonexistent' is not there: make the folder"));
+  EXPECT_THAT(tick("repo = \"/nonexistent\"\nsource-root = \"/tmp\"\n"),
+              HasSubstr("error: " + file_.string() + ":3: repo '/nonexistent' is not there: make"));
+}
+
 TEST_F(Configuration, RefusesAPrefixThatRedisRefuses) {
   const std::string longest(1000, 'x');
   EXPECT_EQ(refusal("sync-minion", "prefix = \"" + longest + "x\""),
