@@ -80,6 +80,8 @@ struct LastStatus {
   std::chrono::milliseconds ended_ago{};
   std::string rule{};             ///< `named`: an inventory named the expected hosts.
   std::vector<LastHost> hosts{};  ///< The hosts that the run expected, and those that finished.
+  std::string run{};              ///< The id of the run; that of the one before after a refusal.
+  std::string run_outcome{};      ///< The outcome of that run, also after a refusal.
 };
 
 struct Status {

@@ -11,11 +11,16 @@
 namespace libsync {
 namespace {
 
+// The 16 bits of an IPv6 address that begin with a byte.
+unsigned number_at(const Address& host, std::size_t byte) {
+  const auto bytes = host.bytes();
+  return (unsigned{bytes[byte]} << 8U) | bytes[byte + 1];
+}
+
 // The last number of an address: 8 bits of IPv4, or 16 of IPv6.
 unsigned last_number(const Address& host) {
   const auto bytes = host.bytes();
-  if (bytes.size() == 4) return bytes[3];
-  return (unsigned{bytes[14]} << 8U) | bytes[15];
+  return bytes.size() == 4 ? bytes[3] : number_at(host, 14);
 }
 
 // Whether two addresses differ in their last number at most.
@@ -83,8 +88,13 @@ class Words {
 
  private:
   // The address without its last number. `fd00::` ends with a number that its text does not show.
+  // The end of `::1.2.3.4` is an IPv4 address, which is the same as `::102:304`.
   static std::string prefix_of(const Address& host) {
     const auto& text = host.text();
+    if (host.bytes().size() == 16 && text.find('.') != std::string::npos) {
+      const auto colon = text.rfind(':');
+      return fmt::format("{}{:x}:", text.substr(0, colon + 1), number_at(host, 12));
+    }
     return text.substr(0, text.find_last_of(".:") + 1);
   }
 

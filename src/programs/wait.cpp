@@ -13,6 +13,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/outcome.h"
+#include "programs/columns.h"
 #include "programs/progress.h"
 #include "programs/report.h"
 #include "programs/shown_bytes.h"
@@ -52,6 +53,17 @@ std::string closing_line(Observer& observer, const WaitEnd& end) {
   }
 }
 
+// The end of a run that a refusal hides, with the outcome that Redis has kept of the run.
+WaitEnd revealed(Observer& observer, WaitEnd end) {
+  const auto status = observer.status();
+  const auto& last = status.last;
+  if (!last || last->run != end.hidden_run || last->run_outcome.empty()) return end;
+  end.status = last->run_outcome == "complete" ? ExitStatus::done : ExitStatus::ended_short;
+  end.line = fmt::format("the run ended: {}; then {}", escaped(last->run_outcome), end.line);
+  end.last.reset();
+  return end;
+}
+
 WaitGoesOn progress_of(const Pulse::Run& run) {
   const auto pieces = static_cast<double>(run.pieces);
   const auto flow =
@@ -82,7 +94,7 @@ class Output {
   void show(const WaitGoesOn& progress, Instant now) {
     if (screen_ == Screen::repaints) {
       // A full line would wrap. \x1b[K erases the rest of the former one.
-      fmt::print("\r{}\x1b[K", progress.line.substr(0, columns() - 1));
+      fmt::print("\r{}\x1b[K", cut_to_columns(progress.line, columns() - 1));
     } else if (progress.standing != standing_ || now >= next_line_) {
       fmt::print("{}\n", progress.line);
       next_line_ = now + kLineEvery;
@@ -167,8 +179,19 @@ WaitStep Waiting::lost(const Pulse& pulse) {
                                      : fmt::format("the task is '{}' now", escaped(pulse.task)))};
 }
 
+// The run that was seen has ended, and a refusal since then is the last end.
+bool Waiting::is_end_hidden(const Pulse& pulse) const {
+  return !run_.empty() && pulse.last && pulse.last->outcome == "refused" &&
+         pulse.last->run == run_ && !(pulse.run && pulse.run->id == run_);
+}
+
 WaitStep Waiting::step(const Pulse& pulse) {
   if (!has_begun_) return begin(pulse);
+  if (is_end_hidden(pulse)) {
+    auto end = end_of(*pulse.last);
+    end.hidden_run = run_;
+    return end;
+  }
   const bool is_pending = pulse.task == *path_;
   if (has_ended(pulse)) {
     const bool is_final = pulse.last->outcome == "complete" || !is_pending;
@@ -207,9 +230,10 @@ ExitStatus wait_for_run(Observer& observer, Clock& clock, Waiting waiting,
       const auto step = waiting.step(observer.pulse());
       has_asked = true;
       outage.reset();
-      if (const auto* const end = std::get_if<WaitEnd>(&step)) {
-        output.close(closing_line(observer, *end));
-        return end->status;
+      if (const auto* const ended = std::get_if<WaitEnd>(&step)) {
+        const auto end = ended->hidden_run.empty() ? *ended : revealed(observer, *ended);
+        output.close(closing_line(observer, end));
+        return end.status;
       }
       output.show(std::get<WaitGoesOn>(step), clock.now());
     } catch (const Failure& failure) {

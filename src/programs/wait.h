@@ -22,6 +22,8 @@ struct WaitEnd {
   ExitStatus status;
   std::string line;                            ///< The outcome, for a person.
   std::optional<LastEnd> last = std::nullopt;  ///< The end of the run, or the refusal.
+  /// The run that was seen has ended, and then a task was refused: the outcome of this run counts.
+  std::string hidden_run{};
 };
 
 /// The outcome of a run or task, for a person.
@@ -51,6 +53,7 @@ class Waiting {
   [[nodiscard]] WaitStep begin(const Pulse& pulse);
   [[nodiscard]] WaitStep lost(const Pulse& pulse);
   [[nodiscard]] bool has_ended(const Pulse& pulse) const;
+  [[nodiscard]] bool is_end_hidden(const Pulse& pulse) const;
 
   std::optional<std::string> path_;
   bool has_begun_ = false;

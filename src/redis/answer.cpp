@@ -368,6 +368,8 @@ LastStatus read_last(const AnswerFields& fields, std::uint64_t now) {
   last.expected = fields.number_or_zero("expected");
   last.bytes = fields.number_or_zero("bytes");
   last.rule = fields.text_or_empty("rule");
+  last.run = fields.text_or_empty("run");
+  last.run_outcome = fields.text_or_empty("run_outcome");
   // A refusal leaves what the run before it had.
   if (last.outcome != "refused") last.silent = words_of(fields.text_or_empty("silent"));
   const auto ended = fields.number_or_zero("ended");

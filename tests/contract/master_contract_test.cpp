@@ -424,6 +424,21 @@ TEST_P(MasterContract, ThePulseShowsTheRunAndThenItsEnd) {
   EXPECT_EQ(after.last->ended_ago, 2s);
 }
 
+TEST_P(MasterContract, ARefusalLeavesTheOutcomeOfTheRunBeforeIt) {
+  master().load_functions();
+  const auto info = begin(2, {0, {"10.0.0.2"}});
+  stage_all(info);
+  static_cast<void>(master().end(info.id, "quorum", "", TaskAfter::goes));
+  EXPECT_EQ(status().last.value().run_outcome, "quorum");
+  backend_->set_task("/data/another");
+  EXPECT_TRUE(master().refuse("/data/another", "it is a socket"));
+  const auto last = status().last.value();
+  EXPECT_EQ(last.outcome, "refused");
+  EXPECT_EQ(last.run, info.id.text());
+  EXPECT_EQ(last.run_outcome, "quorum");
+  EXPECT_EQ(pulse().last.value().run, info.id.text());
+}
+
 TEST_P(MasterContract, StatusShowsEachHostOnce) {
   master().load_functions();
   static_cast<void>(join(host(9)));

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -224,6 +227,22 @@ TEST(ReportText, ShowsTheLastRun) {
   status.last->reason = "is a socket";
   EXPECT_THAT(text_of(status),
               HasSubstr("last     /data1/model.6 refused: is a socket, 90 s ago\n"));
+}
+
+TEST(ReportText, ShowsAbsurdNumbersInFewDigits) {
+  Status status;
+  status.last = last();
+  constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
+  status.last->bytes = status.last->finished = status.last->expected = kMost;
+  status.last->took = status.last->ended_ago = std::chrono::milliseconds::max();
+  const auto text = text_of(status) + report_metrics(status) + report_json(status, frame_of({}));
+  EXPECT_THAT(text, HasSubstr("18.45 EB in "));
+  std::size_t digits = 0;
+  for (const auto c : text) {
+    digits = std::isdigit(static_cast<unsigned char>(c)) != 0 ? digits + 1 : 0;
+    ASSERT_LE(digits, 20U) << text;
+  }
+  EXPECT_THAT(text, Not(testing::AnyOf(HasSubstr(" -"), HasSubstr(" inf"), HasSubstr(" nan"))));
 }
 
 TEST(ReportText, ShowsOneHost) {

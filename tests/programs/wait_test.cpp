@@ -249,6 +249,29 @@ TEST_F(WaitForRun, NamesTheHostsWhoseHookFailed) {
   EXPECT_TRUE(output_.ends_with("/a: complete, 4 of 4 hosts\n")) << "that is another run";
 }
 
+TEST_F(WaitForRun, EndsAsItsRunDidIfATaskWasRefusedSince) {
+  for (const std::string refused : {"/a", "/b"}) {
+    const auto hides = [&] {
+      auto refusal = end_of(refused, "refused");
+      refusal.reason = "it is a socket";
+      return Pulse{"", {}, refusal};
+    };
+    last_ =
+        LastStatus{.path = refused, .outcome = "refused", .run = "1", .run_outcome = "complete"};
+    EXPECT_EQ(wait({running, hides}), ExitStatus::done);
+    EXPECT_TRUE(output_.ends_with("the run ended: complete; then " + refused +
+                                  ": refused: it is a socket\n"))
+        << output_;
+    last_->run_outcome = "quorum";
+    EXPECT_EQ(wait({running, hides}), ExitStatus::ended_short);
+    last_->run_outcome = "";  // From older functions.
+    EXPECT_EQ(wait({running, hides}), ExitStatus::ended_short);
+    last_->run_outcome = "complete";
+    last_->run = "2";
+    EXPECT_EQ(wait({running, hides}), ExitStatus::ended_short) << "another run";
+  }
+}
+
 TEST_F(WaitForRun, RepaintsTheLineOfATerminal) {
   EXPECT_EQ(wait({running, running, complete}, {}, Screen::repaints), ExitStatus::done);
   EXPECT_THAT(output_, StartsWith("\ra [##########"));

@@ -51,6 +51,12 @@ TEST(ReadLast, CountsMissingFieldsAndBadNumbersAsNothing) {
   const auto odd = read_last_of({"finished", "-1", "expected", "x", "bytes", "1e9", "started",
                                  "18446744073709551615", "ended", "20000"},
                                 10'000);
+  const auto absurd = read_last_of({"finished", "1e300", "expected", std::string(309, '9'), "bytes",
+                                    "nan", "started", "0", "ended", "18446744073709551615"},
+                                   10'000);
+  EXPECT_EQ(absurd.finished + absurd.expected + absurd.bytes, 0U);
+  EXPECT_EQ(absurd.took, std::chrono::milliseconds::max());
+  EXPECT_EQ(absurd.ended_ago, 0ms);
   EXPECT_EQ(odd.finished, 0U);
   EXPECT_EQ(odd.expected, 0U);
   EXPECT_EQ(odd.bytes, 0U);

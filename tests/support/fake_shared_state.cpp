@@ -327,7 +327,9 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
                      .expected = run_->expected(),
                      .silent = known_silent(),
                      .bytes = info.cut.stream_bytes,
-                     .took = since(info.begun_ms, now_ms())};
+                     .took = since(info.begun_ms, now_ms()),
+                     .run = run.text(),
+                     .run_outcome = outcome};
   for (const auto& name : run_->expected_hosts) last_->hosts.push_back({.address = name});
   for (const auto& [address, known] : run_->hosts) {
     auto found = std::find_if(
@@ -359,7 +361,12 @@ bool FakeSharedState::refuse(const std::string& refused, const std::string& reas
   }
   lookups_ = 0;
   refusals_.push_back(reason);
-  last_ = LastStatus{.path = refused, .outcome = "refused", .reason = reason};
+  const auto former = last_.value_or(LastStatus{});
+  last_ = LastStatus{.path = refused,
+                     .outcome = "refused",
+                     .reason = reason,
+                     .run = former.run,
+                     .run_outcome = former.run_outcome};
   last_ended_ms_ = now_ms();
   return true;
 }

@@ -184,7 +184,7 @@ local function end_function(_, a)
   local run = redis.call('HMGET', k.run, 'path', 'started', 'bytes')
   local finished, expected = finished_count(k), expected_count(k)
   redis.call('UNLINK', k.last)
-  redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5],
+  redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5], 'run_outcome', a[4],
              'finished', finished, 'expected', expected, 'bytes', run[3],
              'silent', string.sub(a[7] or '', 1, SILENT_BYTES), 'started', run[2], 'ended', k.clock,
              'rule', k.of.expected)
