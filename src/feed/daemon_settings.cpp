@@ -32,19 +32,77 @@ std::optional<std::string> value_of(const std::vector<std::string>& words, std::
   return std::nullopt;
 }
 
+// Nothing if there is no such file, or if it is another user's.
+std::optional<std::string> text_of(const std::filesystem::path& file) {
+  try {
+    return read_file(file, kConfigBytes);
+  } catch (const Failure&) {
+    return std::nullopt;
+  }
+}
+
+// The path of a directive in a line; nothing if the line has another one.
+std::optional<std::filesystem::path> path_in(std::string_view line, std::string_view directive) {
+  if (!line.starts_with(directive)) return std::nullopt;
+  const auto rest = line.substr(directive.size());
+  if (rest.find_first_of(" \t=") != 0) return std::nullopt;
+  const auto path = trimmed(rest.substr(1));
+  if (path.empty()) return std::nullopt;
+  return path;
+}
+
+// Reads one text after the other. A file that includes itself ends somewhere.
+class SettingsReader {
+ public:
+  explicit SettingsReader(const IncludedTexts& included) : included_(included) {}
+
+  // `is_global`: whether the lines so far are those of no module.
+  void read(std::string_view text, bool& is_global, unsigned depth) {
+    if (depth > kDeepest) return;
+    for (const auto whole : lines_of(text)) {
+      const auto line = trimmed(whole);
+      if (line.starts_with("[")) is_global = plain(line) == "[global]";
+      if (line.starts_with("&")) include_files(line, is_global, depth);
+      const auto equals = line.find('=');
+      if (!is_global || line.starts_with("#") || equals == std::string_view::npos) continue;
+      set(plain(line.substr(0, equals)), trimmed(line.substr(equals + 1)));
+    }
+  }
+
+  [[nodiscard]] const DaemonSettings& settings() const { return settings_; }
+
+ private:
+  static constexpr unsigned kDeepest = 8;
+
+  // For the settings of no module the two differ in the suffix alone: a module that begins in an
+  // included file goes on behind it.
+  void include_files(std::string_view line, bool& is_global, unsigned depth) {
+    const auto path = path_in(line, "&include");
+    const auto merged = path_in(line, "&merge");
+    if (!included_ || (!path && !merged)) return;
+    for (const auto& text : path ? included_(*path, ".conf") : included_(*merged, ".inc")) {
+      read(text, is_global, depth + 1);
+    }
+  }
+
+  void set(const std::string& name, std::string_view value) {
+    if (name == "address") settings_.address = value;
+    if (name == "port") settings_.port = parse_number<std::uint16_t>(value).value_or(0);
+    if (name == "socketoptions") settings_.socket_options = value;
+  }
+
+  const IncludedTexts& included_;
+  DaemonSettings settings_;
+};
+
 std::optional<DaemonConfig> config_for(const DaemonCommand& command, const Address& self,
                                        std::uint16_t port) {
   std::error_code unknown;
   const auto file = std::filesystem::canonical(command.config, unknown);
   if (unknown) return std::nullopt;
-  std::optional<std::string> text;
-  try {
-    text = read_file(file, kConfigBytes);
-  } catch (const Failure&) {
-    return std::nullopt;  // Another user's.
-  }
+  const auto text = text_of(file);
   if (!text) return std::nullopt;
-  const auto settings = read_daemon_settings(*text);
+  const auto settings = read_daemon_settings(*text, included_texts);
   const auto& address = command.address.empty() ? settings.address : command.address;
   const bool is_ours =
       (address.empty() || address == self.text()) && command.port.value_or(settings.port) == port;
@@ -71,21 +129,35 @@ std::optional<DaemonCommand> read_daemon_command(const std::vector<std::string>&
   return command;
 }
 
-DaemonSettings read_daemon_settings(std::string_view text) {
-  DaemonSettings settings;
+DaemonSettings read_daemon_settings(std::string_view text, const IncludedTexts& included) {
+  SettingsReader reader(included);
   bool is_global = true;
-  for (const auto whole : lines_of(text)) {
-    const auto line = trimmed(whole);
-    if (line.starts_with("[")) is_global = plain(line) == "[global]";
-    const auto equals = line.find('=');
-    if (!is_global || line.starts_with("#") || equals == std::string_view::npos) continue;
-    const auto name = plain(line.substr(0, equals));
-    const auto value = trimmed(line.substr(equals + 1));
-    if (name == "address") settings.address = value;
-    if (name == "port") settings.port = parse_number<std::uint16_t>(value).value_or(0);
-    if (name == "socketoptions") settings.socket_options = value;
+  reader.read(text, is_global, 0);
+  return reader.settings();
+}
+
+std::vector<std::string> included_texts(const std::filesystem::path& path,
+                                        std::string_view suffix) {
+  std::error_code unknown;
+  std::vector<std::filesystem::path> files{path};
+  if (std::filesystem::is_directory(path, unknown)) {
+    files.clear();
+    try {
+      for (const auto& name : names_in(path)) {
+        if (name.ends_with(suffix)) files.push_back(path / name);
+      }
+    } catch (const Failure&) {
+      return {};  // Another user's.
+    }
+    std::sort(files.begin(), files.end());
   }
-  return settings;
+  std::vector<std::string> texts;
+  for (const auto& file : files) {
+    const auto real = std::filesystem::canonical(file, unknown);
+    auto text = unknown ? std::nullopt : text_of(real);
+    if (text) texts.push_back(*std::move(text));
+  }
+  return texts;
 }
 
 std::optional<DaemonConfig> daemon_config(const Address& self, std::uint16_t port) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,7 +33,19 @@ struct DaemonSettings {
   std::uint16_t port = 873;
   std::string socket_options;
 };
-[[nodiscard]] DaemonSettings read_daemon_settings(std::string_view text);
+
+/// The texts that a directive adds: that of a file, or those of a folder's files with this suffix,
+/// in the order of their names.
+using IncludedTexts = std::function<std::vector<std::string>(const std::filesystem::path& path,
+                                                             std::string_view suffix)>;
+
+/// `&include` and `&merge` are read as rsync reads them.
+[[nodiscard]] DaemonSettings read_daemon_settings(std::string_view text,
+                                                  const IncludedTexts& included = {});
+
+/// The texts on this disk. Files that this user may not read have none.
+[[nodiscard]] std::vector<std::string> included_texts(const std::filesystem::path& path,
+                                                      std::string_view suffix);
 
 /// A configuration file that a daemon of this host uses.
 struct DaemonConfig {

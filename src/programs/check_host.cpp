@@ -33,7 +33,7 @@ class HostCheck {
     check_rsync();
     check_feed();
     say(judge_cron(cron_facts(frame_.program), frame_.program));
-    if (state_) say(judge_tick(tick_facts(state_->lock_path(frame_.role), clock_)));
+    check_tick();
     if (frame_.role == Role::master) check_hosts();
     return exit_status_of(checks_);
   }
@@ -53,6 +53,7 @@ class HostCheck {
   void check_repo();
   void check_rsync();
   void check_feed();
+  void check_tick();
   void check_hosts();
 
   const HostConfig& config_;
@@ -63,7 +64,6 @@ class HostCheck {
   Checks checks_;
   bool has_redis_ = false;
   std::optional<Address> self_;
-  std::optional<StateFolder> state_;
   std::optional<CheckFolder> folder_;
   std::optional<RsyncOptions> rsync_;
 };
@@ -129,9 +129,10 @@ void HostCheck::check_repo() {
     need.run_bytes = 0;  // A line about Redis has said so.
   }
   try {
-    state_.emplace(config_.repo);
-    folder_.emplace(*state_, clock_.wall());
-    say(judge_repo(repo_facts(*state_, *folder_), need));
+    // A host that is new has none, and stays without.
+    if (status_of(config_.repo / ".libsync")) static_cast<void>(StateFolder(config_.repo));
+    folder_.emplace(config_.repo, clock_.wall());
+    say(judge_repo(repo_facts(*folder_), need));
   } catch (const Failure& failure) {
     say(failed("repo", failure));
   }
@@ -171,6 +172,16 @@ void HostCheck::check_feed() {
     say(failed("rsyncd", failure));
   }
   say(judge_no_delay(daemon_config(*self_, config_.rsync_port)));
+}
+
+void HostCheck::check_tick() {
+  if (!folder_) return;
+  try {
+    const auto lock = StateFolder::lock_path(folder_->state_folder(), frame_.role);
+    say(judge_tick(tick_facts(lock, clock_)));
+  } catch (const Failure& failure) {
+    say(failed("tick", failure));
+  }
 }
 
 void HostCheck::check_hosts() {

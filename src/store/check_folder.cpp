@@ -1,6 +1,7 @@
 #include "store/check_folder.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "libsync/core/served_modes.h"
 #include "os/descriptor.h"
@@ -30,15 +31,25 @@ void remove_left_behind(const std::filesystem::path& state,
 
 }  // namespace
 
-CheckFolder::CheckFolder(const StateFolder& state, std::chrono::system_clock::time_point now)
-    : path_(state.path() / (std::string(kStart) + random_name<Token>().text())),
-      group_(status_of(state.path())->st_gid) {
-  remove_left_behind(state.path(), now);
+CheckFolder::CheckFolder(const std::filesystem::path& repo,
+                         std::chrono::system_clock::time_point now)
+    : path_(real_repo(repo) / ".libsync" / (std::string(kStart) + random_name<Token>().text())),
+      group_(status_of(state_folder().parent_path())->st_gid),
+      has_made_state_(!status_of(state_folder())) {
+  if (has_made_state_) {
+    make_folder(state_folder(), kServedFolderMode);
+    give_to_group(state_folder(), group_);
+  }
+  remove_left_behind(state_folder(), now);
   make_folder(path_, kServedFolderMode);
   give_to_group(path_, group_);
 }
 
-CheckFolder::~CheckFolder() { static_cast<void>(try_remove_tree(path_)); }
+CheckFolder::~CheckFolder() {
+  static_cast<void>(try_remove_tree(path_));
+  // A folder with the first file of a tick stays.
+  if (has_made_state_) static_cast<void>(rmdir(state_folder().c_str()));
+}
 
 void CheckFolder::write(const std::string& name, std::string_view content) const {
   replace_file(path_ / name, content, kServedFileMode);

@@ -29,9 +29,9 @@ void add_group(RepoFacts& facts) {
   }
 }
 
-// StateFolder::weakness() is about root alone.
-std::optional<std::string> weakness_of(const StateFolder& state, const RepoFacts& facts) {
-  if (auto weakness = state.weakness()) return weakness;
+// StateFolder::weakness_of() is about root alone.
+std::optional<std::string> weakness_of(const RepoFacts& facts) {
+  if (auto weakness = StateFolder::weakness_of(facts.path)) return weakness;
   if ((facts.mode & S_IWOTH) == 0) return std::nullopt;
   return fmt::format(
       "'{}' has mode {:04o}, so every user can replace what is published: chmod o-w it",
@@ -40,16 +40,17 @@ std::optional<std::string> weakness_of(const StateFolder& state, const RepoFacts
 
 }  // namespace
 
-RepoFacts repo_facts(const StateFolder& state, const CheckFolder& folder) {
-  RepoFacts facts{.path = state.path().parent_path()};
+RepoFacts repo_facts(const CheckFolder& folder) {
+  const auto state = folder.state_folder();
+  RepoFacts facts{.path = state.parent_path()};
   const auto repo = status_of(facts.path).value();
   facts.mode = repo.st_mode & 07777U;
   facts.group = repo.st_gid;
   add_group(facts);
-  facts.weakness = weakness_of(state, facts);
+  facts.weakness = weakness_of(facts);
   const auto mounts = mount_points();
-  facts.is_one_file_system = repo.st_dev == status_of(state.path()).value().st_dev &&
-                             std::find(mounts.begin(), mounts.end(), state.path()) == mounts.end();
+  facts.is_one_file_system = repo.st_dev == status_of(state).value().st_dev &&
+                             std::find(mounts.begin(), mounts.end(), state) == mounts.end();
   facts.can_exchange = folder.can_exchange();
   facts.can_share_blocks = can_share_blocks(folder.path());
   facts.can_write = can_write(facts.path, kTrialBytes);

@@ -31,7 +31,7 @@ struct RepoFacts {
 };
 
 /// Throws Failure (local) if the disk fails.
-[[nodiscard]] RepoFacts repo_facts(const StateFolder& state, const CheckFolder& folder);
+[[nodiscard]] RepoFacts repo_facts(const CheckFolder& folder);
 
 /// The last tick of a role on this host.
 struct TickFacts {

@@ -42,15 +42,18 @@ Id write_new_id(const std::filesystem::path& path) {
 
 }  // namespace
 
-StateFolder::StateFolder(const std::filesystem::path& repo) : path_(repo / ".libsync") {
+std::filesystem::path real_repo(const std::filesystem::path& repo) {
   std::error_code unknown;
-  const auto real = std::filesystem::canonical(repo, unknown);
-  if (unknown) {
-    throw Failure(ExitStatus::local, Remedy::operator_acts,
-                  fmt::format("--repo '{}' is not there: make the folder that the rsync module "
-                              "exports, or name it",
-                              escaped(repo.string())));
-  }
+  auto real = std::filesystem::canonical(repo, unknown);
+  if (!unknown) return real;
+  throw Failure(ExitStatus::local, Remedy::operator_acts,
+                fmt::format("--repo '{}' is not there: make the folder that the rsync module "
+                            "exports, or name it",
+                            escaped(repo.string())));
+}
+
+StateFolder::StateFolder(const std::filesystem::path& repo) {
+  const auto real = real_repo(repo);
   path_ = real / ".libsync";
   group_ = status_of(real)->st_gid;
   make_folder(path_, kServedFolderMode);
@@ -114,9 +117,9 @@ std::vector<Stray> StateFolder::strays(Role role, const std::string& prefix,
   return all;
 }
 
-std::optional<std::string> StateFolder::weakness() const {
+std::optional<std::string> StateFolder::weakness_of(const std::filesystem::path& repo) {
   if (geteuid() != 0) return std::nullopt;
-  for (auto folder = path_.parent_path();; folder = folder.parent_path()) {
+  for (auto folder = repo;; folder = folder.parent_path()) {
     const auto status = status_of(folder);
     if (!status) return std::nullopt;
     // The sticky bit keeps other users from the names of root's folders.

@@ -39,6 +39,9 @@ inline constexpr std::chrono::hours kStrayKept{7 * 24};
 /// Whether a run record of this time is older.
 [[nodiscard]] bool is_old(const FileTime& recorded_at, std::chrono::system_clock::time_point now);
 
+/// The path of a repo without symlinks. Throws Failure (local) if it is not there.
+[[nodiscard]] std::filesystem::path real_repo(const std::filesystem::path& repo);
+
 /// The state folder of one repo. All functions throw Failure (local) when the disk fails. After a
 /// death at any point the next tick finds a state that it understands.
 class StateFolder {
@@ -63,7 +66,11 @@ class StateFolder {
 
   /// Why another user could replace what a program of root publishes here, with the way out.
   /// Nothing if none can, or if this user is not root.
-  [[nodiscard]] std::optional<std::string> weakness() const;
+  [[nodiscard]] std::optional<std::string> weakness() const {
+    return weakness_of(path_.parent_path());
+  }
+  /// The same of a repo whose state folder need not exist.
+  [[nodiscard]] static std::optional<std::string> weakness_of(const std::filesystem::path& repo);
 
   /// The file of the role's TickLock.
   [[nodiscard]] std::filesystem::path lock_path(Role role) const { return lock_path(path_, role); }

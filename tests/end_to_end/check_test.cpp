@@ -68,6 +68,18 @@ TEST_F(Check, FindsAHealthyPairInOrderBesideItsTicks) {
   EXPECT_EQ(redis.cli({"dbsize"}), keys);
 }
 
+TEST_F(Check, LeavesAFreshHostAsItWas) {
+  auto& host = add_host();
+  const auto before = run({"find", host.repo().string()}).output;
+  const auto ran = host.run("sync-minion", {"check"});
+  EXPECT_THAT(ran.output, AllOf(HasSubstr("ok    rsyncd "), HasSubstr("ok    serves "),
+                                HasSubstr("tick       none has run here")));
+  EXPECT_FALSE(std::filesystem::exists(host.state()));
+
+  const auto names = run({"find", host.repo().string()}).output;
+  EXPECT_EQ(names, before);
+}
+
 TEST_F(Check, NamesWhatIsWrongWithTheDaemon) {
   auto& host = add_host();
   const auto config = content_of(host.folder() / "rsyncd.conf");

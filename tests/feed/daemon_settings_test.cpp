@@ -30,6 +30,35 @@ TEST(DaemonSettings, AreReadAsRsyncReadsThem) {
   EXPECT_EQ(read_daemon_settings("").port, 873);
 }
 
+// As rsync 3.2.7 does, by the port that it binds.
+TEST(DaemonSettings, AreReadFromIncludedAndMergedFiles) {
+  const TemporaryFolder folder;
+  const auto file = (folder.path() / "inc.conf").string();
+  write_file(file, "port = 18731\nsocket options = TCP_NODELAY\n[other]\naddress = 10.0.0.9\n");
+  const auto read = [](const std::string& text) {
+    return read_daemon_settings(text, included_texts);
+  };
+  const std::string begin = "address = 127.0.0.9\nport = 18733\n";
+  for (const auto& text : {begin + "&include " + file + "\n[m]\n", begin + "&merge " + file + "\n",
+                           begin + "  &include=   " + file + "  \n"}) {
+    EXPECT_EQ(read(text).port, 18731) << text;
+    EXPECT_EQ(read(text).socket_options, "TCP_NODELAY") << text;
+    EXPECT_EQ(read(text).address, "127.0.0.9") << text;
+  }
+  EXPECT_EQ(read(begin + "[m]\n&merge " + file).port, 18733) << "a module's line";
+  EXPECT_EQ(read("&merge " + file + "\nport = 1\n").port, 18731) << "inside of [other]";
+  EXPECT_EQ(read("&include " + file + "\nport = 1\n").port, 18731) << "still inside of it";
+  EXPECT_EQ(read(begin + "[m]\n&include " + file).port, 18733) << "a module's line";
+  EXPECT_EQ(read(begin + "&include /nonexistent\n&includes " + file).port, 18733);
+  write_file(folder.path() / "d" / "b.inc", "port = 18735\n");
+  write_file(folder.path() / "d" / "a.inc", "port = 18736\n");
+  write_file(folder.path() / "d" / "c.conf", "port = 18737\n");
+  EXPECT_EQ(read("&merge " + (folder.path() / "d").string()).port, 18735);
+  EXPECT_EQ(read("&include " + (folder.path() / "d").string()).port, 18737);
+  write_file(file, "port = 2\n&include " + file + "\n");
+  EXPECT_EQ(read("&include " + file).port, 2) << "it includes itself";
+}
+
 TEST(DaemonCommand, IsFoundInItsWords) {
   auto command = read_daemon_command({"/usr/bin/rsync", "--daemon", "--no-detach"});
   ASSERT_TRUE(command);

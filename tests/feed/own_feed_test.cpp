@@ -29,8 +29,7 @@ class OwnFeedTest : public testing::Test {
   StopSignal stop_;
   TemporaryFolder repo_;
   HandClock clock_;
-  StateFolder state_{repo_.path()};
-  CheckFolder folder_{state_, clock_.wall()};
+  CheckFolder folder_{repo_.path(), clock_.wall()};
   Address self_ = Address::parse("10.0.0.2").value();
   FakeTransfer peer_;
   FakeTransfer stranger_;

@@ -36,8 +36,8 @@ class CheckFolderTest : public testing::Test {
 TEST_F(CheckFolderTest, IsDeletedAfterwards) {
   std::filesystem::path path;
   {
-    const CheckFolder folder(state_, clock_.wall());
-    const CheckFolder beside(state_, clock_.wall());
+    const CheckFolder folder(repo_.path(), clock_.wall());
+    const CheckFolder beside(repo_.path(), clock_.wall());
     path = folder.path();
     EXPECT_EQ(path.parent_path(), state_.path());
     EXPECT_NE(beside.path(), path) << "two checks at once";
@@ -50,6 +50,17 @@ TEST_F(CheckFolderTest, IsDeletedAfterwards) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST_F(CheckFolderTest, LeavesNoStateFolderOnAHostThatHasNone) {
+  const TemporaryFolder fresh;
+  { const CheckFolder folder(fresh.path(), clock_.wall()); }
+  EXPECT_TRUE(std::filesystem::is_empty(fresh.path()));
+  {
+    const CheckFolder folder(fresh.path(), clock_.wall());
+    const StateFolder tick(fresh.path());
+  }
+  EXPECT_TRUE(std::filesystem::exists(fresh.path() / ".libsync" / "receipt")) << "a tick began";
+}
+
 TEST_F(CheckFolderTest, DeletesWhatADeadCheckLeftAndNothingElse) {
   const auto old = state_.path() / "check-dead";
   const auto young = state_.path() / "check-alive";
@@ -58,15 +69,15 @@ TEST_F(CheckFolderTest, DeletesWhatADeadCheckLeftAndNothingElse) {
   date(old, 2h);
   date(young, 5s);
   date(other, 2h);
-  const CheckFolder folder(state_, clock_.wall());
+  const CheckFolder folder(repo_.path(), clock_.wall());
   EXPECT_FALSE(std::filesystem::exists(old));
   EXPECT_TRUE(std::filesystem::exists(young));
   EXPECT_TRUE(std::filesystem::exists(other));
 }
 
 TEST_F(CheckFolderTest, TheFactsOfARepo) {
-  const CheckFolder folder(state_, clock_.wall());
-  auto facts = repo_facts(state_, folder);
+  const CheckFolder folder(repo_.path(), clock_.wall());
+  auto facts = repo_facts(folder);
   EXPECT_EQ(facts.path, std::filesystem::canonical(repo_.path()));
   EXPECT_TRUE(facts.is_one_file_system);
   EXPECT_TRUE(facts.can_exchange);
@@ -75,7 +86,7 @@ TEST_F(CheckFolderTest, TheFactsOfARepo) {
   EXPECT_NE(facts.group_name, "");
   EXPECT_EQ(facts.weakness, std::nullopt);
   std::filesystem::permissions(repo_.path(), std::filesystem::perms(0777));
-  facts = repo_facts(state_, folder);
+  facts = repo_facts(folder);
   EXPECT_THAT(facts.weakness, Optional(HasSubstr("0777")));
 }
 
