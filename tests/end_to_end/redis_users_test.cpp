@@ -45,6 +45,10 @@ TEST_F(RedisUsers, HaveTheRightsForARunAndNoMore) {
   wait_for_end();
   expect_published(host, source_root() / "guarded");
   EXPECT_THAT(master().log() + host.log(), Not(HasSubstr("NOPERM")));
+  of_minion.emplace_back("status");
+  const auto shown = host.run("sync-minion", of_minion);
+  EXPECT_EQ(shown.status, 0) << shown.output;
+  EXPECT_THAT(shown.output, HasSubstr(", finished by this host\n")) << "it reads the last run";
   // A minion may write to the keys of a run, but must not set a task, or end one.
   redis.cli({"set", "task", "/x"});
   for (const Words& words : {Words{"setrange", "task", "0", "/y"}, Words{"expire", "task", "0"},

@@ -94,7 +94,8 @@ local NEEDED = {
                 'hexists hgetall hkeys hvals hlen hincrby hrandfield hscan sscan zscan sadd srem ' ..
                 'smembers scard srandmember sismember zadd zrem zscore zrange zrangebyscore zcount ' ..
                 'lpush xadd',
-    reads = 'task sync:run sync:digests sync:expected sync:others sync:last',
+    reads = 'task sync:run sync:digests sync:expected sync:others sync:last sync:last_expected ' ..
+                'sync:last_others sync:last_done sync:last_errors',
     writes = 'synchronize_queue running_queue finished_queue sync:course sync:joined ' ..
                 'sync:ticking sync:have sync:copies sync:coming sync:hungry sync:slots sync:uploads ' ..
                 'sync:pulls sync:claims sync:leases sync:pace sync:waiting sync:woken sync:wake:* ' ..
