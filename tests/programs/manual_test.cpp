@@ -347,6 +347,45 @@ TEST(Manual, LinksInTheDocumentsLeadToFiles) {
   }
 }
 
+// The file that a user of the Python pair copies: a master that pushes to the first host.
+TEST(Manual, TheConfigurationForMigrationIsAccepted) {
+  const auto readme = content_of("README.md");
+  const auto begin = readme.find("    redis = \"");
+  ASSERT_NE(begin, std::string::npos);
+  auto text = readme.substr(begin, readme.find("\n\n", begin) - begin);
+  for (const auto* const key :
+       {"push-to = ", "push-module = \"repo\"", "minions = ", "rsync-user"}) {
+    EXPECT_NE(text.find(key), std::string::npos) << key;
+  }
+  const test::TemporaryFolder folder;
+  const auto password = folder.path() / "rsync.password";
+  test::write_file(password, "secret\n");
+  std::filesystem::permissions(password, std::filesystem::perms(0600));
+  text = std::regex_replace(text, std::regex("/etc/rsync.password"), password.string());
+  text = std::regex_replace(text, std::regex("redis://[^\"]*"), "redis://127.0.0.1:1/0");
+  test::write_file(folder.path() / "sync.toml", text);
+  for (const auto& program : kPrograms) {
+    const auto ran =
+        test::run({PROGRAM_FOLDER "/" + program, "--config", (folder.path() / "sync.toml").string(),
+                   "--address", "192.168.254.17", "status"});
+    EXPECT_EQ(ran.status, 3) << "the configuration is read, and no Redis is there: " << ran.errors;
+  }
+}
+
+TEST(Manual, TheHelpOfEachVerbHasAnExampleAndTheOptionsThatItUses) {
+  for (const auto& program : kPrograms) {
+    const auto help = help_of(program);
+    EXPECT_NE(help.find(program + " --linger 115s"), std::string::npos);
+    for (const auto& verb : matches(help.substr(help.find("Subcommands:")), "^  ([a-z]+) ")) {
+      const auto text = help_of(program, verb);
+      EXPECT_NE(text.find("\nExample: "), std::string::npos) << program << " " << verb;
+      // `functions` asks nobody and needs no option.
+      const bool names_options = text.find(" options of " + program) != std::string::npos;
+      EXPECT_EQ(names_options, verb != "functions") << program << " " << verb;
+    }
+  }
+}
+
 // An operator copies the shipped files together.
 TEST(Manual, TheSampleAddressesOfTheShippedFilesAreOfOneNetwork) {
   const auto configuration = content_of("cron/sync.toml");
@@ -355,6 +394,16 @@ TEST(Manual, TheSampleAddressesOfTheShippedFilesAreOfOneNetwork) {
     std::string rest = std::regex_replace(text, std::regex("\\(100\\.64\\.0\\.0/10\\)"), "");
     for (const auto& address : matches(rest, "([0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+)")) {
       EXPECT_TRUE(address.starts_with("192.168.254.")) << address;
+    }
+  }
+  for (const std::string document :
+       {"README.md", "cron/redis-users.conf", "src/programs/sync-master.8",
+        "src/programs/sync-minion.8", "src/programs/sync.toml.5"}) {
+    for (const auto& address : matches(
+             content_of(document), "(?:^|[^0-9.])([0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9[]+)(?![0-9/])")) {
+      // The default of --redis, and the transcript of ./tests/demo.
+      const bool is_local = address == "127.0.0.1" || address.starts_with("127.187.");
+      EXPECT_TRUE(is_local || address.starts_with("192.168.254.")) << document << ": " << address;
     }
   }
   EXPECT_EQ(matches(configuration, "^# peers = \\[\"(.*)\"\\]$"),
