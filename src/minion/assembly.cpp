@@ -124,6 +124,7 @@ void Assembly::begin(const std::stop_token& stop) {
     } else if (entry.size == 0) {
       static_cast<void>(open_working_file(entry, kWorkingFileMode));
     }
+    if (entry.kind != EntryKind::folder && entry.size == 0) work_.copy_one();
   }
 }
 
@@ -144,6 +145,7 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_to
       return false;
     }
     send_to_disk(segment, file);
+    if (segment.offset + segment.bytes == entry.size) work_.copy_one();
     if (!hash_range(hasher, file, segment.offset, segment.bytes, stop)) return false;
   }
   if (hasher.finish() != digest) return false;
@@ -199,6 +201,7 @@ bool Assembly::copy_segment(const Descriptor& from, std::uint64_t offset, const 
     return false;
   }
   send_to_disk(segment, file);
+  if (segment.offset + segment.bytes == entry.size) work_.copy_one();
   // The file may end with a hole. Setting the size first would cost each of many small files more.
   if (entry.density == Density::sparse) set_size(file, entry.size);
   return true;

@@ -25,7 +25,11 @@ std::string LocalWork::text() const {
     case Phase::making:
       return fmt::format("making the folders for {} files", grouped(files_));
     case Phase::assembling:
-      return fmt::format("assembling {} of {} files", grouped(std::min(complete_.load(), files_)),
+      // All files of a piece are copied before the first one of them is complete.
+      if (copied_ < files_) {
+        return fmt::format("assembling {} of {} files", grouped(copied_), grouped(files_));
+      }
+      return fmt::format("completing {} of {} files", grouped(std::min(complete_.load(), files_)),
                          grouped(files_));
     case Phase::syncing:
       break;

@@ -26,8 +26,11 @@ class LocalWork {
   explicit LocalWork(std::size_t files) : files_(files) {}
 
   void begin(Phase phase) { phase_ = phase; }
-  /// No file is complete.
-  void restart() { complete_ = 0; }
+  /// No file is there.
+  void restart() { copied_ = complete_ = 0; }
+  /// A file has its contents, or a link its target.
+  void copy_one() { ++copied_; }
+  /// It has its mode and times, too.
   void complete_one() { ++complete_; }
 
   /// For a person: `assembling 41,000 of 100,000 files`. Empty if there is no work.
@@ -36,6 +39,7 @@ class LocalWork {
  private:
   std::size_t files_;
   std::atomic<Phase> phase_{Phase::none};
+  std::atomic<std::size_t> copied_{0};
   std::atomic<std::size_t> complete_{0};
 };
 

@@ -17,16 +17,20 @@ TEST(LocalWork, IsCountedForPeople) {
   work.begin(LocalWork::Phase::making);
   EXPECT_EQ(work.text(), "making the folders for 100,000 files");
   work.begin(LocalWork::Phase::assembling);
-  for (int i = 0; i < 41'000; ++i) work.complete_one();
+  for (int i = 0; i < 41'000; ++i) work.copy_one();
+  work.complete_one();
   EXPECT_EQ(work.text(), "assembling 41,000 of 100,000 files");
+  for (int i = 0; i < 59'000; ++i) work.copy_one();
+  EXPECT_EQ(work.text(), "completing 1 of 100,000 files");
   work.begin(LocalWork::Phase::syncing);
   EXPECT_EQ(work.text(), "waiting for the disk to write 100,000 files");
   work.begin(LocalWork::Phase::none);
   EXPECT_EQ(work.text(), "");
   LocalWork small(7);
   small.begin(LocalWork::Phase::assembling);
+  for (int i = 0; i < 9; ++i) small.copy_one();
   for (int i = 0; i < 9; ++i) small.complete_one();
-  EXPECT_EQ(small.text(), "assembling 7 of 7 files");
+  EXPECT_EQ(small.text(), "completing 7 of 7 files");
   small.restart();
   EXPECT_EQ(small.text(), "assembling 0 of 7 files");
 }
