@@ -294,17 +294,14 @@ void Simulation::handle(const Event& event) {
     case Kind::unplugs:
       return unplug(event.subject);
     case Kind::sampled:
-      if (!pulls_[event.subject].is_over && pulls_[event.subject].id == event.stamp)
-        sample(event.subject);
+      if (runs(event.subject, event.stamp)) sample(event.subject);
       return;
     case Kind::stalled:
-      if (!pulls_[event.subject].is_over && pulls_[event.subject].id == event.stamp &&
-          frozen_until_[pulls_[event.subject].from] > now_)
+      if (runs(event.subject, event.stamp) && frozen_until_[pulls_[event.subject].from] > now_)
         settle_pull(event.subject, PullEnd::unreachable);
       return;
     case Kind::timed_out:
-      if (!pulls_[event.subject].is_over && pulls_[event.subject].id == event.stamp)
-        settle_pull(event.subject, PullEnd::unreachable);
+      if (runs(event.subject, event.stamp)) settle_pull(event.subject, PullEnd::unreachable);
       return;
     case Kind::ends:
       return end_pull_of(event.subject, event.stamp);
@@ -422,6 +419,10 @@ TransferId Simulation::start_pull(HostNumber host, const Assignment& assignment)
   return pull.id;
 }
 
+bool Simulation::runs(std::size_t index, TransferId id) const {
+  return !pulls_[index].is_over && pulls_[index].id == id;
+}
+
 void Simulation::connect(std::size_t index) {
   Pull& pull = pulls_[index];
   if (const double until = frozen_until_[pull.from]; until > now_) {
@@ -435,8 +436,10 @@ void Simulation::connect(std::size_t index) {
       cut != cut_until_.end() && cut->second > now_) {
     return push(now_ + kConnectTimeout, Kind::timed_out, index, pull.id);
   }
-  // The host may start other pulls during this call, which invalidates `pull`.
-  hosts_[pull.to]->file_arrived(pull.id, std::nullopt, std::nullopt);
+  // The host may start other pulls during this call, which invalidates `pull`, and end this one.
+  const auto id = pull.id;
+  hosts_[pull.to]->file_arrived(id, std::nullopt, std::nullopt);
+  if (!runs(index, id)) return;
   if (!pulls_[index].is_claimed || faults_) {
     const auto [to, from] = std::pair(pulls_[index].to, pulls_[index].from);
     std::erase_if(pulls_[index].pieces,
@@ -488,7 +491,7 @@ void Simulation::move(std::size_t index) {
   const auto part = static_cast<std::size_t>(now_ / scenario_.file_time() * kParts);
   if (arrived_.size() <= part) arrived_.resize(part + 1);
   arrived_[part] += static_cast<double>(run_.cut.bytes_of(piece));
-  if (is_last) exit_soon(index);
+  if (is_last && runs(index, id)) exit_soon(index);
 }
 
 // A host hashes its pieces in turn, on one core.

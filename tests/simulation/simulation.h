@@ -140,6 +140,7 @@ class Simulation final : public World {
 
   void push(double time, Kind kind, std::size_t subject, std::uint64_t stamp = 0);
   void handle(const Event& event);
+  [[nodiscard]] bool runs(std::size_t index, TransferId id) const;
   void connect(std::size_t pull);
   void move(std::size_t pull);
   void predict(std::size_t pull);
@@ -188,6 +189,8 @@ class Simulation final : public World {
   void keep_snapshot();
   void restore();
   // Invariants. (simulation_invariants.cpp)
+  void note_mending();
+  [[nodiscard]] bool is_mended() const;
   void check_state();
   void check_counts();
   void check_copies(const Counts& coming);
@@ -247,6 +250,9 @@ class Simulation final : public World {
   bool is_healed_ = false;    // The faults are over, and all hosts have finished.
   double repaired_at_ = 0;    // When the virtual master compared the state last.
   double damaged_at_ = -1e9;  // When Redis lost something.
+  std::string mended_;        // By the clock of Redis, the last mending.
+  double mended_at_ = 0;
+  double mended_before_ = 0;
   double worst_overload_ = 0;
   std::size_t handled_ = 0;
   std::size_t living_ = 0;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 #include "simulation.h"
 
@@ -46,8 +47,10 @@ bool Simulation::is_healed(const Watch& seen) const {
                            seen.run->state == RunState::staged &&
                            seen.run->finished >= seen.run->expected;
   return is_complete && faults_->are_over(now_) && now_ > damaged_at_ + kDamageLasts &&
-         std::all_of(hosts_.begin() + 1, hosts_.end(),
-                     [](const auto& host) { return !host->is_dead() && host->finished_at(); });
+         std::all_of(hosts_.begin() + 1, hosts_.end(), [&](const auto& host) {
+           return !host->is_dead() && host->finished_at() &&
+                  host->run().fingerprint == run_.fingerprint;
+         });
 }
 
 // --- The master ---
@@ -74,8 +77,22 @@ RunState Simulation::state_so_far() const {
   return staged_ == run_.cut.pieces() ? RunState::staged : RunState::staging;
 }
 
+void Simulation::note_mending() {
+  const auto answer = redis_.ask({"HGET", "sync:course", "mended"});
+  const auto mended = answer.text() == nullptr ? std::string() : *answer.text();
+  if (mended == mended_) return;
+  mended_ = mended;
+  mended_before_ = std::exchange(mended_at_, now_);
+}
+
+// Mending needs the calls of hosts, and a whole round of them.
+bool Simulation::is_mended() const {
+  return now_ - damaged_at_ > kDamageLasts && mended_before_ > damaged_at_;
+}
+
 void Simulation::act_as_master() {
   push(now_ + kMasterEvery, Kind::master, 0);
+  note_mending();
   Watch seen;
   redis_.call("watch", now_, [&](RedisCoordinator& coordinator) { seen = coordinator.watch(); });
   is_healed_ = is_healed(seen);
@@ -104,7 +121,7 @@ void Simulation::act_as_master() {
     });
   }
   deliver_wakes();
-  if (now_ - damaged_at_ > kDamageLasts) check_state();
+  if (is_mended()) check_state();
   if (now_ > scenario_.faults_until * scenario_.file_time() + kHealsWithin) {
     std::string late;
     for (HostNumber i = 1; i < hosts_.size(); ++i) {
@@ -124,7 +141,7 @@ void Simulation::end_other_run(const RunId& other) {
 
 // After the end of the run, only the keys that outlive runs are there.
 void Simulation::check_end() {
-  check_state();
+  if (is_mended()) check_state();
   redis_.call("end", now_, [&](RedisCoordinator& coordinator) {
     const auto outcome = coordinator.end(run_.id, "complete", "", TaskAfter::goes);
     const auto* const ended = std::get_if<Ended>(&outcome);
