@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "libsync/core/run_account.h"
 #include "libsync/core/spread.h"
 #include "libsync/run.h"
 
@@ -170,6 +171,9 @@ class MasterCoordinator {
   /// Ends the run: all its keys go in one step. `task` goes only if it is still the run's.
   [[nodiscard]] virtual EndOutcome end(const RunId& run, const std::string& outcome,
                                        const std::string& reason, TaskAfter task) = 0;
+
+  /// The account of the run that ended last. Nothing if none has, or if a task was refused since.
+  [[nodiscard]] virtual std::optional<RunAccount> last_account() = 0;
 
   /// Removes a task that cannot be distributed. False if the operator has set another meanwhile.
   [[nodiscard]] virtual bool refuse(const std::string& task, const std::string& reason) = 0;

@@ -41,6 +41,7 @@
 
 #include "libsync/core/host_id.h"
 #include "libsync/core/pull_end.h"
+#include "libsync/core/run_account.h"
 #include "libsync/core/time.h"
 #include "libsync/run.h"
 
@@ -265,6 +266,10 @@ class MinionCoordinator {
   /// The host is alive, and works at its own disk while no piece moves. status and wait show the
   /// text (empty: it works no more), and nothing else depends on it.
   virtual void show_work(const RunId& run, const Address& host, const std::string& text) = 0;
+
+  /// The host gives its account of the run, for people: once, before it finishes or leaves. A run
+  /// that has just ended keeps it, too.
+  virtual void give_account(const RunId& run, const Address& host, const OwnAccount& account) = 0;
 
   /// The host stops its part in the run, for a reason that status shows (empty: none). Its claims
   /// end. It keeps its seat only if it has finished and has pieces that others want.

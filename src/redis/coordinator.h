@@ -70,6 +70,7 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter task) override;
+  [[nodiscard]] std::optional<RunAccount> last_account() override;
   [[nodiscard]] bool refuse(const std::string& task, const std::string& reason) override;
 
   // MinionCoordinator
@@ -99,6 +100,7 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   void report_fault(const RunId& run, const Address& host, Fault fault,
                     const std::string& reason) override;
   void show_work(const RunId& run, const Address& host, const std::string& text) override;
+  void give_account(const RunId& run, const Address& host, const OwnAccount& account) override;
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
 
@@ -151,6 +153,10 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
 
   /// Adds the hosts of the run that ended last. False if `run` is not the one in progress.
   [[nodiscard]] bool list_last_hosts(const std::string& run, LastStatus& last);
+
+  /// Adds the hosts to the account of the run that ended last. False if `run` is not the one in
+  /// progress.
+  [[nodiscard]] bool list_accounts(const std::string& run, bool are_named, RunAccount& account);
 
   /// For a minion: answers STALE if functions are missing, because then there is no run.
   [[nodiscard]] RedisValue call_or_stale(std::string_view verb, const RedisCommand& arguments);

@@ -160,6 +160,22 @@ void RedisCoordinator::show_work(const RunId& run, const Address& host, const st
       is_for_us(call_or_stale("fault", {run.text(), host.text(), "work", text}), "VIEW"));
 }
 
+void RedisCoordinator::give_account(const RunId& run, const Address& host,
+                                    const OwnAccount& account) {
+  const auto span = [](const std::optional<Duration>& one) {
+    return one ? std::to_string(one->count()) : "";
+  };
+  const auto& pulls = account.pulls;
+  static_cast<void>(is_for_us(
+      call_or_stale("account", {run.text(), host.text(), span(account.joined_ago),
+                                span(account.first_byte_ago), span(account.last_byte_ago),
+                                span(account.in_place_ago), std::to_string(pulls.wire_bytes),
+                                std::to_string(pulls.pieces), std::to_string(pulls.failed),
+                                std::to_string(pulls.twice), std::to_string(pulls.bytes_per_second),
+                                encode(account.shares), account.reason}),
+      "VIEW"));
+}
+
 void RedisCoordinator::leave(const RunId& run, const Address& host, Retreat retreat,
                              const std::string& reason) {
   const auto answer = call_or_stale(

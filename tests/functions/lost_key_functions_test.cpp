@@ -149,7 +149,8 @@ std::vector<LostKey> all_keys() {
           "sync:claims",  "sync:leases",  "sync:pace",         "sync:waiting",    "sync:woken",
           "sync:seats",   "sync:seat_of", "sync:done",         "sync:progress",   "sync:moves",
           "sync:unfed",   "sync:hooks",   "sync:blame",        "sync:quarantine", "sync:errors",
-          "sync:minions", "sync:ids",     "sync:lingering",    "sync:events"}) {
+          "sync:minions", "sync:ids",     "sync:lingering",    "sync:events",     "sync:accounts",
+          "sync:totals"}) {
       all.push_back({key, spread});
     }
   }

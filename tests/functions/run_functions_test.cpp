@@ -214,7 +214,7 @@ TEST_F(RunFunctions, TheEndNamesAHostThatJoinedAndWasNotAdmitted) {
   EXPECT_THAT(end("cancelled"), ElementsAre("10.0.0.5", "10.0.0.8"));
   EXPECT_THAT(f.ask({"KEYS", "sync:*"}),
               UnorderedElementsAre("sync:minions", "sync:events", "sync:last", "sync:last_expected",
-                                   "sync:wake:10.0.0.8"));
+                                   "sync:last_accounts", "sync:wake:10.0.0.8"));
 }
 
 // Any minion can write there, or delete it.
@@ -321,8 +321,9 @@ TEST_F(RunFunctions, EndDeletesEverythingOfTheRunInOneStep) {
   f.finish(run, "10.0.0.8", digest(0));
   EXPECT_THAT(f("end", {run, "complete", "", "1"}), ElementsAre("ENDED", "1", "1", "40", "0"));
   f.ask({"DEL", "sync:wake:10.0.0.8", "sync:wake:10.0.0.9"});
-  EXPECT_THAT(f.ask({"KEYS", "*"}), UnorderedElementsAre("sync:minions", "sync:events", "sync:last",
-                                                         "sync:last_expected", "sync:last_done"));
+  EXPECT_THAT(f.ask({"KEYS", "*"}),
+              UnorderedElementsAre("sync:minions", "sync:events", "sync:last", "sync:last_expected",
+                                   "sync:last_done", "sync:last_progress"));
 }
 
 TEST_F(RunFunctions, EndNamesTheMissingHostsAndKeepsASummary) {

@@ -35,6 +35,7 @@ std::vector<Hash> hashes() {
         "mending", "fresh"}},
       {"sync:claims", {token(1), token(2)}},
       {"sync:moves", {"placed", "last", "0", "5", "work", "work 10.0.0.2"}},
+      {"sync:totals", {"accounts", "wire", "pieces", "failed", "twice"}},
       {"sync:ids", {kSource, kPuller, run_id(77)}},
       {"sync:pace", {"usual", kSource}},
       {"sync:seats", {"0", "1", "5"}},
@@ -43,7 +44,7 @@ std::vector<Hash> hashes() {
         "accused " + kPuller, "rounds " + kSource, "verified " + kSource, "slow " + kSource}},
   };
   for (const auto* const key : {"have", "slots", "uploads", "pulls", "waiting", "woken", "seat_of",
-                                "done", "progress", "errors", "unfed", "hooks"}) {
+                                "done", "progress", "errors", "unfed", "hooks", "accounts"}) {
     all.push_back({std::string("sync:") + key, {"10.0.0.1", kSource, kPuller}});
   }
   return all;
@@ -134,6 +135,11 @@ class WrongValues : public testing::TestWithParam<const char*> {
       f.now += 101;
     }
     call("leave", {run, kPuller, "all", "why"});
+    const auto account = [&](const std::string& of) {
+      call("account",
+           {of, kPuller, "9", "8", "2", "1", "40", "4", "1", "0", "7", "10.0.0.1=4", "why"});
+    };
+    account(run);
     check("stage", f.stage(run, {0, 1}, kYes));
     call("vouch", {run});
     call("overtake", {run, "/x"});
@@ -147,6 +153,10 @@ class WrongValues : public testing::TestWithParam<const char*> {
                     "10", "64", digest(0), "100", "0", std::string(32, 'a'), "0", ""});
     const auto now = f.one({"HGET", "sync:run", "id"});
     check("end", f("end", {now, "complete", "", "1"}));
+    account(now);
+    for (const auto* const list : {"last_accounts", "last_totals", "last_progress"}) {
+      call("hosts", {"", list, "0"});
+    }
     check("begin", f.begin(run_id(3), kPieces));
     EXPECT_LT(std::chrono::steady_clock::now() - from, std::chrono::seconds(2)) << what;
   }

@@ -73,6 +73,10 @@ EndOutcome FakeMasterCoordinator::end(const RunId& run, const std::string& outco
   return call("end", [&] { return state_.end(run, outcome, reason, task); });
 }
 
+std::optional<RunAccount> FakeMasterCoordinator::last_account() {
+  return faults.call("last_account", [&] { return state_.last_account(); });
+}
+
 bool FakeMasterCoordinator::refuse(const std::string& task, const std::string& reason) {
   return call("refuse", [&] { return state_.refuse(task, reason); });
 }
@@ -160,6 +164,11 @@ void FakeMinionCoordinator::report_fault(const RunId& run, const Address& host, 
 void FakeMinionCoordinator::show_work(const RunId& run, const Address& host,
                                       const std::string& text) {
   faults.call("show_work", [&] { state_.show_work(run, host, text); });
+}
+
+void FakeMinionCoordinator::give_account(const RunId& run, const Address& host,
+                                         const OwnAccount& account) {
+  faults.call("give_account", [&] { state_.give_account(run, host, account); });
 }
 
 void FakeMinionCoordinator::leave(const RunId& run, const Address& host, Retreat retreat,

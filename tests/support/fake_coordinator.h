@@ -42,6 +42,7 @@ class FakeMasterCoordinator final : public MasterCoordinator {
   [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter task) override;
+  [[nodiscard]] std::optional<RunAccount> last_account() override;
   [[nodiscard]] bool refuse(const std::string& task, const std::string& reason) override;
 
  private:
@@ -87,6 +88,7 @@ class FakeMinionCoordinator final : public MinionCoordinator {
   void report_fault(const RunId& run, const Address& host, Fault fault,
                     const std::string& reason) override;
   void show_work(const RunId& run, const Address& host, const std::string& text) override;
+  void give_account(const RunId& run, const Address& host, const OwnAccount& account) override;
   void leave(const RunId& run, const Address& host, Retreat retreat,
              const std::string& reason) override;
   void listen(const Address& host, std::chrono::seconds patience) override;

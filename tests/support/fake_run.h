@@ -6,6 +6,7 @@
 // among equals: a host gets the lowest useful pieces of the source with the fewest busy uploads.
 // The same calls at the same times give the same answers.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -18,6 +19,11 @@
 #include "libsync/observer.h"
 
 namespace libsync::test {
+
+/// The time between two moments in ms.
+[[nodiscard]] inline std::chrono::milliseconds since(std::uint64_t then_ms, std::uint64_t now_ms) {
+  return std::chrono::milliseconds(now_ms - then_ms);
+}
 
 struct FakeHost {
   PieceSet have;

@@ -14,10 +14,6 @@ constexpr unsigned kUploadsBesideTrees = 2;
 
 constexpr std::uint64_t kLatelyMs = std::chrono::milliseconds(kLately).count();
 
-std::chrono::milliseconds since(std::uint64_t then_ms, std::uint64_t now_ms) {
-  return std::chrono::milliseconds(now_ms - then_ms);
-}
-
 }  // namespace
 
 // --- Time and wake-ups ---
@@ -41,6 +37,9 @@ void FakeSharedState::lose_everything() {
   run_.reset();
   last_run_.reset();
   last_.reset();
+  last_account_.reset();
+  accounts_.clear();
+  last_accounts_.clear();
   seen_ms_.clear();
   ids_.clear();
   address_of_.clear();
@@ -106,6 +105,7 @@ BeginOutcome FakeSharedState::begin(const RunInfo& run, unsigned origin_slots,
       spread == Spread::trees || (spread == Spread::automatic && known >= kTreesFromHosts &&
                                   run.cut.pieces() >= kTreesFromPieces);
   if (has_trees) origin_slots = std::min(origin_slots, kUploadsBesideTrees);
+  accounts_.clear();
   auto info = run;
   info.state = RunState::staging;
   info.has_trees = has_trees;
@@ -345,6 +345,7 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
     found->hook_fault = known.hook_fault;
   }
   last_ended_ms_ = now_ms();
+  keep_account();
   if (after == TaskAfter::goes && plain_task() == info.task.text()) task.reset();
   lookups_ = 0;
   run_.reset();

@@ -82,6 +82,7 @@ class FakeSharedState {
   [[nodiscard]] StageOutcome vouch(const RunId& run);
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter after);
+  [[nodiscard]] std::optional<RunAccount> last_account() const;
   [[nodiscard]] bool refuse(const std::string& refused, const std::string& reason);
 
   // --- The verbs of a minion ---
@@ -109,6 +110,7 @@ class FakeSharedState {
   void report_fault(const RunId& run, const Address& host, Fault fault, const std::string& reason);
   void show_work(const RunId& run, const Address& host, const std::string& text);
   void doubt(const RunId& run, const Address& host, const std::string& reason);
+  void give_account(const RunId& run, const Address& host, const OwnAccount& account);
   void leave(const RunId& run, const Address& host, Retreat retreat, const std::string& reason);
 
   [[nodiscard]] Status status();
@@ -140,6 +142,8 @@ class FakeSharedState {
   [[nodiscard]] bool has_moved(const std::string& name) const;
   void move(const Address& old);
   void retreat(const Address& host, Retreat how);
+  /// Keeps the account of the run that ends.
+  void keep_account();
   [[nodiscard]] bool is_seat_kept(const Address& host) const;
 
   std::uint64_t advanced_ms_ = 1'000'000'000'000;
@@ -154,6 +158,10 @@ class FakeSharedState {
   std::uint64_t last_begun_ms_ = 0;
   std::optional<LastStatus> last_;
   std::uint64_t last_ended_ms_ = 0;
+  std::map<Address, HostAccount> accounts_;  // The run in progress has these.
+  std::optional<RunAccount> last_account_;   // Without the accounts of its hosts.
+  std::map<Address, HostAccount> last_accounts_;
+  bool are_last_named_ = false;  // The last run waited for named hosts alone.
   std::map<Address, std::uint64_t> seen_ms_;
   std::map<Address, HostId> ids_;         // The last id at each address.
   std::map<HostId, Address> address_of_;  // The last address of each id.

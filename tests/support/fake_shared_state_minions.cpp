@@ -98,6 +98,11 @@ JoinOutcome FakeSharedState::join(const Address& host, const HostId& id, Arrival
   run.ticking.insert(host.text());
   if (run.has_finished(host.text()) && !waits) run.ticking.erase(host.text());
   if (run.volunteer(host)) run.joined_ms = now_ms();
+  if (!run.has_finished(host.text())) {
+    accounts_.try_emplace(
+        host, HostAccount{
+                  .address = host, .has_come = true, .joined = since(run.info.begun_ms, now_ms())});
+  }
   if (format == RunFormat::other) return OtherVersion{run.info.id, run.info.task};
   Joined joined{run.info, run.host(host).finished_ms.has_value(),
                 run.view(host, now_ms()).suspicion, std::nullopt};

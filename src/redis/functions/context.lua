@@ -119,9 +119,10 @@ local MAX_SLOTS = 1000          -- More upload slots of a host count as this man
 -- The keys of sync:* that the end of a run deletes. sync:run itself goes last.
 local OF_A_RUN = {'digests', 'course', 'joined', 'have', 'copies', 'coming', 'hungry', 'slots', 'uploads', 'pulls',
                   'claims', 'leases', 'pace', 'waiting', 'woken', 'seats', 'seat_of', 'expected', 'done',
-                  'progress', 'moves', 'blame', 'quarantine', 'errors', 'others', 'ticking', 'unfed', 'hooks'}
+                  'progress', 'moves', 'blame', 'quarantine', 'errors', 'others', 'ticking', 'unfed', 'hooks',
+                  'accounts', 'totals'}
 -- Those that the end of a run keeps as sync:last_* until the next end, for people.
-local KEPT_OF_LAST = {'expected', 'others', 'done', 'errors', 'hooks'}
+local KEPT_OF_LAST = {'expected', 'others', 'done', 'errors', 'hooks', 'accounts', 'totals', 'progress'}
 
 local KEYS, KEYS_PREFIX  -- The key names of the last prefix. A Redis has one, as a rule.
 

@@ -10,7 +10,7 @@
 -- Two processes agree on nothing but this state. It decides which host pulls which pieces from
 -- which source. It moves no bytes, and it trusts a caller only about the caller itself.
 --
--- Thirteen files make one text, in this order:
+-- Fourteen files make one text, in this order:
 --
 --   libsync.lua       the keys; how a function is registered, and what it does about an error
 --   context.lua       constants, the context of a call
@@ -24,6 +24,7 @@
 --   master_calls.lua  the functions that the master calls
 --   repair.lua        one more of these
 --   minion_calls.lua  the functions that minions call
+--   accounts.lua      one more of these
 --   people_calls.lua  one more for people
 --
 -- Keys (P is the prefix). The first five are those of the Python pair, with their old meaning:
@@ -81,8 +82,11 @@
 --   P sync:errors         hash    address -> the last error there
 --   P sync:unfed          hash    address -> why it serves nobody
 --   P sync:hooks          hash    address -> why its --after-publish failed
---   P sync:last_expected, last_others, last_done, last_errors, last_hooks
---                                 these keys of the run that ended last; outlive runs
+--   P sync:accounts       hash    address -> what the host did in the run (accounts.lua)
+--   P sync:totals         hash    accounts (how many hosts gave one), sums over them (wire, pieces,
+--                                 failed, twice), and the bytes of those in sync:accounts
+--   P sync:last_expected, last_others, last_done, last_errors, last_hooks, last_accounts,
+--     last_totals, last_progress  these keys of the run that ended last; outlive runs
 --   P sync:minions        zset    address -> last seen; outlives runs
 --   P sync:ids            hash    address -> id of the host there, and id -> address (ids.lua);
 --                                 outlives runs

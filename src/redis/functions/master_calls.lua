@@ -181,13 +181,14 @@ end
 local function end_function(_, a)
   local k, now = call_of(a)
   if not is_current(k, a[3]) then return {'STALE'} end
-  local run = redis.call('HMGET', k.run, 'path', 'started', 'bytes')
+  local run = redis.call('HMGET', k.run, 'path', 'started', 'bytes', 'piece_bytes')
   local finished, expected = finished_count(k), expected_count(k)
   redis.call('UNLINK', k.last)
   redis.call('HSET', k.last, 'run', a[3], 'path', run[1], 'outcome', a[4], 'reason', a[5], 'run_outcome', a[4],
              'finished', finished, 'expected', expected, 'bytes', run[3],
              'silent', string.sub(a[7] or '', 1, SILENT_BYTES), 'started', run[2], 'ended', k.clock,
-             'rule', k.of.expected)
+             'rule', k.of.expected, 'piece_bytes', run[4] or '', 'trees', k.of.trees, 'origin', k.of.origin,
+             'took', math.max(0, now - number_of(run[2])))
   if a[6] == '1' and task_of(k) == run[1] then redis.call('DEL', k.task) end
   note(k, 'event', 'ended', 'run', a[3], 'outcome', a[4])
   wake_minions(k, nil, false, now)
@@ -300,7 +301,8 @@ local LISTS = {progress = 'HSCAN', pulls = 'HSCAN', uploads = 'HSCAN', done = 'H
                waiting = 'HSCAN', minions = 'ZSCAN', expected = 'SSCAN', others = 'SSCAN', joined = 'SSCAN',
                running = 'SSCAN', silent = 'ZSCAN', ticking = 'SSCAN', unfed = 'HSCAN', hooks = 'HSCAN',
                last_expected = 'SSCAN', last_others = 'SSCAN', last_done = 'HSCAN', last_errors = 'HSCAN',
-               last_hooks = 'HSCAN', moves = 'HSCAN'}
+               last_hooks = 'HSCAN', last_accounts = 'HSCAN', last_totals = 'HSCAN', last_progress = 'HSCAN',
+               moves = 'HSCAN'}
 
 -- A page of one key that lists hosts, for people. A host may be on two pages.
 --

@@ -16,6 +16,17 @@ local function given(text)
   return text ~= '' and text or nil
 end
 
+local JOINS_KEPT = 6000  -- They occupy less than 1 MB.
+
+-- Keeps when a host joined, for its account (accounts.lua). Nothing depends on it, so an error here
+-- stops no host.
+local function keep_joining(k, host, now)
+  if #host > ADDRESS_BYTES then return end
+  local count = server().pcall('HLEN', k.accounts)
+  if type(count) ~= 'number' or count >= JOINS_KEPT then return end
+  server().pcall('HSETNX', k.accounts, host, math.max(0, now - number_of(k.of.started)))
+end
+
 -- A minion joins the run, or waits for one.
 --
 --   Args:    host,
@@ -49,6 +60,7 @@ local function join(_, a)
   if a[4] == '1' then release_all(k, host, now) end
   if volunteer(k, host) then redis.call('HSET', k.course, 'joined', now) end
   local is_done = redis.call('HEXISTS', k.done, host)
+  if is_done == 0 then keep_joining(k, host, now) end
   -- A host that has finished and does not wait for a run ends its tick.
   redis.call(is_done == 1 and a[6] == '0' and 'SREM' or 'SADD', k.ticking, host)
   local answer = {'RUN', is_done, is_suspect(k, host), 0}

@@ -84,12 +84,13 @@ local NEEDED = {
                 'sync:uploads sync:pulls sync:claims sync:leases sync:pace sync:waiting sync:woken ' ..
                 'sync:seats sync:seat_of sync:expected sync:done sync:progress sync:moves ' ..
                 'sync:blame sync:quarantine sync:errors sync:others sync:ticking sync:unfed ' ..
-                'sync:hooks sync:run sync:minions sync:ids sync:lingering sync:events sync:last ' ..
+                'sync:hooks sync:accounts sync:totals sync:run sync:minions sync:ids sync:lingering ' ..
+                'sync:events sync:last ' ..
                 'sync:last_expected sync:last_others sync:last_done sync:last_errors ' ..
-                'sync:last_hooks sync:wake:*'},
+                'sync:last_hooks sync:last_accounts sync:last_totals sync:last_progress sync:wake:*'},
   minion = {
-    functions = 'join hold follow claim complete renew finish leave doubt fault digests status ' ..
-                'pulse awaited hosts rights',
+    functions = 'join hold follow claim complete renew finish leave doubt fault account digests ' ..
+                'status pulse awaited hosts rights',
     commands = 'time blpop get getrange type exists expire setrange hget hmget hset hsetnx hdel ' ..
                 'hexists hgetall hkeys hvals hlen hincrby hrandfield hscan sscan zscan sadd srem ' ..
                 'smembers scard srandmember sismember zadd zrem zscore zrange zrangebyscore zcount ' ..
@@ -100,8 +101,8 @@ local NEEDED = {
                 'sync:ticking sync:have sync:copies sync:coming sync:hungry sync:slots sync:uploads ' ..
                 'sync:pulls sync:claims sync:leases sync:pace sync:waiting sync:woken sync:wake:* ' ..
                 'sync:seats sync:seat_of sync:done sync:progress sync:moves sync:blame ' ..
-                'sync:quarantine sync:errors sync:unfed sync:hooks sync:last_hooks sync:minions ' ..
-                'sync:ids sync:lingering sync:events'}}
+                'sync:quarantine sync:errors sync:unfed sync:hooks sync:last_hooks sync:accounts ' ..
+                'sync:totals sync:last_accounts sync:last_totals sync:minions sync:ids sync:lingering sync:events'}}
 
 -- The rights that the caller lacks for a role, as rules of Redis' access control lists.
 --

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "libsync/core/failure.h"
+#include "redis/account_answer.h"
 #include "redis/answer.h"
 #include "redis/connection.h"
 #include "redis/pulse_answer.h"
@@ -177,6 +178,16 @@ void check_pulse(const RedisValue& value) {
   require(!moved_ago || moved_ago->count() >= 0, "no time runs backwards");
 }
 
+void check_last_account(const RedisValue& value) {
+  AnswerReader reader(value);
+  const auto account = read_last_account(AnswerFields(reader));
+  if (!account) return;
+  require(account->cut.piece_bytes > 0 && account->cut.pieces() <= kMaxPieces,
+          "a run has few pieces");
+  require(account->took.count() >= 0, "no time runs backwards");
+  require(!account->outcome.empty() && account->outcome != "refused", "a refusal is no run");
+}
+
 // Each reader gets the answers that begin with a word of its own. A refusal costs more than all
 // else, so only an answer without such a word goes to every reader.
 void check_answer(const RedisValue& value) {
@@ -204,6 +215,7 @@ void check_answer(const RedisValue& value) {
   if (is_one_of({"DIGESTS"})) attempt([&] { check_rest(value, "DIGESTS"); });
   if (word.size() == 32) attempt([&] { check_state(value); });
   if (is_any) attempt([&] { check_status(value); });
+  if (word == "run") attempt([&] { check_last_account(value); });
 }
 
 }  // namespace
