@@ -41,7 +41,7 @@ Download::Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& cl
                .make_token = random_name<Token>},
               seat, clock.now()),
       probe_(transfer, state, options_.self),
-      started_(clock.now()),
+      tally_(clock.now()),
       progress_(clock.now()) {}
 
 std::optional<DownloadEnd> Download::step() {
@@ -73,20 +73,23 @@ std::optional<DownloadEnd> Download::step() {
 void Download::collect_events() {
   for (const auto& event : transfer_.collect()) {
     if (const auto* const file = std::get_if<FileArrived>(&event)) {
-      wire_bytes_ += probe_.owns(file->id) ? 0 : file->wire_bytes;
+      if (!probe_.owns(file->id)) tally_.arrived(*file, clock_.now());
       puller_.on(*file, clock_.now());
     } else if (const auto* const moved = std::get_if<BytesMoved>(&event)) {
+      if (!probe_.owns(moved->id)) tally_.moved(clock_.now());
       puller_.on(*moved, clock_.now());
     } else if (const auto& ended = std::get<TransferEnded>(event); probe_.owns(ended.id)) {
       note_probe(ended);
     } else {
+      if (!puller_.ledger().is_superseded(ended.id)) tally_.ended(ended);
       puller_.on(ended);
     }
   }
   placement_.collect();
   for (const auto& judgement : placement_.judgements()) {
     const auto source = puller_.on(judgement);
-    if (source && judgement.piece) ++fed_by_[*source];
+    if (source && judgement.piece) tally_.brought(*source);
+    if (judgement.verdict == Verdict::bad) tally_.found_bad(judgement.piece);
   }
   puller_.on(coordinator_.heard(), clock_.now());
   puller_.on(disk());
@@ -129,6 +132,27 @@ Instant Download::next_due() const {
 void Download::give_up(const std::string& reason) {
   transfer_.end_all();
   coordinator_.leave(run_.id, options_.self, Retreat::claims_only, reason);
+  give_last_account();
+}
+
+// The account is for people, so a host without a right to it goes on. An outage of Redis is thrown:
+// the next call would wait for it as well.
+void Download::give_account() {
+  try {
+    coordinator_.give_account(run_.id, options_.self,
+                              tally_.account(puller_.ledger().superseded(), clock_.now()));
+  } catch (const Failure& failure) {
+    if (failure.is_outage()) throw;
+    spdlog::debug("gave no account of this run: {}", failure.what());
+  }
+}
+
+void Download::give_last_account() {
+  try {
+    give_account();
+  } catch (const Failure& failure) {
+    spdlog::debug("gave no account of this run: {}", failure.what());
+  }
 }
 
 Holdings Download::holdings() const { return {pieces_.servable(), pieces_.in_place().size()}; }
@@ -174,6 +198,7 @@ void Download::perform(const CheckRun&) {
 void Download::perform(const Finish& act) {
   const auto path = options_.repo / run_.task.name();
   if (!state_.receipts().has(path, run_.manifest)) state_.receipts().write(path, run_.manifest);
+  give_account();  // The run may end as soon as this host has finished.
   puller_.on(coordinator_.finish(run_.id, options_.self, run_.manifest, holdings(), act.slots),
              clock_.now());
 }
@@ -222,7 +247,10 @@ void Download::perform(const CheckCandidates&) { placement_.decide(); }
 
 void Download::perform(const Reverify&) { placement_.reverify(); }
 
-void Download::perform(const CompleteTree&) { placement_.complete(); }
+void Download::perform(const CompleteTree&) {
+  tally_.gathered(clock_.now());
+  placement_.complete();
+}
 
 // The thread that swaps also writes the receipt. The owed command depends on it even if the run is
 // over before this thread hears of the swap.
@@ -250,9 +278,9 @@ void Download::perform(const Conclude& act) {
     end_ = RunOver{};
     return;
   }
-  end_ =
-      Published{fed_by_, wire_bytes_, std::chrono::duration_cast<Duration>(clock_.now() - started_),
-                puller_.view().sources, puller_.view().finished + 1};
+  end_ = Published{tally_.fed_by(), tally_.wire_bytes(),
+                   std::chrono::duration_cast<Duration>(clock_.now() - tally_.joined()),
+                   puller_.view().sources, puller_.view().finished + 1};
 }
 
 void Download::log_search() {
@@ -262,7 +290,7 @@ void Download::log_search() {
 
 void Download::log_start(const Address& source) {
   if (!has_started_) spdlog::info("add lock to running_queue");
-  const bool is_new = fed_by_.try_emplace(source, 0).second;
+  const bool is_new = tally_.started(source, clock_.now());
   spdlog::log(is_new ? spdlog::level::info : spdlog::level::debug, "start rsync from {}",
               source.text());
   if (!has_started_) {
@@ -278,9 +306,9 @@ void Download::show_progress() {
   const auto due = progress_.due(clock_.now(), pieces_.in_place().size(), work);
   if (due.work) spdlog::info("'{}': {}", escaped(run_.task.name()), work);
   if (due.pieces && !is_finished) {
-    const auto seconds = std::chrono::duration<double>(clock_.now() - started_).count();
+    const auto seconds = std::chrono::duration<double>(clock_.now() - tally_.joined()).count();
     spdlog::info("received {} of {} pieces, {:.2f} bytes/sec", pieces_.in_place().size(),
-                 run_.cut.pieces(), static_cast<double>(wire_bytes_) / seconds);
+                 run_.cut.pieces(), static_cast<double>(tally_.wire_bytes()) / seconds);
   }
   if (due.shown) coordinator_.show_work(run_.id, options_.self, *due.shown);
 }

@@ -33,6 +33,7 @@
 #include "minion/placement.h"
 #include "minion/progress_lines.h"
 #include "minion/puller.h"
+#include "minion/tally.h"
 #include "store/state_folder.h"
 
 namespace libsync {
@@ -75,6 +76,11 @@ class Download {
 
   /// Ends the transfers and the claims, with a reason that status shows (empty: none).
   void give_up(const std::string& reason);
+
+  /// Gives the account of this host, if Redis accepts it. Throws a Failure if Redis is away.
+  void give_account();
+  /// The same, and throws nothing: for a host that calls Redis no more.
+  void give_last_account();
 
  private:
   void collect_events();
@@ -124,13 +130,11 @@ class Download {
   std::string reported_fault_;  // The same, as Redis knows it.
   std::optional<DownloadEnd> end_;
 
-  // For the log only.
-  Instant started_;
+  // For the log and the account only.
+  Tally tally_;
   ProgressLines progress_;
   bool has_searched_ = false;
   bool has_started_ = false;
-  std::map<Address, PieceNumber> fed_by_;
-  std::uint64_t wire_bytes_ = 0;
 };
 
 }  // namespace libsync

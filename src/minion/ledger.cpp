@@ -65,7 +65,7 @@ std::vector<TransferId> Ledger::supersede(PieceNumber piece) {
   for (auto& [id, pull] : pulls_) {
     if (pull.awaited.erase(piece) == 0) continue;
     pull.delivered.erase(piece);
-    pull.is_superseded = true;
+    if (!std::exchange(pull.is_superseded, true)) ++superseded_;
     if (!pull.end) running.push_back(id);
   }
   return running;
@@ -102,6 +102,11 @@ std::size_t Ledger::second_attempts() const {
   return static_cast<std::size_t>(std::count_if(pulls_.begin(), pulls_.end(), [](const auto& item) {
     return item.second.assignment.attempt == Attempt::second;
   }));
+}
+
+bool Ledger::is_superseded(TransferId id) const {
+  const auto found = pulls_.find(id);
+  return found != pulls_.end() && found->second.is_superseded;
 }
 
 void Ledger::ended(const TransferEnded& end) {

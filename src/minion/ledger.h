@@ -82,6 +82,10 @@ class Ledger {
   [[nodiscard]] std::vector<Address> sources_of(PieceNumber piece) const;
   /// Pulls of a second attempt.
   [[nodiscard]] std::size_t second_attempts() const;
+  /// Another pull delivered a piece of this one.
+  [[nodiscard]] bool is_superseded(TransferId id) const;
+  /// Number of pulls so far that were superseded.
+  [[nodiscard]] std::size_t superseded() const { return superseded_; }
 
   void ended(const TransferEnded& end);
 
@@ -117,6 +121,7 @@ class Ledger {
   [[nodiscard]] std::optional<OverPull> first_over(bool (*wanted)(const Assignment&));
 
   PieceTable& pieces_;
+  std::size_t superseded_ = 0;
   std::map<TransferId, Pull> pulls_;
 };
 

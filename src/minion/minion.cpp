@@ -234,9 +234,11 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
       } else {
         spdlog::warn("run {}: the run of '{}' is over, or another has begun: stopping",
                      run.id.text(), escaped(run.task.text()));
+        download.give_last_account();
       }
-    } catch (const Failure&) {
+    } catch (const Failure& failure) {
       transfer_.end_all();
+      if (failure.status() != ExitStatus::redis) download.give_account();
       throw;
     }
   } catch (const Failure& failure) {

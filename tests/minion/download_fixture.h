@@ -67,6 +67,19 @@ struct DownloadWorld : MinionWorld {
     return std::nullopt;
   }
 
+  /// Steps until a step throws.
+  void step_until_failure() {
+    for (int i = 0; i < kMostSteps; ++i) {
+      try {
+        if (download->step()) break;
+      } catch (const Failure&) {
+        return;
+      }
+      wait();
+    }
+    ADD_FAILURE() << "no step fails";
+  }
+
   /// Runs to the Failure that ends the download.
   [[nodiscard]] Failure finish_failing() {
     try {

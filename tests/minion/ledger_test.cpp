@@ -349,12 +349,17 @@ TEST_F(LedgerTest, TheFirstGoodFileSupersedesTheOtherPull) {
   EXPECT_EQ(arrive(2, "p00003"), 3U);
   EXPECT_EQ(judge(3, Verdict::good), kFar);
   EXPECT_THAT(superseded_, testing::ElementsAre(1U));
+  EXPECT_TRUE(ledger_.is_superseded(1));
+  EXPECT_FALSE(ledger_.is_superseded(2));
+  EXPECT_FALSE(ledger_.is_superseded(9));
   EXPECT_FALSE(arrive(1, "p00003")) << "nobody awaits it";
   end(1, PullEnd::unreachable);
   end(2);
   expect_over(1, PullEnd::good, "");
   expect_over(2, PullEnd::good, "");
   EXPECT_EQ(pieces_.state(5), PieceState::wanted) << "the superseded pull did not bring it";
+  ledger_.forget(1);
+  EXPECT_EQ(ledger_.superseded(), 1U) << "of all pulls so far";
 }
 
 TEST_F(LedgerTest, OfTwoFilesInOneStepOneIsJudged) {
@@ -368,6 +373,7 @@ TEST_F(LedgerTest, OfTwoFilesInOneStepOneIsJudged) {
   EXPECT_FALSE(ledger_.next_delivered());
   EXPECT_EQ(judge(3, Verdict::good), kNear);
   EXPECT_TRUE(superseded_.empty()) << "its rsync has ended already";
+  EXPECT_EQ(ledger_.superseded(), 1U) << "its bytes are not needed";
   EXPECT_FALSE(ledger_.next_delivered());
   expect_over(1, PullEnd::good, "");
   expect_over(2, PullEnd::good, "");

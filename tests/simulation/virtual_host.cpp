@@ -21,6 +21,8 @@ constexpr double kNextTick = 60;
 constexpr double kFailurePause = 10;
 // An Instant is whole nanoseconds.
 constexpr double kRounding = 1e-8;
+// Sources in the account that a host gives.
+constexpr std::size_t kShares = 8;
 
 Instant instant_of(double seconds) {
   return Instant(
@@ -286,6 +288,11 @@ void VirtualHost::perform(const CheckRun&) {
 }
 
 void VirtualHost::perform(const Finish& act) {
+  OwnAccount account;
+  account.shares.assign(kShares, {run_.origin, 1});
+  world_.redis().call("account", world_.now(), [&](RedisCoordinator& redis) {
+    redis.give_account(run_.id, address_, account);
+  });
   ask_puller("finish", [&](RedisCoordinator& redis) {
     return redis.finish(run_.id, address_, run_.manifest, holdings(), act.slots);
   });
