@@ -146,10 +146,13 @@ TEST_F(AccountFunctions, JoinNeedsNoRightToThem) {
   server.user = "former";
   server.password = "secret";
   RedisConnection connection(server);
-  const auto answer =
-      texts_of(connection.ask({"FCALL", "libsync1_join", "0", "", "", "10.0.0.5", "0", "0", "0"}));
-  EXPECT_EQ(answer.at(0), "RUN");
-  EXPECT_EQ(kept("10.0.0.5"), "(nil)");
+  for (const auto* const rule : {"~sync:done", "%R~sync:accounts"}) {
+    f.ask({"ACL", "SETUSER", "former", rule});
+    const auto answer = texts_of(
+        connection.ask({"FCALL", "libsync1_join", "0", "", "", "10.0.0.5", "0", "0", "0"}));
+    EXPECT_EQ(answer.at(0), "RUN") << rule;
+    EXPECT_EQ(kept("10.0.0.5"), "(nil)");
+  }
 }
 
 TEST_F(AccountFunctions, OutliveTheirRunUntilTheNextOneEnds) {
@@ -225,7 +228,8 @@ TEST_F(AccountFunctions, AnyTextInAnyFieldKeepsTheForm) {
       "\\d{1,13} [-0-9a-f.:=,]{1,140} [^]{0,100}");
   for (const auto& value :
        {std::string(), std::string("-1"), std::string("1e300"), std::string("nan"),
-        std::string("-inf"), std::string("0x10"), std::string("x y"), std::string("1 2 3"),
+        std::string("-inf"), std::string("0x10"), std::string("5000000000000000"),
+        std::string("-5000000000000000"), std::string("x y"), std::string("1 2 3"),
         std::string("10.0.0.1=4,,=,"), std::string("<script>\"'&\n"), std::string("\xff\xfe\0", 3),
         std::string(100'000, '9'), std::string(1000, ','), std::string(1000, '\n')}) {
     for (std::size_t field = 0; field < fields_of({}).size(); ++field) {
