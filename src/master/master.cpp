@@ -31,6 +31,7 @@ Master::Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
       terms_(terms_of(config_, self, state.master_id())),
       records_(state, config_.host.repo, config_.host.prefix, config_.source_roots, stop.token()),
       guard_(coordinator_, records_, terms_),
+      keeper_(coordinator_, state_),
       linger_(clock.now(), config_.host.linger),
       sweeper_(state, Role::master) {}
 
@@ -64,6 +65,7 @@ Master::Next Master::visit() {
     coordinator_.load_functions();
     discover();
   }
+  keep_account();
   // Before the watch, which cannot read every value that others may have written.
   if (guard_.is_due(clock_.now())) static_cast<void>(has_repaired(records_.own_run({})));
   auto watch = coordinator_.watch();

@@ -22,6 +22,7 @@
 #include "libsync/core/run_record.h"
 #include "libsync/master_coordinator.h"
 #include "libsync/transfer.h"
+#include "master/account_keeper.h"
 #include "master/guard.h"
 #include "master/new_run.h"
 #include "master/plan.h"
@@ -72,6 +73,9 @@ class Master {
   void give_up_changed(const RunInfo& run, const OriginalChanged& changed);
   void start_over(const RunRecord& owner, const std::string& why);
   [[nodiscard]] bool has_repaired(const std::optional<RunRecord>& own);
+  [[nodiscard]] EndOutcome end_run(const RunId& run, const std::string& outcome,
+                                   const std::string& reason, TaskAfter task);
+  void keep_account();
   [[nodiscard]] bool is_to_end(const Watch& watch, const RunInfo& run);
   [[nodiscard]] std::optional<StagingEnd> stage(const RunInfo& run,
                                                 std::optional<Original> original);
@@ -97,6 +101,7 @@ class Master {
   RunTerms terms_;
   MasterRecords records_;
   RunGuard guard_;
+  AccountKeeper keeper_;
   Linger linger_;
   ExitStatus status_ = ExitStatus::done;
   Warned warned_;

@@ -109,7 +109,7 @@ void Master::resume(const RunRecord& owner) {
 void Master::start_over(const RunRecord& owner, const std::string& why) {
   spdlog::warn("cannot resume the run of '{}' ({}): starting over", escaped(owner.task.text()),
                why);
-  static_cast<void>(coordinator_.end(owner.run, "abandoned", why, TaskAfter::stays));
+  static_cast<void>(end_run(owner.run, "abandoned", why, TaskAfter::stays));
   records_.drop(owner.run);
 }
 
@@ -189,7 +189,7 @@ void Master::stage_and_log(const RunInfo& run, std::optional<Original> original)
 
 // Ends the run but keeps the task, so the next move distributes the payload as it is then.
 void Master::give_up_changed(const RunInfo& run, const OriginalChanged& changed) {
-  static_cast<void>(coordinator_.end(run.id, "changed", changed.reason, TaskAfter::stays));
+  static_cast<void>(end_run(run.id, "changed", changed.reason, TaskAfter::stays));
   records_.drop(run.id);
   ++changed_attempts_;
   if (changed_attempts_ >= kChangedAttempts) {
@@ -228,9 +228,23 @@ void Master::end(const EndRun& ending) {
     spdlog::warn("the run of '{}' ends without every host ({})", escaped(ending.task.text()),
                  ending.outcome);
   }
-  const auto outcome = coordinator_.end(ending.run, ending.outcome, "", after);
+  const auto outcome = end_run(ending.run, ending.outcome, "", after);
   if (const auto* const ended = std::get_if<Ended>(&outcome)) log_end(ending, *ended);
   if (is_complete) records_.drop(ending.run);
+}
+
+EndOutcome Master::end_run(const RunId& run, const std::string& outcome, const std::string& reason,
+                           TaskAfter task) {
+  auto ended = coordinator_.end(run, outcome, reason, task);
+  keeper_.run_ended();
+  keep_account();
+  return ended;
+}
+
+// The account is for people: without it, the run has ended all the same.
+void Master::keep_account() {
+  const auto why = keeper_.keep();
+  if (why) spdlog::warn("sync-master report cannot show the run that ended last: {}", *why);
 }
 
 // One line sums the run up. Others name the silent and the missing hosts.

@@ -17,6 +17,7 @@
 //   push/<fingerprint>/          pieces that a master with --push-to wrote here; unverified
 //   replaced/<hash of a name>/   a replaced version of a payload (replaced.h); ours alone
 //   receipt/<hash of a name>     the receipt for this name (Receipts)
+//   runs/<begun_ms>-<run id>     the account of a run that ended (master/run_files.h)
 //   hook                         the payload for which --after-publish has still to run
 //   probe                        the file that a host pulls from itself before it offers anything
 //
