@@ -21,6 +21,7 @@
 #include "libsync/core/failure.h"
 #include "libsync/core/number.h"
 #include "os/descriptor.h"
+#include "os/random.h"
 
 namespace libsync {
 namespace {
@@ -112,6 +113,33 @@ void replace_file(const std::filesystem::path& path, std::string_view content, u
   }
   rename_path(fresh, path);
   sync_path(path.parent_path());
+}
+
+void write_named_file(const std::filesystem::path& path, std::string_view content) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    throw Failure(ExitStatus::local, Remedy::operator_acts,
+                  fmt::format("cannot write '{}': it is no regular file: name another one",
+                              escaped(path.string())));
+  }
+  std::error_code unknown;
+  const auto absolute = std::filesystem::absolute(path, unknown);
+  auto target = std::filesystem::weakly_canonical(absolute, unknown);
+  if (unknown) target = absolute;
+  // A name that no other user can prepare, and as short as any.
+  const auto fresh = target.parent_path() / fmt::format(".{}.new", random_name<Token>().text());
+  const Descriptor file(
+      open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!file) throw_disk_failure("write", path);
+  try {
+    write_all(file, content);
+    sync_file(file);
+    rename_path(fresh, target);
+  } catch (const Failure&) {
+    std::filesystem::remove(fresh, unknown);
+    throw;
+  }
+  sync_path(target.parent_path());
 }
 
 void append_to_file(const std::filesystem::path& path, std::string_view text) {

@@ -50,6 +50,11 @@ namespace libsync {
 /// `content`; a file `path`.new may be left.
 void replace_file(const std::filesystem::path& path, std::string_view content, unsigned mode);
 
+/// Writes a file that a person has named, durably and in one step, with the mode that the umask
+/// leaves of 0666. A symlink stays, and the file that it leads to is replaced. Throws Failure if
+/// there is anything else but a file.
+void write_named_file(const std::filesystem::path& path, std::string_view content);
+
 /// Appends to a file of ours, which it makes if there is none.
 void append_to_file(const std::filesystem::path& path, std::string_view text);
 

@@ -52,6 +52,36 @@ TEST_F(Disk, ReplaceFileLeavesTheOldContentIfItCannotWriteAll) {
   EXPECT_EQ(test::content_of(path("file")), "n");
 }
 
+TEST_F(Disk, WriteNamedFileObeysTheUmaskAndKeepsASymlink) {
+  test::write_file(path("file"), "old");
+  std::filesystem::create_symlink("file", path("link"));
+  const auto mask = umask(027);
+  write_named_file(path("new"), "content");
+  write_named_file(path("link"), "new and longer");
+  umask(mask);
+  EXPECT_EQ(test::content_of(path("new")), "content");
+  EXPECT_EQ(status_of(path("new"))->st_mode & 07777U, 0640U);
+  EXPECT_EQ(test::content_of(path("file")), "new and longer");
+  EXPECT_TRUE(S_ISLNK(status_of(path("link"))->st_mode));
+  EXPECT_EQ(names(), 3U) << "nothing is left beside them";
+}
+
+TEST_F(Disk, WriteNamedFileChangesNothingIfItFails) {
+  test::write_file(path("file"), "old");
+  {
+    const test::FileSizeLimit limit(100);
+    EXPECT_THROW(write_named_file(path("file"), std::string(200, 'n')), Failure);
+  }
+  EXPECT_THROW(write_named_file(path("nowhere/file"), "new"), Failure);
+  // A device such as /dev/null must not become a file either.
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  EXPECT_THROW(write_named_file(path("pipe"), "new"), Failure);
+  EXPECT_THROW(write_named_file(folder_.path(), "new"), Failure);
+  EXPECT_TRUE(S_ISFIFO(status_of(path("pipe"))->st_mode));
+  EXPECT_EQ(test::content_of(path("file")), "old");
+  EXPECT_EQ(names(), 2U);
+}
+
 TEST_F(Disk, ReadFileReturnsNothingForMissingLargeAndOtherFiles) {
   test::write_file(path("file"), "1234");
   EXPECT_EQ(read_file(path("file"), 4), "1234");
