@@ -10,12 +10,15 @@
 #include "libsync/core/run_record.h"
 #include "libsync/core/task.h"
 #include "master/master.h"
+#include "master/run_files.h"
 #include "os/files.h"
 #include "os/system_clock.h"
 #include "programs/check_host.h"
 #include "programs/hosts.h"
 #include "programs/options.h"
 #include "programs/report.h"
+#include "programs/run_report.h"
+#include "programs/run_svg.h"
 #include "programs/wait.h"
 #include "store/state_folder.h"
 
@@ -42,6 +45,9 @@ struct TypedOptions {
   std::string wait_for;
   std::string hosts_state = "seen";
   bool hosts_of_last = false;
+  std::optional<std::string> report_run;
+  bool report_json = false;
+  std::string report_svg;
 };
 
 const std::vector<ConfigKey> kMinionKeys = {{"bwlimit", KeyKind::text},
@@ -70,6 +76,8 @@ const std::vector<std::string> kOptionsOfCheck = {"--config",
                                                   "--peers",
                                                   "--source-root",
                                                   "--push-to"};
+
+const std::vector<std::string> kOptionsOfReport = {"--config", "--repo"};
 
 // Largest --minions. It is a hundred times the largest fleet that was simulated, so a larger number
 // is probably mistyped.
@@ -199,6 +207,30 @@ ExitStatus print_hosts(const MasterConfig& config, const TypedOptions& typed) {
   return ExitStatus::done;
 }
 
+// Works without Redis.
+ExitStatus print_report(const MasterConfig& config, const TypedOptions& typed) {
+  const bool is_picture = typed.report_svg == "-";
+  if (is_picture && typed.report_json) {
+    throw UsageError("--svg", " - and --json both write to standard output: name a file");
+  }
+  const RunFiles files(config.host.repo);
+  const auto file = chosen_run(files.all(), typed.report_run);
+  const auto account = files.read(file);
+  if (!account) {
+    throw Failure(
+        ExitStatus::local, Remedy::operator_acts,
+        "'" + escaped((files.folder() / file.name()).string()) +
+            "' is damaged: delete it; if the run is the last one, the next tick writes it again");
+  }
+  if (is_picture) {
+    print(run_svg(*account));
+    return ExitStatus::done;
+  }
+  if (!typed.report_svg.empty()) write_named_file(typed.report_svg, run_svg(*account));
+  print(typed.report_json ? run_report_json(*account) : run_report_text(*account));
+  return ExitStatus::done;
+}
+
 ExitStatus check(const MasterConfig& config, const std::string& config_file) {
   return check_host(config.host, {.role = Role::master,
                                   .program = "sync-master",
@@ -275,6 +307,13 @@ std::function<ExitStatus(const ConfigOrigin&)> declare(CLI::App& app) {
   hosts->add_flag("--last", typed->hosts_of_last, "Of the run that ended last");
   add_verb_help(*hosts, kOptionsOfHosts,
                 "sync-master hosts --state missing | xargs -I{} ssh {} uptime");
+  auto* const report =
+      app.add_subcommand("report", "Show how a run went that has ended, and what slowed it");
+  report->add_option("RUN", typed->report_run, "Its id, or how that begins (default: the last)");
+  report->add_flag("--json", typed->report_json, "For programs, with every host");
+  report->add_option("--svg", typed->report_svg, "Draw it in this file; -: standard output")
+      ->type_name("FILE");
+  add_verb_help(*report, kOptionsOfReport, "sync-master report --svg /tmp/run.svg");
   auto* const checks =
       app.add_subcommand("check", "Check the set-up of this host, and the daemons of the others");
   add_verb_help(*checks, kOptionsOfCheck, "sync-master check");
@@ -287,6 +326,7 @@ std::function<ExitStatus(const ConfigOrigin&)> declare(CLI::App& app) {
     if (status->parsed()) return print_status(config, *typed);
     if (wait->parsed()) return wait_for_task(config, *typed);
     if (hosts->parsed()) return print_hosts(config, *typed);
+    if (report->parsed()) return print_report(config, *typed);
     if (checks->parsed()) return check(config, app_config->as<std::string>());
     return run_tick(config, origin);
   };

@@ -12,8 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "account_values.h"
 #include "libsync/core/exit_status.h"
 #include "programs/report.h"
+#include "programs/run_report.h"
 #include "temporary_folder.h"
 #include "test_process.h"
 
@@ -281,6 +283,21 @@ TEST(Manual, EachFieldOfTheJsonStatusIsInThePage) {
                 fields);
   EXPECT_THAT(fields, SizeIs(Ge(30)));
   const auto section = section_of(content_of("src/programs/sync-master.8"), "STATUS");
+  Names documented;
+  for (const auto& row : matches(section, "^\\.It Ic (.*)$")) {
+    for (const auto& name : matches(row, "([a-z_]+)")) documented.insert(name);
+  }
+  EXPECT_EQ(documented, fields);
+}
+
+TEST(Manual, EachFieldOfTheJsonReportIsInThePage) {
+  auto account = test::short_run(6, 3, "a reason");
+  for (auto& host : account.hosts) host.reason = "another one";
+  Names fields;
+  insert_fields(nlohmann::json::parse(run_report_json(account)), fields);
+  insert_fields(nlohmann::json::parse(run_report_json(test::complete_run(2))), fields);
+  EXPECT_THAT(fields, SizeIs(Ge(40)));
+  const auto section = section_of(content_of("src/programs/sync-master.8"), "REPORT");
   Names documented;
   for (const auto& row : matches(section, "^\\.It Ic (.*)$")) {
     for (const auto& name : matches(row, "([a-z_]+)")) documented.insert(name);
