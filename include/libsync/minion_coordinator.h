@@ -267,7 +267,7 @@ class MinionCoordinator {
   /// text (empty: it works no more), and nothing else depends on it.
   virtual void show_work(const RunId& run, const Address& host, const std::string& text) = 0;
 
-  /// The host gives its account of the run, for people: once, before it finishes or leaves. A run
+  /// The host gives its account of the run, for people: before it finishes, or when it stops. A run
   /// that has just ended keeps it, too.
   virtual void give_account(const RunId& run, const Address& host, const OwnAccount& account) = 0;
 

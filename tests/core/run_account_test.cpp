@@ -142,6 +142,7 @@ TEST(RunAccount, IsNotReadFromAnotherForm) {
            {"deadline", "dead\x01line"},
            {"payload 39 10", "payload 39 0"},
            {"payload 39 10", "payload 40970 10"},
+           {"payload 39 10", "payload 40961 10"},
            {"payload 39 10", "payload 18446744073709551615 1"},
            {"payload 39 10", "payload -1 10"},
            {"times 1700000000000 12345", "times 1700000000000 -"},
