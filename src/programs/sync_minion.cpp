@@ -140,6 +140,6 @@ std::function<ExitStatus(const ConfigOrigin&)> declare(CLI::App& app) {
 int main(int argc, char** argv) {
   return run_program(
       {"sync-minion", "Pulls what the master distributes, serves it on, and publishes it.",
-       "sync-master", kMasterKeys, {"wait", "hosts", "functions"}, declare},
+       "sync-master", kMasterKeys, {"wait", "hosts", "report", "functions"}, declare},
       argc, argv);
 }

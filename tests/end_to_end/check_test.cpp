@@ -48,6 +48,11 @@ TEST_F(Check, FindsAHealthyPairInOrderBesideItsTicks) {
   write_file(source_root() / "small", random_bytes(1000, 1));
   set_task(source_root() / "small");
   wait_for_end();
+  // The minion deletes its spool, and lingers.
+  ASSERT_TRUE(eventually([&] {
+    return files_of(host).find("owner-minion") == std::string::npos &&
+           redis.cli({"exists", "sync:lingering"}) == "1";
+  }));
   const auto before = files_of(host);
   const auto keys = redis.cli({"dbsize"});
   auto ran = host.run("sync-minion", with(of_minion, {"check"}));
