@@ -367,7 +367,8 @@ int run_program(const Program& program, int argc, const char* const* argv) {
     return usage_error(message + " (see --help)");
   } catch (const CLI::ConversionError& error) {
     // All values are texts or checked numbers, so the option is a flag.
-    return usage_error(fmt::format("{}: a flag needs no value (see --help)", escaped(error.what())));
+    return usage_error(
+        fmt::format("{}: a flag needs no value (see --help)", escaped(error.what())));
   } catch (const CLI::ParseError& error) {
     return usage_error(fmt::format("{} (see --help)", error.what()));
   } catch (const UsageError& error) {

@@ -105,8 +105,7 @@ MasterConfig checked(const TypedOptions& typed) {
     }
   }
   if (typed.minions > 0 && !typed.inventory.empty()) {
-    throw UsageError("--inventory",
-                     " and --minions both say who is expected: give one of them");
+    throw UsageError("--inventory", " and --minions both say who is expected: give one of them");
   }
   config.minions = typed.minions;
   config.inventory = read_inventory(typed.inventory);
@@ -335,8 +334,11 @@ std::function<ExitStatus(const ConfigOrigin&)> declare(CLI::App& app) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program(
-      {"sync-master", "Distributes the file or folder that `redis-cli set task PATH` names.",
-       "sync-minion", kMinionKeys, {}, declare},
-      argc, argv);
+  return run_program({"sync-master",
+                      "Distributes the file or folder that `redis-cli set task PATH` names.",
+                      "sync-minion",
+                      kMinionKeys,
+                      {},
+                      declare},
+                     argc, argv);
 }

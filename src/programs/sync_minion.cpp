@@ -31,7 +31,7 @@ struct TypedOptions {
   bool json = false;
 };
 
-const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis", "--redis-password-file",
+const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis",   "--redis-password-file",
                                                    "--prefix", "--address", "--repo"};
 
 const std::vector<std::string> kOptionsOfCheck = {
@@ -138,8 +138,11 @@ std::function<ExitStatus(const ConfigOrigin&)> declare(CLI::App& app) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program(
-      {"sync-minion", "Pulls what the master distributes, serves it on, and publishes it.",
-       "sync-master", kMasterKeys, {"wait", "hosts", "report", "functions"}, declare},
-      argc, argv);
+  return run_program({"sync-minion",
+                      "Pulls what the master distributes, serves it on, and publishes it.",
+                      "sync-master",
+                      kMasterKeys,
+                      {"wait", "hosts", "report", "functions"},
+                      declare},
+                     argc, argv);
 }
