@@ -19,6 +19,12 @@ PieceNumber Cut::pieces() const {
   return std::max(PieceNumber{1}, static_cast<PieceNumber>(pieces));
 }
 
+// The first two conditions keep the number of pieces from an overflow.
+bool is_allowed(const Cut& cut) {
+  return cut.piece_bytes > 0 && cut.stream_bytes / cut.piece_bytes <= kMaxPieces &&
+         cut.pieces() <= kMaxPieces;
+}
+
 std::uint64_t Cut::bytes_of(PieceNumber piece) const {
   return std::min(piece_bytes, stream_bytes - offset_of(piece));
 }

@@ -175,10 +175,7 @@ void read_run(Words& words, RunAccount& account) {
 void read_payload(Words& words, Cut& cut) {
   words.number(cut.stream_bytes);
   words.number(cut.piece_bytes);
-  words.check(cut.piece_bytes > 0);
-  // As for a run in Redis. The first check keeps the number of pieces from an overflow.
-  if (words.is_right()) words.check(cut.stream_bytes / cut.piece_bytes <= kMaxPieces);
-  if (words.is_right()) words.check(cut.pieces() <= kMaxPieces);
+  words.check(is_allowed(cut));
 }
 
 void read_spread(Words& words, RunAccount& account) {

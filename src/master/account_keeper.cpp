@@ -1,7 +1,5 @@
 #include "master/account_keeper.h"
 
-#include <fmt/format.h>
-
 #include "libsync/core/failure.h"
 
 namespace libsync {

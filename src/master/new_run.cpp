@@ -96,9 +96,7 @@ std::variant<NewRun, Refusal> make_run(const Original& original, const RunTerms&
   const auto& manifest = original.payload.manifest;
   const auto content = fingerprint_of(original.task, manifest, 0);
   const Cut cut{manifest.bytes(), piece_bytes_for(manifest, content, terms, known)};
-  // The product of the two may be more than a number holds.
-  if (cut.stream_bytes / kMaxPieces > cut.piece_bytes ||
-      (cut.stream_bytes / kMaxPieces == cut.piece_bytes && cut.stream_bytes % kMaxPieces > 0)) {
+  if (!is_allowed(cut)) {
     return Refusal{
         fmt::format("--piece-size cuts '{}' into more than {} pieces: name a larger one, or auto",
                     escaped(original.task.text()), kMaxPieces)};

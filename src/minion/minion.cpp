@@ -105,6 +105,7 @@ ExitStatus Minion::tick() {
   return stop_.requested() ? ExitStatus::done : failing_.value_or(status_);
 }
 
+// False if no deletion was running.
 bool Minion::wait_for_sweeper() {
   if (!sweeper_.is_working()) return false;
   sweeper_.finish(clock_, stop_);

@@ -86,6 +86,4 @@ void Minion::delete_discarded() {
   for (const auto& why : sweeper_.sweep()) spdlog::warn("{}", why);
 }
 
-// False if no deletion was running.
-
 }  // namespace libsync

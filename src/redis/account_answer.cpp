@@ -42,10 +42,8 @@ std::optional<RunAccount> read_last_account(const AnswerFields& fields) {
                      .path = fields.text_or_empty("path"),
                      .outcome = std::move(outcome),
                      .reason = fields.text_or_empty("reason")};
-  Cut cut{fields.number_or_zero("bytes"), fields.number_or_zero("piece_bytes")};
-  const bool is_right = cut.piece_bytes > 0 && cut.stream_bytes / cut.piece_bytes <= kMaxPieces &&
-                        cut.pieces() <= kMaxPieces;
-  if (is_right) account.cut = cut;
+  const Cut cut{fields.number_or_zero("bytes"), fields.number_or_zero("piece_bytes")};
+  if (is_allowed(cut)) account.cut = cut;
   account.begun_ms = fields.number_or_zero("started");
   account.took = read_moment(fields.text_or_empty("took")).value_or(Duration(0));
   account.finished = fields.number_or_zero("finished");

@@ -320,8 +320,7 @@ TaskPath read_task(const AnswerFields& fields) {
 RunInfo read_run(const AnswerFields& fields, const Digest& manifest) {
   const Cut cut{fields.number("bytes"), fields.number("piece_bytes")};
   constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 62U;
-  if (cut.stream_bytes > kMaxBytes || cut.piece_bytes == 0 || cut.piece_bytes > kMaxBytes ||
-      cut.stream_bytes / cut.piece_bytes > kMaxPieces || cut.pieces() > kMaxPieces ||
+  if (cut.stream_bytes > kMaxBytes || cut.piece_bytes > kMaxBytes || !is_allowed(cut) ||
       cut.pieces() != fields.number("pieces")) {
     throw_unreadable("pieces", fields.text("pieces"));
   }

@@ -154,6 +154,9 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   /// Adds the hosts of the run that ended last. False if `run` is not the one in progress.
   [[nodiscard]] bool list_last_hosts(const std::string& run, LastStatus& last);
 
+  /// Attempts to list the hosts of one run, while runs begin and end.
+  static constexpr int kListAttempts = 5;
+
   /// Adds the hosts to the account of the run that ended last. False if `run` is not the one in
   /// progress.
   [[nodiscard]] bool list_accounts(const std::string& run, bool are_named, RunAccount& account);

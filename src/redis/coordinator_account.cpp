@@ -11,11 +11,6 @@
 #include "redis/coordinator.h"
 
 namespace libsync {
-namespace {
-
-constexpr int kAttempts = 5;  // As in coordinator_observer.cpp.
-
-}  // namespace
 
 bool RedisCoordinator::list_accounts(const std::string& run, bool are_named, RunAccount& account) {
   std::map<Address, HostAccount> hosts;
@@ -65,7 +60,7 @@ bool RedisCoordinator::list_accounts(const std::string& run, bool are_named, Run
 }
 
 std::optional<RunAccount> RedisCoordinator::last_account() {
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kListAttempts; ++attempt) {
     const auto answer = try_call("status", {});
     if (!answer) return std::nullopt;
     AnswerReader reader(*answer);

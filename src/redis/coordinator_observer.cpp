@@ -19,8 +19,6 @@
 namespace libsync {
 namespace {
 
-constexpr int kAttempts = 5;  // To list the hosts of one run, while runs begin and end.
-
 // A field of sync:moves that begins so has the work of a host.
 constexpr std::string_view kWork = "work ";
 
@@ -163,7 +161,7 @@ bool RedisCoordinator::list_last_hosts(const std::string& run, LastStatus& last)
 }
 
 Status RedisCoordinator::status() {
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kListAttempts; ++attempt) {
     const auto value = try_call("status", {});
     // No master has ever run here. status() changes nothing, so it loads no functions.
     if (!value) return {.task = task_or_nothing().value_or("")};
@@ -185,7 +183,7 @@ Status RedisCoordinator::status() {
 }
 
 std::optional<RedisCoordinator::RunAwaited> RedisCoordinator::hosts_awaited() {
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kListAttempts; ++attempt) {
     const auto answer = try_call("awaited", {});
     if (!answer) return std::nullopt;
     AnswerReader reader(*answer);

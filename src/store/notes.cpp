@@ -10,8 +10,8 @@ namespace {
 
 constexpr unsigned kPrivateFolderMode = 0700;
 constexpr unsigned kPrivateFileMode = 0600;
-constexpr std::size_t kPublishedBytes = std::size_t{1}
-                                        << 20U;  // A line for each of 10,000 sources.
+// A line for each of 10,000 sources.
+constexpr std::size_t kPublishedBytes = std::size_t{1} << 20U;
 constexpr std::size_t kFaultBytes = 4096;
 
 std::optional<Noted<std::string>> read_note(const std::filesystem::path& path, std::size_t limit) {

@@ -19,7 +19,7 @@ struct Uncarried {
   std::string first{};           ///< The name of the first of all these entries, not escaped.
 };
 
-/// One system call for each entry: 100,000 files need 0.2 s. Entries that cannot be read, and file
+/// One system call for each entry. Entries that cannot be read, and file
 /// systems without attributes, count for nothing. Ends early if `stop` was requested.
 [[nodiscard]] Uncarried uncarried_of(const Location& payload, const Manifest& manifest,
                                      const std::stop_token& stop = {});

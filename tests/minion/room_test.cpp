@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -18,6 +17,7 @@
 #include <string>
 
 #include "libsync/core/failure.h"
+#include "ordinary_user.h"
 #include "os/random.h"
 #include "store/replaced.h"
 #include "store/state_folder.h"
@@ -43,23 +43,14 @@ class RoomTest : public testing::Test {
   // The repo is a file system of 20 MB. Three replaced versions have 12 MB of it, and no tick has
   // seen the newest one. Calls `holds` in a process of its own.
   [[nodiscard]] bool holds_on_a_small_disk(const std::function<bool()>& holds) const {
-    const pid_t child = fork();
-    if (child == 0) {
-      bool is_so = false;
-      try {
-        if (!can_mount(repo(), 20 * kMb)) _exit(2);
-        const StateFolder state(repo());
-        keep("old", 3 * kMb, std::chrono::hours(1000));
-        keep("young", 4 * kMb, std::chrono::hours(1001));
-        keep("unseen", 5 * kMb, std::nullopt);
-        is_so = holds();
-      } catch (const std::exception& error) {
-        fprintf(stderr, "%s\n", error.what());
-      }
-      _exit(is_so ? 0 : 1);
-    }
-    int status = -1;
-    return waitpid(child, &status, 0) == child && status == 0;
+    return holds_in_child([&] {
+      if (!can_mount(repo(), 20 * kMb)) return false;
+      const StateFolder state(repo());
+      keep("old", 3 * kMb, std::chrono::hours(1000));
+      keep("young", 4 * kMb, std::chrono::hours(1001));
+      keep("unseen", 5 * kMb, std::nullopt);
+      return holds();
+    });
   }
 
   void keep(const std::string& name, std::uint64_t bytes,

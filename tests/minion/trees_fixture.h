@@ -120,6 +120,16 @@ class TreesFixture : public testing::Test {
     }
   }
 
+  /// Two pieces were missing. One came after this time, and the stream of tree 0 pulls the other.
+  void reach_the_last_piece(Milliseconds piece) {
+    seat();
+    now_ += kFilled;
+    lack({0, 4});
+    start_all();
+    now_ += piece;
+    end(1, 1);
+  }
+
   /// All streams but one continue, each with one pull in a step.
   void others_go_on(std::size_t held, PieceNumber steps, Milliseconds step = Milliseconds(100)) {
     for (PieceNumber i = 0; i < steps; ++i) {

@@ -162,12 +162,7 @@ TEST_F(TreesParentsTest, NothingIsGivenUpWhenNothingComesAtAll) {
 }
 
 TEST_F(TreesParentsTest, TheLastPullIsGivenUp) {
-  seat();
-  now_ += kFilled;
-  lack({0, 4});
-  start_all();
-  now_ += milliseconds(100);
-  end(1, 1);
+  reach_the_last_piece(milliseconds(100));
   now_ += milliseconds(1'300);
   EXPECT_THAT(ended(), IsEmpty());
   now_ += milliseconds(200);
@@ -176,12 +171,7 @@ TEST_F(TreesParentsTest, TheLastPullIsGivenUp) {
 
 // Some sources of the last piece may be slow, so the host tries them all.
 TEST_F(TreesParentsTest, TheLastPieceIsTriedFromEachParentInTurn) {
-  seat();
-  now_ += kFilled;
-  lack({0, 4});
-  start_all();
-  now_ += milliseconds(100);
-  end(1, 1);
+  reach_the_last_piece(milliseconds(100));
   std::vector<std::size_t> tried;
   for (int round = 0; round < 4; ++round) {
     start_all();
@@ -196,12 +186,7 @@ TEST_F(TreesParentsTest, TheLastPieceIsTriedFromEachParentInTurn) {
 
 // Each pull that is given up doubles the patience with the next one.
 TEST_F(TreesParentsTest, WhereAllParentsAreSlowTheLastPieceComesAfterAll) {
-  seat();
-  now_ += kFilled;
-  lack({0, 4});
-  start_all();
-  now_ += milliseconds(500);
-  end(1, 1);
+  reach_the_last_piece(milliseconds(500));
   std::vector<seconds> patience;
   for (int round = 0; round < 4; ++round) {
     start_all();

@@ -15,14 +15,10 @@ namespace libsync::test {
 
 inline constexpr unsigned kOrdinaryUser = 65534;
 
-/// Whether `holds` is true in a process of an ordinary user.
-[[nodiscard]] inline bool holds_for_ordinary_user(const std::function<bool()>& holds) {
+/// Whether `holds` is true in a process of its own.
+[[nodiscard]] inline bool holds_in_child(const std::function<bool()>& holds) {
   const pid_t child = fork();
   if (child == 0) {
-    constexpr int kCannot = 2;
-    if (geteuid() == 0 && (setgid(kOrdinaryUser) != 0 || setuid(kOrdinaryUser) != 0)) {
-      _exit(kCannot);
-    }
     bool is_so = false;
     try {
       is_so = holds();
@@ -33,6 +29,15 @@ inline constexpr unsigned kOrdinaryUser = 65534;
   }
   int status = -1;
   return waitpid(child, &status, 0) == child && status == 0;
+}
+
+/// Whether `holds` is true in a process of an ordinary user.
+[[nodiscard]] inline bool holds_for_ordinary_user(const std::function<bool()>& holds) {
+  return holds_in_child([&] {
+    const bool is_ordinary =
+        geteuid() != 0 || (setgid(kOrdinaryUser) == 0 && setuid(kOrdinaryUser) == 0);
+    return is_ordinary && holds();
+  });
 }
 
 /// Gives the path to that user. Does nothing unless the tests run as root.

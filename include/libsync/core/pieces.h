@@ -46,6 +46,10 @@ struct Cut {
   friend bool operator==(const Cut&, const Cut&) = default;
 };
 
+/// Whether the cut has at most kMaxPieces pieces. Numbers from outside must pass this before any
+/// function of the Cut is called.
+[[nodiscard]] bool is_allowed(const Cut& cut);
+
 /// The piece size of `--piece-size auto`, for a stream and the number of expected hosts (0: not
 /// known). A power of two in coarse steps, so that small changes of either seldom change it.
 [[nodiscard]] std::uint64_t choose_piece_bytes(std::uint64_t stream_bytes, std::size_t hosts);

@@ -342,8 +342,8 @@ local STEPS_ROOM = 16  -- The number in sync:course mending is the cursor times 
 mend = function(k, mending, now)
   local step, cursor = mending % STEPS_ROOM, math.floor(mending / STEPS_ROOM)
   local are_few = redis.call('HLEN', k.slots) <= FEW_HOSTS and redis.call('HLEN', k.claims) <= FEW_CLAIMS
+  if not STEPS[step + 1] then return 0 end
   repeat
-    if not STEPS[step + 1] then return 0 end
     cursor = STEPS[step + 1](k, now, cursor) or 0
     if cursor > 0 then return string.format('%.0f', cursor * STEPS_ROOM + step) end
     step = (step + 1) % #STEPS
