@@ -1,5 +1,6 @@
 // Each key of a run is deleted alone, and the run ends.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <map>
@@ -198,7 +199,6 @@ TEST(MendFunctions, CountsAreWhatTheyCountAfterTenSeconds) {
   }
 }
 
-// With many hosts one call counts a part of the pieces.
 TEST(MendFunctions, ALeaseWithoutAClaimGoes) {
   TestRedis redis;
   FunctionCaller f(redis);
@@ -212,6 +212,39 @@ TEST(MendFunctions, ALeaseWithoutAClaimGoes) {
   EXPECT_THAT(f.ask({"ZRANGE", "sync:leases", "0", "-1"}), testing::ElementsAre(token(1)));
 }
 
+// With many claims one call counts the hosts of some last characters.
+TEST(MendFunctions, ManyClaimsOfAllHostsAreCountedAgain) {
+  constexpr unsigned kMany = 2500;
+  TestRedis redis;
+  FunctionCaller f(redis);
+  const auto run = run_id(1);
+  f.begin(run, 4, "10.0.0.1", 2, {"10.0.0.5"});
+  f.stage(run, {0, 1, 2, 3}, kYes);
+  std::map<std::string, unsigned> pulls;
+  std::map<std::string, unsigned> uploads;
+  for (unsigned i = 0; i < kMany; ++i) {
+    const auto puller = fmt::format("fd00::{:x}", i % 400 + 1);
+    const auto source = fmt::format("10.1.2.{}", i % 150 + 1);
+    ++pulls[puller];
+    ++uploads[source];
+    f.ask({"HSET", "sync:claims", token(i), puller + " " + source + " 0"});
+    f.ask({"ZADD", "sync:leases", std::to_string(f.now + 100 * kLeaseMs), token(i)});
+  }
+  f.ask({"HSET", "sync:pulls", "fd00::1", "7", "fd00::fff", "1"});
+  f.ask({"HSET", "sync:uploads", "10.1.2.9", "1", "10.1.2.200", "1"});
+  f.mend(run, "10.0.0.6", bits(4, {}));
+  const auto counts = [&](const std::string& key) {
+    std::map<std::string, unsigned> found;
+    const auto all = f.ask({"HGETALL", key});
+    for (std::size_t i = 0; i + 1 < all.size(); i += 2)
+      found[all[i]] = static_cast<unsigned>(std::stoul(all[i + 1]));
+    return found;
+  };
+  EXPECT_EQ(counts("sync:pulls"), pulls);
+  EXPECT_EQ(counts("sync:uploads"), uploads);
+}
+
+// With many hosts one call counts a part of the pieces.
 TEST(MendFunctions, CopiesOfAllPiecesAreCountedInPages) {
   constexpr unsigned kMany = 4000;
   constexpr unsigned kHundred = 100;
