@@ -93,8 +93,17 @@ class Transfer {
  public:
   virtual ~Transfer() = default;
 
-  [[nodiscard]] virtual TransferId start(const PullRequest& request) = 0;
-  [[nodiscard]] virtual TransferId start(const PushRequest& request) = 0;
+  /// The number of a transfer that begins later.
+  [[nodiscard]] virtual TransferId reserve() = 0;
+  virtual void start(TransferId reserved, const PullRequest& request) = 0;
+  virtual void start(TransferId reserved, const PushRequest& request) = 0;
+
+  template <typename Request>
+  [[nodiscard]] TransferId start(const Request& request) {
+    const auto id = reserve();
+    start(id, request);
+    return id;
+  }
 
   /// The events since the last call, in order. Never blocks.
   [[nodiscard]] virtual std::vector<TransferEvent> collect() = 0;

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "libsync/core/ownership.h"
+#include "minion/old_copy.h"
 #include "os/descriptor.h"
 #include "os/file_ranges.h"
 #include "os/files.h"
@@ -128,19 +129,19 @@ void Assembly::begin(const std::stop_token& stop) {
   }
 }
 
-bool Assembly::adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
+bool Assembly::adopt(PieceNumber piece, const Digest& digest, const OldCopy& old,
+                     const std::stop_token& stop) {
   if (in_place_.contains(piece)) return true;
   work_.begin(LocalWork::Phase::assembling);
-  const auto place = locate(repo_, name_);
   const auto segments = layout_.segments(piece);
   Hasher hasher;
   for (const Segment& segment : segments) {
     const Entry& entry = manifest_.entries()[segment.entry];
-    const auto published = open_entry(place, entry);
-    if (!published || stop.stop_requested()) return false;
+    const auto from = old.open(segment.entry);
+    if (!from || stop.stop_requested()) return false;
     const auto file = open_for(segment);
     set_size(file, entry.size);
-    if (!copy_range(published, segment.offset, file, segment.offset, segment.bytes, entry.density,
+    if (!copy_range(from, segment.offset, file, segment.offset, segment.bytes, entry.density,
                     stop)) {
       return false;
     }

@@ -41,6 +41,7 @@
 namespace libsync {
 
 class Descriptor;
+class OldCopy;
 
 class Assembly {
  public:
@@ -61,20 +62,14 @@ class Assembly {
   /// REQUIRES: has_equal_entries().
   void restore_time() const;
 
-  /// Pieces all of whose ranges exist in the published payload.
-  [[nodiscard]] PieceSet candidates(const std::stop_token& stop = {}) const;
-
-  /// Whether the published ranges of a piece have this digest. Writes nothing.
-  [[nodiscard]] bool is_published(PieceNumber piece, const Digest& digest,
-                                  const std::stop_token& stop) const;
-
   /// Empties tree/ and makes the folders, links and empty files in it. Must be called before any of
   /// the next functions.
   void begin(const std::stop_token& stop = {});
 
-  /// Copies the published ranges of a piece into the tree, unless it is in place already. True if
-  /// the copy has this digest.
-  [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const std::stop_token& stop);
+  /// Copies the old ranges of a piece into the tree, unless it is in place already. True if the
+  /// copy has this digest.
+  [[nodiscard]] bool adopt(PieceNumber piece, const Digest& digest, const OldCopy& old,
+                           const std::stop_token& stop);
 
   /// Copies a piece of the spool into the tree, unless it is in place already. Then hashes the
   /// piece, because a byte that changed before the copy is in both. Only a good piece is in place.

@@ -6,8 +6,6 @@
 
 #include "libsync/core/ownership.h"
 #include "minion/assembly.h"
-#include "os/descriptor.h"
-#include "os/file_ranges.h"
 #include "os/files.h"
 
 namespace libsync {
@@ -44,42 +42,6 @@ bool Assembly::has_equal_entries(const std::stop_token& stop) const {
                       if (is_top_folder(wanted) && may_set_time) actual.mtime = expected.mtime;
                       return expected == actual;
                     });
-}
-
-PieceSet Assembly::candidates(const std::stop_token& stop) const {
-  PieceSet all(layout_.cut().pieces());
-  if (!status_of(repo_ / name_)) return all;
-  const auto place = locate(repo_, name_);
-  std::vector<std::uint64_t> sizes(manifest_.entries().size(), 0);
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const Entry& entry = manifest_.entries()[i];
-    if (entry.kind != EntryKind::file || entry.size == 0) continue;
-    if (stop.stop_requested()) return all;
-    if (const auto file = open_entry(place, entry)) {
-      const auto status = status_of(file);
-      if (S_ISREG(status.st_mode)) sizes[i] = static_cast<std::uint64_t>(status.st_size);
-    }
-  }
-  for (PieceNumber piece = 0; piece < layout_.cut().pieces(); ++piece) {
-    const auto segments = layout_.segments(piece);
-    if (std::all_of(segments.begin(), segments.end(), [&](const Segment& segment) {
-          return segment.offset + segment.bytes <= sizes[segment.entry];
-        })) {
-      all.insert(piece);
-    }
-  }
-  return all;
-}
-
-bool Assembly::is_published(PieceNumber piece, const Digest& digest,
-                            const std::stop_token& stop) const {
-  const auto place = locate(repo_, name_);
-  Hasher hasher;
-  for (const Segment& segment : layout_.segments(piece)) {
-    const auto file = open_entry(place, manifest_.entries()[segment.entry]);
-    if (!file || !hash_range(hasher, file, segment.offset, segment.bytes, stop)) return false;
-  }
-  return hasher.finish() == digest;
 }
 
 }  // namespace libsync

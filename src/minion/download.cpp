@@ -33,6 +33,7 @@ Download::Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& cl
       pieces_(run.cut.pieces(), PieceState::unknown),
       placement_(pieces_, spool_, run, options_.repo, options_.ownership,
                  delivery_of(run, options_.self)),
+      pulls_(transfer, spool_, run),
       puller_(pieces_,
               {.cut = run.cut,
                .has_trees = run.has_trees,
@@ -71,7 +72,7 @@ std::optional<DownloadEnd> Download::step() {
 }
 
 void Download::collect_events() {
-  for (const auto& event : transfer_.collect()) {
+  for (const auto& event : pulls_.collect()) {
     if (const auto* const file = std::get_if<FileArrived>(&event)) {
       if (!probe_.owns(file->id)) tally_.arrived(*file, clock_.now());
       puller_.on(*file, clock_.now());
@@ -120,7 +121,7 @@ DiskState Download::disk() const {
 }
 
 void Download::append_descriptors(std::vector<int>& descriptors) const {
-  transfer_.append_descriptors(descriptors);
+  pulls_.append_descriptors(descriptors);
   placement_.append_descriptors(descriptors);
   if (coordinator_.wake_descriptor() >= 0) descriptors.push_back(coordinator_.wake_descriptor());
 }
@@ -212,30 +213,14 @@ void Download::perform(const Doubt& act) {
 // --- Pulls ---
 
 void Download::perform(const StartPull& act) {
-  const auto& assignment = act.assignment;
-  PullRequest request{.source = assignment.source,
-                      .folder = ".libsync/" + run_.fingerprint.text(),
-                      .names = {},
-                      .into = spool_.incoming_folder(assignment.attempt),
-                      .density = run_.density,
-                      .absent = assignment.token ? Absent::is_fault : Absent::is_ignored};
-  if (assignment.manifests == Manifests::one) {
-    request.names.emplace_back("manifest");
-    request.largest = run_.manifest_bytes;
-  }
-  if (!assignment.pieces.empty()) placement_.require_room();
-  for (const auto& [piece, digest] : assignment.pieces) {
-    const auto bytes = run_.cut.bytes_of(piece);
-    request.names.push_back(piece_name(piece));
-    request.largest = std::max(request.largest, bytes);
-    spool_.make_way(piece, bytes, run_.density, assignment.attempt);
-  }
+  if (!act.assignment.pieces.empty()) placement_.require_room();
   log_search();
-  log_start(assignment.source);
-  puller_.on(PullStarted{transfer_.start(request)}, clock_.now());
+  log_start(act.assignment.source);
+  const auto id = pulls_.start(act.assignment, {placement_.old_copy(), placement_.room_to_fill()});
+  puller_.on(PullStarted{id}, clock_.now());
 }
 
-void Download::perform(const EndPull& act) { transfer_.end(act.id, act.reason); }
+void Download::perform(const EndPull& act) { pulls_.end(act.id, act.reason); }
 
 // --- The disk ---
 

@@ -33,6 +33,7 @@
 #include "minion/placement.h"
 #include "minion/progress_lines.h"
 #include "minion/puller.h"
+#include "minion/running_pulls.h"
 #include "minion/tally.h"
 #include "store/state_folder.h"
 
@@ -124,6 +125,7 @@ class Download {
   Spool spool_;
   PieceTable pieces_;
   Placement placement_;
+  RunningPulls pulls_;
   Puller puller_;
   Probe probe_;
   std::string fault_;           // Why this host's own daemon does not serve it, as logged last.

@@ -25,6 +25,7 @@
 // The destructor stops the threads between two small steps. It waits half a second at most, or for
 // the one system call that a thread is in.
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -32,6 +33,7 @@
 #include <optional>
 #include <vector>
 
+#include "libsync/core/attempt.h"
 #include "libsync/core/ownership.h"
 #include "libsync/core/pieces.h"
 #include "libsync/core/verdict.h"
@@ -40,6 +42,7 @@
 #include "minion/delivery.h"
 #include "minion/disk_state.h"
 #include "minion/ledger.h"
+#include "minion/old_copy.h"
 #include "minion/only_here.h"
 #include "minion/piece_table.h"
 #include "minion/room.h"
@@ -65,11 +68,18 @@ class Placement {
   [[nodiscard]] DiskState::Step step() const;
   [[nodiscard]] bool has_manifest() const { return assembly_ != nullptr; }
 
+  /// A former version of the payload on this disk; nothing if there is none, or before its survey.
+  [[nodiscard]] const std::shared_ptr<const OldCopy>& old_copy() const { return old_copy_; }
+
   /// Throws Failure (local, try again) before the first pull of pieces if the disk has no room for
   /// the run.
   void require_room() { room_.require_for_pull(); }
   /// Whether there is room for second attempts, too (libsync/core/attempt.h). False before that.
-  [[nodiscard]] bool has_spare_room() const { return room_.is_spare(); }
+  [[nodiscard]] bool has_spare_room() const { return room_.spare_pieces() >= kSecondAttempts; }
+  /// Pieces that may begin with old bytes at a time, because each needs the room of another one.
+  [[nodiscard]] PieceNumber room_to_fill() const {
+    return room_.spare_pieces() - std::min(room_.spare_pieces(), kSecondAttempts);
+  }
 
   /// The manifest lies in the spool's incoming folder.
   void judge_manifest();
@@ -152,6 +162,7 @@ class Placement {
   std::size_t reverifying_ = 0;
   std::vector<Judgement> judgements_;
   std::shared_ptr<Assembly> assembly_;  // Only the assembler's thread uses it.
+  std::shared_ptr<const OldCopy> old_copy_;
 
   // The last members, so that their threads end before anything that they use.
   std::unique_ptr<Workers> verifier_;

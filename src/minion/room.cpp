@@ -49,7 +49,9 @@ void Room::require() {
     }
   }
   const auto free = std::max(room_, free_bytes(repo_));
-  is_spare_ = free >= needed + kSecondAttempts * std::min(cut.piece_bytes, cut.stream_bytes);
+  const auto spare = free - std::min(free, needed);
+  const auto largest = std::max<std::uint64_t>(1, std::min(cut.piece_bytes, cut.stream_bytes));
+  spare_pieces_ = static_cast<PieceNumber>(std::min<std::uint64_t>(spare / largest, kMaxPieces));
   if (free >= needed) return;
   make_room(needed - free);
   throw Failure(

@@ -30,8 +30,9 @@ class Room {
   /// The same for the first pull. Later calls do nothing.
   void require_for_pull();
 
-  /// Whether the last comparison found room for second attempts as well (core/attempt.h).
-  [[nodiscard]] bool is_spare() const { return is_spare_; }
+  /// How many pieces the last comparison found room for beside those of the run. The first ones are
+  /// for second attempts (core/attempt.h).
+  [[nodiscard]] PieceNumber spare_pieces() const { return spare_pieces_; }
 
  private:
   void require();
@@ -46,7 +47,7 @@ class Room {
   bool shares_blocks_;
   std::uint64_t room_;
   bool has_pulled_ = false;
-  bool is_spare_ = false;
+  PieceNumber spare_pieces_ = 0;
 };
 
 }  // namespace libsync

@@ -29,17 +29,20 @@ std::vector<std::string> environment() {
 // rsync 3.5.0 disagree.
 constexpr std::string_view kNoDigestOfItsOwn = "RSYNC_CHECKSUM_LIST=none";
 
-// Whether one of the files is partial. Only an rsync with digests continues it.
-bool is_begun(const PullRequest& request) {
-  return std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
+// The files that have no bytes yet. The others begin with partial or old bytes.
+std::vector<std::filesystem::path> empty_files(const PullRequest& request) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& name : request.names) {
+    auto file = request.into / name;
     std::error_code unknown;
-    const auto bytes = std::filesystem::file_size(request.into / name, unknown);
-    return !unknown && bytes > 0;
-  });
+    const auto bytes = std::filesystem::file_size(file, unknown);
+    if (unknown || bytes == 0) files.push_back(std::move(file));
+  }
+  return files;
 }
 
 // The bytes that a transfer has read and written. Where no process may see what another one reads,
-// the files still grow.
+// the files that were empty still grow. The size of another one says nothing.
 std::uint64_t progress_of(const Child& child, const std::vector<std::filesystem::path>& files) {
   auto progress = child.bytes_read();
   for (const auto& file : files) {
@@ -119,34 +122,34 @@ RsyncTransfer::RsyncTransfer(RsyncOptions options, Clock& clock)
 
 RsyncTransfer::~RsyncTransfer() = default;
 
-TransferId RsyncTransfer::start(const PullRequest& request) {
+void RsyncTransfer::start(TransferId reserved, const PullRequest& request) {
   auto asked = request;
   if (refusing_.contains(request.source)) asked.absent = Absent::is_fault;
   ChildSpec spec{options_.program,   pull_arguments(options_, asked),
                  environment(),      joined(request.names, request.folder),
                  options_.inherited, request.largest};
-  if (!is_begun(request)) spec.environment.emplace_back(kNoDigestOfItsOwn);
-  std::vector<std::filesystem::path> files;
-  for (const auto& name : request.names) files.push_back(request.into / name);
-  const auto id = run(request.source, spec, std::move(files), request.largest);
-  running_.at(id).absent = request.absent;
-  return id;
+  auto files = empty_files(request);
+  // Only an rsync with digests uses the bytes that a file begins with.
+  if (files.size() == request.names.size()) spec.environment.emplace_back(kNoDigestOfItsOwn);
+  auto& running = run(reserved, request.source, spec);
+  running.into = request.into;
+  running.files = std::move(files);
+  running.largest = request.largest;
+  running.absent = request.absent;
 }
 
-TransferId RsyncTransfer::start(const PushRequest& request) {
-  return run(request.target,
-             {options_.program, push_arguments(options_, request), environment(),
-              joined(request.names, ""), options_.inherited},
-             {}, 0);
+void RsyncTransfer::start(TransferId reserved, const PushRequest& request) {
+  static_cast<void>(run(reserved, request.target,
+                        {options_.program, push_arguments(options_, request), environment(),
+                         joined(request.names, ""), options_.inherited}));
 }
 
-TransferId RsyncTransfer::run(const Address& peer, const ChildSpec& spec,
-                              std::vector<std::filesystem::path> files, std::uint64_t largest) {
+RsyncTransfer::Running& RsyncTransfer::run(TransferId id, const Address& peer,
+                                           const ChildSpec& spec) {
   auto child = std::make_unique<Child>(Child::start(spec));
-  running_.emplace(
-      next_id_,
-      Running{std::move(child), peer, std::move(files), largest, clock_.now(), 0, {}, {}, {}, {}});
-  return next_id_++;
+  const auto [added, is_new] =
+      running_.emplace(id, Running{.child = std::move(child), .peer = peer, .moved = clock_.now()});
+  return added->second;
 }
 
 std::vector<TransferEvent> RsyncTransfer::collect() {
@@ -182,8 +185,7 @@ PullVerdict RsyncTransfer::verdict_on(const Running& running, const ChildEnd& en
   if (running.ending) return {PullEnd::unreachable, running.why_ending};
   auto verdict = judge(running.peer, end, errors, running.arrived, running.absent);
   if (verdict.refuses_to_ignore) refusing_.insert(running.peer);
-  if (verdict.is_about_disk && !running.files.empty() &&
-      can_write(running.files.front().parent_path(), running.largest)) {
+  if (verdict.is_about_disk && !running.into.empty() && can_write(running.into, running.largest)) {
     verdict.end = PullEnd::unreachable;
     verdict.detail +=
         fmt::format(" (the disk of this host has room: {} says so)", running.peer.text());

@@ -78,8 +78,10 @@ class RsyncTransfer final : public Transfer {
   RsyncTransfer(RsyncOptions options, Clock& clock);
   ~RsyncTransfer() override;
 
-  [[nodiscard]] TransferId start(const PullRequest& request) override;
-  [[nodiscard]] TransferId start(const PushRequest& request) override;
+  using Transfer::start;
+  [[nodiscard]] TransferId reserve() override { return next_id_++; }
+  void start(TransferId reserved, const PullRequest& request) override;
+  void start(TransferId reserved, const PushRequest& request) override;
   [[nodiscard]] std::vector<TransferEvent> collect() override;
   void end(TransferId id, const std::string& reason) override;
   void append_descriptors(std::vector<int>& descriptors) const override;
@@ -90,18 +92,18 @@ class RsyncTransfer final : public Transfer {
   struct Running {
     std::unique_ptr<Child> child;
     Address peer;
-    std::vector<std::filesystem::path> files;  // Files that it writes; none for a push.
-    std::uint64_t largest;                     // Most bytes of one of them.
+    std::filesystem::path into;                // Empty for a push.
+    std::vector<std::filesystem::path> files;  // Files that grow as it writes them.
+    std::uint64_t largest = 0;                 // Most bytes of one file.
     Instant moved;                             // When bytes moved last.
-    std::uint64_t progress;                    // Bytes read and written by then.
+    std::uint64_t progress = 0;                // Bytes read and written by then.
     std::optional<Instant> ending;             // When the child got TERM.
     std::string why_ending;
     std::set<std::string> arrived;  // Files whose names rsync printed.
     Absent absent = Absent::is_fault;
   };
 
-  [[nodiscard]] TransferId run(const Address& peer, const ChildSpec& spec,
-                               std::vector<std::filesystem::path> files, std::uint64_t largest);
+  Running& run(TransferId id, const Address& peer, const ChildSpec& spec);
   [[nodiscard]] PullVerdict verdict_on(const Running& running, const ChildEnd& end,
                                        const std::string& errors);
   // Ends a transfer that stalls, and kills one that does not obey TERM. True if bytes have moved.

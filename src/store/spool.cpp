@@ -188,22 +188,24 @@ void Spool::clear_incoming(PieceNumber piece) const {
   }
 }
 
-void Spool::make_way(PieceNumber piece, std::uint64_t bytes, Density density,
-                     Attempt attempt) const {
+bool Spool::make_way(PieceNumber piece, std::uint64_t bytes, Attempt attempt) const {
   const auto path = incoming_path(piece, attempt);
   const auto status = status_of(path);
-  bool is_there = status.has_value();
-  if (is_there &&
-      (!S_ISREG(status->st_mode) || static_cast<std::uint64_t>(status->st_size) >= bytes)) {
+  if (!status) return false;
+  if (!S_ISREG(status->st_mode) || static_cast<std::uint64_t>(status->st_size) == bytes) {
     remove_tree(path);
-    is_there = false;
+    return false;
   }
+  set_mode(path, kServedFileMode);
+  return status->st_size > 0;
+}
+
+void Spool::expect(PieceNumber piece, std::uint64_t bytes, Density density, Attempt attempt) const {
   // A piece of zero bytes never gets a file here, since rsync would find it complete.
-  if (density == Density::dense && bytes >= kWorthExpecting) {
-    expect_writes(open_file(path, O_WRONLY | O_CREAT, kServedFileMode), bytes);
-    is_there = true;
-  }
-  if (is_there) set_mode(path, kServedFileMode);
+  if (density != Density::dense || bytes < kWorthExpecting) return;
+  const auto path = incoming_path(piece, attempt);
+  expect_writes(open_file(path, O_WRONLY | O_CREAT, kServedFileMode), bytes);
+  set_mode(path, kServedFileMode);
 }
 
 Verdict Spool::inspect(const std::filesystem::path& path, std::uint64_t bytes, const Digest& digest,

@@ -113,14 +113,18 @@ class Spool {
   /// Pieces that have their final name and the right size. Their bytes may be wrong.
   [[nodiscard]] PieceSet pieces_found(const Cut& cut) const;
 
-  /// Prepares incoming/ for the pull of a piece. It keeps a partial file, which rsync continues. It
-  /// deletes one that is no regular file. It deletes one that is at least `bytes` long: no process
-  /// has judged it, and rsync might mistake it for the piece. A dense piece of 1 MiB or more has a
-  /// file from then on, for which expect_writes() (file_ranges.h) allocates blocks. A file that is
-  /// left has the mode of a served one: rsync sets the mode that it finds again, and may do so
-  /// late.
-  void make_way(PieceNumber piece, std::uint64_t bytes, Density density,
-                Attempt attempt = Attempt::first) const;
+  /// Prepares incoming/ for the pull of a piece. True if a file is there with which the pull
+  /// begins: a partial one, or a longer one that has old bytes (minion/prefill.h). It deletes one
+  /// that is no regular file. It deletes one of exactly `bytes`: no process has judged it, and
+  /// rsync might mistake it for the piece. A file that is left has the mode of a served one: rsync
+  /// sets the mode that it finds again, and may do so late.
+  [[nodiscard]] bool make_way(PieceNumber piece, std::uint64_t bytes,
+                              Attempt attempt = Attempt::first) const;
+
+  /// Makes an empty file for a dense piece of 1 MiB or more, for which expect_writes()
+  /// (file_ranges.h) allocates blocks. No other piece gets a file.
+  void expect(PieceNumber piece, std::uint64_t bytes, Density density,
+              Attempt attempt = Attempt::first) const;
 
   /// Compares the digest of a piece file and changes nothing. The verdict is absent if no regular
   /// file of this size is there, or if `stop` was requested.

@@ -24,6 +24,7 @@
 #include "libsync/core/ownership.h"
 #include "libsync/core/run_record.h"
 #include "libsync/core/verdict.h"
+#include "minion/old_copy.h"
 #include "ordinary_user.h"
 #include "os/files.h"
 #include "os/random.h"
@@ -127,6 +128,10 @@ class AssemblyTest : public testing::Test {
             Assembly(spool, cut.manifest(), cut.piece_bytes(), repo(), "name", ownership)};
   }
   Build build() const { return build_of({original(), kPieceBytes}); }
+
+  OldCopy old_copy(const Build& built) const {
+    return {locate(repo(), "name"), built.cut.manifest(), built.cut.piece_bytes(), {}};
+  }
 
   static void gather(Build& built) {
     built.assembly.begin();
@@ -353,7 +358,7 @@ TEST_F(AssemblyTest, DiskBeginsToWriteAnAdoptedPiece) {
   std::filesystem::copy(original(), destination());
   auto built = build_of({original(), kLongPieceBytes});
   built.assembly.begin();
-  EXPECT_TRUE(built.assembly.adopt(1, built.cut.digest(1), {}));
+  EXPECT_TRUE(built.assembly.adopt(1, built.cut.digest(1), old_copy(built), {}));
   EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
 }
 
@@ -446,12 +451,13 @@ TEST_F(AssemblyTest, AdoptsPublishedPiecesWhoseBytesAreTheSame) {
   const auto file = open_file(destination() / "a", O_RDWR);
   ASSERT_EQ(pwrite(file.number(), "\x01", 1, 1500), 1);
   auto second = build();
-  EXPECT_EQ(second.assembly.candidates().size(), 6U);
+  const auto old = old_copy(second);
+  EXPECT_EQ(old.candidates().size(), 6U);
   second.assembly.begin();
   for (PieceNumber piece = 0; piece < 6; ++piece) {
     const auto digest = second.cut.digest(piece);
-    EXPECT_EQ(second.assembly.is_published(piece, digest, {}), piece != 1) << piece;
-    EXPECT_EQ(second.assembly.adopt(piece, digest, {}), piece != 1) << piece;
+    EXPECT_EQ(old.has(piece, digest, {}), piece != 1) << piece;
+    EXPECT_EQ(second.assembly.adopt(piece, digest, old, {}), piece != 1) << piece;
   }
   second.splice(1);
   second.assembly.complete();
@@ -462,19 +468,19 @@ TEST_F(AssemblyTest, AdoptsPublishedPiecesWhoseBytesAreTheSame) {
 TEST_F(AssemblyTest, CandidatesLieWhollyInThePublishedCopy) {
   write_tree(original(), 1);
   auto built = build();
-  EXPECT_EQ(built.assembly.candidates().size(), 0U) << "there is no published copy";
+  EXPECT_EQ(old_copy(built).candidates().size(), 0U) << "there is no published copy";
   publish(built);
   // `a` has pieces 0, 1 and half of 2; `b/read-only` 10 bytes more of 2; `b/z` the rest.
   std::filesystem::resize_file(destination() / "a", 1500);
-  EXPECT_THAT(built.assembly.candidates().members(), ElementsAre(0, 3, 4, 5));
+  EXPECT_THAT(old_copy(built).candidates().members(), ElementsAre(0, 3, 4, 5));
   EXPECT_FALSE(built.assembly.has_equal_entries());
   // Assembly adopts nothing through a symlink, not even the right bytes.
   std::filesystem::permissions(destination(), perms(0755));
   std::filesystem::permissions(destination() / "b", perms(0755));
   std::filesystem::rename(destination() / "b", folder_.path() / "b");
   std::filesystem::create_directory_symlink(folder_.path() / "b", destination() / "b");
-  EXPECT_THAT(built.assembly.candidates().members(), ElementsAre(0));
-  EXPECT_FALSE(built.assembly.is_published(4, built.cut.digest(4), {}));
+  EXPECT_THAT(old_copy(built).candidates().members(), ElementsAre(0));
+  EXPECT_FALSE(old_copy(built).has(4, built.cut.digest(4), {}));
 }
 
 TEST_F(AssemblyTest, KeepsSetIdBitsOnlyForTheSameOwner) {

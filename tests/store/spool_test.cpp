@@ -53,7 +53,7 @@ TEST_F(SpoolTest, ASecondAttemptWritesIntoAFolderOfItsOwn) {
   spool_.assign(owner_as(Role::minion));
   EXPECT_TRUE(exists(spool_.incoming_folder(Attempt::second)));
   test::write_file(first, content_.substr(1));
-  spool_.make_way(kPiece, content_.size(), Density::dense, Attempt::second);
+  EXPECT_FALSE(spool_.make_way(kPiece, content_.size(), Attempt::second));
   EXPECT_TRUE(exists(first)) << "its rsync still writes there";
   test::write_file(second, content_);
   EXPECT_EQ(accept(second), Verdict::good);
@@ -118,34 +118,40 @@ TEST_F(SpoolTest, KeepsAPieceWhoseCheckWasStopped) {
   EXPECT_TRUE(exists(spool_.incoming_path(kPiece)));
 }
 
-TEST_F(SpoolTest, MakeWayKeepsAPartialPieceAndDeletesAnyOtherFile) {
-  constexpr std::uint64_t kBytes = std::uint64_t{2} << 20U;
+TEST_F(SpoolTest, MakeWayKeepsWhatAPullCanBeginWithAndDeletesAnyOtherFile) {
   spool_.assign(owner_as(Role::minion));
   const auto path = spool_.incoming_path(kPiece);
-  const auto make_way = [&] { spool_.make_way(kPiece, kBytes, Density::dense); };
-  const auto mask = umask(077);
-  make_way();
-  umask(mask);
-  EXPECT_EQ(test::content_of(path), "") << "made for what comes";
-  EXPECT_EQ(status_of(path)->st_mode & 0777U, 0640U);
+  const auto make_way = [&] { return spool_.make_way(kPiece, content_.size()); };
+  EXPECT_FALSE(make_way());
+  EXPECT_FALSE(exists(path));
+  for (const auto& begun : {content_.substr(1), content_ + "x"}) {
+    test::write_file(path, begun);
+    EXPECT_TRUE(make_way());
+    EXPECT_EQ(test::content_of(path), begun) << "a part of it, or old bytes";
+  }
+  test::write_file(path, "");
+  EXPECT_FALSE(make_way()) << "it has no byte";
   test::write_file(path, content_);
-  make_way();
-  EXPECT_EQ(test::content_of(path), content_) << "a part of it";
-  test::write_file(path, std::string(kBytes, 'x'));
-  make_way();
-  EXPECT_EQ(test::content_of(path), "") << "as long as the piece";
-  std::filesystem::remove(path);
+  EXPECT_FALSE(make_way());
+  EXPECT_FALSE(exists(path)) << "as long as the piece";
   std::filesystem::create_directory(path);
-  make_way();
-  EXPECT_EQ(test::content_of(path), "") << "a source can send a folder of that name";
+  EXPECT_FALSE(make_way());
+  EXPECT_FALSE(exists(path)) << "a source can send a folder of that name";
 }
 
-TEST_F(SpoolTest, MakeWayMakesNoFileForASmallASparseOrAnEmptyPiece) {
+TEST_F(SpoolTest, AFileIsMadeForALargeDensePieceAlone) {
   spool_.assign(owner_as(Role::minion));
-  spool_.make_way(kPiece, content_.size(), Density::dense);
-  spool_.make_way(kPiece, std::uint64_t{2} << 20U, Density::sparse);
-  spool_.make_way(kPiece, 0, Density::dense);
-  EXPECT_FALSE(exists(spool_.incoming_path(kPiece)));
+  constexpr std::uint64_t kLarge = std::uint64_t{2} << 20U;
+  spool_.expect(kPiece, content_.size(), Density::dense);
+  spool_.expect(kPiece, kLarge, Density::sparse);
+  spool_.expect(kPiece, 0, Density::dense);
+  const auto path = spool_.incoming_path(kPiece);
+  EXPECT_FALSE(exists(path));
+  const auto mask = umask(077);
+  spool_.expect(kPiece, kLarge, Density::dense);
+  umask(mask);
+  EXPECT_EQ(test::content_of(path), "");
+  EXPECT_EQ(status_of(path)->st_mode & 0777U, 0640U);
 }
 
 // rsync sets the mode that the file had when rsync opened it, and may do so after accept().
@@ -154,7 +160,7 @@ TEST_F(SpoolTest, MakeWayGivesAPartialPieceTheModeOfAServedOne) {
   const auto path = spool_.incoming_path(kPiece);
   test::write_file(path, "a part");
   std::filesystem::permissions(path, std::filesystem::perms(0600));
-  spool_.make_way(kPiece, content_.size() + 1, Density::dense);
+  EXPECT_TRUE(spool_.make_way(kPiece, content_.size() + 1));
   EXPECT_EQ(status_of(path)->st_mode & 07777U, 0640U);
   EXPECT_EQ(test::content_of(path), "a part");
 }

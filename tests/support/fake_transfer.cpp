@@ -67,12 +67,12 @@ std::optional<std::string> FakeTransfer::ended_for(TransferId id) const {
 
 // --- The seam ---
 
-TransferId FakeTransfer::start(const PullRequest& request) {
-  return faults.call("start", [&] { return begin(request); });
+void FakeTransfer::start(TransferId reserved, const PullRequest& request) {
+  faults.call("start", [&] { begin(reserved, request); });
 }
 
-TransferId FakeTransfer::start(const PushRequest& request) {
-  return faults.call("start", [&] { return begin(request); });
+void FakeTransfer::start(TransferId reserved, const PushRequest& request) {
+  faults.call("start", [&] { begin(reserved, request); });
 }
 
 std::vector<TransferEvent> FakeTransfer::collect() {
@@ -102,13 +102,11 @@ void FakeTransfer::end_all() {
   signal();
 }
 
-TransferId FakeTransfer::begin(const Request& request) {
-  const TransferId id = started_.size() + 1;
+void FakeTransfer::begin(TransferId id, const Request& request) {
   started_.push_back({id, request});
   running_.push_back(id);
   script(id, request);
   signal();
-  return id;
 }
 
 // --- Scripted transfers ---

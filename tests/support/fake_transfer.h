@@ -68,8 +68,10 @@ class FakeTransfer final : public Transfer {
 
   // --- The seam ---
 
-  [[nodiscard]] TransferId start(const PullRequest& request) override;
-  [[nodiscard]] TransferId start(const PushRequest& request) override;
+  using Transfer::start;
+  [[nodiscard]] TransferId reserve() override { return next_id_++; }
+  void start(TransferId reserved, const PullRequest& request) override;
+  void start(TransferId reserved, const PushRequest& request) override;
   [[nodiscard]] std::vector<TransferEvent> collect() override;
   void end(TransferId id, const std::string& reason) override;
   void append_descriptors(std::vector<int>& descriptors) const override;
@@ -96,7 +98,7 @@ class FakeTransfer final : public Transfer {
     std::size_t files;
   };
 
-  TransferId begin(const Request& request);
+  void begin(TransferId id, const Request& request);
   void script(TransferId id, const Request& request);
   [[nodiscard]] std::optional<Fate> next_fate();
   void step(Copying& copying);
@@ -106,6 +108,7 @@ class FakeTransfer final : public Transfer {
   std::map<Address, std::filesystem::path> modules_;
   std::vector<Address> silent_;
   std::vector<Fate> fates_;
+  TransferId next_id_ = 1;
   std::vector<Started> started_;
   std::vector<TransferId> running_;
   std::map<TransferId, std::string> ended_for_;

@@ -1,0 +1,85 @@
+#pragma once
+
+// A payload on this host's disk that may share bytes with the payload of a run.
+//
+// It knows the old file of each entry of the run's manifest. A file of the same piece has two uses:
+// if its range has the digest of the piece, the host adopts it. If not, the host fills the file of
+// the piece with old bytes before the pull, and rsync moves only the difference.
+//
+// Other programs may change or delete the old payload at any time, so its bytes prove nothing. It
+// is opened below its location, through no symlink, and only regular files are read.
+//
+// Immutable once it is made, so any thread may use it. Failures of the disk throw (local).
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "libsync/core/digest.h"
+#include "libsync/core/manifest.h"
+#include "libsync/core/pieces.h"
+#include "store/payload.h"
+
+namespace libsync {
+
+class Descriptor;
+
+/// A range of old bytes, and its offset in the file of a piece.
+struct OldRange {
+  std::size_t entry;    ///< Index of the file in the manifest of the run.
+  std::uint64_t from;   ///< Offset in the old file.
+  std::uint64_t at;     ///< Offset in the file of the piece.
+  std::uint64_t bytes;  ///< Never zero.
+
+  friend bool operator==(const OldRange&, const OldRange&) = default;
+};
+
+/// The old bytes with which a pull of a piece begins.
+struct Filling {
+  std::vector<OldRange> ranges;  ///< Without any, the pull begins with an empty file.
+  std::uint64_t file_bytes = 0;  ///< More than the piece has.
+
+  friend bool operator==(const Filling&, const Filling&) = default;
+};
+
+/// The old bytes for a piece with these segments. `old_bytes` has the size of the old file for each
+/// entry; zero: there is none.
+///
+/// rsync writes in place, and uses an old byte only if it lies at or behind the byte that it
+/// writes. So half a piece more lies on each side, and the bytes may have moved by so much. Where
+/// the old file has no bytes in front, there is a hole. The file is always longer than the piece,
+/// so no process mistakes it for one that has arrived.
+[[nodiscard]] Filling plan_filling(const std::vector<Segment>& segments,
+                                   const std::vector<std::uint64_t>& old_bytes);
+
+class OldCopy {
+ public:
+  /// Opens the old file of each entry once, for its size.
+  OldCopy(Location location, const Manifest& wanted, std::uint64_t piece_bytes,
+          const std::stop_token& stop);
+
+  /// Pieces all of whose ranges exist.
+  [[nodiscard]] PieceSet candidates() const;
+
+  /// The old file of an entry, open for reading; empty if there is no regular file.
+  [[nodiscard]] Descriptor open(std::size_t entry) const;
+
+  /// Whether the old ranges of a piece have this digest.
+  [[nodiscard]] bool has(PieceNumber piece, const Digest& digest,
+                         const std::stop_token& stop) const;
+
+  /// Fills the file of a piece, which is empty or missing. False, without a file, if there are no
+  /// old bytes for it, if they have changed, or if `stop` was requested.
+  [[nodiscard]] bool fill(PieceNumber piece, const std::filesystem::path& file,
+                          const std::stop_token& stop) const;
+
+ private:
+  Location location_;
+  std::vector<Entry> entries_;  // The old file of each entry of the manifest, by its name.
+  std::vector<std::uint64_t> old_bytes_;
+  Layout layout_;
+};
+
+}  // namespace libsync

@@ -1,0 +1,80 @@
+#include "minion/prefill.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "libsync/core/failure.h"
+#include "os/files.h"
+#include "os/workers.h"
+
+namespace libsync {
+namespace {
+
+// The pull can do without old bytes, so a failure of the disk costs only bytes.
+bool try_to_fill(const OldCopy& old, PieceNumber piece, const std::filesystem::path& file,
+                 const std::stop_token& stop) {
+  try {
+    return old.fill(piece, file, stop);
+  } catch (const Failure& failure) {
+    spdlog::debug("piece {} begins without old bytes: {}", piece, failure.what());
+    remove_file(file);
+    return false;
+  }
+}
+
+}  // namespace
+
+Prefill::Prefill(Spool spool, Cut cut, Density density)
+    : spool_(std::move(spool)),
+      cut_(cut),
+      density_(density),
+      filler_(std::make_unique<Workers>(1)) {}
+
+Prefill::~Prefill() = default;
+
+bool Prefill::prepare(const Assignment& assignment, std::shared_ptr<const OldCopy> old,
+                      PieceNumber spare_pieces, std::function<void()> then) {
+  std::vector<File> files;
+  for (const auto& staged : assignment.pieces) {
+    const auto piece = staged.piece;
+    const bool is_begun = spool_.make_way(piece, cut_.bytes_of(piece), assignment.attempt);
+    const bool has_room = filled_.size() < spare_pieces;
+    if (!is_begun && old && has_room && savings_.should_fill()) {
+      filled_.insert(piece);
+      files.push_back({piece, spool_.incoming_path(piece, assignment.attempt)});
+    } else if (!is_begun) {
+      spool_.expect(piece, cut_.bytes_of(piece), density_, assignment.attempt);
+    }
+  }
+  if (files.empty()) return true;
+  filler_->submit(
+      [files = std::move(files), old = std::move(old)](const std::stop_token& stop) {
+        std::vector<PieceNumber> unfilled;
+        for (const auto& [piece, path] : files) {
+          if (!try_to_fill(*old, piece, path, stop)) unfilled.push_back(piece);
+        }
+        return unfilled;
+      },
+      [this, then = std::move(then)](const std::vector<PieceNumber>& unfilled) {
+        for (const auto piece : unfilled) filled_.erase(piece);
+        then();
+      });
+  return false;
+}
+
+void Prefill::arrived(const FileArrived& file) {
+  const auto filled = std::find_if(filled_.begin(), filled_.end(), [&](PieceNumber piece) {
+    return piece_name(piece) == file.name;
+  });
+  if (filled == filled_.end()) return;
+  savings_.arrived(cut_.bytes_of(*filled), file.wire_bytes);
+  filled_.erase(filled);
+}
+
+int Prefill::descriptor() const { return filler_->descriptor(); }
+
+void Prefill::collect() { filler_->collect(); }
+
+}  // namespace libsync

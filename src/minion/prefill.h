@@ -1,0 +1,65 @@
+#pragma once
+
+// Fills the files of pieces with old bytes before rsync pulls them, so that only the difference
+// moves.
+//
+// The files lie in incoming/, which only this user can enter, until a digest has proved them. A
+// filled file is longer than its piece: no process mistakes it for one that has arrived. A pull
+// that breaks off leaves a file that is as good for the next one.
+//
+// A thread of its own copies the bytes, since reading the old payload may wait for a disk. A file
+// that cannot be filled is pulled whole. Belongs to one thread.
+//
+// Death in the middle leaves files in incoming/, with which the next pulls of their pieces begin.
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "libsync/core/pieces.h"
+#include "libsync/transfer.h"
+#include "minion/assignment.h"
+#include "minion/old_copy.h"
+#include "minion/savings.h"
+#include "store/spool.h"
+
+namespace libsync {
+
+class Workers;
+
+class Prefill {
+ public:
+  Prefill(Spool spool, Cut cut, Density density);
+  ~Prefill();
+
+  /// Makes the files of an assignment ready for its pull. True if they are. If not, collect() calls
+  /// `then` when they are. `old`: nothing if this host has no old payload. `spare_pieces`: files
+  /// that may be filled at a time, because each needs the room of another piece.
+  [[nodiscard]] bool prepare(const Assignment& assignment, std::shared_ptr<const OldCopy> old,
+                             PieceNumber spare_pieces, std::function<void()> then);
+
+  /// rsync has delivered a file.
+  void arrived(const FileArrived& file);
+
+  /// Readable when collect() has work.
+  [[nodiscard]] int descriptor() const;
+  void collect();
+
+ private:
+  struct File {
+    PieceNumber piece;
+    std::filesystem::path path;
+  };
+
+  Spool spool_;
+  Cut cut_;
+  Density density_;
+  Savings savings_;
+  std::set<PieceNumber> filled_;  // Not arrived yet.
+
+  // The last member, so that its thread ends before anything that it uses.
+  std::unique_ptr<Workers> filler_;
+};
+
+}  // namespace libsync

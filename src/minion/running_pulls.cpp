@@ -1,0 +1,73 @@
+#include "minion/running_pulls.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+namespace libsync {
+
+RunningPulls::RunningPulls(Transfer& transfer, Spool spool, RunInfo run)
+    : transfer_(transfer),
+      spool_(std::move(spool)),
+      run_(std::move(run)),
+      prefill_(spool_, run_.cut, run_.density) {}
+
+TransferId RunningPulls::start(const Assignment& assignment, const Basis& basis) {
+  const auto id = transfer_.reserve();
+  preparing_.emplace(id, request_for(assignment));
+  const bool is_ready =
+      prefill_.prepare(assignment, basis.old, basis.spare_pieces, [this, id] { begin(id); });
+  if (is_ready) begin(id);
+  return id;
+}
+
+PullRequest RunningPulls::request_for(const Assignment& assignment) const {
+  PullRequest request{.source = assignment.source,
+                      .folder = ".libsync/" + run_.fingerprint.text(),
+                      .names = {},
+                      .into = spool_.incoming_folder(assignment.attempt),
+                      .density = run_.density,
+                      .absent = assignment.token ? Absent::is_fault : Absent::is_ignored};
+  if (assignment.manifests == Manifests::one) {
+    request.names.emplace_back("manifest");
+    request.largest = run_.manifest_bytes;
+  }
+  for (const auto& staged : assignment.pieces) {
+    request.names.push_back(piece_name(staged.piece));
+    request.largest = std::max(request.largest, run_.cut.bytes_of(staged.piece));
+  }
+  return request;
+}
+
+// The pull may have ended while its files got their old bytes.
+void RunningPulls::begin(TransferId id) {
+  const auto prepared = preparing_.extract(id);
+  if (!prepared.empty()) transfer_.start(id, prepared.mapped());
+}
+
+void RunningPulls::end(TransferId id, const std::string& reason) {
+  const auto unstarted = preparing_.extract(id);
+  if (unstarted.empty()) return transfer_.end(id, reason);
+  const auto& source = unstarted.mapped().source.text();
+  unstarted_.emplace_back(
+      TransferEnded{id, PullEnd::unreachable, fmt::format("the pull from {} {}", source, reason)});
+}
+
+std::vector<TransferEvent> RunningPulls::collect() {
+  auto events = std::exchange(unstarted_, {});
+  for (auto& event : transfer_.collect()) {
+    if (const auto* const file = std::get_if<FileArrived>(&event)) prefill_.arrived(*file);
+    events.push_back(std::move(event));
+  }
+  prefill_.collect();
+  return events;
+}
+
+void RunningPulls::append_descriptors(std::vector<int>& descriptors) const {
+  transfer_.append_descriptors(descriptors);
+  descriptors.push_back(prefill_.descriptor());
+}
+
+}  // namespace libsync

@@ -1,0 +1,57 @@
+#pragma once
+
+// The pulls of a download, from an assignment to the events of its transfer.
+//
+// A pull whose pieces begin with old bytes starts when a thread has filled their files (prefill.h).
+// Until then it has its number, and can be ended like any other.
+//
+// Belongs to one thread. Throws as Transfer does.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libsync/run.h"
+#include "libsync/transfer.h"
+#include "minion/assignment.h"
+#include "minion/old_copy.h"
+#include "minion/prefill.h"
+#include "store/spool.h"
+
+namespace libsync {
+
+class RunningPulls {
+ public:
+  /// `transfer` must outlive it.
+  RunningPulls(Transfer& transfer, Spool spool, RunInfo run);
+
+  /// Old bytes that pulls may begin with.
+  struct Basis {
+    std::shared_ptr<const OldCopy> old;  ///< Nothing: there are none.
+    PieceNumber spare_pieces = 0;        ///< Prefill::prepare.
+  };
+
+  [[nodiscard]] TransferId start(const Assignment& assignment, const Basis& basis);
+
+  /// Transfer::end().
+  void end(TransferId id, const std::string& reason);
+
+  /// The events since the last call, those of other transfers as well.
+  [[nodiscard]] std::vector<TransferEvent> collect();
+
+  void append_descriptors(std::vector<int>& descriptors) const;
+
+ private:
+  void begin(TransferId id);
+  [[nodiscard]] PullRequest request_for(const Assignment& assignment) const;
+
+  Transfer& transfer_;
+  Spool spool_;
+  RunInfo run_;
+  std::map<TransferId, PullRequest> preparing_;
+  std::vector<TransferEvent> unstarted_;  // The ends of pulls that never began.
+  Prefill prefill_;
+};
+
+}  // namespace libsync
