@@ -27,10 +27,7 @@ bool try_to_fill(const OldCopy& old, PieceNumber piece, const std::filesystem::p
 }  // namespace
 
 Prefill::Prefill(Spool spool, Cut cut, Density density)
-    : spool_(std::move(spool)),
-      cut_(cut),
-      density_(density),
-      filler_(std::make_unique<Workers>(1)) {}
+    : spool_(std::move(spool)), cut_(cut), density_(density) {}
 
 Prefill::~Prefill() = default;
 
@@ -49,6 +46,7 @@ bool Prefill::prepare(const Assignment& assignment, std::shared_ptr<const OldCop
     }
   }
   if (files.empty()) return true;
+  if (!filler_) filler_ = std::make_unique<Workers>(1);
   filler_->submit(
       [files = std::move(files), old = std::move(old)](const std::stop_token& stop) {
         std::vector<PieceNumber> unfilled;
@@ -73,8 +71,12 @@ void Prefill::arrived(const FileArrived& file) {
   filled_.erase(filled);
 }
 
-int Prefill::descriptor() const { return filler_->descriptor(); }
+void Prefill::append_descriptors(std::vector<int>& descriptors) const {
+  if (filler_) descriptors.push_back(filler_->descriptor());
+}
 
-void Prefill::collect() { filler_->collect(); }
+void Prefill::collect() {
+  if (filler_) filler_->collect();
+}
 
 }  // namespace libsync

@@ -42,8 +42,8 @@ class Prefill {
   /// rsync has delivered a file.
   void arrived(const FileArrived& file);
 
-  /// Readable when collect() has work.
-  [[nodiscard]] int descriptor() const;
+  /// Appends the descriptor that is readable when collect() has work.
+  void append_descriptors(std::vector<int>& descriptors) const;
   void collect();
 
  private:
@@ -58,7 +58,7 @@ class Prefill {
   Savings savings_;
   std::set<PieceNumber> filled_;  // Not arrived yet.
 
-  // The last member, so that its thread ends before anything that it uses.
+  // Nothing before the first file. The last member, so that its thread ends before the others.
   std::unique_ptr<Workers> filler_;
 };
 

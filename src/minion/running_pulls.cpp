@@ -67,7 +67,7 @@ std::vector<TransferEvent> RunningPulls::collect() {
 
 void RunningPulls::append_descriptors(std::vector<int>& descriptors) const {
   transfer_.append_descriptors(descriptors);
-  descriptors.push_back(prefill_.descriptor());
+  prefill_.append_descriptors(descriptors);
 }
 
 }  // namespace libsync
