@@ -88,6 +88,13 @@ std::optional<PieceSize> parse_piece_size(std::string_view text) {
   return PieceSize{PieceSize::Kind::fixed, *bytes};
 }
 
+std::optional<BasisRule> parse_basis_rule(std::string_view text) {
+  if (text == "auto") return BasisRule::automatic;
+  if (text == "same-name") return BasisRule::same_name;
+  if (text == "none") return BasisRule::none;
+  return std::nullopt;
+}
+
 std::optional<Spread> parse_spread(std::string_view text) {
   if (text == "auto") return Spread::automatic;
   if (text == "claims") return Spread::claims;

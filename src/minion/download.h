@@ -45,6 +45,7 @@ struct DownloadOptions {
   std::optional<unsigned> slots;  ///< Nothing: default_slots.
   Ownership ownership = Ownership::own;
   Hook hook = Hook::none;
+  BasisRule basis = BasisRule::automatic;
 };
 
 struct Published {

@@ -221,10 +221,10 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
             refuse_file_system(config_.host.repo, run.task.name(), spool, std::nullopt)) {
       throw Failure(ExitStatus::local, Remedy::operator_acts, unfit->reason);
     }
-    Download download(
-        coordinator_, transfer_, clock_,
-        {self_, config_.host.repo, config_.host.slots, config_.ownership, after_publish_.hook()},
-        state_, run, seat);
+    Download download(coordinator_, transfer_, clock_,
+                      {self_, config_.host.repo, config_.host.slots, config_.ownership,
+                       after_publish_.hook(), config_.basis},
+                      state_, run, seat);
     try {
       const auto end = run_to_end(download);
       if (!end) {

@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 #include <utility>
+#include <variant>
 
 #include "libsync/core/served_modes.h"
 #include "os/descriptor.h"
@@ -19,6 +22,22 @@ std::uint64_t bytes_of(const std::vector<Segment>& segments) {
   std::uint64_t bytes = 0;
   for (const auto& segment : segments) bytes += segment.bytes;
   return bytes;
+}
+
+bool has_bytes(const Entry& entry) { return entry.kind == EntryKind::file && entry.size > 0; }
+
+std::string_view base_name(const Entry& entry) {
+  const std::string_view name = entry.name;
+  return name.substr(name.rfind('/') + 1);  // npos + 1 is 0.
+}
+
+std::uint64_t distance(std::uint64_t one, std::uint64_t other) {
+  return std::max(one, other) - std::min(one, other);
+}
+
+// A file of another size is another file that happens to have the name, such as __init__.py.
+bool is_similar(std::uint64_t one, std::uint64_t other) {
+  return std::max(one, other) <= 2 * std::min(one, other);
 }
 
 }  // namespace
@@ -55,11 +74,35 @@ OldCopy::OldCopy(Location location, const Manifest& wanted, std::uint64_t piece_
       entries_(wanted.entries()),
       old_bytes_(wanted.entries().size(), 0),
       layout_(wanted, piece_bytes) {
+  bool are_all_there = true;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (stop.stop_requested()) return;
-    if (entries_[i].kind != EntryKind::file || entries_[i].size == 0) continue;
+    if (!has_bytes(entries_[i])) continue;
     const auto file = open(i);
     if (file) old_bytes_[i] = static_cast<std::uint64_t>(status_of(file).st_size);
+    are_all_there = are_all_there && file;
+  }
+  if (!are_all_there) find_moved(stop);
+}
+
+void OldCopy::find_moved(const std::stop_token& stop) {
+  const auto listed = list_payload(location_, stop);
+  const auto* const there = std::get_if<Payload>(&listed);
+  if (there == nullptr) return;
+  std::multimap<std::string_view, const Entry*> by_base_name;
+  for (const Entry& old : there->manifest.entries()) {
+    if (has_bytes(old)) by_base_name.emplace(base_name(old), &old);
+  }
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (!has_bytes(entries_[i]) || old_bytes_[i] > 0) continue;
+    const auto [first, last] = by_base_name.equal_range(base_name(entries_[i]));
+    const auto best = std::min_element(first, last, [&](const auto& a, const auto& b) {
+      return distance(a.second->size, entries_[i].size) <
+             distance(b.second->size, entries_[i].size);
+    });
+    if (best == last || !is_similar(best->second->size, entries_[i].size)) continue;
+    old_bytes_[i] = best->second->size;
+    entries_[i].name = best->second->name;
   }
 }
 

@@ -2,9 +2,10 @@
 
 // A payload on this host's disk that may share bytes with the payload of a run.
 //
-// It knows the old file of each entry of the run's manifest. A file of the same piece has two uses:
-// if its range has the digest of the piece, the host adopts it. If not, the host fills the file of
-// the piece with old bytes before the pull, and rsync moves only the difference.
+// It knows the old file of each entry of the run's manifest. That is the file at the same path, or
+// else one of the same base name and a similar size. If the old range of a piece has its digest, the host
+// adopts it. If not, the host fills the file of the piece with old bytes before the pull, and rsync
+// moves only the difference.
 //
 // Other programs may change or delete the old payload at any time, so its bytes prove nothing. It
 // is opened below its location, through no symlink, and only regular files are read.
@@ -56,7 +57,8 @@ struct Filling {
 
 class OldCopy {
  public:
-  /// Opens the old file of each entry once, for its size.
+  /// Opens the old file of each entry once, for its size. Lists the old payload if that lacks a
+  /// file.
   OldCopy(Location location, const Manifest& wanted, std::uint64_t piece_bytes,
           const std::stop_token& stop);
 
@@ -76,6 +78,9 @@ class OldCopy {
                           const std::stop_token& stop) const;
 
  private:
+  /// Finds the old files that have moved.
+  void find_moved(const std::stop_token& stop);
+
   Location location_;
   std::vector<Entry> entries_;  // The old file of each entry of the manifest, by its name.
   std::vector<std::uint64_t> old_bytes_;

@@ -26,7 +26,8 @@ constexpr std::size_t kFilesAPiece = 8;
 }  // namespace
 
 Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
-                     std::filesystem::path repo, Ownership ownership, Delivery delivery)
+                     std::filesystem::path repo, Ownership ownership, Delivery delivery,
+                     BasisRule basis)
     : pieces_(pieces),
       spool_(spool),
       run_(std::move(run)),
@@ -34,11 +35,12 @@ Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
       ownership_(ownership),
       delivery_(delivery),
       room_(pieces, spool, run_, repo_),
+      versions_(old_versions(repo_, run_.task.name(), basis)),
       published_(run_.cut.pieces()),
       undelivered_(run_.cut.pieces()),
       verifier_(std::make_unique<Workers>(1)),
       assembler_(std::make_unique<Workers>(1)) {
-  if (status_of(repo_ / run_.task.name())) old_ = Old::unknown;
+  if (basis_for(EntryKind::file) || basis_for(EntryKind::folder)) old_ = Old::unknown;
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
     if (delivery_ != Delivery::pulled || found_at(piece)) {
       pieces_.move(piece, PieceState::candidate);

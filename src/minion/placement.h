@@ -14,7 +14,7 @@
 //
 // - in the spool, from an earlier attempt;
 // - delivered: a master pushed them here, or cuts them into this very spool on its own host;
-// - as ranges of the payload that is published under the same name.
+// - as ranges of an old payload (store/old_versions.h).
 //
 // The host hashes all of them before they count. If the published payload has the same entries, the
 // host compares it in place, and writes nothing unless a digest differs.
@@ -46,6 +46,7 @@
 #include "minion/only_here.h"
 #include "minion/piece_table.h"
 #include "minion/room.h"
+#include "store/old_versions.h"
 #include "store/spool.h"
 
 namespace libsync {
@@ -56,7 +57,7 @@ class Placement {
  public:
   /// `pieces`: all unknown; must outlive the Placement.
   Placement(PieceTable& pieces, const Spool& spool, RunInfo run, std::filesystem::path repo,
-            Ownership ownership, Delivery delivery);
+            Ownership ownership, Delivery delivery, BasisRule basis = BasisRule::automatic);
   ~Placement();
 
   void append_descriptors(std::vector<int>& descriptors) const;
@@ -118,18 +119,22 @@ class Placement {
  private:
   using Step = DiskState::Step;
 
-  /// The use of the payload that is published under the same name.
+  /// The use of the old payload.
   enum class Old {
-    unknown,   ///< There is one, and its entries have not been read.
+    unknown,   ///< There may be one, and its entries have not been read.
     surveyed,  ///< The assembler reads its entries.
-    compared,  ///< It has the same entries, and is hashed in place.
+    compared,  ///< It is published under the same name with the same entries: hashed in place.
     copied,    ///< Equal ranges of it are copied into the tree, or there is none.
   };
 
+  [[nodiscard]] std::optional<std::size_t> basis_for(EntryKind kind) const;
   void find_manifest();
   void find_manifest(const std::filesystem::path& path);
   void accept_manifest(Manifest manifest);
   void survey();
+  void survey(const OldVersion& version);
+  void surveyed(std::shared_ptr<const OldCopy> old, PieceSet candidates, bool has_equal_entries);
+  void give_up_adopting();
   void begin_tree();
   void decide_one(PieceNumber piece);
   void decide_published(PieceNumber piece);
@@ -157,7 +162,10 @@ class Placement {
 
   DiskState::Step step_ = Step::gathering;
   Old old_ = Old::copied;
-  PieceSet published_;  // Pieces whose ranges are all published, and not known to differ.
+  std::vector<OldVersion> versions_;
+  bool has_adopted_ = false;
+  unsigned unequal_ = 0;  // Old ranges that differed before the first one was equal.
+  PieceSet published_;    // Pieces whose ranges are all published, and not known to differ.
   PieceSet undelivered_;
   std::size_t reverifying_ = 0;
   std::vector<Judgement> judgements_;

@@ -6,40 +6,73 @@
 #include "os/workers.h"
 
 namespace libsync {
+namespace {
+
+// If so many old ranges differ and none is equal, the host compares no more of them. In a payload
+// of which half has changed, that is one run of 65,000: ./tests/bench/delta
+constexpr unsigned kUnequalInARow = 16;
+
+}  // namespace
+
+// The choice needs the manifest, which tells files from folders.
+std::optional<std::size_t> Placement::basis_for(EntryKind kind) const {
+  std::vector<OldName> names;
+  for (const auto& version : versions_) names.push_back(version.known);
+  return choose_basis(run_.task.name(), kind, names);
+}
 
 void Placement::survey() {
-  struct Survey {
-    bool has_equal_entries;
-    std::shared_ptr<const OldCopy> old_copy;
-    PieceSet published;
-  };
   old_ = Old::surveyed;
+  const auto chosen = basis_for(assembly_->manifest().top().kind);
+  if (!chosen) return surveyed(nullptr, PieceSet(run_.cut.pieces()), false);
+  survey(versions_[*chosen]);
+}
+
+void Placement::survey(const OldVersion& version) {
+  struct Survey {
+    std::shared_ptr<const OldCopy> old;
+    PieceSet candidates;
+    bool has_equal_entries;
+  };
+  const bool is_published = version.folder == repo_ && version.file == run_.task.name();
   assembler_->submit(
-      [assembly = assembly_, location = locate(repo_, run_.task.name()),
+      [assembly = assembly_, location = locate(version.folder, version.file), is_published,
        piece_bytes = run_.cut.piece_bytes](const std::stop_token& stop) {
-        const bool is_equal = assembly->has_equal_entries(stop);
+        const bool is_equal = is_published && assembly->has_equal_entries(stop);
         auto old =
             std::make_shared<const OldCopy>(location, assembly->manifest(), piece_bytes, stop);
-        auto published = old->candidates();
-        return Survey{is_equal, std::move(old), std::move(published)};
+        auto candidates = old->candidates();
+        return Survey{std::move(old), std::move(candidates), is_equal};
       },
       [this](Survey survey) {
-        old_copy_ = std::move(survey.old_copy);
-        published_ = std::move(survey.published);
-        // The payload may have changed between the two readings.
-        const bool is_equal = survey.has_equal_entries && published_.is_complete();
-        for (const auto piece : pieces_.in(PieceState::unknown)) {
-          pieces_.move(piece,
-                       published_.contains(piece) ? PieceState::candidate : PieceState::wanted);
-        }
-        if (is_equal) {
-          old_ = Old::compared;
-          for (const auto piece : pieces_.in(PieceState::verified)) place(piece);
-        } else {
-          begin_tree();
-        }
-        decide();
+        surveyed(std::move(survey.old), std::move(survey.candidates), survey.has_equal_entries);
       });
+}
+
+void Placement::surveyed(std::shared_ptr<const OldCopy> old, PieceSet candidates,
+                         bool has_equal_entries) {
+  old_copy_ = std::move(old);
+  published_ = std::move(candidates);
+  for (const auto piece : pieces_.in(PieceState::unknown)) {
+    pieces_.move(piece, published_.contains(piece) ? PieceState::candidate : PieceState::wanted);
+  }
+  // The payload may have changed between the two readings.
+  if (has_equal_entries && published_.is_complete()) {
+    old_ = Old::compared;
+    for (const auto piece : pieces_.in(PieceState::verified)) place(piece);
+  } else {
+    begin_tree();
+  }
+  decide();
+}
+
+// Pulls move little of a piece that the old payload has nearly, and each comparison costs a copy.
+void Placement::give_up_adopting() {
+  published_ = PieceSet(run_.cut.pieces());
+  if (delivery_ != Delivery::pulled) return;
+  for (const auto piece : pieces_.in(PieceState::candidate)) {
+    if (!found_at(piece)) pieces_.move(piece, PieceState::wanted);
+  }
 }
 
 // No file of the spool has the piece. A pushed piece has to come even if this host needs no file of
@@ -108,8 +141,12 @@ void Placement::restore_time() {
 
 void Placement::on_adopted(PieceNumber piece, bool equal) {
   published_.erase(piece);
-  if (!equal) return await(piece);
-  pieces_.move(piece, PieceState::adopted);
+  if (equal) {
+    has_adopted_ = true;
+    return pieces_.move(piece, PieceState::adopted);
+  }
+  await(piece);
+  if (!has_adopted_ && ++unequal_ >= kUnequalInARow) give_up_adopting();
 }
 
 }  // namespace libsync

@@ -53,6 +53,7 @@ struct TypedOptions {
 const std::vector<ConfigKey> kMinionKeys = {{"bwlimit", KeyKind::text},
                                             {"after-publish", KeyKind::text},
                                             {"keep-replaced", KeyKind::text},
+                                            {"basis", KeyKind::text},
                                             {"owner", KeyKind::flag}};
 
 // The options that each verb which asks Redis uses, beside its own.

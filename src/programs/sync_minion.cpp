@@ -27,6 +27,7 @@ struct TypedOptions {
   std::string bandwidth_limit;
   std::string after_publish;
   std::string keep_replaced;
+  std::string basis = "auto";
   bool owner = false;
   bool json = false;
 };
@@ -58,6 +59,8 @@ MinionConfig checked(const TypedOptions& typed) {
         value_or_usage_error(parse_duration(typed.keep_replaced), "--keep-replaced",
                              typed.keep_replaced, "a duration such as 10m");
   }
+  config.basis = value_or_usage_error(parse_basis_rule(typed.basis), "--basis", typed.basis,
+                                      "auto, same-name or none");
   config.ownership = typed.owner ? Ownership::carried : Ownership::own;
   if (typed.owner && geteuid() != 0) throw UsageError("--owner", " works for root only: drop it");
   return config;
@@ -114,6 +117,10 @@ std::function<ExitStatus(const ConfigOrigin&)> declare(CLI::App& app) {
   app.add_option("--keep-replaced", typed->keep_replaced,
                  "Keep a replaced payload this long (default: until the run ends, 10m at most)")
       ->type_name("DURATION");
+  app.add_option("--basis", typed->basis,
+                 "Old payloads whose bytes pulls begin with: auto, same-name or none")
+      ->type_name("RULE")
+      ->capture_default_str();
   app.add_flag("--owner", typed->owner, "Give files their original owner and group (root only)");
   add_run(app, "sync-minion --log-level debug");
   auto* const status = app.add_subcommand("status", "Show how this host stands");

@@ -12,13 +12,19 @@ namespace {
 // A receipt has three short lines, and a debt one name of at most 255 bytes.
 constexpr std::size_t kReceiptBytes = 4096;
 
+// The lines of a receipt that tell the file from others; nothing if there is no payload.
+std::optional<std::string> identity_of(const std::filesystem::path& destination) {
+  const auto status = status_of(destination);
+  if (!status) return std::nullopt;
+  return fmt::format("device {}\ninode {}\n", status->st_dev, status->st_ino);
+}
+
 // Nothing if there is no payload.
 std::optional<std::string> receipt_of(const std::filesystem::path& destination,
                                       const Digest& manifest) {
-  const auto status = status_of(destination);
-  if (!status) return std::nullopt;
-  return fmt::format("manifest {}\ndevice {}\ninode {}\n", manifest.hex(), status->st_dev,
-                     status->st_ino);
+  const auto identity = identity_of(destination);
+  if (!identity) return std::nullopt;
+  return fmt::format("manifest {}\n{}", manifest.hex(), *identity);
 }
 
 }  // namespace
@@ -36,6 +42,12 @@ void Receipts::write(const std::filesystem::path& destination, const Digest& man
 bool Receipts::has(const std::filesystem::path& destination, const Digest& manifest) const {
   const auto written = read_file(path_of(destination.filename()), kReceiptBytes);
   return written && written == receipt_of(destination, manifest);
+}
+
+bool Receipts::names(const std::filesystem::path& destination) const {
+  const auto written = read_file(path_of(destination.filename()), kReceiptBytes);
+  const auto identity = written ? identity_of(destination) : std::nullopt;
+  return identity && written->substr(written->find('\n') + 1) == *identity;
 }
 
 void Receipts::owe_hook(const std::string& payload_name, const Digest& manifest) const {

@@ -30,6 +30,10 @@ class Receipts {
   /// Another program may have changed its bytes since.
   [[nodiscard]] bool has(const std::filesystem::path& destination, const Digest& manifest) const;
 
+  /// Whether the file or folder at `destination` is one that this host has published, and no other
+  /// program has put another one in its place.
+  [[nodiscard]] bool names(const std::filesystem::path& destination) const;
+
   /// Records that --after-publish must run for this payload. The debt counts once the payload has
   /// its receipt.
   void owe_hook(const std::string& payload_name, const Digest& manifest) const;

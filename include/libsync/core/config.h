@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "libsync/core/address.h"
+#include "libsync/core/basis.h"
 #include "libsync/core/ownership.h"
 #include "libsync/core/redis_server.h"
 #include "libsync/core/spread.h"
@@ -54,6 +55,7 @@ struct MinionConfig {
   /// How long a replaced version stays; nothing: until the run ends, ten minutes at most.
   std::optional<Duration> keep_replaced;
   Ownership ownership = Ownership::own;
+  BasisRule basis = BasisRule::automatic;
 };
 
 /// The piece size: `auto`, `whole`, or a number of bytes.
@@ -68,6 +70,9 @@ struct PieceSize {
 
 /// Nothing, unless `text` is `auto`, `claims` or `trees`.
 [[nodiscard]] std::optional<Spread> parse_spread(std::string_view text);
+
+/// Nothing, unless `text` is `auto`, `same-name` or `none`.
+[[nodiscard]] std::optional<BasisRule> parse_basis_rule(std::string_view text);
 
 struct MasterConfig {
   HostConfig host;

@@ -1,0 +1,63 @@
+#include "store/old_versions.h"
+
+#include <sys/stat.h>
+
+#include <optional>
+#include <utility>
+
+#include "os/files.h"
+#include "store/receipts.h"
+#include "store/replaced.h"
+
+namespace libsync {
+namespace {
+
+// A repo with more names is not searched: each costs two system calls. A guard, not tuned.
+constexpr std::size_t kMostNames = 10'000;
+
+std::optional<EntryKind> kind_of(const std::filesystem::path& path) {
+  const auto status = status_of(path);
+  if (!status) return std::nullopt;
+  if (S_ISREG(status->st_mode)) return EntryKind::file;
+  if (S_ISDIR(status->st_mode)) return EntryKind::folder;
+  return std::nullopt;
+}
+
+std::int64_t changed(const std::filesystem::path& path) {
+  const auto status = status_of(path);
+  return status ? status->st_ctim.tv_sec : 0;
+}
+
+void add(std::vector<OldVersion>& all, std::string name, const std::filesystem::path& folder,
+         std::string file) {
+  const auto kind = kind_of(folder / file);
+  if (!kind) return;
+  all.push_back({{std::move(name), *kind, changed(folder / file)}, folder, std::move(file)});
+}
+
+}  // namespace
+
+std::vector<OldVersion> old_versions(const std::filesystem::path& repo, const std::string& name,
+                                     BasisRule rule) {
+  std::vector<OldVersion> all;
+  if (rule == BasisRule::none) return all;
+  add(all, name, repo, name);
+  const auto state = repo / ".libsync";
+  const Receipts receipts(state);
+  const auto names = rule == BasisRule::automatic ? names_in(repo) : std::vector<std::string>();
+  if (names.size() <= kMostNames) {
+    for (const auto& other : names) {
+      if (other != name && receipts.names(repo / other)) add(all, other, repo, other);
+    }
+  }
+  for (const auto& version : ReplacedVersions(state).all()) {
+    if (!version.record) continue;
+    const auto replaced = version.record->task.name();
+    if (rule == BasisRule::automatic || replaced == name) {
+      add(all, replaced, version.folder, "payload");
+    }
+  }
+  return all;
+}
+
+}  // namespace libsync
