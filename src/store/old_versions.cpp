@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -42,6 +43,8 @@ std::vector<OldVersion> old_versions(const std::filesystem::path& repo, const st
   std::vector<OldVersion> all;
   if (rule == BasisRule::none) return all;
   add(all, name, repo, name);
+  // It comes before the version that it replaced.
+  if (!all.empty()) all.front().known.published = std::numeric_limits<std::int64_t>::max();
   const auto state = repo / ".libsync";
   const Receipts receipts(state);
   const auto names = rule == BasisRule::automatic ? names_in(repo) : std::vector<std::string>();

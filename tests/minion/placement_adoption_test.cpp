@@ -121,6 +121,8 @@ TEST_F(AdoptionTest, AfterAnyMixtureOnlyTheMissingPiecesAreClaimed) {
     SCOPED_TRACE(round);
     remove_tree(destination());
     remove_tree(spool_->folder());
+    remove_tree(state_->path() /
+                "replaced");  // The versions of former rounds are old payloads, too.
     assign_spool();
     const auto old = static_cast<Old>(up_to(2));
     std::set<PieceNumber> changed;
