@@ -91,6 +91,26 @@ PieceSet& PieceSet::operator|=(const PieceSet& other) {
   return *this;
 }
 
+std::string encode(const StagedPiece& piece) {
+  std::string text = piece.digest.raw();
+  for (std::size_t byte = 0; byte < sizeof(RollingSum); ++byte) {
+    text.push_back(static_cast<char>(piece.sum >> 8 * byte & 255U));
+  }
+  return text;
+}
+
+std::optional<StagedPiece> decode_staged(PieceNumber piece, std::string_view text) {
+  if (text.size() != kStagedBytes) return std::nullopt;
+  const auto digest = Digest::from_raw(text.substr(0, Digest::kBytes));
+  if (!digest) return std::nullopt;
+  RollingSum sum = 0;
+  for (std::size_t byte = 0; byte < sizeof(RollingSum); ++byte) {
+    const auto value = static_cast<unsigned char>(text[Digest::kBytes + byte]);
+    sum |= static_cast<RollingSum>(value) << 8 * byte;
+  }
+  return StagedPiece{piece, *digest, sum};
+}
+
 Layout::Layout(const Manifest& manifest, std::uint64_t piece_bytes)
     : cut_{manifest.bytes(), piece_bytes} {
   std::uint64_t offset = 0;

@@ -25,7 +25,7 @@ std::vector<std::string> RunGuard::compare(const RunRecord& owner, Instant now) 
   const auto record = StagingRecord::read(*spool);
   run_->state = record.is_complete ? RunState::staged : RunState::staging;
   std::vector<StagedPiece> recorded;
-  for (const auto& [piece, digest] : record.digests) recorded.push_back({piece, digest});
+  for (const auto& [piece, staged] : record.digests) recorded.push_back(staged);
   const auto outcome = coordinator_.repair(*run_, random_name<RunId>(), recorded, expected);
   const auto* const repaired = std::get_if<Repaired>(&outcome);
   if (repaired == nullptr) return {};

@@ -51,7 +51,11 @@ StagingRecord StagingRecord::read(const Spool& spool) {
     PieceNumber piece = 0;
     std::string hex;
     if (!(words >> piece >> hex) || piece >= kMaxPieces) continue;
-    if (const auto digest = Digest::parse(hex)) record.digests.insert_or_assign(piece, *digest);
+    RollingSum sum = 0;
+    if (!(words >> std::hex >> sum)) sum = 0;  // A former version has written the line.
+    if (const auto digest = Digest::parse(hex)) {
+      record.digests.insert_or_assign(piece, StagedPiece{piece, *digest, sum});
+    }
   }
   return record;
 }
@@ -65,11 +69,11 @@ struct Staging::Cutting {
   std::shared_ptr<std::atomic<std::uint64_t>> copied_bytes =
       std::make_shared<std::atomic<std::uint64_t>>(0);
 
-  [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<Digest>& known,
+  [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<StagedPiece>& known,
                                  const std::stop_token& stop) const {
-    if (known && spool.accept(spool.piece_path(number), number, cut.bytes_of(number), *known,
-                              stop) == Verdict::good) {
-      return StagedPiece{number, *known};
+    if (known && spool.accept(spool.piece_path(number), number, cut.bytes_of(number),
+                              known->digest, stop) == Verdict::good) {
+      return *known;
     }
     if (!original) {
       return OriginalChanged{fmt::format("piece {} of the spool is damaged", number)};
@@ -103,10 +107,13 @@ struct Staging::Cutting {
         *copied_bytes += segment.bytes;
       }
       Hasher hasher;
-      if (!hash_range(hasher, to, 0, bytes, stop)) return OriginalChanged{"stopped"};
+      RollingSummer summer;
+      if (!hash_and_sum_range(hasher, summer, to, 0, bytes, stop)) {
+        return OriginalChanged{"stopped"};
+      }
       spool.make_servable(fresh);
       rename_path(fresh, spool.piece_path(number));
-      return StagedPiece{number, hasher.finish()};
+      return StagedPiece{number, hasher.finish(), summer.sum()};
     }
   }
 };
@@ -140,11 +147,11 @@ void Staging::begin() {
   if (record_.is_torn) append_to_file(spool_.digests_path(), "\n");
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
     const auto known = record_.digests.find(piece);
-    const auto digest =
-        known == record_.digests.end() ? std::nullopt : std::optional<Digest>(known->second);
+    const auto staged =
+        known == record_.digests.end() ? std::nullopt : std::optional<StagedPiece>(known->second);
     workers_->submit(
-        [cutting = cutting_, piece, digest](const std::stop_token& stop) {
-          return cutting->piece(piece, digest, stop);
+        [cutting = cutting_, piece, staged](const std::stop_token& stop) {
+          return cutting->piece(piece, staged, stop);
         },
         [this](const CutOutcome& result) {
           if (const auto* const changed = std::get_if<OriginalChanged>(&result)) {
@@ -159,14 +166,15 @@ void Staging::begin() {
 // Puts the digest on record before it is announced: a later tick must announce the same or none.
 void Staging::on_cut(const StagedPiece& piece) {
   const auto known = record_.digests.find(piece.piece);
-  if (known != record_.digests.end() && known->second != piece.digest) {
+  if (known != record_.digests.end() && known->second.digest != piece.digest) {
     changed_ = fmt::format("'{}' changed since piece {} was announced",
                            escaped(cutting_->original->location.shown.string()), piece.piece);
     return;
   }
   if (known == record_.digests.end()) {
-    record_.digests.insert_or_assign(piece.piece, piece.digest);
-    append_to_file(spool_.digests_path(), fmt::format("{} {}\n", piece.piece, piece.digest.hex()));
+    record_.digests.insert_or_assign(piece.piece, piece);
+    append_to_file(spool_.digests_path(),
+                   fmt::format("{} {} {:x}\n", piece.piece, piece.digest.hex(), piece.sum));
   }
   if (run_.origin_kind == OriginKind::minion) {
     cut_.push_back(piece);
@@ -248,7 +256,7 @@ void Staging::announce() {
     is_stale_ = true;
     return;
   }
-  for (const auto& [piece, digest] : ready) announced_.insert(piece);
+  for (const auto& staged : ready) announced_.insert(staged.piece);
   std::erase_if(to_announce_,
                 [&](const StagedPiece& piece) { return announced_.contains(piece.piece); });
 }
@@ -295,9 +303,7 @@ void Staging::push() {
                       .names = {},
                       .folder = "push/" + spool_.fingerprint().text()};
   if (!manifest_is_pushed_) request.names.emplace_back("manifest");
-  for (const auto& [piece, digest] : cut_) {
-    request.names.push_back(piece_name(piece));
-  }
+  for (const auto& staged : cut_) request.names.push_back(piece_name(staged.piece));
   push_ = transfer_.start(request);
   being_pushed_ = std::move(cut_);
   cut_.clear();

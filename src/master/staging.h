@@ -54,7 +54,7 @@ using StagingEnd = std::variant<StagedAll, OriginalChanged, StagingStale>;
 
 /// The file `digests` of a spool, as earlier ticks wrote it.
 struct StagingRecord {
-  std::map<PieceNumber, Digest> digests;
+  std::map<PieceNumber, StagedPiece> digests;
   bool is_complete = false;  ///< All pieces are on record, and the payload had not changed.
   bool is_torn = false;      ///< The last line was cut short.
 

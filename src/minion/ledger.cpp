@@ -118,7 +118,7 @@ void Ledger::settle(TransferId id, Pull& pull) {
   OverPull over{id, pull.assignment, PullEnd::good, ""};
   const auto& source = pull.assignment.source.text();
   const bool lacks = !pull.awaited.empty() || pull.awaits_manifest;
-  const bool ended_well = pull.end->end == PullEnd::good;
+  const bool ended_well = pull.end && pull.end->end == PullEnd::good;
   if (pull.was_corrupt) {
     over.end = PullEnd::corrupt;
     over.detail = fmt::format("{} sent wrong bytes: check its disk and memory", source);
@@ -140,7 +140,9 @@ void Ledger::settle(TransferId id, Pull& pull) {
 
 std::optional<OverPull> Ledger::first_over(bool (*wanted)(const Assignment&)) {
   for (auto& [id, pull] : pulls_) {
-    if (!pull.end || !pull.judging.empty() || !pull.delivered.empty()) continue;
+    const bool has_brought_all = pull.awaited.empty() && !pull.awaits_manifest;
+    if (!pull.end && (!has_brought_all || pull.is_superseded)) continue;
+    if (!pull.judging.empty() || !pull.delivered.empty()) continue;
     if (!wanted(pull.assignment)) continue;
     if (!pull.over) settle(id, pull);
     return pull.over;

@@ -10,9 +10,10 @@
 // and the other one waits for the verdict. The first good file wins. The other pull is superseded:
 // it ends, and its source is at no fault.
 //
-// A pull is over when its rsync has ended and every delivered file is judged. Digests count more
-// than exit statuses: a pull that broke off after its last piece is good. One that ended with
-// status 0 and brought no piece is not.
+// A pull is over when its last file is judged good, or when its rsync has ended and every delivered
+// file is judged. rsync needs tens of milliseconds more to end, and its source is free meanwhile.
+// Digests count more than exit statuses: a pull that broke off after its last piece is good. One
+// that ended with status 0 and brought no piece is not.
 //
 // Pure. Belongs to one thread.
 

@@ -326,12 +326,12 @@ bool Minion::clears_suspicion(const RunInfo& run) {
   bool is_any_bad = false;
   // On a thread, because a piece may be as long as the payload, and the stop signal must not wait.
   Workers verifier(1);
-  for (const auto& [piece, digest] :
-       coordinator_.digests(run.id, spool.pieces_found(run.cut).members())) {
+  for (const auto& staged : coordinator_.digests(run.id, spool.pieces_found(run.cut).members())) {
     verifier.submit(
-        [spool, number = piece, expected = digest, bytes = run.cut.bytes_of(piece)](
-            const std::stop_token& stop) { return spool.reverify(number, bytes, expected, stop); },
-        [&, number = piece](Verdict verdict) {
+        [spool, staged, bytes = run.cut.bytes_of(staged.piece)](const std::stop_token& stop) {
+          return spool.reverify(staged.piece, bytes, staged.digest, stop);
+        },
+        [&, number = staged.piece](Verdict verdict) {
           if (verdict == Verdict::good) good.insert(number);
           if (verdict == Verdict::bad) is_any_bad = true;
         });

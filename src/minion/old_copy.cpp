@@ -136,21 +136,29 @@ bool OldCopy::has(PieceNumber piece, const Digest& digest, const std::stop_token
 
 bool OldCopy::fill(PieceNumber piece, const std::filesystem::path& file,
                    const std::stop_token& stop) const {
-  const auto plan = plan_filling(layout_.segments(piece), old_bytes_);
-  if (plan.ranges.empty()) return false;
+  const auto between = plan_between(piece, layout_.cut(), found_, stream_ ? stream_->bytes() : 0);
+  const auto plan = between.empty() ? plan_filling(layout_.segments(piece), old_bytes_) : Filling();
+  if (between.empty() && plan.ranges.empty()) return false;
   const auto to = open_file(file, O_RDWR | O_CREAT, kServedFileMode);
-  if (ftruncate(to.number(), static_cast<off_t>(plan.file_bytes)) != 0) {
+  auto file_bytes = std::max(plan.file_bytes, layout_.cut().bytes_of(piece) + 1);
+  if (!between.empty()) {
+    file_bytes = std::max(file_bytes, between.back().at + between.back().bytes);
+  }
+  if (ftruncate(to.number(), static_cast<off_t>(file_bytes)) != 0) {
     throw_disk_failure("set the size of", to);
   }
-  for (const auto& range : plan.ranges) {
-    const auto from = open(range.entry);
-    if (!from || !copy_range(from, range.from, to, range.at, range.bytes,
-                             entries_[range.entry].density, stop)) {
-      remove_file(file);
-      return false;
-    }
-  }
-  return true;
+  const bool is_filled =
+      std::all_of(between.begin(), between.end(),
+                  [&](const StreamRange& range) {
+                    return stream_->copy(range.from, range.bytes, to, range.at, stop);
+                  }) &&
+      std::all_of(plan.ranges.begin(), plan.ranges.end(), [&](const OldRange& range) {
+        const auto from = open(range.entry);
+        return from && copy_range(from, range.from, to, range.at, range.bytes,
+                                  entries_[range.entry].density, stop);
+      });
+  if (!is_filled) remove_file(file);
+  return is_filled;
 }
 
 }  // namespace libsync

@@ -3,9 +3,9 @@
 // A payload on this host's disk that may share bytes with the payload of a run.
 //
 // It knows the old file of each entry of the run's manifest. That is the file at the same path, or
-// else one of the same base name and a similar size. If the old range of a piece has its digest, the host
-// adopts it. If not, the host fills the file of the piece with old bytes before the pull, and rsync
-// moves only the difference.
+// else one of the same base name and a similar size. If the old range of a piece has its digest,
+// the host adopts it. If not, the host fills the file of the piece with old bytes before the pull,
+// and rsync moves only the difference.
 //
 // Other programs may change or delete the old payload at any time, so its bytes prove nothing. It
 // is opened below its location, through no symlink, and only regular files are read.
@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
 #include "libsync/core/pieces.h"
+#include "minion/old_stream.h"
 #include "store/payload.h"
 
 namespace libsync {
@@ -62,6 +64,13 @@ class OldCopy {
   OldCopy(Location location, const Manifest& wanted, std::uint64_t piece_bytes,
           const std::stop_token& stop);
 
+  /// The same copy, in whose stream a search has found pieces.
+  OldCopy(const OldCopy& copy, std::shared_ptr<const OldStream> stream, FoundPieces found)
+      : OldCopy(copy) {
+    stream_ = std::move(stream);
+    found_ = std::move(found);
+  }
+
   /// Pieces all of whose ranges exist.
   [[nodiscard]] PieceSet candidates() const;
 
@@ -72,8 +81,9 @@ class OldCopy {
   [[nodiscard]] bool has(PieceNumber piece, const Digest& digest,
                          const std::stop_token& stop) const;
 
-  /// Fills the file of a piece, which is empty or missing. False, without a file, if there are no
-  /// old bytes for it, if they have changed, or if `stop` was requested.
+  /// Fills the file of a piece, which is empty or missing, with the bytes around its own offset, or
+  /// around found pieces. False, without a file, if there are no old bytes for it, if they have
+  /// changed, or if `stop` was requested.
   [[nodiscard]] bool fill(PieceNumber piece, const std::filesystem::path& file,
                           const std::stop_token& stop) const;
 
@@ -85,6 +95,8 @@ class OldCopy {
   std::vector<Entry> entries_;  // The old file of each entry of the manifest, by its name.
   std::vector<std::uint64_t> old_bytes_;
   Layout layout_;
+  std::shared_ptr<const OldStream> stream_;
+  FoundPieces found_;
 };
 
 }  // namespace libsync

@@ -84,6 +84,7 @@ std::string_view name_of(PieceState state) {
 
 PieceTable::PieceTable(PieceNumber pieces, PieceState initial)
     : states_(pieces, initial),
+      sums_(pieces, 0),
       announced_(pieces),
       servable_(pieces),
       in_place_(pieces),
@@ -124,6 +125,7 @@ void PieceTable::announce(const StagedPiece& piece) {
   if (piece.piece >= size()) return;
   if (digests_.empty()) digests_.resize(size(), piece.digest);
   digests_[piece.piece] = piece.digest;
+  sums_[piece.piece] = piece.sum;
   announced_.insert(piece.piece);
 }
 

@@ -109,6 +109,8 @@ class PieceTable {
   [[nodiscard]] const PieceSet& announced() const { return announced_; }
   /// Nothing if this host does not know the digest.
   [[nodiscard]] std::optional<Digest> digest(PieceNumber piece) const;
+  /// Its rolling sum; zero if this host does not know it.
+  [[nodiscard]] RollingSum sum(PieceNumber piece) const { return sums_.at(piece); }
 
   /// Candidates whose digest this host does not know.
   [[nodiscard]] std::vector<PieceNumber> without_digest() const;
@@ -118,6 +120,7 @@ class PieceTable {
 
   std::vector<PieceState> states_;
   std::vector<Digest> digests_;
+  std::vector<RollingSum> sums_;
   PieceSet announced_;
   PieceSet servable_;
   PieceSet in_place_;

@@ -38,6 +38,7 @@ Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
       versions_(old_versions(repo_, run_.task.name(), basis)),
       published_(run_.cut.pieces()),
       undelivered_(run_.cut.pieces()),
+      search_(spool_, run_.cut),
       verifier_(std::make_unique<Workers>(1)),
       assembler_(std::make_unique<Workers>(1)) {
   if (basis_for(EntryKind::file) || basis_for(EntryKind::folder)) old_ = Old::unknown;
@@ -56,11 +57,13 @@ Placement::~Placement() = default;
 void Placement::append_descriptors(std::vector<int>& descriptors) const {
   descriptors.push_back(verifier_->descriptor());
   descriptors.push_back(assembler_->descriptor());
+  search_.append_descriptors(descriptors);
 }
 
 void Placement::collect() {
   verifier_->collect();
   assembler_->collect();
+  search_.collect();
 }
 
 void Placement::judge_manifest() {
@@ -123,7 +126,13 @@ std::vector<Judgement> Placement::judgements() { return std::exchange(judgements
 void Placement::decide() {
   if (delivery_ != Delivery::pulled) find_manifest();
   for (const auto piece : pieces_.in(PieceState::candidate)) {
-    if (pieces_.digest(piece)) decide_one(piece);
+    if (pieces_.digest(piece) && !search_.holds(piece)) decide_one(piece);
+  }
+  const bool is_waiting = search_.is_open() && !pieces_.announced().is_complete();
+  if (is_waiting && !search_.is_worth_waiting(pieces_.announced().size())) {
+    searched({});
+  } else {
+    search();
   }
 }
 
@@ -304,6 +313,7 @@ void Placement::on_found(PieceNumber piece, Verdict verdict) {
   pieces_.move(piece, PieceState::candidate);
   if (delivery_ != Delivery::pulled) undelivered_.insert(piece);
   decide_published(piece);
+  search();
 }
 
 // A verified piece waits until the manifest says where it belongs.

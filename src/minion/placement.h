@@ -14,7 +14,7 @@
 //
 // - in the spool, from an earlier attempt;
 // - delivered: a master pushed them here, or cuts them into this very spool on its own host;
-// - as ranges of an old payload (store/old_versions.h).
+// - as ranges of an old payload (store/old_versions.h), at the same offset or at another one.
 //
 // The host hashes all of them before they count. If the published payload has the same entries, the
 // host compares it in place, and writes nothing unless a digest differs.
@@ -43,6 +43,7 @@
 #include "minion/disk_state.h"
 #include "minion/ledger.h"
 #include "minion/old_copy.h"
+#include "minion/old_search.h"
 #include "minion/only_here.h"
 #include "minion/piece_table.h"
 #include "minion/room.h"
@@ -134,7 +135,10 @@ class Placement {
   void survey();
   void survey(const OldVersion& version);
   void surveyed(std::shared_ptr<const OldCopy> old, PieceSet candidates, bool has_equal_entries);
+  void miss(PieceNumber piece);
   void give_up_adopting();
+  void search();
+  void searched(const OldSearch::Found& found);
   void begin_tree();
   void decide_one(PieceNumber piece);
   void decide_published(PieceNumber piece);
@@ -163,14 +167,13 @@ class Placement {
   DiskState::Step step_ = Step::gathering;
   Old old_ = Old::copied;
   std::vector<OldVersion> versions_;
-  bool has_adopted_ = false;
-  unsigned unequal_ = 0;  // Old ranges that differed before the first one was equal.
-  PieceSet published_;    // Pieces whose ranges are all published, and not known to differ.
+  PieceSet published_;  // Pieces whose ranges are all published, and not known to differ.
   PieceSet undelivered_;
   std::size_t reverifying_ = 0;
   std::vector<Judgement> judgements_;
   std::shared_ptr<Assembly> assembly_;  // Only the assembler's thread uses it.
   std::shared_ptr<const OldCopy> old_copy_;
+  OldSearch search_;
 
   // The last members, so that their threads end before anything that they use.
   std::unique_ptr<Workers> verifier_;

@@ -1,19 +1,13 @@
 // A Placement adopts what the old payload has of the new one.
 
+#include <spdlog/spdlog.h>
+
 #include <utility>
 
 #include "minion/placement.h"
 #include "os/workers.h"
 
 namespace libsync {
-namespace {
-
-// If so many old ranges differ and none is equal, the host compares no more of them. In a payload
-// of which half has changed, that is one run of 65,000: ./tests/bench/delta
-constexpr unsigned kUnequalInARow = 16;
-
-}  // namespace
-
 // The choice needs the manifest, which tells files from folders.
 std::optional<std::size_t> Placement::basis_for(EntryKind kind) const {
   std::vector<OldName> names;
@@ -44,7 +38,8 @@ void Placement::survey(const OldVersion& version) {
         auto candidates = old->candidates();
         return Survey{std::move(old), std::move(candidates), is_equal};
       },
-      [this](Survey survey) {
+      [this, location = locate(version.folder, version.file)](Survey survey) {
+        if (!survey.has_equal_entries && delivery_ == Delivery::pulled) search_.open(location);
         surveyed(std::move(survey.old), std::move(survey.candidates), survey.has_equal_entries);
       });
 }
@@ -54,7 +49,8 @@ void Placement::surveyed(std::shared_ptr<const OldCopy> old, PieceSet candidates
   old_copy_ = std::move(old);
   published_ = std::move(candidates);
   for (const auto piece : pieces_.in(PieceState::unknown)) {
-    pieces_.move(piece, published_.contains(piece) ? PieceState::candidate : PieceState::wanted);
+    const bool may_be_there = published_.contains(piece) || search_.is_open();
+    pieces_.move(piece, may_be_there ? PieceState::candidate : PieceState::wanted);
   }
   // The payload may have changed between the two readings.
   if (has_equal_entries && published_.is_complete()) {
@@ -66,12 +62,52 @@ void Placement::surveyed(std::shared_ptr<const OldCopy> old, PieceSet candidates
   decide();
 }
 
+// The old payload has the piece nowhere, or not at its own offset.
+void Placement::miss(PieceNumber piece) {
+  if (!search_.is_open()) return await(piece);
+  if (pieces_.state(piece) != PieceState::candidate) pieces_.move(piece, PieceState::candidate);
+  search_.hold(piece);
+}
+
 // Pulls move little of a piece that the old payload has nearly, and each comparison costs a copy.
 void Placement::give_up_adopting() {
   published_ = PieceSet(run_.cut.pieces());
   if (delivery_ != Delivery::pulled) return;
   for (const auto piece : pieces_.in(PieceState::candidate)) {
-    if (!found_at(piece)) pieces_.move(piece, PieceState::wanted);
+    if (!found_at(piece)) miss(piece);
+  }
+}
+
+// Begins to search, once all pieces are announced and compared at their own offsets.
+void Placement::search() {
+  if (!search_.is_open() || search_.is_running()) return;
+  const bool is_early = !pieces_.announced().is_complete() ||
+                        pieces_.in(PieceState::candidate).size() > search_.held() ||
+                        !pieces_.in(PieceState::adopting).empty() ||
+                        !pieces_.in(PieceState::checking).empty();
+  if (is_early) return;
+  std::vector<StagedPiece> pieces;
+  for (const auto piece : pieces_.in(PieceState::candidate)) {
+    pieces.push_back({piece, *pieces_.digest(piece), pieces_.sum(piece)});
+  }
+  if (pieces.empty()) return searched({});
+  search_.begin(std::move(pieces), [this](const OldSearch::Found& found) { searched(found); });
+}
+
+void Placement::searched(const OldSearch::Found& found) {
+  spdlog::debug("found {} of {} pieces elsewhere in an older version; {} of {} were announced",
+                found.pieces.size(), search_.held(), pieces_.announced().size(), pieces_.size());
+  if (!found.pieces.empty()) {
+    old_copy_ = std::make_shared<const OldCopy>(*old_copy_, found.stream, found.pieces);
+  }
+  for (const auto piece : search_.close()) {
+    if (!found.pieces.contains(piece)) {
+      await(piece);
+      continue;
+    }
+    pieces_.move(piece, PieceState::checking);
+    pieces_.move(piece, PieceState::verified);
+    place(piece);
   }
 }
 
@@ -80,7 +116,7 @@ void Placement::give_up_adopting() {
 void Placement::decide_published(PieceNumber piece) {
   if (old_ == Old::unknown || old_ == Old::surveyed) return;  // The survey calls decide() again.
   if (!published_.contains(piece) || delivery_ == Delivery::pushed) {
-    if (delivery_ == Delivery::pulled) pieces_.move(piece, PieceState::wanted);
+    if (delivery_ == Delivery::pulled) miss(piece);
     return;
   }
   pieces_.move(piece, PieceState::adopting);
@@ -141,12 +177,14 @@ void Placement::restore_time() {
 
 void Placement::on_adopted(PieceNumber piece, bool equal) {
   published_.erase(piece);
+  const bool is_enough = search_.compared(equal);
   if (equal) {
-    has_adopted_ = true;
-    return pieces_.move(piece, PieceState::adopted);
+    pieces_.move(piece, PieceState::adopted);
+  } else {
+    miss(piece);
+    if (is_enough) give_up_adopting();
   }
-  await(piece);
-  if (!has_adopted_ && ++unequal_ >= kUnequalInARow) give_up_adopting();
+  search();
 }
 
 }  // namespace libsync

@@ -9,6 +9,9 @@ namespace libsync {
 
 std::string Placement::work() const {
   if (assembly_ && assembler_->pending() > 0) return assembly_->work();
+  if (search_.is_running() && search_.is_open()) {
+    return fmt::format("searching an older version for {} pieces", search_.held());
+  }
   const auto jobs = verifier_->pending();
   return jobs == 0 ? std::string() : fmt::format("hashing {} pieces that are here", jobs);
 }

@@ -148,6 +148,26 @@ std::uint64_t write_from_cache(const Descriptor& from, std::uint64_t from_offset
   return done;
 }
 
+// Gives `use` the bytes of a range in parts. False if the file ends early, or if `stop` was
+// requested.
+template <typename Use>
+bool read_range(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
+                const std::stop_token& stop, Use use) {
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
+  while (bytes > 0) {
+    if (stop.stop_requested()) return false;
+    const auto got = pread(file.number(), buffer.get(),
+                           static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kBufferBytes)),
+                           static_cast<off_t>(offset));
+    if (got < 0) throw_disk_failure("read", file);
+    if (got == 0) return false;
+    use(std::span<const std::byte>(buffer.get(), static_cast<std::size_t>(got)));
+    offset += static_cast<std::uint64_t>(got);
+    bytes -= static_cast<std::uint64_t>(got);
+  }
+  return true;
+}
+
 }  // namespace
 
 bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
@@ -198,19 +218,16 @@ bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset, co
 
 bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
                 const std::stop_token& stop) {
-  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
-  while (bytes > 0) {
-    if (stop.stop_requested()) return false;
-    const auto got = pread(file.number(), buffer.get(),
-                           static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kBufferBytes)),
-                           static_cast<off_t>(offset));
-    if (got < 0) throw_disk_failure("read", file);
-    if (got == 0) return false;
-    hasher.update(std::span(buffer.get(), static_cast<std::size_t>(got)));
-    offset += static_cast<std::uint64_t>(got);
-    bytes -= static_cast<std::uint64_t>(got);
-  }
-  return true;
+  return read_range(file, offset, bytes, stop,
+                    [&](std::span<const std::byte> part) { hasher.update(part); });
+}
+
+bool hash_and_sum_range(Hasher& hasher, RollingSummer& summer, const Descriptor& file,
+                        std::uint64_t offset, std::uint64_t bytes, const std::stop_token& stop) {
+  return read_range(file, offset, bytes, stop, [&](std::span<const std::byte> part) {
+    hasher.update(part);
+    summer.add({reinterpret_cast<const char*>(part.data()), part.size()});
+  });
 }
 
 // Without it ext4 reserves a block for each page that is written, and allocates it later. XFS

@@ -11,6 +11,7 @@
 
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
+#include "libsync/core/rolling_sum.h"
 #include "os/descriptor.h"
 #include "os/files.h"
 
@@ -47,6 +48,11 @@ void expect_writes(const Descriptor& file, std::uint64_t bytes);
 /// was requested; `hasher` is then useless.
 [[nodiscard]] bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset,
                               std::uint64_t bytes, const std::stop_token& stop);
+
+/// The same, and adds the bytes to `summer` as well.
+[[nodiscard]] bool hash_and_sum_range(Hasher& hasher, RollingSummer& summer, const Descriptor& file,
+                                      std::uint64_t offset, std::uint64_t bytes,
+                                      const std::stop_token& stop);
 
 /// Has the kernel start writing a range to the disk now. Unlike fsync it makes nothing durable, and
 /// it waits only until the queue of a busy disk has room.

@@ -18,7 +18,7 @@ constexpr std::chrono::seconds kLongestPatience{600};
 
 // The format of keys, functions, manifest and piece files. A change of one of them raises it. Runs
 // of format 1 name none. A run record names none either: a program passes over unknown keys in it.
-constexpr std::string_view kFormat = "4:";
+constexpr std::string_view kFormat = "5:";
 
 }  // namespace
 
@@ -89,9 +89,9 @@ std::vector<StagedPiece> AnswerReader::staged_pieces() {
   std::vector<StagedPiece> pieces;
   while (!at_end()) {
     const auto piece = number<PieceNumber>();
-    const auto digest = Digest::from_raw(text());
-    if (!digest || piece >= kMaxPieces) throw_not_understood("a piece or its digest");
-    pieces.push_back({piece, *digest});
+    const auto staged = decode_staged(piece, text());
+    if (!staged || piece >= kMaxPieces) throw_not_understood("a piece or its digest");
+    pieces.push_back(*staged);
   }
   return pieces;
 }
@@ -100,14 +100,14 @@ std::vector<StagedPiece> AnswerReader::staged_range() {
   const Digest none(Digest::Bytes{});
   auto piece = number<PieceNumber>();
   std::string_view left = text();
-  if (piece > kMaxPieces || left.size() / Digest::kBytes > kMaxPieces - piece)
+  if (piece > kMaxPieces || left.size() / kStagedBytes > kMaxPieces - piece)
     throw_not_understood("more digests than a run can have");
   std::vector<StagedPiece> pieces;
   for (; !left.empty(); ++piece) {
-    const auto digest = Digest::from_raw(left.substr(0, Digest::kBytes));
-    if (!digest) throw_not_understood("part of a digest");
-    if (*digest != none) pieces.push_back({piece, *digest});
-    left.remove_prefix(Digest::kBytes);
+    const auto staged = decode_staged(piece, left.substr(0, kStagedBytes));
+    if (!staged) throw_not_understood("part of a digest");
+    if (staged->digest != none) pieces.push_back(*staged);
+    left.remove_prefix(kStagedBytes);
   }
   return pieces;
 }

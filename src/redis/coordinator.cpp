@@ -148,9 +148,9 @@ void RedisCoordinator::wake_others(bool begins) {
 StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedPiece>& pieces,
                                      RunState final_state) {
   RedisCommand arguments{run.text(), final_state == RunState::staged ? "1" : "0"};
-  for (const auto& [piece, digest] : pieces) {
-    arguments.push_back(std::to_string(piece));
-    arguments.push_back(digest.raw());
+  for (const auto& staged : pieces) {
+    arguments.push_back(std::to_string(staged.piece));
+    arguments.push_back(encode(staged));
   }
   return done_or_stale(call("stage", arguments), "STAGED");
 }
@@ -199,10 +199,10 @@ StageOutcome RedisCoordinator::admit(const RunId& run) {
 RepairOutcome RedisCoordinator::repair(const RunInfo& run, const RunId& another,
                                        const std::vector<StagedPiece>& recorded,
                                        const Expected& expected) {
-  std::string digests(std::size_t{run.cut.pieces()} * Digest::kBytes, '\0');
-  for (const auto& [piece, digest] : recorded) {
-    const auto raw = digest.raw();
-    if (piece < run.cut.pieces()) digests.replace(piece * Digest::kBytes, raw.size(), raw);
+  std::string digests(std::size_t{run.cut.pieces()} * kStagedBytes, '\0');
+  for (const auto& staged : recorded) {
+    if (staged.piece >= run.cut.pieces()) continue;
+    digests.replace(staged.piece * kStagedBytes, kStagedBytes, encode(staged));
   }
   RedisCommand arguments{run.id.text(), another.text(), run.state == RunState::staged ? "1" : "0"};
   append_payload(arguments, run);

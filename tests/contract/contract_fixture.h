@@ -46,7 +46,7 @@ inline constexpr std::string_view kOtherTask = "/data/model.8";
 /// The pieces that a claim names.
 [[nodiscard]] inline std::vector<PieceNumber> named_by(const Claim& claim) {
   std::vector<PieceNumber> all;
-  for (const auto& [piece, digest] : claim.pieces) {
+  for (const auto& [piece, digest, sum] : claim.pieces) {
     EXPECT_EQ(digest, piece_digest(piece));
     all.push_back(piece);
   }

@@ -93,7 +93,7 @@ TEST_P(MinionContract, DigestsAreThoseOfAnnouncedPieces) {
   stage(info, {1, 3});
   const auto found = minion(host(2)).digests(info.id, {0, 1, 2, 3});
   ASSERT_THAT(found, SizeIs(2));
-  for (const auto& [piece, digest] : found) {
+  for (const auto& [piece, digest, sum] : found) {
     EXPECT_TRUE(piece == 1 || piece == 3);
     EXPECT_EQ(digest, piece_digest(piece));
   }

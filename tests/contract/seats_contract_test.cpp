@@ -90,7 +90,7 @@ TEST_P(SeatsContract, TheFirstSeatHasAllAnnouncedDigests) {
   stage(info, {0, 2});
   const auto seat = joined_seat(host(2));
   ASSERT_THAT(seat.digests, SizeIs(2));
-  for (const auto& [piece, digest] : seat.digests) EXPECT_EQ(digest, piece_digest(piece));
+  for (const auto& [piece, digest, sum] : seat.digests) EXPECT_EQ(digest, piece_digest(piece));
 }
 
 TEST_P(SeatsContract, AReportFromASeatBringsDigestsThatTheHostDoesNotKnow) {
@@ -102,7 +102,7 @@ TEST_P(SeatsContract, AReportFromASeatBringsDigestsThatTheHostDoesNotKnow) {
   stage(info, {1});
   const auto seated = report_seated(info, host(2), pieces({0}), pieces({0, 2}));
   std::vector<PieceNumber> fresh;
-  for (const auto& [piece, digest] : seated.seat.digests) {
+  for (const auto& [piece, digest, sum] : seated.seat.digests) {
     EXPECT_EQ(digest, piece_digest(piece));
     fresh.push_back(piece);
   }

@@ -81,6 +81,36 @@ TEST_F(Delta, BytesThatMovedByLessThanHalfAPieceMoveNotAgain) {
   EXPECT_LT(moved_for(source_root() / "app.3"), 8 * kMegabyte * 6 / 100);
 }
 
+TEST_F(Delta, BytesThatMovedFarAreFoundToo) {
+  add_hosts(1);
+  const auto content = random_bytes(16 * kMegabyte, 1);
+  write_file(source_root() / "app.1", content);
+  write_file(source_root() / "app.2",
+             content.substr(0, 9'000'000) + random_bytes(700'000, 3) + content.substr(9'000'000));
+  write_file(source_root() / "app.3", content_of(source_root() / "app.2").substr(5'000'000));
+  distribute(source_root() / "app.1");
+  EXPECT_LT(moved_for(source_root() / "app.2"), kMegabyte * 3 / 2) << last_output_;
+  EXPECT_LT(moved_for(source_root() / "app.3"), kMegabyte / 2) << last_output_;
+}
+
+// The minions are there before the master has staged anything.
+TEST_F(Delta, MinionsThatLingerFindThemAsWell) {
+  add_hosts(2);
+  const auto content = random_bytes(32 * kMegabyte, 1);
+  write_file(source_root() / "app.1", content);
+  write_file(source_root() / "app.2", random_bytes(3'000'000, 3) + content.substr(0, 30'000'000));
+  start_master({"--minions", "2", "--piece-size", "256K"});
+  start_minions({"--log-level", "debug"});
+  set_task(source_root() / "app.1");
+  wait_for_end();
+  const auto before = sent_bytes() + received_bytes();
+  set_task(source_root() / "app.2");
+  wait_for_end();
+  for (const auto* const host : minions()) expect_published(*host, source_root() / "app.2");
+  EXPECT_LT(sent_bytes() + received_bytes() - before, 2 * 4 * kMegabyte)
+      << minions().front()->log();
+}
+
 TEST_F(Delta, TheRuleChoosesTheOldPayload) {
   auto& host = add_host();
   write_versions("app.1", "app.2");

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "libsync/core/digest.h"
+#include "libsync/core/pieces.h"
 #include "libsync/core/pieces.h"
 #include "timed_functions.h"
 
@@ -55,7 +55,7 @@ std::string all_bits(unsigned pieces) {
 
 std::string run_id(unsigned number) { return padded(number, 32); }
 std::string token(unsigned number) { return padded(number, 32); }
-std::string digest(unsigned number) { return padded(number, Digest::kBytes); }
+std::string digest(unsigned number) { return padded(number, kStagedBytes); }
 
 FunctionCaller::FunctionCaller(TestRedis& redis, std::string prefix)
     : redis_(redis), prefix_(std::move(prefix)) {

@@ -54,7 +54,7 @@ TEST_F(Guard, RepairsADigestThatChangesWhileItLingers) {
   bool is_changed = false;
   bool is_repaired = false;
   clock.at_wait = [&] {
-    if (!is_changed) shared.run()->announced.insert_or_assign(1, digest_of("other"));
+    if (!is_changed) shared.run()->announced.insert_or_assign(1, StagedPiece{1, digest_of("other")});
     is_changed = true;
     if (shared.run() && shared.run()->announced == right) is_repaired = true;
     if (is_repaired) minion.act();

@@ -47,7 +47,7 @@ class FakeMinion {
     std::vector<PieceNumber> all(run.cut.pieces());
     for (PieceNumber piece = 0; piece < run.cut.pieces(); ++piece) all[piece] = piece;
     PieceSet have(run.cut.pieces());
-    for (const auto& [piece, digest] : coordinator_.digests(run.id, all)) {
+    for (const auto& [piece, digest, sum] : coordinator_.digests(run.id, all)) {
       const auto path = spools_ / run.fingerprint.text() / piece_name(piece);
       EXPECT_EQ(digest_of(content_of(path)), digest) << path;
       have.insert(piece);
@@ -117,10 +117,15 @@ struct MasterWorld {
   }
 
   /// Expects that a run announced every piece of the payload with its digest.
-  void expect_right_digests(const std::map<PieceNumber, Digest>& announced) const {
+  void expect_right_digests(const std::map<PieceNumber, StagedPiece>& announced) const {
     const CutPayload cut(task(), kMasterPieceBytes);
     EXPECT_EQ(announced.size(), cut.pieces());
-    for (const auto& [piece, digest] : announced) EXPECT_EQ(digest, cut.digest(piece)) << piece;
+    for (const auto& [piece, staged] : announced) {
+      EXPECT_EQ(staged.digest, cut.digest(piece)) << piece;
+      RollingSummer summer;
+      summer.add(cut.piece(piece));
+      EXPECT_EQ(staged.sum, summer.sum()) << piece;
+    }
   }
 
   WithoutSync without_sync;

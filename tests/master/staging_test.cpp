@@ -120,8 +120,8 @@ TEST_F(StagingTest, AnnouncesAPieceOnlyOnceItIsServable) {
   coordinator.faults.at_call = [this](std::string_view verb) {
     if (verb != "stage") return;
     const auto record = StagingRecord::read(spool());
-    for (const auto& [piece, digest] : record.digests) {
-      EXPECT_EQ(digest_of(content_of(spool().piece_path(piece))), digest) << piece;
+    for (const auto& [piece, staged] : record.digests) {
+      EXPECT_EQ(digest_of(content_of(spool().piece_path(piece))), staged.digest) << piece;
     }
     EXPECT_FALSE(record.digests.empty()) << "on record before it is announced";
   };

@@ -131,7 +131,7 @@ TEST_F(LedgerTest, AFileThatIsNamedTwiceIsJudgedOnceAtATime) {
   expect_over(1, PullEnd::good, "");
 }
 
-TEST_F(LedgerTest, CompletesAClaimOnceEndedAndJudged) {
+TEST_F(LedgerTest, CompletesAClaimOnceAllIsJudged) {
   add(1, {3, 5});
   arrive_good(1, 3);
   EXPECT_EQ(arrive(1, "p00005"), 5U);
@@ -145,14 +145,35 @@ TEST_F(LedgerTest, CompletesAClaimOnceEndedAndJudged) {
   EXPECT_EQ(ledger_.size(), 0U);
 }
 
-TEST_F(LedgerTest, DoesNotCompleteBeforeRsyncHasEnded) {
-  add(1, {3});
+TEST_F(LedgerTest, APullThatHasBroughtAllIsOverBeforeItsRsyncHasEnded) {
+  add(1, {3, 5}, Manifests::one);
   arrive_good(1, 3);
-  EXPECT_FALSE(ledger_.over_claim());
+  arrive_good(1, 5);
+  EXPECT_FALSE(ledger_.over_claim()) << "it awaits the manifest";
+  EXPECT_TRUE(std::holds_alternative<ManifestArrived>(ledger_.arrived({1, "manifest", 0})));
+  EXPECT_FALSE(ledger_.over_claim()) << "it is being judged";
+  static_cast<void>(ledger_.judged({std::nullopt, Verdict::good}));
   EXPECT_TRUE(ledger_.is_any_running());
-  end(1);
-  EXPECT_FALSE(ledger_.is_any_running());
   expect_over(1, PullEnd::good, "");
+  end(1, PullEnd::unreachable);
+  EXPECT_EQ(ledger_.size(), 0U) << "its end matters no more";
+}
+
+TEST_F(LedgerTest, APullThatBroughtAWrongPieceWaitsForTheEndOfItsRsync) {
+  add(1, {3});
+  EXPECT_EQ(arrive(1, "p00003"), 3U);
+  static_cast<void>(judge(3, Verdict::bad));
+  EXPECT_FALSE(ledger_.over_claim());
+  end(1);
+  expect_over(1, PullEnd::corrupt, "10.0.0.2 sent wrong bytes: check its disk and memory");
+}
+
+TEST_F(LedgerTest, APullByTheSeatThatLacksPiecesWaitsForTheEndOfItsRsync) {
+  add_seat_pull(1, {3, 5});
+  arrive_good(1, 3);
+  EXPECT_FALSE(ledger_.over_seat());
+  end(1);
+  expect_over(ledger_.over_seat(), 1, PullEnd::good, "");
 }
 
 TEST_F(LedgerTest, DigestsOverruleExitStatuses) {

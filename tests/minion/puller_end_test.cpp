@@ -91,18 +91,15 @@ TEST_F(PullerEndTest, AFinishedHostConcludesWhenAllItsPullsAreSettled) {
   const auto first = grant({0});
   const auto second = grant({1});
   bring(first, 0);
-  bring(second, 1);
-  answer(RunChecked{RunState::staged});
-  answer(FinishOutcome::finished);
-  EXPECT_FALSE(deeds_.conclusion) << "Redis does not know that two claims have ended";
-  end(first);
   EXPECT_FALSE(call<CompleteClaim>().next) << "it needs nothing more";
   answer(ClaimOutcome{Wait{view()}});
-  EXPECT_FALSE(deeds_.conclusion);
-  end(second, PullEnd::unreachable);
-  EXPECT_EQ(call<CompleteClaim>().end, PullEnd::good);
+  bring(second, 1);
+  EXPECT_EQ(call<CompleteClaim>().pull, second) << "before the run is checked";
   answer(ClaimOutcome{Wait{view()}});
-  EXPECT_EQ(deeds_.conclusion, How::finished);
+  answer(RunChecked{RunState::staged});
+  EXPECT_FALSE(deeds_.conclusion);
+  answer(FinishOutcome::finished);
+  EXPECT_EQ(deeds_.conclusion, How::finished) << "though no rsync has ended";
 }
 
 TEST_F(PullerEndTest, AFinishedHostConcludesWhenItsProbeHasEndedAndItsSlotsAreReported) {
@@ -110,10 +107,9 @@ TEST_F(PullerEndTest, AFinishedHostConcludesWhenItsProbeHasEndedAndItsSlotsAreRe
   const auto id = grant({0});
   bring_manifest(id);
   bring(id, 0);
+  answer(ClaimOutcome{Wait{view()}});
   answer(RunChecked{RunState::staged});
   answer(FinishOutcome::finished);
-  end(id);
-  answer(ClaimOutcome{Wait{view()}});
   EXPECT_FALSE(deeds_.conclusion) << "the probe runs";
   answers_reports_ = false;
   probed();
@@ -176,11 +172,14 @@ TEST_F(PullerEndTest, ARunThatEndsAfterThisHostHasFinishedIsNoFault) {
   const auto id = grant({0});
   bring_manifest(id);
   bring(id, 0);
+  answer(ClaimOutcome{Wait{view()}});
   answer(RunChecked{RunState::staged});
   answer(FinishOutcome::finished);
   EXPECT_FALSE(deeds_.conclusion);
-  end(id);
-  ASSERT_TRUE(calls<CompleteClaim>());
+  answers_reports_ = false;
+  probed();
+  pass(milliseconds(100));
+  ASSERT_TRUE(calls<Report>());
   answer_stale();
   EXPECT_EQ(deeds_.conclusion, How::finished);
 }

@@ -161,7 +161,7 @@ class PullerFixture : public testing::Test {
   void bring_all(TransferId id) {
     const auto assignment = deeds_.running.at(id);
     if (assignment.manifests == Manifests::one) bring_manifest(id);
-    for (const auto& [piece, digest] : assignment.pieces) bring(id, piece);
+    for (const auto& [piece, digest, sum] : assignment.pieces) bring(id, piece);
     end(id);
   }
   /// A thread changes the state of a piece.

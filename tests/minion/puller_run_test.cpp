@@ -27,6 +27,7 @@ TEST_F(PullerRunTest, SlotsAreOfferedOnceTheProbeIsGoodAndTheManifestIsHere) {
   ASSERT_THAT(deeds_.reports, SizeIs(1));
   EXPECT_EQ(deeds_.reports.back().slots, 0U);
   bring_manifest(id);
+  answer(ClaimOutcome{Wait{view()}});
   pass(seconds(1));
   EXPECT_THAT(deeds_.reports, SizeIs(1)) << "the probe has not ended";
   probed();
@@ -168,6 +169,7 @@ TEST_F(PullerRunTest, ASuspectHostReverifiesAndReportsThatItIsCleared) {
   EXPECT_THAT(drain_warnings(), ElementsAre(HasSubstr("other hosts got wrong bytes from here")));
   const auto reports = deeds_.reports.size();
   bring(id, 2);
+  answer(ClaimOutcome{Wait{view()}});
   pass(seconds(2));
   EXPECT_EQ(deeds_.publications, 0U);
   EXPECT_EQ(deeds_.completions, 0U) << "pieces in place may be wrong";

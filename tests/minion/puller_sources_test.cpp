@@ -134,11 +134,11 @@ TEST_F(PullerSourcesTest, ALatePieceIsFetchedASecondTimeFromAnotherSource) {
 TEST_F(PullerSourcesTest, TheFirstGoodFileWinsAndTheOtherPullIsAccusedOfNothing) {
   begin_second();
   bring(second_, 0);
-  answer_check();
   EXPECT_THAT(deeds_.ended, ElementsAre(from_2_));
-  end(second_);
+  EXPECT_EQ(call<CompleteClaim>().pull, second_) << "its rsync has not ended";
   EXPECT_EQ(call<CompleteClaim>().end, PullEnd::good);
   tell_to_wait();
+  answer_check();
   end(from_2_, PullEnd::unreachable);
   const auto given_back = call<CompleteClaim>();
   EXPECT_EQ(given_back.pull, from_2_);
@@ -149,11 +149,10 @@ TEST_F(PullerSourcesTest, TheFirstGoodFileWinsAndTheOtherPullIsAccusedOfNothing)
 TEST_F(PullerSourcesTest, TheSlowSourceMayWinAfterAll) {
   begin_second();
   bring(from_2_, 0);
-  answer_check();
   EXPECT_THAT(deeds_.ended, ElementsAre(second_));
-  end(from_2_);
   EXPECT_EQ(call<CompleteClaim>().end, PullEnd::good);
   tell_to_wait();
+  answer_check();
   end(second_, PullEnd::unreachable);
   EXPECT_EQ(call<CompleteClaim>().end, PullEnd::good);
 }

@@ -254,7 +254,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
     for (; seen_pull_ < deeds_.last_pull; ++seen_pull_) {
       const auto begun = deeds_.running.find(seen_pull_ + 1);
       if (begun == deeds_.running.end()) continue;
-      for (const auto& [piece, digest] : begun->second.pieces) {
+      for (const auto& [piece, digest, sum] : begun->second.pieces) {
         for (const auto& [id, pieces] : awaited_) {
           EXPECT_FALSE(deeds_.running.contains(id) && pieces.contains(piece))
               << "pulls " << id << " and " << begun->first << " name piece " << piece;
@@ -297,7 +297,7 @@ class PullerWalkTest : public test::PullerFixture, public testing::WithParamInte
     if (deeds_.running.empty()) return pass_until(puller_->due(now_));
     const auto [id, assignment] = *deeds_.running.begin();
     arrive(id, "manifest");
-    for (const auto& [piece, digest] : assignment.pieces) arrive(id, piece_name(piece));
+    for (const auto& [piece, digest, sum] : assignment.pieces) arrive(id, piece_name(piece));
     end(id);
   }
 

@@ -75,7 +75,7 @@ class TreesFixture : public testing::Test {
     for (; const auto pull = next(); ++count) {
       trees_.started(++last_id_, now_);
       pulls_.insert_or_assign(tree_of(pull->source), std::pair(last_id_, pull->pieces));
-      for (const auto& [piece, digest] : pull->pieces) pieces_.move(piece, PieceState::in_flight);
+      for (const auto& [piece, digest, sum] : pull->pieces) pieces_.move(piece, PieceState::in_flight);
     }
     return count;
   }
@@ -95,7 +95,7 @@ class TreesFixture : public testing::Test {
                                     PullEnd how = PullEnd::good) {
     const auto [id, pieces] = pulls_.at(tree);
     pulls_.erase(tree);
-    for (const auto& [piece, digest] : pieces) {
+    for (const auto& [piece, digest, sum] : pieces) {
       if (brought == 0) {
         pieces_.move(piece, PieceState::wanted);
         continue;

@@ -104,22 +104,24 @@ TEST(AnswerReader, ReadsAView) {
 
 TEST(AnswerReader, ReadsStagedPieces) {
   const auto digest = digest_of("x");
-  const auto right = array({number(0), text(digest.raw()), text("4095"), text(digest.raw())});
+  const auto raw = encode(StagedPiece{0, digest, 0x1122334455667788U});
+  const auto right = array({number(0), text(raw), text("4095"), text(raw)});
   const auto pieces = AnswerReader(right).staged_pieces();
   ASSERT_EQ(pieces.size(), 2U);
   EXPECT_EQ(pieces[1].piece, 4095U);
   EXPECT_EQ(pieces[1].digest, digest);
+  EXPECT_EQ(pieces[1].sum, 0x1122334455667788U);
   for (const auto& wrong : std::vector<Array>{{number(0)},
-                                              {number(4096), text(digest.raw())},
-                                              {number(-1), text(digest.raw())},
-                                              {text("4294967296"), text(digest.raw())},
+                                              {number(4096), text(raw)},
+                                              {number(-1), text(raw)},
+                                              {text("4294967296"), text(raw)},
                                               {number(0), text("")},
-                                              {number(0), text(digest.raw().substr(1))},
+                                              {number(0), text(raw.substr(1))},
                                               {number(0), text(digest.hex())},
                                               {number(0), nil()},
-                                              {nil(), text(digest.raw())},
-                                              {text(digest.raw()), number(0)},
-                                              {number(0), text(digest.raw()), number(1)}}) {
+                                              {nil(), text(raw)},
+                                              {text(raw), number(0)},
+                                              {number(0), text(raw), number(1)}}) {
     const auto answer = array(wrong);
     expect_not_understood("bad pieces", [&] { AnswerReader(answer).staged_pieces(); });
   }
@@ -127,22 +129,24 @@ TEST(AnswerReader, ReadsStagedPieces) {
 
 TEST(AnswerReader, ReadsARangeOfDigests) {
   const auto digest = digest_of("x");
-  const std::string none(Digest::kBytes, '\0');
-  const auto right = array({number(4093), text(digest.raw() + none + digest.raw())});
+  const auto raw = encode(StagedPiece{0, digest, 0x1122334455667788U});
+  const std::string none(kStagedBytes, '\0');
+  const auto right = array({number(4093), text(raw + none + raw)});
   const auto pieces = AnswerReader(right).staged_range();
   ASSERT_EQ(pieces.size(), 2U) << "zeros are none";
   EXPECT_EQ(pieces[0].piece, 4093U);
   EXPECT_EQ(pieces[1].piece, 4095U);
   EXPECT_EQ(pieces[1].digest, digest);
+  EXPECT_EQ(pieces[1].sum, 0x1122334455667788U);
   const auto nothing = array({number(0), text("")});
   EXPECT_TRUE(AnswerReader(nothing).staged_range().empty());
   for (const auto& wrong : std::vector<Array>{{number(0)},
-                                              {number(4096), text(digest.raw())},
-                                              {number(4095), text(digest.raw() + digest.raw())},
+                                              {number(4096), text(raw)},
+                                              {number(4095), text(raw + raw)},
                                               {number(4097), text("")},
-                                              {number(0), text(digest.raw() + "x")},
+                                              {number(0), text(raw + "x")},
                                               {number(0), nil()},
-                                              {text("4294967295"), text(digest.raw())}}) {
+                                              {text("4294967295"), text(raw)}}) {
     const auto answer = array(wrong);
     expect_not_understood("bad digests", [&] { AnswerReader(answer).staged_range(); });
   }
@@ -185,7 +189,7 @@ RunInfo read(const Fields& named) {
 
 const std::string kId(32, 'a');
 const std::string kDigest(64, 'b');
-const std::string kManifest = "4:blake3:" + kDigest;
+const std::string kManifest = "5:blake3:" + kDigest;
 
 Fields right_run() {
   return {{"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
@@ -210,7 +214,7 @@ TEST(ReadState, ReadsThatRunAlone) {
 // The field `manifest` as other versions write it. The first is that of format 1.
 std::vector<std::string> other_formats() {
   return {"blake3:" + kDigest,   "1:blake3:" + kDigest, "3:blake3:" + kDigest,
-          "5:blake3:" + kDigest, "4:sha256:" + kDigest, ""};
+          "4:blake3:" + kDigest, "5:sha256:" + kDigest, ""};
 }
 
 TEST(ManifestField, OfAnotherFormatCannotBeRead) {

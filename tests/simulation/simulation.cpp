@@ -378,8 +378,8 @@ void Simulation::claim_granted(HostNumber puller, const Claim& claim) {
   const bool is_exact = scenario_.freeze.lasts <= 0;
   if (++uploads_[from] > (from == 0 ? origin_uploads_ : slots_) && is_exact)
     broken(claim.source.text() + " has more claims than slots");
-  for (const auto& [piece, digest] : claim.pieces) {
-    if (!content_at(from, puller, piece))
+  for (const auto& staged : claim.pieces) {
+    if (!content_at(from, puller, staged.piece))
       broken(claim.source.text() + " should serve a piece that it does not have");
   }
 }
@@ -407,7 +407,7 @@ TransferId Simulation::start_pull(HostNumber host, const Assignment& assignment)
   pull.from = number_of(assignment.source);
   pull.id = next_id_++;
   pull.pieces.clear();
-  for (const auto& [piece, digest] : assignment.pieces) pull.pieces.push_back(piece);
+  for (const auto& staged : assignment.pieces) pull.pieces.push_back(staged.piece);
   pull.next = 0;
   pull.boundary = 0;
   pull.flow.reset();

@@ -139,9 +139,9 @@ bool VirtualHost::clears_suspicion() {
   }
   bool is_any_bad = false;
   world_.redis().call("digests", world_.now(), [&](RedisCoordinator& redis) {
-    for (const auto& [piece, digest] : redis.digests(run_.id, here)) {
-      if (spool_[piece] == digest) {
-        good.insert(piece);
+    for (const auto& staged : redis.digests(run_.id, here)) {
+      if (spool_[staged.piece] == staged.digest) {
+        good.insert(staged.piece);
       } else {
         is_any_bad = true;
       }

@@ -67,7 +67,7 @@ std::size_t FakeRun::placed_since(std::uint64_t then) const {
 }
 
 void FakeRun::stage(const std::vector<StagedPiece>& pieces, RunState final_state) {
-  for (const auto& [piece, digest] : pieces) announced.insert_or_assign(piece, digest);
+  for (const auto& staged : pieces) announced.insert_or_assign(staged.piece, staged);
   if (final_state == RunState::staged && announced.size() == info.cut.pieces()) {
     info.state = RunState::staged;
   }
@@ -232,8 +232,8 @@ Seat FakeRun::seat_of(const Address& address, const PieceSet& known) {
     seat.parents.push_back(above < 0 ? info.origin : seats[static_cast<std::size_t>(above)]);
   }
   if (const auto set = parents.find(address); set != parents.end()) seat.parents = set->second;
-  for (const auto& [piece, digest] : announced) {
-    if (!known.contains(piece)) seat.digests.push_back({piece, digest});
+  for (const auto& [piece, staged] : announced) {
+    if (!known.contains(piece)) seat.digests.push_back(staged);
   }
   return seat;
 }
@@ -266,7 +266,7 @@ std::vector<StagedPiece> FakeRun::announced_of(const std::vector<PieceNumber>& p
   std::vector<StagedPiece> found;
   for (const auto piece : pieces) {
     const auto one = announced.find(piece);
-    if (one != announced.end()) found.push_back({piece, one->second});
+    if (one != announced.end()) found.push_back(one->second);
   }
   return found;
 }

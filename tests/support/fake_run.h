@@ -101,7 +101,7 @@ class FakeRun {
   [[nodiscard]] unsigned uploads_of(const Address& host) const;
 
   RunInfo info;
-  std::map<PieceNumber, Digest> announced;
+  std::map<PieceNumber, StagedPiece> announced;
   std::map<Address, FakeHost> hosts;
   std::map<Token, FakeClaim> claims;
   Duration usual_piece{0};  ///< The time of the last piece by a claim.

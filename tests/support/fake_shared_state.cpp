@@ -252,10 +252,10 @@ RepairOutcome FakeSharedState::repair(const RunInfo& run, const RunId& another,
   Repaired repaired{run.id, {}};
   const bool is_other = now.manifest != run.manifest || now.cut != run.cut ||
                         now.fingerprint != run.fingerprint || now.task != run.task;
-  const std::map<PieceNumber, Digest> right = [&] {
-    std::map<PieceNumber, Digest> all;
-    for (const auto& [piece, digest] : recorded) {
-      if (run_->announced.contains(piece)) all.insert_or_assign(piece, digest);
+  const std::map<PieceNumber, StagedPiece> right = [&] {
+    std::map<PieceNumber, StagedPiece> all;
+    for (const auto& staged : recorded) {
+      if (run_->announced.contains(staged.piece)) all.insert_or_assign(staged.piece, staged);
     }
     return all;
   }();

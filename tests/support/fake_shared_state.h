@@ -30,7 +30,7 @@ struct FakeEnd {
   std::string outcome;
   std::string reason;
   std::vector<std::string> missing;
-  std::map<PieceNumber, Digest> announced;  ///< As they were when it ended.
+  std::map<PieceNumber, StagedPiece> announced;  ///< As they were when it ended.
 };
 
 class FakeSharedState {

@@ -18,6 +18,7 @@
 
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
+#include "libsync/core/rolling_sum.h"
 
 namespace libsync {
 
@@ -87,11 +88,21 @@ class PieceSet {
   std::string bitmap_;
 };
 
-/// A piece with the digest that the master announced for it.
+/// A piece with the digest that the master announced for it, and its rolling sum (0: unknown).
 struct StagedPiece {
   PieceNumber piece;
   Digest digest;
+  RollingSum sum = 0;
+
+  friend bool operator==(const StagedPiece&, const StagedPiece&) = default;
 };
+
+/// The form in which Redis keeps the digest and the sum of a piece: the sum has its lowest byte
+/// first.
+inline constexpr std::size_t kStagedBytes = Digest::kBytes + sizeof(RollingSum);
+[[nodiscard]] std::string encode(const StagedPiece& piece);
+/// Nothing unless the text has kStagedBytes.
+[[nodiscard]] std::optional<StagedPiece> decode_staged(PieceNumber piece, std::string_view text);
 
 /// Adjacent bytes of a piece that lie in one file of the payload.
 struct Segment {

@@ -43,7 +43,7 @@
 --                                 announced (bitmap of pieces in sync:digests), trees (how many; 0:
 --                                 claims alone) …
 --                                 manifest is FORMAT:HASH:DIGEST, which other versions refuse
---   P sync:digests        string  32 bytes a piece: its BLAKE3; zeros where it is not announced
+--   P sync:digests        string  40 bytes a piece: BLAKE3, rolling sum; zeros where not announced
 --   P sync:expected       set     hosts that are expected to finish (expected.lua)
 --   P sync:others         set     hosts of the run that it does not wait for (expected.lua)
 --   P sync:last           hash    how the last run or refusal ended; outlives runs

@@ -1,0 +1,83 @@
+#pragma once
+
+// The search for whole pieces in an old payload, at any offset.
+//
+// While the search is open, the host holds the pieces that it has not found at their own offsets,
+// and pulls none of them. It begins once the master has announced all pieces, because their sums
+// are needed. If the master announces nothing more for a while, the search ends and the host pulls.
+//
+// A piece that is found becomes a piece file of the spool, so this host serves it as if it had been
+// pulled. The search also tells where the old bytes around it lie (old_copy.h).
+//
+// A thread of its own reads the old payload. Belongs to one thread. Death in the middle leaves
+// verified pieces in the spool.
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "libsync/core/pieces.h"
+#include "minion/old_stream.h"
+#include "store/payload.h"
+#include "store/spool.h"
+
+namespace libsync {
+
+class Workers;
+
+class OldSearch {
+ public:
+  struct Found {
+    std::shared_ptr<const OldStream> stream;
+    FoundPieces pieces;  ///< Verified, and in the spool.
+  };
+
+  OldSearch(Spool spool, Cut cut);
+  ~OldSearch();
+
+  // --- At their own offsets ---
+
+  /// The host has compared a piece with the old range at its own offset. True if it should compare
+  /// no more, because none was equal.
+  [[nodiscard]] bool compared(bool is_equal);
+
+  // --- Anywhere ---
+
+  /// Holds pieces from now on. `location`: the old payload.
+  void open(Location location);
+  [[nodiscard]] bool is_open() const { return is_open_; }
+
+  void hold(PieceNumber piece) { held_.insert(piece); }
+  [[nodiscard]] bool holds(PieceNumber piece) const { return held_.contains(piece); }
+  [[nodiscard]] PieceNumber held() const { return held_.size(); }
+
+  /// So many pieces are announced. False if they have been no more for several calls.
+  [[nodiscard]] bool is_worth_waiting(PieceNumber announced);
+
+  /// Searches for the pieces; collect() calls `then` with those that are found. It is over then.
+  void begin(std::vector<StagedPiece> pieces, std::function<void(Found)> then);
+  [[nodiscard]] bool is_running() const { return searcher_ != nullptr; }
+
+  /// Holds no piece any more. Returns those that it held.
+  [[nodiscard]] std::vector<PieceNumber> close();
+
+  /// Appends the descriptor that is readable when collect() has work.
+  void append_descriptors(std::vector<int>& descriptors) const;
+  void collect();
+
+ private:
+  Spool spool_;
+  Cut cut_;
+  Location location_;
+  bool is_open_ = false;
+  PieceSet held_;
+  PieceNumber announced_ = 0;
+  unsigned waits_ = 0;  // Calls since the last piece was announced.
+  bool has_equal_ = false;
+  unsigned unequal_ = 0;
+
+  // The last member, so that its thread ends before anything that it uses. Nothing before begin().
+  std::unique_ptr<Workers> searcher_;
+};
+
+}  // namespace libsync
