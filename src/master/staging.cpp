@@ -42,8 +42,9 @@ using CutOutcome = std::variant<StagedPiece, OriginalChanged>;
 
 StagingRecord StagingRecord::read(const Spool& spool) {
   StagingRecord record;
-  const auto text = read_file(spool.digests_path(), kRecordBytes).value_or("");
+  auto text = read_file(spool.digests_path(), kRecordBytes).value_or("");
   record.is_torn = !text.empty() && !text.ends_with('\n');
+  text.resize(text.rfind('\n') + 1);  // npos + 1 is 0.
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     if (line == kRecordEnd) record.is_complete = true;

@@ -4,7 +4,7 @@
 //
 // While the search is open, the host holds the pieces that it has not found at their own offsets,
 // and pulls none of them. It begins once the master has announced all pieces, because their sums
-// are needed. If the master announces nothing more for a while, the search ends and the host pulls.
+// are needed. If the master needs several seconds for that, the host searches nothing and pulls.
 //
 // A piece that is found becomes a piece file of the spool, so this host serves it as if it had been
 // pulled. The search also tells where the old bytes around it lie (old_copy.h).
@@ -51,8 +51,8 @@ class OldSearch {
   [[nodiscard]] bool holds(PieceNumber piece) const { return held_.contains(piece); }
   [[nodiscard]] PieceNumber held() const { return held_.size(); }
 
-  /// So many pieces are announced. False if they have been no more for several calls.
-  [[nodiscard]] bool is_worth_waiting(PieceNumber announced);
+  /// The master has not announced all pieces yet. False if the host has asked often enough.
+  [[nodiscard]] bool is_worth_waiting();
 
   /// Searches for the pieces; collect() calls `then` with those that are found. It is over then.
   void begin(std::vector<StagedPiece> pieces, std::function<void(Found)> then);
@@ -71,8 +71,7 @@ class OldSearch {
   Location location_;
   bool is_open_ = false;
   PieceSet held_;
-  PieceNumber announced_ = 0;
-  unsigned waits_ = 0;  // Calls since the last piece was announced.
+  unsigned waits_ = 0;  // Calls of is_worth_waiting().
   bool has_equal_ = false;
   unsigned unequal_ = 0;
 

@@ -109,9 +109,11 @@ std::vector<BlockFinder::Block> OldStream::find(const Cut& cut, const std::vecto
                                                 const std::stop_token& stop) const {
   const auto length = cut.piece_bytes;
   std::vector<BlockFinder::Block> found;
-  if (bytes_ < length) return found;
   auto whole = sums;
   if (cut.bytes_of(cut.pieces() - 1) < length && whole.size() == cut.pieces()) whole.back() = 0;
+  const bool is_any_known =
+      std::any_of(whole.begin(), whole.end(), [](auto sum) { return sum > 0; });
+  if (bytes_ < length || !is_any_known) return found;
   if (bytes_ > 4 * kSamples * length) {
     BlockFinder finder(length, whole);
     for (std::uint64_t sample = 0; sample < kSamples && found.empty(); ++sample) {

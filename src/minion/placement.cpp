@@ -129,7 +129,7 @@ void Placement::decide() {
     if (pieces_.digest(piece) && !search_.holds(piece)) decide_one(piece);
   }
   const bool is_waiting = search_.is_open() && !pieces_.announced().is_complete();
-  if (is_waiting && !search_.is_worth_waiting(pieces_.announced().size())) {
+  if (is_waiting && !search_.is_worth_waiting()) {
     searched({});
   } else {
     search();

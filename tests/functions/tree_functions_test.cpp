@@ -149,7 +149,7 @@ TEST_F(TreeFunctions, AnExpectedParentThatHasNotComeIsNoneYet) {
 TEST_F(TreeFunctions, KnownDigestsAreNotSentAgain) {
   f.stage(run, {0, 1, 9});
   f.stage(run, {33, 35});
-  const std::string none(32, '\0');
+  const std::string none(kStagedBytes, '\0');
   const auto answer = follow(host(0), {}, bits(kPieces, {0, 1, 9}));
   EXPECT_THAT(Texts(answer.begin() + kDigests, answer.end()),
               ElementsAre("32", none + digest(33) + none + digest(35)));

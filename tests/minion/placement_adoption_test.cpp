@@ -163,6 +163,76 @@ TEST_F(AdoptionTest, AfterAnyMixtureOnlyTheMissingPiecesAreClaimed) {
   }
 }
 
+// --- An old payload under another name ---
+
+class OldNameTest : public test::PlacementFixture {
+ protected:
+  // The old payload is a folder with the file `a`.
+  void publish_old(const std::string& a) const {
+    test::write_file(old() / "a", a);
+    state_->receipts().write(old(), digest_of("its manifest"));
+  }
+  [[nodiscard]] std::filesystem::path old() const { return repo() / "name.1"; }
+  [[nodiscard]] std::string stream() const {
+    std::string all;
+    for (PieceNumber piece = 0; piece < 5; ++piece) all += cut_->piece(piece);
+    return all;
+  }
+  void survey() {
+    start(Delivery::pulled);
+    EXPECT_THAT(claimable(), IsEmpty());
+    EXPECT_EQ(pull_manifest(), Verdict::good);
+  }
+};
+
+TEST_F(OldNameTest, PiecesThatHaveMovedAreServedAndPlaced) {
+  publish_old(test::random_bytes(700, 7) + stream().substr(0, 3200));
+  survey();
+  decide(all_announced());
+  ASSERT_TRUE(pump([&] { return claimable() == std::vector<PieceNumber>{3, 4}; }));
+  EXPECT_THAT(pieces_->servable().members(), ElementsAre(0, 1, 2));
+  for (const PieceNumber piece : {3U, 4U}) EXPECT_EQ(pull(piece), Verdict::good);
+  complete_and_publish();
+  EXPECT_TRUE(exists(old()));
+}
+
+TEST_F(OldNameTest, NoPieceIsPulledBeforeAllAreAnnounced) {
+  publish_old("x" + stream());
+  survey();
+  decide({announced(0), announced(1), announced(2)});
+  for (int call = 0; call < 5; ++call) decide({});
+  EXPECT_TRUE(pump([&] { return pieces_->without_digest().size() == 2; }));
+  EXPECT_THAT(claimable(), IsEmpty());
+  decide(all_announced());
+  EXPECT_TRUE(pump([&] { return pieces_->in_place().size() == 4; }));
+  EXPECT_THAT(claimable(), ElementsAre(4)) << "it is shorter, so the search does not find it";
+}
+
+TEST_F(OldNameTest, ARunThatAnnouncesNothingMoreIsNotWaitedFor) {
+  publish_old("x" + stream());
+  survey();
+  for (int call = 0; call < 10; ++call) decide({announced(0)});
+  EXPECT_TRUE(pump([&] { return claimable().size() == 1; })) << "the announced one";
+}
+
+TEST_F(OldNameTest, NothingInCommonIsPulled) {
+  publish_old(test::random_bytes(8000, 9));
+  survey();
+  decide(all_announced());
+  EXPECT_TRUE(pump([&] { return claimable().size() == 5; }));
+}
+
+TEST_F(OldNameTest, AWrongDigestLeavesNoFile) {
+  publish_old("x" + stream());
+  survey();
+  auto pieces = all_announced();
+  pieces[1].digest = digest_of("other bytes of the same sum");
+  decide(pieces);
+  ASSERT_TRUE(pump([&] { return claimable() == std::vector<PieceNumber>{1, 4}; }));
+  EXPECT_FALSE(exists(spool_->incoming_path(1)));
+  EXPECT_FALSE(exists(spool_->piece_path(1)));
+}
+
 TEST_F(AdoptionTest, PushedPiecesCountAsTheyAreAnnounced) {
   auto& placement = start(Delivery::pushed);
   EXPECT_THAT(claimable(), IsEmpty());

@@ -82,7 +82,7 @@ class PlacementFixture : public testing::Test {
   }
 
   [[nodiscard]] StagedPiece announced(PieceNumber piece) const {
-    return {piece, cut_->digest(piece)};
+    return cut_->staged(piece);
   }
   [[nodiscard]] std::vector<StagedPiece> all_announced() const {
     std::vector<StagedPiece> all;

@@ -411,7 +411,7 @@ TransferId Simulation::start_pull(HostNumber host, const Assignment& assignment)
   pull.next = 0;
   pull.boundary = 0;
   pull.flow.reset();
-  pull.is_claimed = assignment.token.has_value();
+  pull.token = assignment.token;
   pull.is_over = false;
   pull.sampled = 0;
   push(now_ + kSampleEvery, Kind::sampled, index, pull.id);
@@ -440,7 +440,7 @@ void Simulation::connect(std::size_t index) {
   const auto id = pull.id;
   hosts_[pull.to]->file_arrived(id, std::nullopt, std::nullopt);
   if (!runs(index, id)) return;
-  if (!pulls_[index].is_claimed || faults_) {
+  if (!pulls_[index].token || faults_) {
     const auto [to, from] = std::pair(pulls_[index].to, pulls_[index].from);
     std::erase_if(pulls_[index].pieces,
                   [&](PieceNumber piece) { return !content_at(from, to, piece); });
@@ -544,7 +544,9 @@ void Simulation::drop_pulls(HostNumber host) {
     ++pull.stamp;
     pull.is_over = true;
     unused_pulls_.push_back(i);
-    if (pull.is_claimed) --uploads_[pull.from];  // Its claim will lapse.
+    // Its claim will lapse, unless it is complete already.
+    const auto claim = sources_of_claims_.extract(pull.token ? pull.token->text() : "");
+    if (!claim.empty()) --uploads_[claim.mapped()];
   }
 }
 

@@ -125,7 +125,7 @@ class Simulation final : public World {
     std::optional<FlowId> flow;
     std::uint64_t stamp = 0;  // Events with an older stamp are void.
     double sampled = 0;       // Bytes of the flow at the last sample.
-    bool is_claimed = false;
+    std::optional<Token> token;  // Nothing: it needs no claim.
     bool is_over = true;
   };
 

@@ -40,6 +40,12 @@ class CutPayload {
     return stream_.substr(number * piece_bytes_, piece_bytes_);
   }
   [[nodiscard]] Digest digest(PieceNumber number) const { return digest_of(piece(number)); }
+  /// As the master announces it.
+  [[nodiscard]] StagedPiece staged(PieceNumber number) const {
+    RollingSummer summer;
+    summer.add(piece(number));
+    return {number, digest(number), summer.sum()};
+  }
 
  private:
   Manifest manifest_;

@@ -9,7 +9,7 @@ do
 local ALL_BYTES = 2200000
 local SHARES_BYTES = 140
 local REASON_BYTES = 100
-local ACCOUNTS_TRIED = 8        -- Accounts that are compared when one has to make room.
+local ACCOUNTS_TRIED = 16       -- Accounts that are compared when one has to make room. With 8 a slow one may go.
 local LONGEST_MS = 1e10         -- A later time of an account counts as this one.
 local COUNTED = {wire = 1e13, pieces = MAX_PIECES, failed = 1e6, twice = 1e6}
 local COUNTS = {'wire', 'pieces', 'failed', 'twice'}

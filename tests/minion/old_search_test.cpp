@@ -1,0 +1,40 @@
+// The search for pieces in an old payload, apart from the run that needs them.
+
+#include "minion/old_search.h"
+
+#include <gtest/gtest.h>
+
+#include "os/random.h"
+
+namespace libsync::test {
+namespace {
+
+OldSearch search() { return {Spool("/nonexistent", random_name<Fingerprint>(), 0), Cut{4000, 1000}}; }
+
+TEST(OldSearch, SixteenUnequalRangesAndNoEqualOneAreEnough) {
+  auto one = search();
+  for (int range = 0; range < 15; ++range) EXPECT_FALSE(one.compared(false));
+  EXPECT_TRUE(one.compared(false));
+  auto other = search();
+  EXPECT_FALSE(other.compared(true));
+  for (int range = 0; range < 100; ++range) EXPECT_FALSE(other.compared(false));
+}
+
+TEST(OldSearch, TenCallsAreTooMany) {
+  auto one = search();
+  for (int call = 0; call < 9; ++call) EXPECT_TRUE(one.is_worth_waiting());
+  EXPECT_FALSE(one.is_worth_waiting());
+}
+
+TEST(OldSearch, HoldsPiecesUntilItIsClosed) {
+  auto one = search();
+  one.hold(1);
+  one.hold(3);
+  EXPECT_TRUE(one.holds(1));
+  EXPECT_FALSE(one.holds(2));
+  EXPECT_EQ(one.close(), (std::vector<PieceNumber>{1, 3}));
+  EXPECT_EQ(one.held(), 0U);
+}
+
+}  // namespace
+}  // namespace libsync::test
