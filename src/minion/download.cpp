@@ -216,7 +216,7 @@ void Download::perform(const StartPull& act) {
   if (!act.assignment.pieces.empty()) placement_.require_room();
   log_search();
   log_start(act.assignment.source);
-  const auto id = pulls_.start(act.assignment, {placement_.old_copy(), placement_.room_to_fill()});
+  const auto id = pulls_.start(act.assignment, placement_.basis());
   puller_.on(PullStarted{id}, clock_.now());
 }
 

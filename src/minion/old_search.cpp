@@ -17,8 +17,8 @@ namespace libsync {
 namespace {
 
 // If so many old ranges differ and none is equal, the host compares no more of them. In a payload
-// of which half has changed, that is one run of 65,000: ./tests/bench/delta
-constexpr unsigned kMostUnequal = 16;
+// of which half has changed, that is one run of 250. Pulls then move little: ./tests/bench/delta
+constexpr unsigned kMostUnequal = 8;
 // Calls of is_worth_waiting(). The pauses between them grow to a second (candidates.cpp), so these
 // need 5 s. A payload that has nothing in common comes later by no more than that.
 constexpr unsigned kMostWaits = 10;
@@ -49,8 +49,8 @@ OldSearch::OldSearch(Spool spool, Cut cut)
 OldSearch::~OldSearch() = default;
 
 bool OldSearch::compared(bool is_equal) {
-  has_equal_ = has_equal_ || is_equal;
-  return !has_equal_ && ++unequal_ >= kMostUnequal;
+  if (is_equal) likeness_ = Likeness::shown;
+  return likeness_ == Likeness::unknown && ++unequal_ >= kMostUnequal;
 }
 
 void OldSearch::open(Location location) {
@@ -87,7 +87,10 @@ void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)
         }
         return found;
       },
-      [then = std::move(then)](Found found) { then(std::move(found)); });
+      [this, then = std::move(then)](Found found) {
+        if (!found.pieces.empty()) likeness_ = Likeness::shown;
+        then(std::move(found));
+      });
 }
 
 std::vector<PieceNumber> OldSearch::close() {

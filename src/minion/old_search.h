@@ -18,6 +18,7 @@
 
 #include "libsync/core/pieces.h"
 #include "minion/old_stream.h"
+#include "minion/savings.h"
 #include "store/payload.h"
 #include "store/spool.h"
 
@@ -40,6 +41,9 @@ class OldSearch {
   /// The host has compared a piece with the old range at its own offset. True if it should compare
   /// no more, because none was equal.
   [[nodiscard]] bool compared(bool is_equal);
+
+  /// Whether a piece was equal there, or was found.
+  [[nodiscard]] Likeness likeness() const { return likeness_; }
 
   // --- Anywhere ---
 
@@ -72,7 +76,7 @@ class OldSearch {
   bool is_open_ = false;
   PieceSet held_;
   unsigned waits_ = 0;  // Calls of is_worth_waiting().
-  bool has_equal_ = false;
+  Likeness likeness_ = Likeness::unknown;
   unsigned unequal_ = 0;
 
   // The last member, so that its thread ends before anything that it uses. Nothing before begin().

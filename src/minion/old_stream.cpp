@@ -21,8 +21,8 @@ namespace {
 // Bytes that are read at a time.
 constexpr std::size_t kPart = std::size_t{256} << 10U;
 // The sample has this many parts of the stream, each as long as two pieces. A payload of which half
-// is old shows it in all but one of 250 cases. A shorter stream is read at once.
-constexpr std::uint64_t kSamples = 8;
+// is old shows it in all but one of 30 cases. A shorter stream is read at once.
+constexpr std::uint64_t kSamples = 5;
 
 }  // namespace
 

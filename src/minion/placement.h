@@ -25,7 +25,6 @@
 // The destructor stops the threads between two small steps. It waits half a second at most, or for
 // the one system call that a thread is in.
 
-#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -46,6 +45,7 @@
 #include "minion/old_search.h"
 #include "minion/only_here.h"
 #include "minion/piece_table.h"
+#include "minion/prefill.h"
 #include "minion/room.h"
 #include "store/old_versions.h"
 #include "store/spool.h"
@@ -70,18 +70,13 @@ class Placement {
   [[nodiscard]] DiskState::Step step() const;
   [[nodiscard]] bool has_manifest() const { return assembly_ != nullptr; }
 
-  /// A former version of the payload on this disk; nothing if there is none, or before its survey.
-  [[nodiscard]] const std::shared_ptr<const OldCopy>& old_copy() const { return old_copy_; }
-
   /// Throws Failure (local, try again) before the first pull of pieces if the disk has no room for
   /// the run.
   void require_room() { room_.require_for_pull(); }
   /// Whether there is room for second attempts, too (libsync/core/attempt.h). False before that.
   [[nodiscard]] bool has_spare_room() const { return room_.spare_pieces() >= kSecondAttempts; }
-  /// Pieces that may begin with old bytes at a time, because each needs the room of another one.
-  [[nodiscard]] PieceNumber room_to_fill() const {
-    return room_.spare_pieces() - std::min(room_.spare_pieces(), kSecondAttempts);
-  }
+  /// The old bytes that pulls may begin with now.
+  [[nodiscard]] Basis basis() const;
 
   /// The manifest lies in the spool's incoming folder.
   void judge_manifest();

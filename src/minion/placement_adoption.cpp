@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "minion/placement.h"
@@ -13,6 +14,11 @@ std::optional<std::size_t> Placement::basis_for(EntryKind kind) const {
   std::vector<OldName> names;
   for (const auto& version : versions_) names.push_back(version.known);
   return choose_basis(run_.task.name(), kind, names);
+}
+
+Basis Placement::basis() const {
+  const auto spare = room_.spare_pieces();
+  return {old_copy_, search_.likeness(), spare - std::min(spare, kSecondAttempts)};
 }
 
 void Placement::survey() {
@@ -127,7 +133,10 @@ void Placement::decide_published(PieceNumber piece) {
                        [this, piece](bool equal) { on_compared(piece, equal); });
   } else {
     assembler_->submit(
-        [assembly = assembly_, old = old_copy_, piece, digest](const std::stop_token& stop) {
+        [assembly = assembly_, old = old_copy_, piece, digest,
+         likeness = search_.likeness()](const std::stop_token& stop) {
+          // Without a copy, an unequal range costs little.
+          if (likeness == Likeness::unknown && !old->has(piece, digest, stop)) return false;
           return assembly->adopt(piece, digest, *old, stop);
         },
         [this, piece](bool equal) { on_adopted(piece, equal); });

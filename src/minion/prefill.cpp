@@ -31,14 +31,14 @@ Prefill::Prefill(Spool spool, Cut cut, Density density)
 
 Prefill::~Prefill() = default;
 
-bool Prefill::prepare(const Assignment& assignment, std::shared_ptr<const OldCopy> old,
-                      PieceNumber spare_pieces, std::function<void()> then) {
+bool Prefill::prepare(const Assignment& assignment, const Basis& basis,
+                      std::function<void()> then) {
   std::vector<File> files;
   for (const auto& staged : assignment.pieces) {
     const auto piece = staged.piece;
     const bool is_begun = spool_.make_way(piece, cut_.bytes_of(piece), assignment.attempt);
-    const bool has_room = filled_.size() < spare_pieces;
-    if (!is_begun && old && has_room && savings_.should_fill()) {
+    const bool may_fill = !is_begun && basis.old && filled_.size() < basis.spare_pieces;
+    if (may_fill && savings_.should_fill(basis.likeness)) {
       filled_.insert(piece);
       files.push_back({piece, spool_.incoming_path(piece, assignment.attempt)});
     } else if (!is_begun) {
@@ -48,7 +48,7 @@ bool Prefill::prepare(const Assignment& assignment, std::shared_ptr<const OldCop
   if (files.empty()) return true;
   if (!filler_) filler_ = std::make_unique<Workers>(1);
   filler_->submit(
-      [files = std::move(files), old = std::move(old)](const std::stop_token& stop) {
+      [files = std::move(files), old = basis.old](const std::stop_token& stop) {
         std::vector<PieceNumber> unfilled;
         for (const auto& [piece, path] : files) {
           if (!try_to_fill(*old, piece, path, stop)) unfilled.push_back(piece);
@@ -57,6 +57,7 @@ bool Prefill::prepare(const Assignment& assignment, std::shared_ptr<const OldCop
       },
       [this, then = std::move(then)](const std::vector<PieceNumber>& unfilled) {
         for (const auto piece : unfilled) filled_.erase(piece);
+        if (!unfilled.empty()) savings_.left();
         then();
       });
   return false;

@@ -28,16 +28,22 @@ namespace libsync {
 
 class Workers;
 
+/// Old bytes that pulls may begin with.
+struct Basis {
+  std::shared_ptr<const OldCopy> old;  ///< Nothing: there are none.
+  Likeness likeness = Likeness::unknown;
+  PieceNumber spare_pieces = 0;  ///< Files that may be filled at a time: each needs more room.
+};
+
 class Prefill {
  public:
   Prefill(Spool spool, Cut cut, Density density);
   ~Prefill();
 
   /// Makes the files of an assignment ready for its pull. True if they are. If not, collect() calls
-  /// `then` when they are. `old`: nothing if this host has no old payload. `spare_pieces`: files
-  /// that may be filled at a time, because each needs the room of another piece.
-  [[nodiscard]] bool prepare(const Assignment& assignment, std::shared_ptr<const OldCopy> old,
-                             PieceNumber spare_pieces, std::function<void()> then);
+  /// `then` when they are.
+  [[nodiscard]] bool prepare(const Assignment& assignment, const Basis& basis,
+                             std::function<void()> then);
 
   /// rsync has delivered a file.
   void arrived(const FileArrived& file);

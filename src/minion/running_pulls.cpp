@@ -17,8 +17,7 @@ RunningPulls::RunningPulls(Transfer& transfer, Spool spool, RunInfo run)
 TransferId RunningPulls::start(const Assignment& assignment, const Basis& basis) {
   const auto id = transfer_.reserve();
   preparing_.emplace(id, request_for(assignment));
-  const bool is_ready =
-      prefill_.prepare(assignment, basis.old, basis.spare_pieces, [this, id] { begin(id); });
+  const bool is_ready = prefill_.prepare(assignment, basis, [this, id] { begin(id); });
   if (is_ready) begin(id);
   return id;
 }

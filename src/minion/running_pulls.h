@@ -26,12 +26,6 @@ class RunningPulls {
   /// `transfer` must outlive it.
   RunningPulls(Transfer& transfer, Spool spool, RunInfo run);
 
-  /// Old bytes that pulls may begin with.
-  struct Basis {
-    std::shared_ptr<const OldCopy> old;  ///< Nothing: there are none.
-    PieceNumber spare_pieces = 0;        ///< Prefill::prepare.
-  };
-
   [[nodiscard]] TransferId start(const Assignment& assignment, const Basis& basis);
 
   /// Transfer::end().

@@ -7,30 +7,39 @@ namespace {
 
 // A piece that saves less than this part of its bytes is poor: ./tests/bench/delta
 constexpr std::uint64_t kLeastPart = 10;
-// Poor pieces in a row after which the host stops. It has as many in flight at once.
+// Poor pieces in a row after which the host stops, if old bytes have been of use before.
 constexpr unsigned kTries = 4;
-// Pieces that it leaves out then; each later pause is twice as long.
-constexpr unsigned kFirstPause = 8;
-constexpr unsigned kLongestPause = 128;
+// Pieces that it leaves out then; each later pause is twice as long. A piece without savings needs
+// the processor time of three: ./tests/bench/delta --cpu 5
+constexpr unsigned kFirstPause = 32;
+constexpr unsigned kLongestPause = 256;
 
 }  // namespace
 
-bool Savings::should_fill() {
-  if (poor_ < kTries) return true;
+bool Savings::should_fill(Likeness likeness) {
+  is_alike_ = likeness == Likeness::shown;
+  if (!is_poor_ && (is_good_ || is_alike_)) return true;
+  if (is_trying_) return false;
   if (left_out_ < pause_) {
     ++left_out_;
     return false;
   }
   left_out_ = 0;
+  is_trying_ = true;
   return true;
 }
 
 void Savings::arrived(std::uint64_t piece_bytes, std::uint64_t wire_bytes) {
+  is_trying_ = false;
   const auto saved = piece_bytes - std::min(piece_bytes, wire_bytes);
   if (saved * kLeastPart >= piece_bytes) {
+    is_good_ = true;
+    is_poor_ = false;
     poor_ = 0;
     pause_ = 0;
-  } else if (++poor_ >= kTries) {
+  } else if (++poor_ >= (is_good_ || is_alike_ ? kTries : 1)) {
+    is_good_ = false;
+    is_poor_ = true;
     pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
   }
 }

@@ -26,21 +26,22 @@ class Delta : public CountedFleet {
     return sent_bytes() + received_bytes() - before;
   }
 
-  // A file of 8 MiB, and the next version of it: every 100,000th byte has changed.
-  void write_versions(const std::string& old_name, const std::string& new_name) {
-    auto content = random_bytes(8 * kMegabyte, 1);
+  // A file, and the next version of it: every 100,000th byte has changed.
+  void write_versions(const std::string& old_name, const std::string& new_name,
+                      std::size_t bytes = 8 * kMegabyte) {
+    auto content = random_bytes(bytes, 1);
     write_file(source_root() / old_name, content);
     for (std::size_t at = 0; at < content.size(); at += 100'000) content[at] ^= 1;
     write_file(source_root() / new_name, content);
   }
 };
 
-// Every piece differs, so none can be adopted.
+// Every piece differs, so none can be adopted, and the first few are pulled whole.
 TEST_F(Delta, AChangeInEveryPieceMovesAFewPercentToEachHost) {
   add_hosts(2);
-  write_versions("app.1", "app.2");
-  EXPECT_GT(moved_for(source_root() / "app.1"), 16 * kMegabyte);
-  EXPECT_LT(moved_for(source_root() / "app.2"), 2 * 8 * kMegabyte * 6 / 100);
+  write_versions("app.1", "app.2", 64 * kMegabyte);
+  EXPECT_GT(moved_for(source_root() / "app.1"), 128 * kMegabyte);
+  EXPECT_LT(moved_for(source_root() / "app.2"), 2 * 64 * kMegabyte * 15 / 100);
 }
 
 TEST_F(Delta, TheSameNameIsABasisAsWell) {

@@ -9,14 +9,18 @@
 namespace libsync::test {
 namespace {
 
-OldSearch search() { return {Spool("/nonexistent", random_name<Fingerprint>(), 0), Cut{4000, 1000}}; }
+OldSearch search() {
+  return {Spool("/nonexistent", random_name<Fingerprint>(), 0), Cut{4000, 1000}};
+}
 
-TEST(OldSearch, SixteenUnequalRangesAndNoEqualOneAreEnough) {
+TEST(OldSearch, EightUnequalRangesAndNoEqualOneAreEnough) {
   auto one = search();
-  for (int range = 0; range < 15; ++range) EXPECT_FALSE(one.compared(false));
+  for (int range = 0; range < 7; ++range) EXPECT_FALSE(one.compared(false));
   EXPECT_TRUE(one.compared(false));
+  EXPECT_EQ(one.likeness(), Likeness::unknown);
   auto other = search();
   EXPECT_FALSE(other.compared(true));
+  EXPECT_EQ(other.likeness(), Likeness::shown);
   for (int range = 0; range < 100; ++range) EXPECT_FALSE(other.compared(false));
 }
 

@@ -199,9 +199,10 @@ TEST_F(OldNameTest, PiecesThatHaveMovedAreServedAndPlaced) {
 TEST_F(OldNameTest, NoPieceIsPulledBeforeAllAreAnnounced) {
   publish_old("x" + stream());
   survey();
+  ASSERT_TRUE(pump([&] { return pieces_->without_digest().size() == 5; }));
   decide({announced(0), announced(1), announced(2)});
   for (int call = 0; call < 5; ++call) decide({});
-  EXPECT_TRUE(pump([&] { return pieces_->without_digest().size() == 2; }));
+  EXPECT_TRUE(pump([&] { return pieces_->in(PieceState::adopting).empty(); }));
   EXPECT_THAT(claimable(), IsEmpty());
   decide(all_announced());
   EXPECT_TRUE(pump([&] { return pieces_->in_place().size() == 4; }));
@@ -211,7 +212,9 @@ TEST_F(OldNameTest, NoPieceIsPulledBeforeAllAreAnnounced) {
 TEST_F(OldNameTest, ARunThatAnnouncesNothingMoreIsNotWaitedFor) {
   publish_old("x" + stream());
   survey();
-  for (int call = 0; call < 10; ++call) decide({announced(0)});
+  ASSERT_TRUE(pump([&] { return pieces_->without_digest().size() == 5; }));
+  decide({announced(0)});
+  for (int call = 0; call < 10; ++call) decide({});
   EXPECT_TRUE(pump([&] { return claimable().size() == 1; })) << "the announced one";
 }
 
