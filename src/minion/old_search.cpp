@@ -50,7 +50,8 @@ OldSearch::~OldSearch() = default;
 
 bool OldSearch::compared(bool is_equal) {
   if (is_equal) likeness_ = Likeness::shown;
-  return likeness_ == Likeness::unknown && ++unequal_ >= kMostUnequal;
+  *is_enough_ = likeness_ == Likeness::unknown && ++unequal_ >= kMostUnequal;
+  return *is_enough_;
 }
 
 void OldSearch::open(Location location) {

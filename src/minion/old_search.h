@@ -12,6 +12,7 @@
 // A thread of its own reads the old payload. Belongs to one thread. Death in the middle leaves
 // verified pieces in the spool.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -41,6 +42,9 @@ class OldSearch {
   /// The host has compared a piece with the old range at its own offset. True if it should compare
   /// no more, because none was equal.
   [[nodiscard]] bool compared(bool is_equal);
+
+  /// Becomes true when compared() does, for comparisons that wait for a thread.
+  [[nodiscard]] std::shared_ptr<const std::atomic<bool>> is_enough() const { return is_enough_; }
 
   /// Whether a piece was equal there, or was found.
   [[nodiscard]] Likeness likeness() const { return likeness_; }
@@ -78,6 +82,7 @@ class OldSearch {
   unsigned waits_ = 0;  // Calls of is_worth_waiting().
   Likeness likeness_ = Likeness::unknown;
   unsigned unequal_ = 0;
+  std::shared_ptr<std::atomic<bool>> is_enough_ = std::make_shared<std::atomic<bool>>(false);
 
   // The last member, so that its thread ends before anything that it uses. Nothing before begin().
   std::unique_ptr<Workers> searcher_;

@@ -64,6 +64,7 @@ void Placement::collect() {
   verifier_->collect();
   assembler_->collect();
   search_.collect();
+  search();
 }
 
 void Placement::judge_manifest() {
@@ -313,7 +314,6 @@ void Placement::on_found(PieceNumber piece, Verdict verdict) {
   pieces_.move(piece, PieceState::candidate);
   if (delivery_ != Delivery::pulled) undelivered_.insert(piece);
   decide_published(piece);
-  search();
 }
 
 // A verified piece waits until the manifest says where it belongs.

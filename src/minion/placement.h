@@ -128,7 +128,7 @@ class Placement {
   void find_manifest(const std::filesystem::path& path);
   void accept_manifest(Manifest manifest);
   void survey();
-  void survey(const OldVersion& version);
+  void survey(const OldVersion& version, const Location& location);
   void surveyed(std::shared_ptr<const OldCopy> old, PieceSet candidates, bool has_equal_entries);
   void miss(PieceNumber piece);
   void give_up_adopting();

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "libsync/core/failure.h"
 #include "minion/placement.h"
 #include "os/workers.h"
 
 namespace libsync {
+
 // The choice needs the manifest, which tells files from folders.
 std::optional<std::size_t> Placement::basis_for(EntryKind kind) const {
   std::vector<OldName> names;
@@ -24,11 +26,17 @@ Basis Placement::basis() const {
 void Placement::survey() {
   old_ = Old::surveyed;
   const auto chosen = basis_for(assembly_->manifest().top().kind);
-  if (!chosen) return surveyed(nullptr, PieceSet(run_.cut.pieces()), false);
-  survey(versions_[*chosen]);
+  const auto nothing = [this] { surveyed(nullptr, PieceSet(run_.cut.pieces()), false); };
+  if (!chosen) return nothing();
+  const auto& version = versions_[*chosen];
+  try {
+    survey(version, locate(version.folder, version.file));
+  } catch (const Failure&) {
+    nothing();  // A sweep has deleted the replaced version.
+  }
 }
 
-void Placement::survey(const OldVersion& version) {
+void Placement::survey(const OldVersion& version, const Location& location) {
   struct Survey {
     std::shared_ptr<const OldCopy> old;
     PieceSet candidates;
@@ -36,7 +44,7 @@ void Placement::survey(const OldVersion& version) {
   };
   const bool is_published = version.folder == repo_ && version.file == run_.task.name();
   assembler_->submit(
-      [assembly = assembly_, location = locate(version.folder, version.file), is_published,
+      [assembly = assembly_, location, is_published,
        piece_bytes = run_.cut.piece_bytes](const std::stop_token& stop) {
         const bool is_equal = is_published && assembly->has_equal_entries(stop);
         auto old =
@@ -44,7 +52,7 @@ void Placement::survey(const OldVersion& version) {
         auto candidates = old->candidates();
         return Survey{std::move(old), std::move(candidates), is_equal};
       },
-      [this, location = locate(version.folder, version.file)](Survey survey) {
+      [this, location](Survey survey) {
         if (!survey.has_equal_entries && delivery_ == Delivery::pulled) search_.open(location);
         surveyed(std::move(survey.old), std::move(survey.candidates), survey.has_equal_entries);
       });
@@ -133,8 +141,9 @@ void Placement::decide_published(PieceNumber piece) {
                        [this, piece](bool equal) { on_compared(piece, equal); });
   } else {
     assembler_->submit(
-        [assembly = assembly_, old = old_copy_, piece, digest,
-         likeness = search_.likeness()](const std::stop_token& stop) {
+        [assembly = assembly_, old = old_copy_, piece, digest, likeness = search_.likeness(),
+         is_enough = search_.is_enough()](const std::stop_token& stop) {
+          if (*is_enough) return false;
           // Without a copy, an unequal range costs little.
           if (likeness == Likeness::unknown && !old->has(piece, digest, stop)) return false;
           return assembly->adopt(piece, digest, *old, stop);
@@ -193,7 +202,6 @@ void Placement::on_adopted(PieceNumber piece, bool equal) {
     miss(piece);
     if (is_enough) give_up_adopting();
   }
-  search();
 }
 
 }  // namespace libsync
