@@ -9,6 +9,9 @@ namespace {
 constexpr std::uint64_t kLeastPart = 10;
 // Poor pieces in a row after which the host stops, if old bytes have been of use before.
 constexpr unsigned kTries = 4;
+// The same, if the old payload has whole pieces. Those that it lacks are often wholly new, and some
+// are new in part: ./tests/bench/delta header
+constexpr unsigned kTriesIfAlike = 16;
 // Pieces that it leaves out then; each later pause is twice as long. A piece without savings needs
 // the processor time of three: ./tests/bench/delta --cpu 5
 constexpr unsigned kFirstPause = 32;
@@ -29,6 +32,11 @@ bool Savings::should_fill(Likeness likeness) {
   return true;
 }
 
+unsigned Savings::most_poor() const {
+  if (is_alike_) return kTriesIfAlike;
+  return is_good_ ? kTries : 1;
+}
+
 void Savings::arrived(std::uint64_t piece_bytes, std::uint64_t wire_bytes) {
   is_trying_ = false;
   const auto saved = piece_bytes - std::min(piece_bytes, wire_bytes);
@@ -37,7 +45,7 @@ void Savings::arrived(std::uint64_t piece_bytes, std::uint64_t wire_bytes) {
     is_poor_ = false;
     poor_ = 0;
     pause_ = 0;
-  } else if (++poor_ >= (is_good_ || is_alike_ ? kTries : 1)) {
+  } else if (++poor_ >= most_poor()) {
     is_good_ = false;
     is_poor_ = true;
     pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);

@@ -27,6 +27,9 @@ class Savings {
   void left() { is_trying_ = false; }
 
  private:
+  /// Poor pieces in a row after which it stops.
+  [[nodiscard]] unsigned most_poor() const;
+
   bool is_alike_ = false;   // The old payload has whole pieces.
   bool is_good_ = false;    // A piece has saved much, and few poor ones came after it.
   bool is_poor_ = false;    // The last pieces have saved little.

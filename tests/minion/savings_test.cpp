@@ -43,7 +43,7 @@ TEST_F(SavingsTest, APoorTryEndsItForAWhileThatDoubles) {
 }
 
 TEST_F(SavingsTest, ALikePayloadIsGivenUpAsWell) {
-  for (unsigned piece = 0; piece < kTries; ++piece) {
+  for (unsigned piece = 0; piece < 4 * kTries; ++piece) {
     EXPECT_EQ(left_out(Likeness::shown), 0U);
     poor();
   }
