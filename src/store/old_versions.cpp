@@ -24,9 +24,11 @@ std::optional<EntryKind> kind_of(const std::filesystem::path& path) {
   return std::nullopt;
 }
 
+// In nanoseconds: two releases may be published in one second.
 std::int64_t changed(const std::filesystem::path& path) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
   const auto status = status_of(path);
-  return status ? status->st_ctim.tv_sec : 0;
+  return status ? kSecond * status->st_ctim.tv_sec + status->st_ctim.tv_nsec : 0;
 }
 
 void add(std::vector<OldVersion>& all, std::string name, const std::filesystem::path& folder,
