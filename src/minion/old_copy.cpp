@@ -1,7 +1,6 @@
 #include "minion/old_copy.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,7 +50,7 @@ Filling plan_filling(const std::vector<Segment>& segments,
   std::uint64_t wanted = margin;  // Where the segment lies if nothing has moved.
   for (const auto& segment : segments) {
     const auto old = old_bytes.at(segment.entry);
-    const auto lead = plan.ranges.empty() && end == 0 ? std::min(margin, segment.offset) : 0;
+    const auto lead = end == 0 ? std::min(margin, segment.offset) : 0;
     const auto from = segment.offset - lead;
     const auto at = std::max(end, wanted - lead);
     // No more bytes than the pieces and the margins have, however long the old files are.
@@ -120,9 +119,7 @@ PieceSet OldCopy::candidates() const {
 }
 
 Descriptor OldCopy::open(std::size_t entry) const {
-  auto file = open_entry(location_, entries_.at(entry));
-  if (file && !S_ISREG(status_of(file).st_mode)) return Descriptor();
-  return file;
+  return open_regular_entry(location_, entries_.at(entry));
 }
 
 bool OldCopy::has(PieceNumber piece, const Digest& digest, const std::stop_token& stop) const {

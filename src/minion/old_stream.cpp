@@ -1,11 +1,8 @@
 #include "minion/old_stream.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -37,7 +34,7 @@ class OldStream::Reader {
       const auto index = stream_.file_at(offset_);
       const auto& file = stream_.files_[index];
       if (index_ != index || !opened_) {
-        opened_ = open_entry(stream_.location_, file.entry);
+        opened_ = open_regular_entry(stream_.location_, file.entry);
         index_ = index;
       }
       const auto left = file.begin + file.entry.size - offset_;
@@ -55,7 +52,7 @@ class OldStream::Reader {
     for (std::size_t done = 0; done < part;) {
       const auto got = pread(opened_.number(), buffer_.data() + filled + done, part - done,
                              from + static_cast<off_t>(done));
-      if (got < 0 && errno != EISDIR) throw_disk_failure("read", opened_);
+      if (got < 0) throw_disk_failure("read", opened_);
       if (got <= 0) return;
       done += static_cast<std::size_t>(got);
     }
@@ -134,8 +131,8 @@ bool OldStream::copy(std::uint64_t offset, std::uint64_t bytes, const Descriptor
   if (bytes > bytes_ || offset > bytes_ - bytes) return false;
   while (bytes > 0) {
     const auto& file = files_[file_at(offset)];
-    const auto from = open_entry(location_, file.entry);
-    if (!from || !S_ISREG(status_of(from).st_mode)) return false;
+    const auto from = open_regular_entry(location_, file.entry);
+    if (!from) return false;
     const auto part = std::min(bytes, file.begin + file.entry.size - offset);
     if (!copy_range(from, offset - file.begin, to, to_offset, part, file.entry.density, stop)) {
       return false;

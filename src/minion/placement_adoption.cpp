@@ -95,10 +95,9 @@ void Placement::give_up_adopting() {
 // Begins to search, once all pieces are announced and compared at their own offsets.
 void Placement::search() {
   if (!search_.is_open() || search_.is_running()) return;
-  const bool is_early = !pieces_.announced().is_complete() ||
-                        pieces_.in(PieceState::candidate).size() > search_.held() ||
-                        !pieces_.in(PieceState::adopting).empty() ||
-                        !pieces_.in(PieceState::checking).empty();
+  const bool is_early =
+      !pieces_.announced().is_complete() || pieces_.candidates() > search_.held() ||
+      !pieces_.in(PieceState::adopting).empty() || !pieces_.in(PieceState::checking).empty();
   if (is_early) return;
   std::vector<StagedPiece> pieces;
   for (const auto piece : pieces_.in(PieceState::candidate)) {

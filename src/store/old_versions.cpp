@@ -16,26 +16,24 @@ namespace {
 // A repo with more names is not searched: each costs two system calls. A guard, not tuned.
 constexpr std::size_t kMostNames = 10'000;
 
-std::optional<EntryKind> kind_of(const std::filesystem::path& path) {
-  const auto status = status_of(path);
-  if (!status) return std::nullopt;
-  if (S_ISREG(status->st_mode)) return EntryKind::file;
-  if (S_ISDIR(status->st_mode)) return EntryKind::folder;
+std::optional<EntryKind> kind_of(const struct stat& status) {
+  if (S_ISREG(status.st_mode)) return EntryKind::file;
+  if (S_ISDIR(status.st_mode)) return EntryKind::folder;
   return std::nullopt;
 }
 
 // In nanoseconds: two releases may be published in one second.
-std::int64_t changed(const std::filesystem::path& path) {
+std::int64_t changed(const struct stat& status) {
   constexpr std::int64_t kSecond = 1'000'000'000;
-  const auto status = status_of(path);
-  return status ? kSecond * status->st_ctim.tv_sec + status->st_ctim.tv_nsec : 0;
+  return kSecond * status.st_ctim.tv_sec + status.st_ctim.tv_nsec;
 }
 
 void add(std::vector<OldVersion>& all, std::string name, const std::filesystem::path& folder,
          std::string file) {
-  const auto kind = kind_of(folder / file);
+  const auto status = status_of(folder / file);
+  const auto kind = status ? kind_of(*status) : std::nullopt;
   if (!kind) return;
-  all.push_back({{std::move(name), *kind, changed(folder / file)}, folder, std::move(file)});
+  all.push_back({{std::move(name), *kind, changed(*status)}, folder, std::move(file)});
 }
 
 }  // namespace

@@ -263,6 +263,12 @@ Descriptor open_entry(const Location& payload, const Entry& entry) {
   return open_beneath(*payload.folder, path_of(payload, entry.name), O_RDONLY | O_NONBLOCK);
 }
 
+Descriptor open_regular_entry(const Location& payload, const Entry& entry) {
+  auto file = open_entry(payload, entry);
+  if (file && !S_ISREG(status_of(file).st_mode)) return Descriptor();
+  return file;
+}
+
 Stamp stamp_of(const Descriptor& file) { return stamp_of(status_of(file)); }
 
 Fingerprint fingerprint_of(const TaskPath& task, const Manifest& manifest,

@@ -83,6 +83,9 @@ inline constexpr std::size_t kLongestEntryName = 3072;
 /// and errno is set.
 [[nodiscard]] Descriptor open_entry(const Location& payload, const Entry& entry);
 
+/// The same for a regular file; empty for anything else.
+[[nodiscard]] Descriptor open_regular_entry(const Location& payload, const Entry& entry);
+
 /// The stamp of the open file now.
 [[nodiscard]] Stamp stamp_of(const Descriptor& file);
 
