@@ -66,7 +66,7 @@ void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)
   searcher_->submit(
       [location = location_, pieces = std::move(pieces), spool = spool_,
        cut = cut_](const std::stop_token& stop) {
-        Found found{std::make_shared<const OldStream>(location, stop), {}};
+        Found found;
         std::vector<RollingSum> sums(cut.pieces(), 0);
         std::map<PieceNumber, const StagedPiece*> wanted;
         for (const auto& staged : pieces) {
@@ -74,6 +74,7 @@ void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)
           wanted.emplace(staged.piece, &staged);
         }
         try {
+          found.stream = std::make_shared<const OldStream>(location, stop);
           for (const auto& [number, offset] : found.stream->find(cut, sums, stop)) {
             const auto piece = static_cast<PieceNumber>(number);
             if (found.pieces.contains(piece)) continue;
