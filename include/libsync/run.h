@@ -70,7 +70,6 @@ struct RunInfo {
   Cut cut;
   Digest manifest;
   std::uint64_t manifest_bytes = Manifest::max_bytes;  ///< The manifest is no longer than this.
-  Density density = Density::dense;  ///< Sparse if any file of the payload has holes.
   Address origin;
   OriginKind origin_kind = OriginKind::master;
   MasterId master;

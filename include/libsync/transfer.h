@@ -58,7 +58,6 @@ struct PullRequest {
   std::vector<std::string> names;  ///< Files in that folder.
   std::filesystem::path into;      ///< A local folder; files keep their names.
   std::uint64_t largest = 0;       ///< Most bytes of one file. A source that sends more is corrupt.
-  Density density = Density::dense;  ///< Sparse: runs of zeros become holes.
   Absent absent = Absent::is_fault;
 };
 

@@ -111,31 +111,4 @@ std::optional<StagedPiece> decode_staged(PieceNumber piece, std::string_view tex
   return StagedPiece{piece, *digest, sum};
 }
 
-Layout::Layout(const Manifest& manifest, std::uint64_t piece_bytes)
-    : cut_{manifest.bytes(), piece_bytes} {
-  std::uint64_t offset = 0;
-  for (std::size_t i = 0; i < manifest.entries().size(); ++i) {
-    const auto size = manifest.entries()[i].size;
-    if (size > 0) starts_.push_back({offset, i});
-    offset += size;
-  }
-  starts_.push_back({offset, manifest.entries().size()});
-}
-
-std::vector<Segment> Layout::segments(PieceNumber piece) const {
-  std::vector<Segment> all;
-  std::uint64_t position = cut_.offset_of(piece);
-  const std::uint64_t end = position + cut_.bytes_of(piece);
-  auto next = std::upper_bound(
-      starts_.begin(), starts_.end(), position,
-      [](std::uint64_t offset, const FileStart& start) { return offset < start.stream_offset; });
-  for (; position < end; ++next) {
-    const FileStart& file = *std::prev(next);
-    const std::uint64_t bytes = std::min(next->stream_offset, end) - position;
-    all.push_back({file.entry, position - file.stream_offset, bytes});
-    position += bytes;
-  }
-  return all;
-}
-
 }  // namespace libsync

@@ -37,8 +37,7 @@ class Probes {
                                                   .folder = ".libsync",
                                                   .names = {"probe"},
                                                   .into = folder,
-                                                  .largest = kLargestProbe,
-                                                  .density = Density::dense});
+                                                  .largest = kLargestProbe});
       running_.emplace(id, Running{next_, now + ProbeLimits::each, std::move(folder)});
     }
   }

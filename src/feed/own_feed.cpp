@@ -45,8 +45,7 @@ FeedFacts own_feed(Transfer& peer, Transfer* stranger, Clock& clock, const Addre
                                                .folder = folder.name_in_repo(),
                                                .names = {name},
                                                .into = folder.make(into),
-                                               .largest = content.size(),
-                                               .density = Density::dense});
+                                               .largest = content.size()});
     return end_of(transfer, clock, id, stop);
   };
   FeedFacts facts;

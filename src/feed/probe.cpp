@@ -17,8 +17,7 @@ void Probe::start(const std::filesystem::path& into) {
                                     .folder = ".libsync",
                                     .names = {name},
                                     .into = into,
-                                    .largest = content_.size(),
-                                    .density = Density::dense});
+                                    .largest = content_.size()});
 }
 
 std::optional<std::string> Probe::fault(const TransferEnded& ended) {

@@ -23,7 +23,8 @@ std::uint64_t piece_bytes_for(const Manifest& manifest, const Fingerprint& conte
       break;
   }
   // A changed number of hosts must not discard the pieces that all hosts have.
-  if (const auto bytes = known(content)) return *bytes;
+  const auto bytes = known(content);
+  if (bytes && is_allowed({manifest.bytes(), *bytes})) return *bytes;
   return choose_piece_bytes(manifest.bytes(),
                             std::max(terms.expected_count, terms.expected_hosts.size()));
 }
@@ -133,7 +134,6 @@ RunInfo info_of(const RunRecord& record, const Fingerprint& fingerprint, const M
           .cut = {manifest.bytes(), record.piece_bytes},
           .manifest = digest_of(encoded),
           .manifest_bytes = encoded.size(),
-          .density = manifest.has_sparse_files() ? Density::sparse : Density::dense,
           .origin = origin.origin,
           .origin_kind = origin.kind,
           .master = master};

@@ -117,7 +117,7 @@ std::optional<RunInfo> MasterRecords::describe(const RunRecord& owner,
       fingerprint_of(owner.task, payload->manifest, owner.piece_bytes) != spool->fingerprint()) {
     return std::nullopt;
   }
-  // No fingerprint covers owners and holes.
+  // No fingerprint covers owners.
   if (owner.manifest && digest_of(payload->encoded) != *owner.manifest) return std::nullopt;
   return info_of(owner, spool->fingerprint(), payload->manifest, payload->encoded, terms,
                  state_.master_id());

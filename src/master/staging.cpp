@@ -72,8 +72,8 @@ struct Staging::Cutting {
 
   [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<StagedPiece>& known,
                                  const std::stop_token& stop) const {
-    if (known && spool.accept(spool.piece_path(number), number, cut.bytes_of(number),
-                              known->digest, stop) == Verdict::good) {
+    if (known && spool.accept(spool.piece_path(number), number, cut.bytes_of(number), known->digest,
+                              stop) == Verdict::good) {
       return *known;
     }
     if (!original) {
@@ -99,7 +99,7 @@ struct Staging::Cutting {
           throw_disk_failure("read", shown_path(original->location, entry));
         }
         if (!from || stamp_of(from) != original->payload.stamps[segment.entry] ||
-            !copy_range(from, segment.offset, to, offset, segment.bytes, entry.density, stop)) {
+            !copy_range(from, segment.offset, to, offset, segment.bytes, density_of(entry), stop)) {
           return OriginalChanged{
               fmt::format("'{}' changed while it was read",
                           escaped(shown_path(original->location, entry).string()))};

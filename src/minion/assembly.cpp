@@ -65,6 +65,14 @@ void set_size(const Descriptor& file, std::uint64_t size) {
   }
 }
 
+bool ends_its_file(const Segment& segment, const Entry& entry) {
+  return segment.offset + segment.bytes == data_end(entry);
+}
+
+bool is_all_of_its_file(const Segment& segment, const Entry& entry) {
+  return segment.offset == data_begin(entry) && ends_its_file(segment, entry);
+}
+
 void send_to_disk(const Segment& segment, const Descriptor& file) {
   if (segment.bytes >= kWorthASeek) begin_writing(file, segment.offset, segment.bytes);
 }
@@ -108,7 +116,7 @@ void Assembly::begin(const std::stop_token& stop) {
   opened_.reset();
   in_place_ = PieceSet(layout_.cut().pieces());
   missing_bytes_.clear();
-  for (const Entry& entry : manifest_.entries()) missing_bytes_.push_back(entry.size);
+  for (const Entry& entry : manifest_.entries()) missing_bytes_.push_back(data_bytes(entry));
   unsynced_.clear();
   unsynced_files_ = 0;
   work_.restart();
@@ -122,10 +130,11 @@ void Assembly::begin(const std::stop_token& stop) {
       make_folder(path, kWorkingFolderMode);
     } else if (entry.kind == EntryKind::link) {
       if (symlink(entry.target.c_str(), path.c_str()) != 0) throw_disk_failure("make", path);
-    } else if (entry.size == 0) {
-      static_cast<void>(open_working_file(entry, kWorkingFileMode));
+    } else if (!has_data(entry)) {
+      const auto file = open_working_file(entry, kWorkingFileMode);
+      set_size(file, entry.size);
     }
-    if (entry.kind != EntryKind::folder && entry.size == 0) work_.copy_one();
+    if (entry.kind != EntryKind::folder && !has_data(entry)) work_.copy_one();
   }
 }
 
@@ -141,12 +150,12 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const OldCopy& old
     if (!from || stop.stop_requested()) return false;
     const auto file = open_for(segment);
     set_size(file, entry.size);
-    if (!copy_range(from, segment.offset, file, segment.offset, segment.bytes, entry.density,
+    if (!copy_range(from, segment.offset, file, segment.offset, segment.bytes, density_of(entry),
                     stop)) {
       return false;
     }
     send_to_disk(segment, file);
-    if (segment.offset + segment.bytes == entry.size) work_.copy_one();
+    if (ends_its_file(segment, entry)) work_.copy_one();
     if (!hash_range(hasher, file, segment.offset, segment.bytes, stop)) return false;
   }
   if (hasher.finish() != digest) return false;
@@ -197,14 +206,14 @@ Verdict Assembly::splice(PieceNumber piece, const Descriptor& from, const Digest
 bool Assembly::copy_segment(const Descriptor& from, std::uint64_t offset, const Segment& segment,
                             const Descriptor& file, const std::stop_token& stop) const {
   const Entry& entry = manifest_.entries()[segment.entry];
-  if (!copy_range_past_cache(from, offset, file, segment.offset, segment.bytes, entry.density,
+  if (!copy_range_past_cache(from, offset, file, segment.offset, segment.bytes, density_of(entry),
                              stop)) {
     return false;
   }
   send_to_disk(segment, file);
-  if (segment.offset + segment.bytes == entry.size) work_.copy_one();
+  if (ends_its_file(segment, entry)) work_.copy_one();
   // The file may end with a hole. Setting the size first would cost each of many small files more.
-  if (entry.density == Density::sparse) set_size(file, entry.size);
+  if (!entry.holes.empty()) set_size(file, entry.size);
   return true;
 }
 
@@ -223,7 +232,7 @@ void Assembly::complete(const std::stop_token& stop) {
     if (stop.stop_requested()) return;
     if (entry.kind == EntryKind::link) {
       finish_link(entry);
-    } else if (entry.size == 0) {
+    } else if (!has_data(entry)) {
       const int flags = entry.kind == EntryKind::folder ? O_RDONLY : O_RDWR;
       if (!finish(open_file(working_path(entry), flags), entry, stop)) return;
     }
@@ -302,7 +311,7 @@ Descriptor Assembly::open_working_file(const Entry& entry, unsigned mode) {
 // small files a change of mode.
 Descriptor Assembly::open_for(const Segment& segment) {
   const Entry& entry = manifest_.entries()[segment.entry];
-  const bool is_all = segment.bytes == entry.size;
+  const bool is_all = is_all_of_its_file(segment, entry);
   return open_working_file(entry,
                            is_all ? (mode_of(entry) & 0777U) | kWorkingFileMode : kWorkingFileMode);
 }

@@ -6,6 +6,8 @@
 
 #include "libsync/core/ownership.h"
 #include "minion/assembly.h"
+#include "os/descriptor.h"
+#include "os/file_ranges.h"
 #include "os/files.h"
 
 namespace libsync {
@@ -17,31 +19,45 @@ bool is_top_folder(const Entry& entry) {
 
 // Clears what may differ between two equal payloads.
 Entry comparable(Entry entry, Ownership ownership) {
-  entry.density = Density::dense;
+  entry.holes.clear();
   if (ownership == Ownership::own) entry.uid = entry.gid = 0;
   return entry;
+}
+
+bool has_zeros_in_holes(const Location& location, const Entry& entry, const std::stop_token& stop) {
+  const auto file = open_regular_entry(location, entry);
+  return file && std::all_of(entry.holes.begin(), entry.holes.end(), [&](const Hole& hole) {
+           return is_zero(file, hole.offset, hole.bytes, stop);
+         });
 }
 
 }  // namespace
 
 bool Assembly::has_equal_entries(const std::stop_token& stop) const {
   work_.begin(LocalWork::Phase::reading);
-  const auto listed = list_payload(locate(repo_, name_), stop);
+  const auto location = locate(repo_, name_);
+  const auto listed = list_payload(location, stop);
   const auto* const there = std::get_if<Payload>(&listed);
   if (there == nullptr) return false;
   const auto uid = geteuid();
   const bool may_set_time = uid == 0 || there->manifest.top().uid == uid;
-  return std::equal(manifest_.entries().begin(), manifest_.entries().end(),
-                    there->manifest.entries().begin(), there->manifest.entries().end(),
-                    [&](const Entry& wanted, const Entry& found) {
-                      auto expected = comparable(wanted, ownership_);
-                      expected.mode = mode_of(wanted);
-                      auto actual = comparable(found, ownership_);
-                      // A link has no mode of its own.
-                      if (wanted.kind == EntryKind::link) actual.mode = expected.mode;
-                      if (is_top_folder(wanted) && may_set_time) actual.mtime = expected.mtime;
-                      return expected == actual;
-                    });
+  const bool are_equal = std::equal(
+      manifest_.entries().begin(), manifest_.entries().end(), there->manifest.entries().begin(),
+      there->manifest.entries().end(), [&](const Entry& wanted, const Entry& found) {
+        auto expected = comparable(wanted, ownership_);
+        expected.mode = mode_of(wanted);
+        auto actual = comparable(found, ownership_);
+        // A link has no mode of its own.
+        if (wanted.kind == EntryKind::link) actual.mode = expected.mode;
+        if (is_top_folder(wanted) && may_set_time) actual.mtime = expected.mtime;
+        return expected == actual;
+      });
+  // No piece has the bytes of a hole, so no digest covers them.
+  return are_equal && std::all_of(manifest_.entries().begin(), manifest_.entries().end(),
+                                  [&](const Entry& entry) {
+                                    return entry.holes.empty() ||
+                                           has_zeros_in_holes(location, entry, stop);
+                                  });
 }
 
 }  // namespace libsync

@@ -23,8 +23,6 @@ std::uint64_t bytes_of(const std::vector<Segment>& segments) {
   return bytes;
 }
 
-bool has_bytes(const Entry& entry) { return entry.kind == EntryKind::file && entry.size > 0; }
-
 std::string_view base_name(const Entry& entry) {
   const std::string_view name = entry.name;
   return name.substr(name.rfind('/') + 1);  // npos + 1 is 0.
@@ -48,14 +46,17 @@ Filling plan_filling(const std::vector<Segment>& segments,
   Filling plan;
   std::uint64_t end = 0;          // The bytes so far end here.
   std::uint64_t wanted = margin;  // Where the segment lies if nothing has moved.
-  for (const auto& segment : segments) {
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const auto& segment = segments[i];
     const auto old = old_bytes.at(segment.entry);
     const auto lead = end == 0 ? std::min(margin, segment.offset) : 0;
     const auto from = segment.offset - lead;
     const auto at = std::max(end, wanted - lead);
     // No more bytes than the pieces and the margins have, however long the old files are.
     const auto most = 2 * piece_bytes - std::min(at, 2 * piece_bytes);
-    const auto until = std::min(old, segment.offset + segment.bytes + margin);
+    // In front of a hole of the piece there is no margin: the bytes behind the hole come next.
+    const bool goes_on = i + 1 < segments.size() && segments[i + 1].entry == segment.entry;
+    const auto until = std::min(old, segment.offset + segment.bytes + (goes_on ? 0 : margin));
     if (from < until && most > 0) {
       const auto bytes = std::min(until - from, most);
       plan.ranges.push_back({segment.entry, from, at, bytes});
@@ -76,7 +77,7 @@ OldCopy::OldCopy(Location location, const Manifest& wanted, std::uint64_t piece_
   bool are_all_there = true;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (stop.stop_requested()) return;
-    if (!has_bytes(entries_[i])) continue;
+    if (!has_data(entries_[i])) continue;
     const auto file = open(i);
     if (file) old_bytes_[i] = static_cast<std::uint64_t>(status_of(file).st_size);
     are_all_there = are_all_there && file;
@@ -90,10 +91,10 @@ void OldCopy::find_moved(const std::stop_token& stop) {
   if (there == nullptr) return;
   std::multimap<std::string_view, const Entry*> by_base_name;
   for (const Entry& old : there->manifest.entries()) {
-    if (has_bytes(old)) by_base_name.emplace(base_name(old), &old);
+    if (has_data(old)) by_base_name.emplace(base_name(old), &old);
   }
   for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if (!has_bytes(entries_[i]) || old_bytes_[i] > 0) continue;
+    if (!has_data(entries_[i]) || old_bytes_[i] > 0) continue;
     const auto [first, last] = by_base_name.equal_range(base_name(entries_[i]));
     const auto best = std::min_element(first, last, [&](const auto& a, const auto& b) {
       return distance(a.second->size, entries_[i].size) <
@@ -152,7 +153,7 @@ bool OldCopy::fill(PieceNumber piece, const std::filesystem::path& file,
       std::all_of(plan.ranges.begin(), plan.ranges.end(), [&](const OldRange& range) {
         const auto from = open(range.entry);
         return from && copy_range(from, range.from, to, range.at, range.bytes,
-                                  entries_[range.entry].density, stop);
+                                  density_of(entries_[range.entry]), stop);
       });
   if (!is_filled) remove_file(file);
   return is_filled;

@@ -21,6 +21,11 @@ constexpr std::size_t kPart = std::size_t{256} << 10U;
 // is old shows it in all but one of 30 cases. A shorter stream is read at once.
 constexpr std::uint64_t kSamples = 5;
 
+Manifest entries_of(std::variant<Payload, Refusal> listed) {
+  auto* const there = std::get_if<Payload>(&listed);
+  return there == nullptr ? Manifest({}) : std::move(there->manifest);
+}
+
 }  // namespace
 
 // Reads the stream from an offset on. Bytes that are missing by now read as zeros.
@@ -30,59 +35,42 @@ class OldStream::Reader {
 
   std::string_view next(std::size_t bytes) {
     buffer_.assign(bytes, '\0');
-    for (std::size_t filled = 0; filled < bytes;) {
-      const auto index = stream_.file_at(offset_);
-      const auto& file = stream_.files_[index];
-      if (index_ != index || !opened_) {
-        opened_ = open_regular_entry(stream_.location_, file.entry);
-        index_ = index;
+    std::size_t filled = 0;
+    for (const Segment& segment : stream_.map_.segments(offset_, bytes)) {
+      if (entry_ != segment.entry) {
+        opened_ = open_regular_entry(stream_.location_, stream_.manifest_.entries()[segment.entry]);
+        entry_ = segment.entry;
       }
-      const auto left = file.begin + file.entry.size - offset_;
-      const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(left, bytes - filled));
-      if (opened_) read_part(file, filled, part);
-      filled += part;
-      offset_ += part;
+      if (opened_) read_part(segment, filled);
+      filled += static_cast<std::size_t>(segment.bytes);
     }
+    offset_ += bytes;
     return buffer_;
   }
 
  private:
-  void read_part(const File& file, std::size_t filled, std::size_t part) {
-    const auto from = static_cast<off_t>(offset_ - file.begin);
+  void read_part(const Segment& segment, std::size_t filled) {
+    const auto part = static_cast<std::size_t>(segment.bytes);
     for (std::size_t done = 0; done < part;) {
       const auto got = pread(opened_.number(), buffer_.data() + filled + done, part - done,
-                             from + static_cast<off_t>(done));
+                             static_cast<off_t>(segment.offset + done));
       if (got < 0) throw_disk_failure("read", opened_);
-      if (got <= 0) return;
+      if (got == 0) return;
       done += static_cast<std::size_t>(got);
     }
   }
 
   const OldStream& stream_;
   std::uint64_t offset_;
-  std::optional<std::size_t> index_;
+  std::optional<std::size_t> entry_;
   Descriptor opened_;
   std::string buffer_;
 };
 
 OldStream::OldStream(Location location, const std::stop_token& stop)
-    : location_(std::move(location)) {
-  auto listed = list_payload(location_, stop);
-  const auto* const there = std::get_if<Payload>(&listed);
-  if (there == nullptr) return;
-  for (const Entry& entry : there->manifest.entries()) {
-    if (entry.kind != EntryKind::file || entry.size == 0) continue;
-    files_.push_back({entry, bytes_});
-    bytes_ += entry.size;
-  }
-}
-
-std::size_t OldStream::file_at(std::uint64_t offset) const {
-  const auto after =
-      std::upper_bound(files_.begin(), files_.end(), offset,
-                       [](std::uint64_t value, const File& file) { return value < file.begin; });
-  return static_cast<std::size_t>(after - files_.begin()) - 1;
-}
+    : location_(std::move(location)),
+      manifest_(entries_of(list_payload(location_, stop))),
+      map_(manifest_) {}
 
 void OldStream::scan(BlockFinder& finder, std::uint64_t length, std::uint64_t from,
                      std::uint64_t to, std::vector<BlockFinder::Block>& found,
@@ -110,36 +98,34 @@ std::vector<BlockFinder::Block> OldStream::find(const Cut& cut, const std::vecto
   if (cut.bytes_of(cut.pieces() - 1) < length && whole.size() == cut.pieces()) whole.back() = 0;
   const bool is_any_known =
       std::any_of(whole.begin(), whole.end(), [](auto sum) { return sum > 0; });
-  if (bytes_ < length || !is_any_known) return found;
-  if (bytes_ > 4 * kSamples * length) {
+  const auto all = bytes();
+  if (all < length || !is_any_known) return found;
+  if (all > 4 * kSamples * length) {
     BlockFinder finder(length, whole);
     for (std::uint64_t sample = 0; sample < kSamples && found.empty(); ++sample) {
-      const auto from = bytes_ / kSamples * sample;
-      scan(finder, length, from, std::min(bytes_, from + 2 * length), found, stop);
+      const auto from = all / kSamples * sample;
+      scan(finder, length, from, std::min(all, from + 2 * length), found, stop);
     }
     if (found.empty()) return found;
     found.clear();
   }
   BlockFinder finder(length, whole);
-  scan(finder, length, 0, bytes_, found, stop);
+  scan(finder, length, 0, all, found, stop);
   if (stop.stop_requested()) found.clear();
   return found;
 }
 
 bool OldStream::copy(std::uint64_t offset, std::uint64_t bytes, const Descriptor& to,
                      std::uint64_t to_offset, const std::stop_token& stop) const {
-  if (bytes > bytes_ || offset > bytes_ - bytes) return false;
-  while (bytes > 0) {
-    const auto& file = files_[file_at(offset)];
-    const auto from = open_regular_entry(location_, file.entry);
-    if (!from) return false;
-    const auto part = std::min(bytes, file.begin + file.entry.size - offset);
-    if (!copy_range(from, offset - file.begin, to, to_offset, part, file.entry.density, stop)) {
+  if (bytes > this->bytes() || offset > this->bytes() - bytes) return false;
+  for (const Segment& segment : map_.segments(offset, bytes)) {
+    const Entry& entry = manifest_.entries()[segment.entry];
+    const auto from = open_regular_entry(location_, entry);
+    if (!from ||
+        !copy_range(from, segment.offset, to, to_offset, segment.bytes, density_of(entry), stop)) {
       return false;
     }
-    offset += part;
-    to_offset += part;
-    bytes -= part;
+    to_offset += segment.bytes;
   }
   return true;
 }

@@ -2,8 +2,8 @@
 
 // The bytes of an old payload as one stream, in which whole pieces of a new one may lie anywhere.
 //
-// The stream has the regular files of the old payload in the order of a manifest, end to end. One
-// pass over it finds pieces by their rolling sums (core/rolling_sum.h), also those of files that
+// The stream is made as that of a payload that is being distributed (core/stream_map.h). One pass
+// over it finds pieces by their rolling sums (core/rolling_sum.h), also those of files that
 // have moved or have other names. A sample of the stream comes first. If it has no piece, the two
 // payloads have little in common, and the pass would cost more than it finds.
 //
@@ -19,6 +19,7 @@
 
 #include "libsync/core/pieces.h"
 #include "libsync/core/rolling_sum.h"
+#include "libsync/core/stream_map.h"
 #include "store/payload.h"
 
 namespace libsync {
@@ -28,7 +29,7 @@ class OldStream {
   /// Lists the old payload. If that cannot be listed, the stream is empty.
   OldStream(Location location, const std::stop_token& stop);
 
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] std::uint64_t bytes() const { return map_.bytes(); }
 
   /// Where pieces of this cut may lie, `sums` being those of pieces 0, 1 …; zero: not wanted. Never
   /// finds a shorter last piece. Reads the whole stream once, if a sample of it has a piece. Empty
@@ -43,20 +44,14 @@ class OldStream {
                           std::uint64_t to_offset, const std::stop_token& stop) const;
 
  private:
-  struct File {
-    Entry entry;
-    std::uint64_t begin;  // Offset in the stream.
-  };
   class Reader;
 
   void scan(BlockFinder& finder, std::uint64_t length, std::uint64_t from, std::uint64_t to,
             std::vector<BlockFinder::Block>& found, const std::stop_token& stop) const;
-  /// Index of the file that has the byte at this offset.
-  [[nodiscard]] std::size_t file_at(std::uint64_t offset) const;
 
   Location location_;
-  std::vector<File> files_;
-  std::uint64_t bytes_ = 0;
+  Manifest manifest_;  // Without entries if the payload cannot be listed.
+  StreamMap map_;
 };
 
 /// Where pieces of a run lie in an old stream, as digests have proved.

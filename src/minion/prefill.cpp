@@ -26,8 +26,7 @@ bool try_to_fill(const OldCopy& old, PieceNumber piece, const std::filesystem::p
 
 }  // namespace
 
-Prefill::Prefill(Spool spool, Cut cut, Density density)
-    : spool_(std::move(spool)), cut_(cut), density_(density) {}
+Prefill::Prefill(Spool spool, Cut cut) : spool_(std::move(spool)), cut_(cut) {}
 
 Prefill::~Prefill() = default;
 
@@ -42,7 +41,7 @@ bool Prefill::prepare(const Assignment& assignment, const Basis& basis,
       filled_.insert(piece);
       files.push_back({piece, spool_.incoming_path(piece, assignment.attempt)});
     } else if (!is_begun) {
-      spool_.expect(piece, cut_.bytes_of(piece), density_, assignment.attempt);
+      spool_.expect(piece, cut_.bytes_of(piece), assignment.attempt);
     }
   }
   if (files.empty()) return true;

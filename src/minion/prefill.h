@@ -37,7 +37,7 @@ struct Basis {
 
 class Prefill {
  public:
-  Prefill(Spool spool, Cut cut, Density density);
+  Prefill(Spool spool, Cut cut);
   ~Prefill();
 
   /// Makes the files of an assignment ready for its pull. True if they are. If not, collect() calls
@@ -60,7 +60,6 @@ class Prefill {
 
   Spool spool_;
   Cut cut_;
-  Density density_;
   Savings savings_;
   std::set<PieceNumber> filled_;  // Not arrived yet.
 

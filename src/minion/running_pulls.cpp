@@ -12,7 +12,7 @@ RunningPulls::RunningPulls(Transfer& transfer, Spool spool, RunInfo run)
     : transfer_(transfer),
       spool_(std::move(spool)),
       run_(std::move(run)),
-      prefill_(spool_, run_.cut, run_.density) {}
+      prefill_(spool_, run_.cut) {}
 
 TransferId RunningPulls::start(const Assignment& assignment, const Basis& basis) {
   const auto id = transfer_.reserve();
@@ -27,7 +27,6 @@ PullRequest RunningPulls::request_for(const Assignment& assignment) const {
                       .folder = ".libsync/" + run_.fingerprint.text(),
                       .names = {},
                       .into = spool_.incoming_folder(assignment.attempt),
-                      .density = run_.density,
                       .absent = assignment.token ? Absent::is_fault : Absent::is_ignored};
   if (assignment.manifests == Manifests::one) {
     request.names.emplace_back("manifest");

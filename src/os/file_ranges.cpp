@@ -73,6 +73,22 @@ bool copy_data(const Descriptor& from, off_t position, const Descriptor& to, off
   return true;
 }
 
+// A part of a file that is all hole (sparse) or has none that the file system reports (dense).
+struct Part {
+  Density content;
+  off_t end;
+};
+
+// The part that begins at `position` and ends at `end` at the latest.
+Part part_at(const Descriptor& file, off_t position, off_t end) {
+  off_t data = lseek(file.number(), position, SEEK_DATA);
+  // ENXIO: a hole reaches to the end. Any other error: this file system knows no holes.
+  if (data < 0) data = errno == ENXIO ? end : position;
+  if (data > position) return {Density::sparse, std::min(data, end)};
+  const off_t hole = lseek(file.number(), position, SEEK_HOLE);
+  return {Density::dense, hole <= position ? end : std::min(hole, end)};
+}
+
 // Makes [offset, offset + bytes) read as zeros.
 void clear_range(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes) {
   if (fallocate(file.number(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -174,31 +190,45 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
                 std::uint64_t to_offset, std::uint64_t bytes, Density density,
                 const std::stop_token& stop) {
   const auto end = static_cast<off_t>(from_offset + bytes);
-  auto position = static_cast<off_t>(from_offset);
-  const auto shift = static_cast<off_t>(to_offset) - position;
-  if (density == Density::dense) return copy_data(from, position, to, shift, end, stop);
+  const auto begin = static_cast<off_t>(from_offset);
+  const auto shift = static_cast<off_t>(to_offset) - begin;
+  if (density == Density::dense) return copy_data(from, begin, to, shift, end, stop);
   if (status_of(from).st_size < end) return false;
-  while (position < end) {
+  for (auto position = begin; position < end;) {
     if (stop.stop_requested()) return false;
-    off_t data = lseek(from.number(), position, SEEK_DATA);
-    if (data < 0) {
-      // ENXIO: a hole reaches to the end. Any other error: this file system knows no holes.
-      data = errno == ENXIO ? end : position;
-    }
-    data = std::min(data, end);
-    if (data > position) {
+    const auto part = part_at(from, position, end);
+    if (part.content == Density::sparse) {
       clear_range(to, static_cast<std::uint64_t>(position + shift),
-                  static_cast<std::uint64_t>(data - position));
-      position = data;
-      continue;
+                  static_cast<std::uint64_t>(part.end - position));
+    } else if (!copy_data(from, position, to, shift, part.end, stop)) {
+      return false;
     }
-    off_t hole = lseek(from.number(), position, SEEK_HOLE);
-    if (hole <= position) hole = end;
-    hole = std::min(hole, end);
-    if (!copy_data(from, position, to, shift, hole, stop)) return false;
-    position = hole;
+    position = part.end;
   }
   return true;
+}
+
+bool is_zero(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
+             const std::stop_token& stop) {
+  const auto end = static_cast<off_t>(offset + bytes);
+  if (status_of(file).st_size < end) return false;
+  bool are_all_zeros = true;
+  for (auto position = static_cast<off_t>(offset); position < end && are_all_zeros;) {
+    const auto part = part_at(file, position, end);
+    if (part.content == Density::dense) {
+      const auto is_whole = read_range(
+          file, static_cast<std::uint64_t>(position),
+          static_cast<std::uint64_t>(part.end - position), stop,
+          [&](std::span<const std::byte> read) {
+            are_all_zeros =
+                are_all_zeros && std::all_of(read.begin(), read.end(),
+                                             [](std::byte byte) { return byte == std::byte{0}; });
+          });
+      if (!is_whole) return false;
+    }
+    position = part.end;
+  }
+  return are_all_zeros;
 }
 
 // ext4 copies a page at a time into the file cache, and evicts as much from it. Bypassing the cache

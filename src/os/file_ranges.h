@@ -10,12 +10,14 @@
 #include <stop_token>
 
 #include "libsync/core/digest.h"
-#include "libsync/core/manifest.h"
 #include "libsync/core/rolling_sum.h"
 #include "os/descriptor.h"
 #include "os/files.h"
 
 namespace libsync {
+
+/// Whether the original of a range may have holes, which its copy then has, too.
+enum class Density { dense, sparse };
 
 /// Copies a range within the kernel. A hole of a sparse file becomes a hole, or zeros where `to`
 /// had bytes. In a dense file holes are read as zeros; not searching for them saves three system
@@ -53,6 +55,11 @@ void expect_writes(const Descriptor& file, std::uint64_t bytes);
 [[nodiscard]] bool hash_and_sum_range(Hasher& hasher, RollingSummer& summer, const Descriptor& file,
                                       std::uint64_t offset, std::uint64_t bytes,
                                       const std::stop_token& stop);
+
+/// Whether a range reads as zeros. Reads no hole. False if the file ends before the range does, or
+/// if `stop` was requested.
+[[nodiscard]] bool is_zero(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
+                           const std::stop_token& stop);
 
 /// Has the kernel start writing a range to the disk now. Unlike fsync it makes nothing durable, and
 /// it waits only until the queue of a busy disk has room.

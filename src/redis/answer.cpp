@@ -18,7 +18,7 @@ constexpr std::chrono::seconds kLongestPatience{600};
 
 // The format of keys, functions, manifest and piece files. A change of one of them raises it. Runs
 // of format 1 name none. A run record names none either: a program passes over unknown keys in it.
-constexpr std::string_view kFormat = "5:";
+constexpr std::string_view kFormat = "6:";
 
 }  // namespace
 
@@ -329,8 +329,6 @@ RunInfo read_run(const AnswerFields& fields, const Digest& manifest) {
   const auto& kind = fields.text("origin_kind");
   if (state != "staging" && state != "staged") throw_unreadable("state", state);
   if (kind != "master" && kind != "minion") throw_unreadable("origin_kind", kind);
-  const auto& sparse = fields.text("sparse");
-  if (sparse != "0" && sparse != "1") throw_unreadable("sparse", sparse);
   const auto listed = fields.number_or_zero("manifest_bytes");
   return RunInfo{
       .id = fields.parsed<RunId>("id"),
@@ -341,7 +339,6 @@ RunInfo read_run(const AnswerFields& fields, const Digest& manifest) {
       .manifest = manifest,
       .manifest_bytes =
           listed == 0 ? Manifest::max_bytes : std::min<std::uint64_t>(listed, Manifest::max_bytes),
-      .density = sparse == "1" ? Density::sparse : Density::dense,
       .origin = fields.parsed<Address>("origin"),
       .origin_kind = kind == "minion" ? OriginKind::minion : OriginKind::master,
       .master = fields.parsed<MasterId>("master"),

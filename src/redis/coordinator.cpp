@@ -126,10 +126,10 @@ BeginOutcome RedisCoordinator::begin(const RunInfo& run, unsigned origin_slots,
   RedisCommand arguments{run.id.text()};
   append_payload(arguments, run);
   arguments.insert(arguments.end(),
-                   {run.density == Density::sparse ? "1" : "0", run.origin.text(),
+                   {std::to_string(run.manifest_bytes), run.origin.text(),
                     run.origin_kind == OriginKind::master ? "master" : "minion", run.master.text(),
                     std::to_string(origin_slots), task == TaskKey::restore ? "1" : "0",
-                    word_of(spread), rule_of(expected), std::to_string(run.manifest_bytes)});
+                    word_of(spread), rule_of(expected)});
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
   auto outcome = read_begin(call("begin", arguments));
   if (std::holds_alternative<Begun>(outcome)) wake_others(true);
@@ -206,9 +206,8 @@ RepairOutcome RedisCoordinator::repair(const RunInfo& run, const RunId& another,
   }
   RedisCommand arguments{run.id.text(), another.text(), run.state == RunState::staged ? "1" : "0"};
   append_payload(arguments, run);
-  arguments.insert(arguments.end(),
-                   {std::to_string(run.manifest_bytes), run.density == Density::sparse ? "1" : "0",
-                    run.master.text(), rule_of(expected), std::move(digests)});
+  arguments.insert(arguments.end(), {std::to_string(run.manifest_bytes), run.master.text(),
+                                     rule_of(expected), std::move(digests)});
   arguments.insert(arguments.end(), expected.hosts.begin(), expected.hosts.end());
   auto outcome = read_repair(call("repair", arguments));
   const auto* const repaired = std::get_if<Repaired>(&outcome);

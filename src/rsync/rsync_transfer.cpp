@@ -90,7 +90,6 @@ std::vector<std::string> pull_arguments(const RsyncOptions& options, const PullR
   auto all = common_arguments(options);
   all.emplace_back("--inplace");
   all.push_back(fmt::format("--chmod=F{:04o}", kServedFileMode));
-  if (request.density == Density::sparse) all.emplace_back("--sparse");
   if (request.absent == Absent::is_ignored) all.emplace_back("--ignore-missing-args");
   all.emplace_back("--");
   all.push_back(url(options, request.source, options.module));

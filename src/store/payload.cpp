@@ -23,6 +23,10 @@ namespace {
 // Unit of st_blocks, on every file system (stat(2)).
 constexpr std::uint64_t kBlockBytes = 512;
 
+// While it lists, the listing has no more holes than these, and drops the smallest. Some, so that
+// it seldom does.
+constexpr std::size_t kHolesKept = 4 * kMaxHoles;
+
 Refusal refuse(const std::filesystem::path& path, std::string_view rule_and_way_out) {
   return Refusal{fmt::format("'{}' {}", escaped(path.string()), rule_and_way_out)};
 }
@@ -53,6 +57,29 @@ Stamp stamp_of(const struct stat& status) {
           static_cast<std::uint64_t>(status.st_size),
           mtime_of(status),
           {status.st_ctim.tv_sec, static_cast<std::uint32_t>(status.st_ctim.tv_nsec)}};
+}
+
+// The holes of a file, of which a listing needs the largest ones. A file that has changed since its
+// stat counts as dense, and so does one on a file system that reports no holes.
+std::vector<Hole> holes_of(const Descriptor& parent, const std::string& child, const Stamp& stamp,
+                           const std::stop_token& stop) {
+  Entry found;
+  const auto file = open_beneath(parent, child, O_RDONLY | O_NONBLOCK);
+  if (!file || stamp_of(file) != stamp) return {};
+  const auto end = static_cast<off_t>(stamp.size);
+  for (off_t position = 0; position < end;) {
+    if (stop.stop_requested()) throw Stopped();
+    const auto hole = lseek(file.number(), position, SEEK_HOLE);
+    if (hole < 0 || hole >= end) break;
+    auto data = lseek(file.number(), hole, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) data = end;  // The hole reaches to the end.
+    if (data <= hole) break;
+    position = std::min(data, end);
+    found.holes.push_back(
+        {static_cast<std::uint64_t>(hole), static_cast<std::uint64_t>(position - hole)});
+    if (found.holes.size() >= kHolesKept) drop_small_holes({&found, 1});
+  }
+  return found.holes;
 }
 
 struct Closer {
@@ -124,9 +151,10 @@ class Lister {
       entry.kind = EntryKind::file;
       entry.size = static_cast<std::uint64_t>(status.st_size);
       // A preallocated file counts as dense.
-      const bool has_holes =
-          static_cast<std::uint64_t>(status.st_blocks) * kBlockBytes < entry.size;
-      entry.density = has_holes ? Density::sparse : Density::dense;
+      if (static_cast<std::uint64_t>(status.st_blocks) * kBlockBytes < entry.size) {
+        entry.holes = holes_of(parent, child, stamp_of(status), stop_);
+        holes_ += entry.holes.size();
+      }
       if (status.st_nlink > 1) ++hard_linked_files_;
       if (faccessat(parent.number(), child.c_str(), R_OK, AT_EACCESS) != 0) {
         return refuse_unreadable(shown(entry_name));
@@ -151,6 +179,10 @@ class Lister {
     }
     entries_.push_back(std::move(entry));
     stamps_.push_back(stamp_of(status));
+    if (holes_ >= kHolesKept) {
+      drop_small_holes(entries_);
+      holes_ = kMaxHoles;
+    }
     return std::nullopt;
   }
 
@@ -168,6 +200,7 @@ class Lister {
       entries.push_back(std::move(entries_[index]));
       stamps.push_back(stamps_[index]);
     }
+    drop_small_holes(entries);
     return {Manifest(std::move(entries)), std::move(stamps), hard_linked_files_};
   }
 
@@ -177,6 +210,7 @@ class Lister {
   std::vector<Entry> entries_;
   std::vector<Stamp> stamps_;
   std::size_t hard_linked_files_ = 0;
+  std::size_t holes_ = 0;  // In all entries, before the smallest are dropped.
 };
 
 // The path without symlinks, as far as its folders exist.
@@ -271,11 +305,18 @@ Descriptor open_regular_entry(const Location& payload, const Entry& entry) {
 
 Stamp stamp_of(const Descriptor& file) { return stamp_of(status_of(file)); }
 
+Density density_of(const Entry& entry) {
+  return entry.holes.empty() ? Density::dense : Density::sparse;
+}
+
 Fingerprint fingerprint_of(const TaskPath& task, const Manifest& manifest,
                            std::uint64_t piece_bytes) {
   Hasher hasher;
   hasher.update(fmt::format("{}{}{}{}", task.text(), '\0', piece_bytes, '\0'));
   for (const Entry& entry : manifest.entries()) {
+    for (const Hole& hole : entry.holes) {
+      if (piece_bytes > 0) hasher.update(fmt::format("{}+{},", hole.offset, hole.bytes));
+    }
     hasher.update(fmt::format("{} {:o} {}.{} {} {}{}{}{}", static_cast<int>(entry.kind), entry.mode,
                               entry.mtime.seconds, entry.mtime.nanoseconds, entry.size, entry.name,
                               '\0', entry.target, '\0'));

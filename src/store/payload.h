@@ -18,6 +18,7 @@
 #include "libsync/core/manifest.h"
 #include "libsync/core/run_ids.h"
 #include "libsync/core/task.h"
+#include "os/file_ranges.h"
 
 namespace libsync {
 
@@ -89,12 +90,15 @@ inline constexpr std::size_t kLongestEntryName = 3072;
 /// The stamp of the open file now.
 [[nodiscard]] Stamp stamp_of(const Descriptor& file);
 
+/// Whether a copy of the file's bytes has to search for holes. Small ones may be in the stream.
+[[nodiscard]] Density density_of(const Entry& entry);
+
 /// The stamps of a payload as text, which the spool keeps. A tick that continues an earlier staging
 /// compares the payload with the stamps of its first listing.
 [[nodiscard]] std::string encode_stamps(const std::vector<Stamp>& stamps);
 
-/// See Fingerprint. Owners and holes do not count. With a piece size of zero it names the contents
-/// regardless of their cut.
+/// See Fingerprint. Owners do not count. With a piece size of zero it names the contents regardless
+/// of their cut, and of holes.
 [[nodiscard]] Fingerprint fingerprint_of(const TaskPath& task, const Manifest& manifest,
                                          std::uint64_t piece_bytes);
 

@@ -200,9 +200,9 @@ bool Spool::make_way(PieceNumber piece, std::uint64_t bytes, Attempt attempt) co
   return status->st_size > 0;
 }
 
-void Spool::expect(PieceNumber piece, std::uint64_t bytes, Density density, Attempt attempt) const {
+void Spool::expect(PieceNumber piece, std::uint64_t bytes, Attempt attempt) const {
   // A piece of zero bytes never gets a file here, since rsync would find it complete.
-  if (density != Density::dense || bytes < kWorthExpecting) return;
+  if (bytes < kWorthExpecting) return;
   const auto path = incoming_path(piece, attempt);
   expect_writes(open_file(path, O_WRONLY | O_CREAT, kServedFileMode), bytes);
   set_mode(path, kServedFileMode);

@@ -121,10 +121,9 @@ class Spool {
   [[nodiscard]] bool make_way(PieceNumber piece, std::uint64_t bytes,
                               Attempt attempt = Attempt::first) const;
 
-  /// Makes an empty file for a dense piece of 1 MiB or more, for which expect_writes()
+  /// Makes an empty file for a piece of 1 MiB or more, for which expect_writes()
   /// (file_ranges.h) allocates blocks. No other piece gets a file.
-  void expect(PieceNumber piece, std::uint64_t bytes, Density density,
-              Attempt attempt = Attempt::first) const;
+  void expect(PieceNumber piece, std::uint64_t bytes, Attempt attempt = Attempt::first) const;
 
   /// Compares the digest of a piece file and changes nothing. The verdict is absent if no regular
   /// file of this size is there, or if `stop` was requested.

@@ -76,7 +76,6 @@ class Contract : public testing::TestWithParam<BackendKind> {
             .cut = {kContractPieces * 100 - 1, 100},
             .manifest = digest_of("manifest"),
             .manifest_bytes = 77,
-            .density = Density::sparse,
             .origin = origin(),
             .origin_kind = kind,
             .master = random_name<MasterId>()};

@@ -89,7 +89,6 @@ TEST_P(MasterContract, BeginStoresTheRunForAllHosts) {
   EXPECT_EQ(found.cut, info.cut);
   EXPECT_EQ(found.manifest, info.manifest);
   EXPECT_EQ(found.manifest_bytes, info.manifest_bytes);
-  EXPECT_EQ(found.density, info.density);
   EXPECT_EQ(found.origin, info.origin);
   EXPECT_EQ(found.origin_kind, info.origin_kind);
   EXPECT_EQ(found.master, info.master);

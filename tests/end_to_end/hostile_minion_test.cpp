@@ -274,13 +274,13 @@ TEST_F(HostileMinion, CallsNoFunctionOfTheMasterWithEffect) {
   const auto id = redis.cli({"hget", "sync:run", "id"});
   const auto path = payload_.string();
   for (const RedisCommand& arguments :
-       {RedisCommand{"begin", id, path, "model", id, "9", "9", "1", "5:blake3:00", "0", "10.0.0.9",
-                     "master", id, "9", "1", "auto", "0", "9"},
+       {RedisCommand{"begin", id, path, "model", id, "9", "9", "1", "6:blake3:00", "9", "10.0.0.9",
+                     "master", id, "9", "1", "auto", "0"},
         RedisCommand{"stage", id, "1", "0", std::string(kStagedBytes, 'x')},
         RedisCommand{"end", id, "complete", "", "1"}, RedisCommand{"refuse", path, "why"},
         RedisCommand{"admit", id}, RedisCommand{"overtake", id, "/x"}, RedisCommand{"vouch", id},
         RedisCommand{"repair", id, std::string(32, 'a'), "1", path, "model", id, "9", "9", "1",
-                     "5:blake3:00", "9", "0", id, "0", std::string(32, 'x'), "10.0.0.9"}}) {
+                     "6:blake3:00", "9", id, "0", std::string(32, 'x'), "10.0.0.9"}}) {
     RedisCommand command{"FCALL", "libsync1_" + arguments.front(), "0", "", ""};
     command.insert(command.end(), arguments.begin() + 1, arguments.end());
     static_cast<void>(attempt(command));

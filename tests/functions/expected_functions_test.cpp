@@ -20,9 +20,8 @@ class ExpectedFunctions : public testing::Test {
  protected:
   void begin(const std::string& rule, const std::vector<std::string>& hosts = {}) {
     std::vector<std::string> arguments{
-        run,  "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
-        "0",  "10.0.0.1",      "master",  std::string(32, 'a'), "2",  "0",  "auto", rule,
-        "100"};
+        run,   "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
+        "100", "10.0.0.1",      "master",  std::string(32, 'a'), "2",  "0",  "auto", rule};
     arguments.insert(arguments.end(), hosts.begin(), hosts.end());
     EXPECT_EQ(f("begin", arguments).front(), "BEGUN");
     f.stage(run, {0, 1, 2, 3}, kYes);

@@ -6,7 +6,6 @@
 #include <cstdio>
 
 #include "libsync/core/pieces.h"
-#include "libsync/core/pieces.h"
 #include "timed_functions.h"
 
 namespace libsync::test {
@@ -90,15 +89,14 @@ Texts FunctionCaller::begin(const std::string& run, unsigned pieces, const std::
                                      "10",
                                      std::to_string(pieces),
                                      digest(0),
-                                     "0",
+                                     "100",
                                      origin,
                                      "master",
                                      kMaster,
                                      std::to_string(slots),
                                      "0",
                                      spread,
-                                     "0",
-                                     "100"};
+                                     "0"};
   arguments.insert(arguments.end(), expected.begin(), expected.end());
   return (*this)("begin", arguments);
 }

@@ -30,9 +30,8 @@ class IdFunctions : public testing::Test {
              const std::string& spread = "claims", const std::string& number = "") {
     if (!number.empty()) run = number;
     std::vector<std::string> arguments{
-        run,  "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
-        "0",  "10.0.0.1",      "master",  std::string(32, 'a'), "2",  "0",  spread, rule,
-        "100"};
+        run,   "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
+        "100", "10.0.0.1",      "master",  std::string(32, 'a'), "2",  "0",  spread, rule};
     arguments.insert(arguments.end(), hosts.begin(), hosts.end());
     EXPECT_EQ(f("begin", arguments).front(), "BEGUN");
     f.stage(run, {0, 1, 2, 3}, kYes);
@@ -244,7 +243,7 @@ TEST_F(IdFunctions, TheMasterDoesNotExpectAMovedHostAgain) {
   for (unsigned piece = 0; piece < 4; ++piece) digests += digest(piece);
   EXPECT_EQ(
       f("repair", {run, run_id(2), "1", "/data/model.1", "model.1", std::string(32, 'f'), "40",
-                   "10", "4", digest(0), "100", "0", std::string(32, 'a'), "0", digests, kOld}),
+                   "10", "4", digest(0), "100", std::string(32, 'a'), "0", digests, kOld}),
       (Texts{"REPAIRED", run}));
   f("expect", {run, "0", kOld});
   pass(kJudgedEveryMs + 1);

@@ -89,9 +89,9 @@ class LostKeyFunctions : public testing::TestWithParam<LostKey> {
       std::string digests;
       for (unsigned piece = 0; piece < kPieces; ++piece) digests += digest(piece);
       std::vector<std::string> arguments{
-          run,    run_id(2), "1",       "/data/model.1", "model.1", std::string(32, 'f'), "80",
-          "10",   "8",       digest(0), "100",           "0",       std::string(32, 'a'), "0",
-          digests};
+          run,  run_id(2), "1", "/data/model.1", "model.1", std::string(32, 'f'),
+          "80", "10",      "8", digest(0),       "100",     std::string(32, 'a'),
+          "0",  digests};
       for (const auto& host : hosts) arguments.push_back(host.address);
       const auto repaired = f("repair", arguments);
       if (repaired.front() == "REPAIRED") run = repaired.at(1);

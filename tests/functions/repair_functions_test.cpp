@@ -23,7 +23,7 @@ class RepairFunctions : public testing::Test {
   // The spool says what begin() and stage() said.
   Texts repair(const std::string& complete = "1") {
     return f("repair", {run, another, complete, "/data/model.1", "model.1", std::string(32, 'f'),
-                        "40", "10", "4", digest(0), "100", "0", std::string(32, 'a'), "0",
+                        "40", "10", "4", digest(0), "100", std::string(32, 'a'), "0",
                         digest(0) + digest(1) + digest(2) + digest(3), "10.0.0.5"});
   }
   void expect_right(const std::string& id) {
@@ -31,7 +31,7 @@ class RepairFunctions : public testing::Test {
     EXPECT_EQ(f.one({"GET", "sync:digests"}), digest(0) + digest(1) + digest(2) + digest(3));
     EXPECT_THAT(f.members("sync:expected"), ElementsAre("10.0.0.5"));
     EXPECT_EQ(f("repair", {id, another, "1", "/data/model.1", "model.1", std::string(32, 'f'), "40",
-                           "10", "4", digest(0), "100", "0", std::string(32, 'a'), "0",
+                           "10", "4", digest(0), "100", std::string(32, 'a'), "0",
                            digest(0) + digest(1) + digest(2) + digest(3), "10.0.0.5"}),
               (Texts{"REPAIRED", id}));
   }
@@ -51,7 +51,7 @@ TEST_F(RepairFunctions, ARightRunStaysAsItIs) {
 
 TEST_F(RepairFunctions, AWrongValueOfThePayloadMakesEachHostFinishAgain) {
   for (const auto* const field : {"path", "name", "fingerprint", "bytes", "piece_bytes", "pieces",
-                                  "manifest", "manifest_bytes", "sparse"}) {
+                                  "manifest", "manifest_bytes"}) {
     for (const auto& value : {std::string("7"), std::string(), std::string("\xff\0x", 3)}) {
       f.ask({"HSET", "sync:run", "id", run, field, value});
       f.ask({"HSET", "sync:done", "10.0.0.5", "1"});

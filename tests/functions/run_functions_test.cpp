@@ -91,8 +91,8 @@ TEST_F(RunFunctions, BeginWakesTheMinionsThatLinger) {
 TEST_F(RunFunctions, BeginWritesTheTaskAgainOnlyIfAskedAndMissing) {
   const auto begin_restoring = [&](const std::string& id) {
     return f("begin",
-             {id, "/data/model.1", "model.1", std::string(32, 'f'), "10", "10", "1", digest(0), "0",
-              "10.0.0.1", "master", std::string(32, 'a'), "2", "1", "auto", "0", "100"});
+             {id, "/data/model.1", "model.1", std::string(32, 'f'), "10", "10", "1", digest(0),
+              "100", "10.0.0.1", "master", std::string(32, 'a'), "2", "1", "auto", "0"});
   };
   f.begin(run, 4);
   EXPECT_EQ(f.one({"EXISTS", "task"}), "0");
@@ -119,7 +119,7 @@ TEST_F(RunFunctions, StagedPiecesMakeTheOriginASource) {
 
 TEST_F(RunFunctions, PushedPiecesAreServedOnlyOnceTheTargetHoldsThem) {
   f("begin", {run, "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4", digest(0),
-              "0", "10.0.0.7", "minion", std::string(32, 'a'), "0", "0", "auto", "0", "100"});
+              "100", "10.0.0.7", "minion", std::string(32, 'a'), "0", "0", "auto", "0"});
   f.stage(run, {0, 1});
   EXPECT_THAT(f.members("synchronize_queue"), IsEmpty());
   EXPECT_EQ(f.one({"LLEN", "sync:wake:10.0.0.7"}), "1");
@@ -137,9 +137,8 @@ TEST_F(RunFunctions, AMinionOnTheOriginDoesNotSpeakForTheMastersSpool) {
 
 TEST_F(RunFunctions, PiecesThatThePushTargetLacksArePushedAgain) {
   const Texts begin{
-      run,  "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
-      "0",  "10.0.0.7",      "minion",  std::string(32, 'a'), "0",  "0",  "auto", "0",
-      "100"};
+      run,   "/data/model.1", "model.1", std::string(32, 'f'), "40", "10", "4",    digest(0),
+      "100", "10.0.0.7",      "minion",  std::string(32, 'a'), "0",  "0",  "auto", "0"};
   f("begin", begin);
   f.stage(run, {0, 1, 2, 3}, kYes);
   f.hold(run, "10.0.0.7", bits(4, {0}));

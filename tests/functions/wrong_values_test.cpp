@@ -25,10 +25,11 @@ const std::string kPuller = "10.0.0.9";
 
 std::vector<Hash> hashes() {
   std::vector<Hash> all{
-      {"sync:run", {"state",  "path",      "name",           "fingerprint", "bytes",  "piece_bytes",
-                    "pieces", "manifest",  "manifest_bytes", "sparse",      "origin", "origin_kind",
-                    "master", "announced", "expected",       "known",       "trees",  "started",
-                    "seated", "overtaken", "waiting",        "judged",      "slots"}},
+      {"sync:run",
+       {"state",     "path",     "name",           "fingerprint", "bytes",       "piece_bytes",
+        "pieces",    "manifest", "manifest_bytes", "origin",      "origin_kind", "master",
+        "announced", "expected", "known",          "trees",       "started",     "seated",
+        "overtaken", "waiting",  "judged",         "slots"}},
       {"sync:last", {"run", "path", "started", "ended", "finished"}},
       {"sync:course",
        {"left", "joined", "reaped", "mended", "woken", "woken_at", "gathered", "clock", "reached",
@@ -150,7 +151,7 @@ class WrongValues : public testing::TestWithParam<const char*> {
     call("wake", {"", "0"});
     call("wake", {"", "1"});
     call("repair", {run, run_id(2), "0", "/data/model.1", "model.1", std::string(32, 'f'), "640",
-                    "10", "64", digest(0), "100", "0", std::string(32, 'a'), "0", ""});
+                    "10", "64", digest(0), "100", std::string(32, 'a'), "0", ""});
     const auto now = f.one({"HGET", "sync:run", "id"});
     check("end", f("end", {now, "complete", "", "1"}));
     account(now);

@@ -65,7 +65,6 @@ class RecordsWorld : public MasterWorld {
     EXPECT_EQ(described->cut, run.info.cut);
     EXPECT_EQ(described->manifest, run.info.manifest);
     EXPECT_EQ(described->manifest_bytes, run.info.manifest_bytes);
-    EXPECT_EQ(described->density, run.info.density);
     EXPECT_EQ(described->origin, run.info.origin);
     EXPECT_EQ(described->origin_kind, run.info.origin_kind);
     EXPECT_EQ(described->master, run.info.master);

@@ -362,16 +362,63 @@ TEST_F(AssemblyTest, DiskBeginsToWriteAnAdoptedPiece) {
   EXPECT_TRUE(is_soon_written(built.spool.tree_folder() / "payload"));
 }
 
-TEST_F(AssemblyTest, FileThatEndsInAHoleHasAllOfItsSize) {
-  constexpr std::uintmax_t kData = 4096;
-  constexpr std::uintmax_t kSize = 65536;
-  test::write_file(original(), test::random_bytes(kData, 1));
-  std::filesystem::resize_file(original(), kSize);
-  auto built = build_of({original(), 2 * kSize});
-  std::filesystem::resize_file(built.spool.piece_path(0), kData);
-  std::filesystem::resize_file(built.spool.piece_path(0), kSize);
+// Bytes in the second and the fifth of eight blocks, so with holes at both ends.
+std::string write_sparse_file(const std::filesystem::path& path) {
+  constexpr std::size_t kBlock = std::size_t{64} << 10U;
+  const auto bytes = test::random_bytes(2 * kBlock, 1);
+  const auto file = open_file(path, O_RDWR | O_CREAT, 0600);
+  EXPECT_EQ(ftruncate(file.number(), 8 * kBlock), 0);
+  EXPECT_EQ(pwrite(file.number(), bytes.data(), kBlock, kBlock), static_cast<ssize_t>(kBlock));
+  EXPECT_EQ(pwrite(file.number(), bytes.data() + kBlock, kBlock, 4 * kBlock),
+            static_cast<ssize_t>(kBlock));
+  return bytes;
+}
+
+// The entries that are compared have the holes.
+TEST_F(AssemblyTest, HolesOfEachFileAreWhereTheyWere) {
+  std::filesystem::create_directory(original());
+  test::write_file(original() / "a", "dense");
+  write_sparse_file(original() / "b");
+  write_sparse_file(original() / "c");
+  test::write_file(original() / "all hole", "");
+  std::filesystem::resize_file(original() / "all hole", 1 << 20);
+  auto built = build_of({original(), 50'000});
+  ASSERT_EQ(built.cut.pieces(), 6U) << "4 x 65,536 + 5 bytes";
   publish(built);
   EXPECT_TRUE(is_published_as(built.cut));
+  EXPECT_TRUE(built.assembly.has_equal_entries());
+}
+
+TEST_F(AssemblyTest, AdoptsTheBytesBetweenHoles) {
+  write_sparse_file(original());
+  auto first = build_of({original(), 50'000});
+  publish(first);
+  auto second = build_of({original(), 50'000});
+  const auto old = old_copy(second);
+  second.assembly.begin();
+  for (PieceNumber piece = 0; piece < 3; ++piece) {
+    EXPECT_TRUE(second.assembly.adopt(piece, second.cut.digest(piece), old, {})) << piece;
+  }
+  second.assembly.complete();
+  second.assembly.publish();
+  EXPECT_TRUE(is_published_as(second.cut));
+}
+
+// No piece has the bytes of a hole.
+TEST_F(AssemblyTest, APublishedFileWithBytesInAHoleIsNotEqual) {
+  write_sparse_file(original());
+  auto built = build_of({original(), 50'000});
+  publish(built);
+  const auto time = mtime_of(*status_of(destination()));
+  const auto write_one = [&](const char* byte) {
+    const auto file = open_file(destination(), O_RDWR);
+    ASSERT_EQ(pwrite(file.number(), byte, 1, 200'000), 1);
+    set_mtime(destination(), time);
+  };
+  write_one("\0");
+  EXPECT_TRUE(built.assembly.has_equal_entries()) << "zeros are what a hole has";
+  write_one("x");
+  EXPECT_FALSE(built.assembly.has_equal_entries());
 }
 
 TEST_F(AssemblyTest, PublishesIntoARepoThatIsASymlink) {

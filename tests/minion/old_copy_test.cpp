@@ -65,6 +65,12 @@ TEST(Filling, NoMoreThanTwicePieceIsWritten) {
   EXPECT_EQ(plan.file_bytes, 2 * kPiece);
 }
 
+TEST(Filling, BytesAroundAHoleLieNextToEachOther) {
+  const auto plan = plan_filling({{0, 5000, 400}, {0, 9000, 600}}, {20'000});
+  EXPECT_THAT(plan.ranges, ElementsAre(OldRange{0, 4500, 0, 900}, OldRange{0, 9000, 900, 1100}));
+  EXPECT_EQ(plan.file_bytes, 2 * kPiece);
+}
+
 TEST(Filling, WithoutOldBytesThereIsNone) {
   EXPECT_EQ(plan_filling({{0, 0, kPiece}, {1, 0, 10}}, {0, 0}), Filling{});
   EXPECT_EQ(plan_filling({}, {}), Filling{});

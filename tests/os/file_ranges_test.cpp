@@ -246,5 +246,24 @@ TEST_F(Ranges, HashRangeHashesTheRangeAndTellsThatTheFileIsTooShort) {
   EXPECT_FALSE(hash_range(beyond, file, 0, 1, stop.get_token()));
 }
 
+TEST_F(CopyRange, HolesAndWrittenZerosAreZeros) {
+  const auto is_zero_at = [&](std::size_t from, std::size_t bytes) {
+    return is_zero(from_, from, bytes, {});
+  };
+  EXPECT_TRUE(is_zero_at(kBlock, 4 * kBlock));
+  EXPECT_FALSE(is_zero_at(kBlock - 1, 4 * kBlock));
+  EXPECT_FALSE(is_zero_at(kBlock, 4 * kBlock + 1));
+  EXPECT_TRUE(is_zero_at(6 * kBlock, 2 * kBlock));
+  EXPECT_FALSE(is_zero_at(6 * kBlock, 2 * kBlock + 1)) << "behind the end";
+  EXPECT_TRUE(is_zero_at(0, 0));
+  const auto file = open_file(path("zeros"), O_RDWR | O_CREAT, 0600);
+  const std::string zeros(3 * kBlock, '\0');
+  ASSERT_EQ(pwrite(file.number(), zeros.data(), zeros.size(), 0),
+            static_cast<ssize_t>(zeros.size()));
+  EXPECT_TRUE(is_zero(file, 0, zeros.size(), {}));
+  ASSERT_EQ(pwrite(file.number(), "x", 1, 2 * kBlock), 1);
+  EXPECT_FALSE(is_zero(file, 0, zeros.size(), {}));
+}
+
 }  // namespace
 }  // namespace libsync

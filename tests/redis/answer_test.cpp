@@ -189,13 +189,20 @@ RunInfo read(const Fields& named) {
 
 const std::string kId(32, 'a');
 const std::string kDigest(64, 'b');
-const std::string kManifest = "5:blake3:" + kDigest;
+const std::string kManifest = "6:blake3:" + kDigest;
 
 Fields right_run() {
-  return {{"id", kId},         {"state", "staged"},     {"path", "/data1/model.7"},
-          {"name", "model.7"}, {"fingerprint", kId},    {"bytes", "2500"},
-          {"pieces", "3"},     {"piece_bytes", "1000"}, {"manifest", kManifest},
-          {"sparse", "1"},     {"origin", "10.0.0.1"},  {"origin_kind", "minion"},
+  return {{"id", kId},
+          {"state", "staged"},
+          {"path", "/data1/model.7"},
+          {"name", "model.7"},
+          {"fingerprint", kId},
+          {"bytes", "2500"},
+          {"pieces", "3"},
+          {"piece_bytes", "1000"},
+          {"manifest", kManifest},
+          {"origin", "10.0.0.1"},
+          {"origin_kind", "minion"},
           {"master", kId}};
 }
 
@@ -214,7 +221,7 @@ TEST(ReadState, ReadsThatRunAlone) {
 // The field `manifest` as other versions write it. The first is that of format 1.
 std::vector<std::string> other_formats() {
   return {"blake3:" + kDigest,   "1:blake3:" + kDigest, "3:blake3:" + kDigest,
-          "4:blake3:" + kDigest, "5:sha256:" + kDigest, ""};
+          "5:blake3:" + kDigest, "6:sha256:" + kDigest, ""};
 }
 
 TEST(ManifestField, OfAnotherFormatCannotBeRead) {
@@ -237,7 +244,6 @@ TEST(ReadRun, ReadsEveryField) {
   EXPECT_EQ(run.fingerprint.text(), kId);
   EXPECT_EQ(run.cut, (Cut{2500, 1000}));
   EXPECT_EQ(run.manifest.hex(), std::string(64, 'b'));
-  EXPECT_EQ(run.density, Density::sparse);
   EXPECT_EQ(run.origin.text(), "10.0.0.1");
   EXPECT_EQ(run.origin_kind, OriginKind::minion);
   EXPECT_EQ(run.master.text(), kId);
@@ -286,10 +292,6 @@ TEST(ReadRun, RefusesHostileFields) {
                            {{"origin", "10.0.0.1:873"}},
                            {{"origin_kind", ""}},
                            {{"origin_kind", "Master"}},
-                           {{"sparse", ""}},
-                           {{"sparse", "2"}},
-                           {{"sparse", "yes"}},
-                           {{"sparse", "01"}},
                            // The cut.
                            {{"pieces", "2"}},
                            {{"pieces", "4"}},

@@ -98,7 +98,7 @@ TEST_F(AbsentFiles, KeepNoOtherFileAtADaemonWithTheShippedSettings) {
 
 // The shipped file of former versions.
 TEST_F(AbsentFiles, KeepNoOtherFileAtADaemonThatRefusesTheOption) {
-  serve("refuse options = * !inplace !partial !sparse !files-from !from0 !relative !timeout");
+  serve("refuse options = * !inplace !partial !files-from !from0 !relative !timeout");
   const auto first = pull({"p00000", "p00001", "p00002", "p00003"});
   if (first.end->end != PullEnd::good) {  // rsync 3.2.7 brings the files at once.
     EXPECT_EQ(first.end->end, PullEnd::busy) << "nobody accuses the source";

@@ -87,13 +87,6 @@ TEST(RsyncArguments, NeverHoldTheNamesOfFiles) {
   }
 }
 
-TEST(RsyncArguments, MakeHolesOnlyWhereTheOriginalHasThem) {
-  auto request = plain_pull();
-  EXPECT_THAT(pull_arguments(plain_options(), request), Not(Contains("--sparse")));
-  request.density = Density::sparse;
-  EXPECT_THAT(pull_arguments(plain_options(), request), Contains("--sparse"));
-}
-
 TEST(RsyncArguments, IgnoreMissingFilesOnlyWhereNoHostPromisedThem) {
   auto request = plain_pull();
   EXPECT_THAT(pull_arguments(plain_options(), request), Not(Contains("--ignore-missing-args")));

@@ -66,7 +66,7 @@ TEST_F(PayloadTest, ListsAFileAsTheOneEntry) {
   EXPECT_EQ(top.mtime, (FileTime{1'600'000'000, 123'456'789}));
   EXPECT_EQ(top.uid, geteuid());
   EXPECT_EQ(top.gid, getegid());
-  EXPECT_EQ(top.density, Density::dense);
+  EXPECT_TRUE(top.holes.empty());
   ASSERT_EQ(payload.stamps.size(), 1U);
   EXPECT_EQ(payload.stamps[0], stamp_of(open_entry(locate(folder_.path(), "top"), top)));
 }
@@ -95,17 +95,27 @@ TEST_F(PayloadTest, ListsFilesFoldersAndLinksInByteOrderOfTheirNames) {
   EXPECT_EQ(std::get<Manifest>(decoded).entries(), entries);
 }
 
-TEST_F(PayloadTest, CountsHardLinkedFilesAndMarksSparseOnes) {
+TEST_F(PayloadTest, CountsHardLinkedFiles) {
   test::write_file(path("top/one"), "x");
   std::filesystem::create_hard_link(path("top/one"), path("top/two"));
   test::write_file(path("top/alone"), "x");
-  const auto sparse = open_file(path("top/sparse"), O_RDWR | O_CREAT, 0600);
-  ASSERT_EQ(ftruncate(sparse.number(), 1 << 20), 0);
-  const auto payload = listed();
-  EXPECT_EQ(payload.hard_linked_files, 2U);
-  for (const auto& entry : payload.manifest.entries()) {
-    EXPECT_EQ(entry.density == Density::sparse, entry.name == "sparse") << entry.name;
+  EXPECT_EQ(listed().hard_linked_files, 2U);
+}
+
+TEST_F(PayloadTest, ListsTheHolesOfSparseFiles) {
+  constexpr std::size_t kBlock = std::size_t{64} << 10U;
+  const auto bytes = test::random_bytes(kBlock, 1);
+  const auto sparse = open_file(path("top"), O_RDWR | O_CREAT, 0600);
+  ASSERT_EQ(ftruncate(sparse.number(), 10 * kBlock + 5), 0);
+  EXPECT_THAT(listed().manifest.top().holes, ElementsAre(Hole{0, 10 * kBlock + 5}));
+  for (const auto block : {1, 2, 5}) {
+    ASSERT_EQ(pwrite(sparse.number(), bytes.data(), kBlock, block * static_cast<off_t>(kBlock)),
+              static_cast<ssize_t>(kBlock));
   }
+  const auto top = listed().manifest.top();
+  EXPECT_THAT(top.holes, ElementsAre(Hole{0, kBlock}, Hole{3 * kBlock, 2 * kBlock},
+                                     Hole{6 * kBlock, 4 * kBlock + 5}));
+  EXPECT_EQ(data_bytes(top), 3 * kBlock);
 }
 
 // No minion could make their paths, and every one would fail after it has pulled all pieces.
@@ -217,9 +227,9 @@ struct Change {
 };
 
 std::vector<Entry> sample() {
-  return {{EntryKind::folder, 0755, {5, 6}, 0, 7, 8, Density::dense, "", ""},
-          {EntryKind::file, 0644, {5, 6}, 100, 7, 8, Density::dense, "file", ""},
-          {EntryKind::link, 0777, {5, 6}, 0, 7, 8, Density::dense, "link", "file"}};
+  return {{EntryKind::folder, 0755, {5, 6}, 0, 7, 8, {}, "", ""},
+          {EntryKind::file, 0644, {5, 6}, 100, 7, 8, {}, "file", ""},
+          {EntryKind::link, 0777, {5, 6}, 0, 7, 8, {}, "link", "file"}};
 }
 
 TEST(Fingerprint, ChangesWithEveryPublishedProperty) {
@@ -248,14 +258,24 @@ TEST(Fingerprint, ChangesWithEveryPublishedProperty) {
   EXPECT_TRUE(seen.insert(fingerprint_of(other, Manifest(sample()), 10).text()).second);
 }
 
-TEST(Fingerprint, IgnoresOwnersAndHoles) {
+TEST(Fingerprint, IgnoresOwners) {
   const auto task = std::get<TaskPath>(TaskPath::parse("/srv/data"));
   auto entries = sample();
   entries[1].uid = 1000;
   entries[1].gid = 1000;
-  entries[1].density = Density::sparse;
   EXPECT_EQ(fingerprint_of(task, Manifest(entries), 10),
             fingerprint_of(task, Manifest(sample()), 10));
+}
+
+// Holes change the pieces and not the contents.
+TEST(Fingerprint, HolesCountForTheCutAlone) {
+  const auto task = std::get<TaskPath>(TaskPath::parse("/srv/data"));
+  auto entries = sample();
+  entries[1].holes = {{0, 50}};
+  const Manifest sparse(entries);
+  const Manifest dense(sample());
+  EXPECT_NE(fingerprint_of(task, sparse, 10), fingerprint_of(task, dense, 10));
+  EXPECT_EQ(fingerprint_of(task, sparse, 0), fingerprint_of(task, dense, 0));
 }
 
 }  // namespace

@@ -139,16 +139,15 @@ TEST_F(SpoolTest, MakeWayKeepsWhatAPullCanBeginWithAndDeletesAnyOtherFile) {
   EXPECT_FALSE(exists(path)) << "a source can send a folder of that name";
 }
 
-TEST_F(SpoolTest, AFileIsMadeForALargeDensePieceAlone) {
+TEST_F(SpoolTest, AFileIsMadeForALargePieceAlone) {
   spool_.assign(owner_as(Role::minion));
   constexpr std::uint64_t kLarge = std::uint64_t{2} << 20U;
-  spool_.expect(kPiece, content_.size(), Density::dense);
-  spool_.expect(kPiece, kLarge, Density::sparse);
-  spool_.expect(kPiece, 0, Density::dense);
+  spool_.expect(kPiece, content_.size());
+  spool_.expect(kPiece, 0);
   const auto path = spool_.incoming_path(kPiece);
   EXPECT_FALSE(exists(path));
   const auto mask = umask(077);
-  spool_.expect(kPiece, kLarge, Density::dense);
+  spool_.expect(kPiece, kLarge);
   umask(mask);
   EXPECT_EQ(test::content_of(path), "");
   EXPECT_EQ(status_of(path)->st_mode & 0777U, 0640U);

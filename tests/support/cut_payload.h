@@ -25,7 +25,13 @@ class CutPayload {
         piece_bytes_(piece_bytes) {
     for (const auto& entry : manifest_.entries()) {
       if (entry.kind != EntryKind::file) continue;
-      stream_ += content_of(entry.name.empty() ? path : path / entry.name);
+      const auto content = content_of(entry.name.empty() ? path : path / entry.name);
+      std::size_t data = 0;
+      for (const auto& hole : entry.holes) {
+        stream_ += content.substr(data, hole.offset - data);
+        data = hole.offset + hole.bytes;
+      }
+      stream_ += content.substr(data);
     }
   }
 

@@ -8,13 +8,13 @@
 //
 // Encoded form. DO NOT CHANGE it without a new version in its first line:
 //
-//   libsync-manifest 1\n
-//   KIND MODE SECONDS.NANOSECONDS SIZE UID GID DENSITY NAME\0TARGET\0      (for each entry)
+//   libsync-manifest 2\n
+//   KIND MODE SECONDS.NANOSECONDS SIZE UID GID HOLES NAME\0TARGET\0      (for each entry)
 //
 //   KIND         f, d or l
 //   MODE         four octal digits; all other numbers are decimal
 //   NANOSECONDS  nine digits
-//   DENSITY      s for a file with holes, else d
+//   HOLES        OFFSET+BYTES of each hole, in ascending order and with commas between; or -
 //   NAME         relative to the payload; empty for the payload itself, which is the first entry
 //   TARGET       empty unless the entry is a link
 //
@@ -23,6 +23,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -32,8 +33,13 @@ namespace libsync {
 
 enum class EntryKind { file, folder, link };
 
-/// Whether the original of a file has holes. Runs of zeros in a copy of it become holes, too.
-enum class Density { dense, sparse };
+/// A range of a file that reads as zeros, has no blocks on the disk, and is no part of the stream.
+struct Hole {
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;  ///< Never zero.
+
+  friend bool operator==(const Hole&, const Hole&) = default;
+};
 
 /// A modification time as the file system keeps it.
 struct FileTime {
@@ -50,12 +56,30 @@ struct Entry {
   std::uint64_t size = 0;  ///< Bytes of a file; 0 for folders and links.
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  Density density = Density::dense;
-  std::string name;    ///< Relative to the payload; empty for the payload itself.
-  std::string target;  ///< The target of a link, verbatim; empty for files and folders.
+  std::vector<Hole> holes;  ///< Ascending, with bytes between them.
+  std::string name;         ///< Relative to the payload; empty for the payload itself.
+  std::string target;       ///< The target of a link, verbatim; empty for files and folders.
 
   friend bool operator==(const Entry&, const Entry&) = default;
 };
+
+/// Offset of the first byte that is in no hole. If there is none, it is not less than data_end().
+[[nodiscard]] std::uint64_t data_begin(const Entry& entry);
+/// The end of the last byte that is in no hole.
+[[nodiscard]] std::uint64_t data_end(const Entry& entry);
+/// Whether the entry has bytes in the stream.
+[[nodiscard]] inline bool has_data(const Entry& entry) {
+  return data_begin(entry) < data_end(entry);
+}
+/// Its bytes in the stream.
+[[nodiscard]] std::uint64_t data_bytes(const Entry& entry);
+
+/// Most holes of a payload. A guard: they make a manifest longer by 3 MiB at most, and a piece may
+/// have a segment for each.
+inline constexpr std::size_t kMaxHoles = 65536;
+
+/// Keeps the kMaxHoles largest holes. The others become zeros of the stream.
+void drop_small_holes(std::span<Entry> entries);
 
 /// The reason why bytes are no manifest.
 struct Malformed {
@@ -73,6 +97,7 @@ class Manifest {
 
   /// Accepts only bytes that encode() could have written. Numbers are canonical. Names are sorted
   /// and have no empty, `.` or `..` component. Every parent is a folder listed before its children.
+  /// Holes are ordered, disjoint, inside their file, and kMaxHoles at most.
   [[nodiscard]] static std::variant<Manifest, Malformed> decode(std::string_view bytes);
 
   [[nodiscard]] std::string encode() const;
@@ -80,10 +105,8 @@ class Manifest {
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   [[nodiscard]] const Entry& top() const { return entries_.front(); }
 
-  /// The length of the stream: the sum of all file sizes.
+  /// The length of the stream: the bytes of all files that are in no hole.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-
-  [[nodiscard]] bool has_sparse_files() const;
 
  private:
   std::vector<Entry> entries_;

@@ -2,9 +2,8 @@
 
 // Pieces: the stream of a payload, cut into equal parts.
 //
-// The stream is the content of the regular files, in manifest order, end to end. With piece size S,
-// piece n is bytes [n*S, (n+1)*S) of it. Only the last piece may be shorter. An empty stream has
-// one empty piece.
+// With piece size S, piece n is bytes [n*S, (n+1)*S) of the stream (core/stream_map.h). Only the
+// last piece may be shorter. An empty stream has one empty piece.
 //
 // With one piece the whole payload moves at once, as the Python pair of 2018 did it. With many
 // pieces, a host serves the first ones while it pulls the next. One data path does both.
@@ -19,6 +18,7 @@
 #include "libsync/core/digest.h"
 #include "libsync/core/manifest.h"
 #include "libsync/core/rolling_sum.h"
+#include "libsync/core/stream_map.h"
 
 namespace libsync {
 
@@ -104,31 +104,22 @@ inline constexpr std::size_t kStagedBytes = Digest::kBytes + sizeof(RollingSum);
 /// Nothing unless the text has kStagedBytes.
 [[nodiscard]] std::optional<StagedPiece> decode_staged(PieceNumber piece, std::string_view text);
 
-/// Adjacent bytes of a piece that lie in one file of the payload.
-struct Segment {
-  std::size_t entry;     ///< Index of the file in the manifest.
-  std::uint64_t offset;  ///< Offset in that file.
-  std::uint64_t bytes;   ///< Never zero.
-};
-
 /// Maps each piece to the files of the payload. Keeps no reference to the manifest.
 class Layout {
  public:
-  Layout(const Manifest& manifest, std::uint64_t piece_bytes);
+  Layout(const Manifest& manifest, std::uint64_t piece_bytes)
+      : map_(manifest), cut_{map_.bytes(), piece_bytes} {}
 
   [[nodiscard]] const Cut& cut() const { return cut_; }
 
   /// The segments of a piece, in stream order.
-  [[nodiscard]] std::vector<Segment> segments(PieceNumber piece) const;
+  [[nodiscard]] std::vector<Segment> segments(PieceNumber piece) const {
+    return map_.segments(cut_.offset_of(piece), cut_.bytes_of(piece));
+  }
 
  private:
-  struct FileStart {
-    std::uint64_t stream_offset;
-    std::size_t entry;
-  };
-
+  StreamMap map_;
   Cut cut_;
-  std::vector<FileStart> starts_;  // The files with bytes, in stream order, and the end.
 };
 
 }  // namespace libsync

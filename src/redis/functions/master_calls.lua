@@ -75,13 +75,13 @@ end
 -- Begins a run.
 --
 --   Args:    run, path, name, fingerprint, bytes, piece_bytes, pieces, manifest,
---            sparse (0/1), origin,
+--            bytes of the manifest, origin,
 --            origin kind (master: the master fills its spool; minion: a push does),
 --            the master's id, origin's slots,
 --            restore (1: write `task` again, after Redis lost its data),
 --            spread (auto, claims, trees),
 --            rule of expected hosts (expected.lua; 0 without hosts: those seen lately),
---            bytes of the manifest, expected host …
+--            expected host …
 --   Answers: BEGUN host …    hosts that are expected by name
 --            SAME            it is the current run already
 --            BUSY run path   another run is current, or this one has another origin or manifest
@@ -102,7 +102,7 @@ local function begin(_, a)
   clear(k)
   local rule, hosts = a[18], {}
   settle_times(k, now)
-  for i = 20, #a do hosts[#hosts + 1] = a[i] end
+  for i = 19, #a do hosts[#hosts + 1] = a[i] end
   if rule == '0' and #hosts == 0 then
     hosts = redis.call('ZRANGEBYSCORE', k.minions, now - SEEN_MS, '+inf')
   end
@@ -113,7 +113,7 @@ local function begin(_, a)
   end
   redis.call('HSET', k.run, 'id', a[3], 'state', 'staging', 'path', a[4], 'name', a[5],
              'fingerprint', a[6], 'bytes', a[7], 'piece_bytes', a[8], 'pieces', a[9],
-             'manifest', a[10], 'manifest_bytes', a[19], 'sparse', a[11], 'origin', origin,
+             'manifest', a[10], 'manifest_bytes', a[11], 'origin', origin,
              'origin_kind', a[13], 'master', a[14], 'announced', blank(tonumber(a[9])),
              'expected', rule, 'known', known, 'trees', trees, 'seated', 0, 'slots', slots,
              'started', now)

@@ -5,8 +5,8 @@ do
 
 -- The fields of sync:run in the answer to join.
 local ANSWER_FIELDS = {'id', 'state', 'path', 'name', 'fingerprint', 'bytes', 'piece_bytes',
-                       'pieces', 'manifest', 'manifest_bytes', 'sparse', 'origin', 'origin_kind',
-                       'master', 'trees', 'started'}
+                       'pieces', 'manifest', 'manifest_bytes', 'origin', 'origin_kind', 'master',
+                       'trees', 'started'}
 local JOIN_FIELDS = {}  -- By plain loops: Redis has neither unpack() nor ipairs() at load time.
 for i = 1, #RUN_FIELDS do JOIN_FIELDS[i] = RUN_FIELDS[i] end
 for i = 1, #ANSWER_FIELDS do JOIN_FIELDS[#RUN_FIELDS + i] = ANSWER_FIELDS[i] end

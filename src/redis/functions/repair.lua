@@ -4,10 +4,10 @@
 do
 
 -- The fields of sync:run that the spool knows, in the order of the arguments. A host that has used
--- another value of one of the first nine may have published something else.
+-- another value of one of the first eight may have published something else.
 local KNOWN_FIELDS = {'path', 'name', 'fingerprint', 'bytes', 'piece_bytes', 'pieces', 'manifest',
-                      'manifest_bytes', 'sparse', 'master', 'expected'}
-local FIELDS_OF_PAYLOAD = 9
+                      'manifest_bytes', 'master', 'expected'}
+local FIELDS_OF_PAYLOAD = 8
 
 local function is_run_id(text)
   return #text == 32 and string.match(text, '^%x+$') ~= nil
@@ -36,7 +36,7 @@ local function wrong_fields(k, a)
   end
   -- run_of() reads a wrong number as zero.
   local has_seats = redis.call('EXISTS', k.seats) == 1
-  local known = math.max(number_of(a[16]), #a - 17)
+  local known = math.max(number_of(a[15]), #a - 16)
   local numbers = {known = known, started = k.now, trees = has_seats and TREES or 0, seated = 0}
   local held = redis.call('HMGET', k.run, 'known', 'started', 'trees', 'seated')
   for i, name in ipairs({'known', 'started', 'trees', 'seated'}) do
@@ -95,7 +95,7 @@ end
 --
 --   Args:    run, another id,
 --            complete (1: all digests are on record, and the payload had not changed),
---            path, name, fingerprint, bytes, piece_bytes, pieces, manifest, manifest_bytes, sparse,
+--            path, name, fingerprint, bytes, piece_bytes, pieces, manifest, manifest_bytes,
 --            master, expected count, digests on record (zeros where there is none),
 --            expected host …
 --   Answers: REPAIRED run key …    the id of the run now, and the keys that differed
@@ -111,7 +111,7 @@ local function repair(_, a)
   end
   local is_run_wrong = #wrong > 0
   local found = redis.call('GET', k.digests) or ''
-  local announced, digests = announced_of(k, found, a[17], a[5] == '1')
+  local announced, digests = announced_of(k, found, a[16], a[5] == '1')
   local are_digests_wrong = found .. string.rep('\0', #digests - #found) ~= digests
   if are_digests_wrong then redis.call('SET', k.digests, digests) end
   local is_staged = k.of.state == 'staged' and a[5] == '1' and announced == full(tonumber(k.of.pieces))
@@ -120,7 +120,7 @@ local function repair(_, a)
     is_run_wrong = true
     redis.call('HSET', k.run, 'announced', announced, 'state', state)
   end
-  local are_hosts_wrong = correct_hosts(k, a, 18)
+  local are_hosts_wrong = correct_hosts(k, a, 17)
   local answer = {'REPAIRED', a[3]}
   if is_run_wrong or is_other then answer[#answer + 1] = k.run end
   if are_digests_wrong then answer[#answer + 1] = k.digests end

@@ -117,15 +117,14 @@ class FunctionCosts {
                                        "10",
                                        std::to_string(pieces_),
                                        manifest_,
-                                       "0",
+                                       "100",
                                        origin_,
                                        "master",
                                        std::string(32, 'a'),
                                        "2",
                                        "0",
                                        spread_,
-                                       "named",
-                                       "100"};
+                                       "named"};
     with_hosts(arguments);
     call("begin", arguments);
     for (std::string page; page != "0";) page = text_at(call("wake", {page, "1"}), 1);
@@ -165,7 +164,6 @@ class FunctionCosts {
                                       std::to_string(pieces_),
                                       manifest_,
                                       "100",
-                                      "0",
                                       std::string(32, 'a'),
                                       "named",
                                       digests_};

@@ -15,12 +15,23 @@ void check_entry(const Entry& entry) {
   const bool is_file = entry.kind == EntryKind::file;
   require(entry.mode <= 07777, "a mode has permission bits alone");
   require(entry.mtime.nanoseconds < 1'000'000'000, "nanoseconds are less than a second");
-  require(is_file || (entry.size == 0 && entry.density == Density::dense),
-          "only a file has bytes or holes");
+  require(is_file || (entry.size == 0 && entry.holes.empty()), "only a file has bytes or holes");
   require((entry.kind == EntryKind::link) != entry.target.empty(), "links alone have a target");
   require(entry.target.size() < 4096, "a target fits into a path");
   require(entry.target.find('\0') == std::string::npos, "a target has no NUL");
   require(entry.uid != 0xffffffffU && entry.gid != 0xffffffffU, "an owner is a user and a group");
+}
+
+void check_holes(const Entry& entry) {
+  std::uint64_t end = 0;
+  for (const auto& hole : entry.holes) {
+    require(hole.bytes > 0, "a hole has bytes");
+    require(hole.offset == 0 || hole.offset > end, "holes have bytes between them");
+    require(hole.bytes <= entry.size && hole.offset <= entry.size - hole.bytes,
+            "a hole lies in its file");
+    end = hole.offset + hole.bytes;
+  }
+  require(has_data(entry) == (data_bytes(entry) > 0), "a file without bytes is all hole");
 }
 
 void check_names(const std::vector<Entry>& entries) {
@@ -64,6 +75,11 @@ void check_layout(const Manifest& manifest) {
       const Entry& file = manifest.entries().at(segment.entry);
       require(segment.bytes > 0 && segment.bytes <= file.size, "a segment fits into its file");
       require(segment.offset <= file.size - segment.bytes, "a segment ends in its file");
+      for (const auto& hole : file.holes) {
+        require(segment.offset + segment.bytes <= hole.offset ||
+                    segment.offset >= hole.offset + hole.bytes,
+                "a segment has no hole");
+      }
       bytes += segment.bytes;
     }
     require(bytes == layout.cut().bytes_of(piece), "the segments are the piece");
@@ -81,10 +97,14 @@ void check(std::string_view input) {
   const auto& manifest = std::get<Manifest>(decoded);
   require(manifest.encode() == input, "encode() could have written what decode() accepts");
   std::uint64_t bytes = 0;
+  std::size_t holes = 0;
   for (const auto& entry : manifest.entries()) {
     check_entry(entry);
-    require(!__builtin_add_overflow(bytes, entry.size, &bytes), "the sum of the sizes is a number");
+    check_holes(entry);
+    require(!__builtin_add_overflow(bytes, data_bytes(entry), &bytes), "the sum is a number");
+    holes += entry.holes.size();
   }
+  require(holes <= kMaxHoles, "holes are few");
   require(bytes == manifest.bytes() && bytes <= std::uint64_t{1} << 62U, "a stream has an off_t");
   check_names(manifest.entries());
   check_layout(manifest);
