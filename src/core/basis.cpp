@@ -49,6 +49,10 @@ std::string family(std::string_view name) {
 
 }  // namespace
 
+Kinship kinship_of(std::uint64_t pulled_bytes, std::uint64_t bytes) {
+  return pulled_bytes < bytes - bytes / 10 ? Kinship::alike : Kinship::unlike;
+}
+
 unsigned similarity(std::string_view one, std::string_view other) {
   const auto a = family(one);
   const auto b = family(other);

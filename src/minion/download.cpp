@@ -242,9 +242,9 @@ void Download::perform(const CompleteTree&) {
 void Download::perform(const Publish&) {
   const auto receipts = state_.receipts();
   if (options_.hook == Hook::configured) receipts.owe_hook(run_.task.name(), run_.manifest);
-  placement_.publish([receipts, path = options_.repo / run_.task.name(),
-                      manifest = run_.manifest](const OnlyHere& lost) {
-    receipts.write(path, manifest);
+  placement_.publish([receipts, path = options_.repo / run_.task.name(), manifest = run_.manifest,
+                      kinship = placement_.kinship(tally_.wire_bytes())](const OnlyHere& lost) {
+    receipts.write(path, manifest, kinship);
     const auto warning = warning_of(lost, path.filename());
     if (!warning.empty()) spdlog::warn("{}", warning);
   });

@@ -181,7 +181,7 @@ Minion::Visit Minion::visit() {
   if (joined == nullptr) return Visit::early;
   const RunInfo& run = joined->run;
   evidence_ = {run.id, run.begun_ms};
-  sweep(run);
+  sweep(run, joined->is_finished ? std::nullopt : former_spool(run));
   if (joined->is_finished) {
     if (!state_.receipts().has(config_.host.repo / run.task.name(), run.manifest)) {
       spdlog::warn("the published '{}' is missing: fetching it again", escaped(run.task.name()));
@@ -216,6 +216,9 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
                   .content = run.fingerprint,
                   .piece_bytes = run.cut.piece_bytes,
                   .begun_ms = run.begun_ms});
+    if (const auto former = former_spool(run); former && !spool.inherit(*former)) {
+      former->leave(Role::minion);
+    }
     // The manifest will say whether the payload is a folder.
     if (const auto unfit =
             refuse_file_system(config_.host.repo, run.task.name(), spool, std::nullopt)) {
@@ -232,6 +235,7 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
       } else if (const auto* const done = std::get_if<Published>(&*end)) {
         published(run, *done);
         static_cast<void>(spool.discard_tree());  // The rest of an earlier attempt.
+        static_cast<void>(spool.discard_former());
       } else {
         spdlog::warn("run {}: the run of '{}' is over, or another has begun: stopping",
                      run.id.text(), escaped(run.task.text()));

@@ -92,7 +92,8 @@ class Minion {
   /// Hashes the spool of a finished run, piece by piece, and reports it as cleared. False if the
   /// payload that was published from it may be as bad, or if other hosts need what is missing.
   [[nodiscard]] bool clears_suspicion(const RunInfo& run);
-  void sweep(const RunInfo& run);
+  void sweep(const RunInfo& run, const std::optional<Spool>& kept);
+  [[nodiscard]] std::optional<Spool> former_spool(const RunInfo& run) const;
   void sweep_ended(const RunId& ended, std::uint64_t begun_ms);
   /// Whether the spool of a run that is over serves nothing: its payload is published here, or the
   /// spool is a week old.

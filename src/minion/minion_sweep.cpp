@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "minion/keeping.h"
 #include "minion/minion.h"
@@ -13,12 +16,37 @@
 
 namespace libsync {
 
+namespace {
+
 // A run that began later may still go on: a Redis that fell back to an older snapshot forgot it.
-void Minion::sweep(const RunInfo& run) {
+bool is_of_former_run(const Spool& spool, const RunRecord& owner, const RunInfo& run) {
+  const bool is_its = owner.run == run.id || spool.fingerprint() == run.fingerprint;
+  return !is_its && owner.begun_ms <= run.begun_ms;
+}
+
+}  // namespace
+
+void Minion::sweep(const RunInfo& run, const std::optional<Spool>& kept) {
   sweep_if([&](const Spool& spool, const RunRecord& owner) {
-    const bool is_its = owner.run == run.id || spool.fingerprint() == run.fingerprint;
-    return !is_its && owner.begun_ms <= run.begun_ms;
+    return is_of_former_run(spool, owner, run) &&
+           !(kept && kept->fingerprint() == spool.fingerprint());
   });
+}
+
+// A spool whose payload is published here has nothing that the published copy lacks.
+std::optional<Spool> Minion::former_spool(const RunInfo& run) const {
+  std::vector<Spool> spools;
+  std::vector<OldName> names;
+  for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
+    const auto name = owner.task.name();
+    const bool may_be_used = config_.basis == BasisRule::automatic ||
+                             (config_.basis == BasisRule::same_name && name == run.task.name());
+    if (!may_be_used || !is_of_former_run(spool, owner, run) || is_spent(spool, owner)) continue;
+    spools.push_back(spool);
+    names.push_back({name, EntryKind::file, static_cast<std::int64_t>(owner.begun_ms)});
+  }
+  const auto chosen = choose_basis(run.task.name(), EntryKind::file, names);
+  return chosen ? std::optional(spools[*chosen]) : std::nullopt;
 }
 
 // Does the same for the run that ended last. The pieces of a payload that is not published here

@@ -20,8 +20,19 @@ namespace {
 // of which half has changed, that is one run of 250. Pulls then move little: ./tests/bench/delta
 constexpr unsigned kMostUnequal = 8;
 // Calls of is_worth_waiting(). The pauses between them grow to a second (candidates.cpp), so these
-// need 5 s. A payload that has nothing in common comes later by no more than that.
-constexpr unsigned kMostWaits = 10;
+// need nothing, 2 and 5 s. A payload that has nothing in common comes later by no more than that,
+// and the next one of its family at once.
+unsigned most_waits(Kinship kinship) {
+  switch (kinship) {
+    case Kinship::unlike:
+      return 1;
+    case Kinship::unknown:
+      return 7;
+    case Kinship::alike:
+      break;
+  }
+  return 10;
+}
 
 // Makes a piece file of a range of the stream. True if that has the digest of the piece.
 bool extract(const OldStream& stream, std::uint64_t offset, const StagedPiece& staged,
@@ -54,17 +65,18 @@ bool OldSearch::compared(bool is_equal) {
   return *is_enough_;
 }
 
-void OldSearch::open(Location location) {
-  location_ = std::move(location);
+void OldSearch::open(std::vector<Location> locations, Kinship kinship) {
+  locations_ = std::move(locations);
+  kinship_ = kinship;
   is_open_ = true;
 }
 
-bool OldSearch::is_worth_waiting() { return ++waits_ < kMostWaits; }
+bool OldSearch::is_worth_waiting() { return ++waits_ < most_waits(kinship_); }
 
 void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)> then) {
   searcher_ = std::make_unique<Workers>(1);
   searcher_->submit(
-      [location = location_, pieces = std::move(pieces), spool = spool_,
+      [locations = locations_, pieces = std::move(pieces), spool = spool_,
        cut = cut_](const std::stop_token& stop) {
         Found found;
         std::vector<RollingSum> sums(cut.pieces(), 0);
@@ -74,7 +86,7 @@ void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)
           wanted.emplace(staged.piece, &staged);
         }
         try {
-          found.stream = std::make_shared<const OldStream>(location, stop);
+          found.stream = std::make_shared<const OldStream>(locations, stop);
           for (const auto& [number, offset] : found.stream->find(cut, sums, stop)) {
             const auto piece = static_cast<PieceNumber>(number);
             if (found.pieces.contains(piece)) continue;
@@ -85,7 +97,7 @@ void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)
           }
         } catch (const Failure& failure) {
           // The pieces that are left come by pulls.
-          spdlog::debug("the search in the old payload has ended: {}", failure.what());
+          spdlog::debug("the search in old payloads has ended: {}", failure.what());
         }
         return found;
       },

@@ -1,15 +1,17 @@
 #pragma once
 
-// The search for whole pieces in an old payload, at any offset.
+// The search for whole pieces in old payloads, at any offset.
 //
 // While the search is open, the host holds the pieces that it has not found at their own offsets,
 // and pulls none of them. It begins once the master has announced all pieces, because their sums
 // are needed. If the master needs several seconds for that, the host searches nothing and pulls.
+// How long it waits depends on how much the release before this one had in common with its own
+// predecessor (core/basis.h, Kinship).
 //
 // A piece that is found becomes a piece file of the spool, so this host serves it as if it had been
 // pulled. The search also tells where the old bytes around it lie (old_copy.h).
 //
-// A thread of its own reads the old payload. Belongs to one thread. Death in the middle leaves
+// A thread of its own reads the old payloads. Belongs to one thread. Death in the middle leaves
 // verified pieces in the spool.
 
 #include <atomic>
@@ -17,6 +19,7 @@
 #include <memory>
 #include <vector>
 
+#include "libsync/core/basis.h"
 #include "libsync/core/pieces.h"
 #include "minion/old_stream.h"
 #include "minion/savings.h"
@@ -49,10 +52,15 @@ class OldSearch {
   /// Whether a piece was equal there, or was found.
   [[nodiscard]] Likeness likeness() const { return likeness_; }
 
+  /// The same, or the former release was alike. For pulls, which are cheap to try.
+  [[nodiscard]] Likeness expected() const {
+    return kinship_ == Kinship::alike ? Likeness::shown : likeness_;
+  }
+
   // --- Anywhere ---
 
-  /// Holds pieces from now on. `location`: the old payload.
-  void open(Location location);
+  /// Holds pieces from now on. `locations`: the old payloads, and `kinship` that of the first one.
+  void open(std::vector<Location> locations, Kinship kinship);
   [[nodiscard]] bool is_open() const { return is_open_; }
 
   void hold(PieceNumber piece) { held_.insert(piece); }
@@ -76,7 +84,8 @@ class OldSearch {
  private:
   Spool spool_;
   Cut cut_;
-  Location location_;
+  std::vector<Location> locations_;
+  Kinship kinship_ = Kinship::unknown;
   bool is_open_ = false;
   PieceSet held_;
   unsigned waits_ = 0;  // Calls of is_worth_waiting().

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <optional>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -21,11 +20,6 @@ constexpr std::size_t kPart = std::size_t{256} << 10U;
 // is old shows it in all but one of 30 cases. A shorter stream is read at once.
 constexpr std::uint64_t kSamples = 5;
 
-Manifest entries_of(std::variant<Payload, Refusal> listed) {
-  auto* const there = std::get_if<Payload>(&listed);
-  return there == nullptr ? Manifest({}) : std::move(there->manifest);
-}
-
 }  // namespace
 
 // Reads the stream from an offset on. Bytes that are missing by now read as zeros.
@@ -36,11 +30,10 @@ class OldStream::Reader {
   std::string_view next(std::size_t bytes) {
     buffer_.assign(bytes, '\0');
     std::size_t filled = 0;
-    for (const Segment& segment : stream_.map_.segments(offset_, bytes)) {
-      if (entry_ != segment.entry) {
-        opened_ = open_regular_entry(stream_.location_, stream_.manifest_.entries()[segment.entry]);
-        entry_ = segment.entry;
-      }
+    for (const auto& [source, segment] : stream_.parts(offset_, bytes)) {
+      const Entry* const entry = &source->manifest.entries()[segment.entry];
+      if (entry_ != entry) opened_ = open_regular_entry(source->location, *entry);
+      entry_ = entry;
       if (opened_) read_part(segment, filled);
       filled += static_cast<std::size_t>(segment.bytes);
     }
@@ -62,15 +55,35 @@ class OldStream::Reader {
 
   const OldStream& stream_;
   std::uint64_t offset_;
-  std::optional<std::size_t> entry_;
+  const Entry* entry_ = nullptr;  // That of the file that is open.
   Descriptor opened_;
   std::string buffer_;
 };
 
-OldStream::OldStream(Location location, const std::stop_token& stop)
-    : location_(std::move(location)),
-      manifest_(entries_of(list_payload(location_, stop))),
-      map_(manifest_) {}
+OldStream::OldStream(const std::vector<Location>& locations, const std::stop_token& stop) {
+  for (const auto& location : locations) {
+    auto listed = list_payload(location, stop);
+    auto* const there = std::get_if<Payload>(&listed);
+    if (there == nullptr) continue;
+    StreamMap map(there->manifest);
+    const auto begin = bytes_;
+    bytes_ += map.bytes();
+    sources_.push_back({location, std::move(there->manifest), std::move(map), begin});
+  }
+}
+
+std::vector<OldStream::Part> OldStream::parts(std::uint64_t offset, std::uint64_t bytes) const {
+  std::vector<Part> all;
+  for (const Source& source : sources_) {
+    const auto from = std::max(offset, source.begin);
+    const auto to = std::min(offset + bytes, source.begin + source.map.bytes());
+    if (from >= to) continue;
+    for (const Segment& segment : source.map.segments(from - source.begin, to - from)) {
+      all.push_back({&source, segment});
+    }
+  }
+  return all;
+}
 
 void OldStream::scan(BlockFinder& finder, std::uint64_t length, std::uint64_t from,
                      std::uint64_t to, std::vector<BlockFinder::Block>& found,
@@ -90,6 +103,22 @@ void OldStream::scan(BlockFinder& finder, std::uint64_t length, std::uint64_t fr
   }
 }
 
+bool OldStream::is_worth_reading(const Source& source, std::uint64_t length,
+                                 const std::vector<RollingSum>& sums,
+                                 const std::stop_token& stop) const {
+  const auto bytes = source.map.bytes();
+  if (bytes < length) return false;
+  if (bytes <= 4 * kSamples * length) return true;
+  BlockFinder finder(length, sums);
+  std::vector<BlockFinder::Block> found;
+  for (std::uint64_t sample = 0; sample < kSamples && found.empty(); ++sample) {
+    const auto from = bytes / kSamples * sample;
+    scan(finder, length, source.begin + from, source.begin + std::min(bytes, from + 2 * length),
+         found, stop);
+  }
+  return !found.empty();
+}
+
 std::vector<BlockFinder::Block> OldStream::find(const Cut& cut, const std::vector<RollingSum>& sums,
                                                 const std::stop_token& stop) const {
   const auto length = cut.piece_bytes;
@@ -98,29 +127,22 @@ std::vector<BlockFinder::Block> OldStream::find(const Cut& cut, const std::vecto
   if (cut.bytes_of(cut.pieces() - 1) < length && whole.size() == cut.pieces()) whole.back() = 0;
   const bool is_any_known =
       std::any_of(whole.begin(), whole.end(), [](auto sum) { return sum > 0; });
-  const auto all = bytes();
-  if (all < length || !is_any_known) return found;
-  if (all > 4 * kSamples * length) {
-    BlockFinder finder(length, whole);
-    for (std::uint64_t sample = 0; sample < kSamples && found.empty(); ++sample) {
-      const auto from = all / kSamples * sample;
-      scan(finder, length, from, std::min(all, from + 2 * length), found, stop);
-    }
-    if (found.empty()) return found;
-    found.clear();
-  }
+  if (!is_any_known) return found;
   BlockFinder finder(length, whole);
-  scan(finder, length, 0, all, found, stop);
+  for (const Source& source : sources_) {
+    if (!is_worth_reading(source, length, whole, stop)) continue;
+    scan(finder, length, source.begin, source.begin + source.map.bytes(), found, stop);
+  }
   if (stop.stop_requested()) found.clear();
   return found;
 }
 
 bool OldStream::copy(std::uint64_t offset, std::uint64_t bytes, const Descriptor& to,
                      std::uint64_t to_offset, const std::stop_token& stop) const {
-  if (bytes > this->bytes() || offset > this->bytes() - bytes) return false;
-  for (const Segment& segment : map_.segments(offset, bytes)) {
-    const Entry& entry = manifest_.entries()[segment.entry];
-    const auto from = open_regular_entry(location_, entry);
+  if (bytes > bytes_ || offset > bytes_ - bytes) return false;
+  for (const auto& [source, segment] : parts(offset, bytes)) {
+    const Entry& entry = source->manifest.entries()[segment.entry];
+    const auto from = open_regular_entry(source->location, entry);
     if (!from ||
         !copy_range(from, segment.offset, to, to_offset, segment.bytes, density_of(entry), stop)) {
       return false;

@@ -1,14 +1,14 @@
 #pragma once
 
-// The bytes of an old payload as one stream, in which whole pieces of a new one may lie anywhere.
+// The bytes of old payloads as one stream, in which whole pieces of a new one may lie anywhere.
 //
-// The stream is made as that of a payload that is being distributed (core/stream_map.h). One pass
-// over it finds pieces by their rolling sums (core/rolling_sum.h), also those of files that
+// Each payload is a stream of its own (core/stream_map.h), and they lie end to end. One pass over
+// all finds pieces by their rolling sums (core/rolling_sum.h), also those of files that
 // have moved or have other names. A sample of the stream comes first. If it has no piece, the two
 // payloads have little in common, and the pass would cost more than it finds.
 //
-// Other programs may change the old payload at any time, so digests judge all bytes. Immutable once
-// it is made, so any thread may use it. Failures of the disk throw (local).
+// Other programs may change the old payloads at any time, so digests judge all bytes. Immutable
+// once it is made, so any thread may use it. Failures of the disk throw (local).
 
 #include <cstdint>
 #include <filesystem>
@@ -26,14 +26,14 @@ namespace libsync {
 
 class OldStream {
  public:
-  /// Lists the old payload. If that cannot be listed, the stream is empty.
-  OldStream(Location location, const std::stop_token& stop);
+  /// Lists the old payloads, and leaves out what cannot be listed.
+  OldStream(const std::vector<Location>& locations, const std::stop_token& stop);
 
-  [[nodiscard]] std::uint64_t bytes() const { return map_.bytes(); }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
   /// Where pieces of this cut may lie, `sums` being those of pieces 0, 1 …; zero: not wanted. Never
-  /// finds a shorter last piece. Reads the whole stream once, if a sample of it has a piece. Empty
-  /// if `stop` was requested.
+  /// finds a shorter last piece. Reads each payload once, if a sample of it has a piece. Empty if
+  /// `stop` was requested.
   [[nodiscard]] std::vector<BlockFinder::Block> find(const Cut& cut,
                                                      const std::vector<RollingSum>& sums,
                                                      const std::stop_token& stop) const;
@@ -46,12 +46,29 @@ class OldStream {
  private:
   class Reader;
 
+  struct Source {
+    Location location;
+    Manifest manifest;
+    StreamMap map;
+    std::uint64_t begin;  // Its offset in the stream.
+  };
+  /// A segment of one of them.
+  struct Part {
+    const Source* source;
+    Segment segment;
+  };
+
+  /// Whether a sample of it has a piece.
+  [[nodiscard]] bool is_worth_reading(const Source& source, std::uint64_t length,
+                                      const std::vector<RollingSum>& sums,
+                                      const std::stop_token& stop) const;
   void scan(BlockFinder& finder, std::uint64_t length, std::uint64_t from, std::uint64_t to,
             std::vector<BlockFinder::Block>& found, const std::stop_token& stop) const;
+  /// REQUIRES: the range lies in the stream.
+  [[nodiscard]] std::vector<Part> parts(std::uint64_t offset, std::uint64_t bytes) const;
 
-  Location location_;
-  Manifest manifest_;  // Without entries if the payload cannot be listed.
-  StreamMap map_;
+  std::vector<Source> sources_;  // In stream order.
+  std::uint64_t bytes_ = 0;
 };
 
 /// Where pieces of a run lie in an old stream, as digests have proved.

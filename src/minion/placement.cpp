@@ -41,7 +41,8 @@ Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
       search_(spool_, run_.cut),
       verifier_(std::make_unique<Workers>(1)),
       assembler_(std::make_unique<Workers>(1)) {
-  if (basis_for(EntryKind::file) || basis_for(EntryKind::folder)) old_ = Old::unknown;
+  if (basis_for(EntryKind::file) || basis_for(EntryKind::folder) || has_former())
+    old_ = Old::unknown;
   for (PieceNumber piece = 0; piece < run_.cut.pieces(); ++piece) {
     if (delivery_ != Delivery::pulled || found_at(piece)) {
       pieces_.move(piece, PieceState::candidate);

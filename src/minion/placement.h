@@ -14,7 +14,8 @@
 //
 // - in the spool, from an earlier attempt;
 // - delivered: a master pushed them here, or cuts them into this very spool on its own host;
-// - as ranges of an old payload (store/old_versions.h), at the same offset or at another one.
+// - as ranges of an old payload (store/old_versions.h), at the same offset or at another one;
+// - in the spool of an earlier run that has ended (spool.h, former/), at any offset.
 //
 // The host hashes all of them before they count. If the published payload has the same entries, the
 // host compares it in place, and writes nothing unless a digest differs.
@@ -77,6 +78,8 @@ class Placement {
   [[nodiscard]] bool has_spare_room() const { return room_.spare_pieces() >= kSecondAttempts; }
   /// The old bytes that pulls may begin with now.
   [[nodiscard]] Basis basis() const;
+  /// How much the payload has in common with its basis, if pulls have moved so many bytes.
+  [[nodiscard]] Kinship kinship(std::uint64_t pulled_bytes) const;
 
   /// The manifest lies in the spool's incoming folder.
   void judge_manifest();
@@ -129,6 +132,8 @@ class Placement {
   void accept_manifest(Manifest manifest);
   void survey();
   void survey(const OldVersion& version, const Location& location);
+  void open_search(std::vector<Location> locations, Kinship kinship);
+  [[nodiscard]] bool has_former() const;
   void surveyed(std::shared_ptr<const OldCopy> old, PieceSet candidates, bool has_equal_entries);
   void miss(PieceNumber piece);
   void give_up_adopting();

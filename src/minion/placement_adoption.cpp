@@ -7,7 +7,9 @@
 
 #include "libsync/core/failure.h"
 #include "minion/placement.h"
+#include "os/files.h"
 #include "os/workers.h"
+#include "store/receipts.h"
 
 namespace libsync {
 
@@ -20,13 +22,21 @@ std::optional<std::size_t> Placement::basis_for(EntryKind kind) const {
 
 Basis Placement::basis() const {
   const auto spare = room_.spare_pieces();
-  return {old_copy_, search_.likeness(), spare - std::min(spare, kSecondAttempts)};
+  return {old_copy_, search_.expected(), spare - std::min(spare, kSecondAttempts)};
+}
+
+Kinship Placement::kinship(std::uint64_t pulled_bytes) const {
+  const bool is_known = old_copy_ && delivery_ == Delivery::pulled;
+  return is_known ? kinship_of(pulled_bytes, run_.cut.stream_bytes) : Kinship::unknown;
 }
 
 void Placement::survey() {
   old_ = Old::surveyed;
   const auto chosen = basis_for(assembly_->manifest().top().kind);
-  const auto nothing = [this] { surveyed(nullptr, PieceSet(run_.cut.pieces()), false); };
+  const auto nothing = [this] {
+    open_search({}, Kinship::unknown);
+    surveyed(nullptr, PieceSet(run_.cut.pieces()), false);
+  };
   if (!chosen) return nothing();
   const auto& version = versions_[*chosen];
   try {
@@ -43,6 +53,7 @@ void Placement::survey(const OldVersion& version, const Location& location) {
     bool has_equal_entries;
   };
   const bool is_published = version.folder == repo_ && version.file == run_.task.name();
+  const auto kinship = Receipts(repo_ / ".libsync").kinship(version.known.name);
   assembler_->submit(
       [assembly = assembly_, location, is_published,
        piece_bytes = run_.cut.piece_bytes](const std::stop_token& stop) {
@@ -52,11 +63,24 @@ void Placement::survey(const OldVersion& version, const Location& location) {
         auto candidates = old->candidates();
         return Survey{std::move(old), std::move(candidates), is_equal};
       },
-      [this, location](Survey survey) {
-        if (!survey.has_equal_entries && delivery_ == Delivery::pulled) search_.open(location);
+      [this, location, kinship](Survey survey) {
+        if (!survey.has_equal_entries) open_search({location}, kinship);
         surveyed(std::move(survey.old), std::move(survey.candidates), survey.has_equal_entries);
       });
 }
+
+// The pieces of an earlier run count like a payload whose kinship is unknown.
+void Placement::open_search(std::vector<Location> locations, Kinship kinship) {
+  if (has_former()) {
+    locations.push_back(locate(spool_.folder(), spool_.former_folder().filename().string()));
+    if (kinship == Kinship::unlike) kinship = Kinship::unknown;
+  }
+  if (delivery_ == Delivery::pulled && !locations.empty()) {
+    search_.open(std::move(locations), kinship);
+  }
+}
+
+bool Placement::has_former() const { return status_of(spool_.former_folder()).has_value(); }
 
 void Placement::surveyed(std::shared_ptr<const OldCopy> old, PieceSet candidates,
                          bool has_equal_entries) {
@@ -110,7 +134,7 @@ void Placement::search() {
 void Placement::searched(const OldSearch::Found& found) {
   spdlog::debug("found {} of {} pieces elsewhere in an older version; {} of {} were announced",
                 found.pieces.size(), search_.held(), pieces_.announced().size(), pieces_.size());
-  if (!found.pieces.empty()) {
+  if (!found.pieces.empty() && old_copy_) {
     old_copy_ = std::make_shared<const OldCopy>(*old_copy_, found.stream, found.pieces);
   }
   for (const auto piece : search_.close()) {

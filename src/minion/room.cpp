@@ -63,6 +63,13 @@ void Room::require() {
 }
 
 void Room::make_room(std::uint64_t lacking) const {
+  if (spool_.discard_former()) {
+    throw Failure(
+        ExitStatus::local, Remedy::try_again,
+        fmt::format("the pieces of an earlier run are deleted first, since {} needs their "
+                    "room",
+                    escaped(run_.task.name())));
+  }
   const ReplacedVersions replaced(spool_.folder().parent_path());
   const auto versions = replaced.all();
   std::vector<ReplacedBytes> kept;

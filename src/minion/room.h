@@ -5,8 +5,9 @@
 // The room is measured when the attempt begins. It includes what an earlier attempt left in
 // incoming/ and tree/: this attempt uses or deletes that. Later the missing bytes shrink as
 // fast as the free ones. So the room is compared once before the first byte of the tree, and once
-// before the first piece is pulled. Replaced versions (store/replaced.h) count as free: if the run
-// needs their room, they go, and the attempt begins again.
+// before the first piece is pulled. The pieces of an earlier run (spool.h, former/) and replaced
+// versions (store/replaced.h) count as free. If the run needs their room, they go, and the attempt
+// begins again.
 
 #include <cstdint>
 #include <filesystem>

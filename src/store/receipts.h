@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "libsync/core/basis.h"
 #include "libsync/core/digest.h"
 
 namespace libsync {
@@ -21,10 +22,11 @@ class Receipts {
   /// `state_folder` is `<repo>/.libsync`, which must exist.
   explicit Receipts(std::filesystem::path state_folder) : path_(std::move(state_folder)) {}
 
-  /// Records that the payload at `destination` was published from this manifest. It replaces the
-  /// receipt of the same name in one step. If another program has removed the payload, it does
-  /// nothing.
-  void write(const std::filesystem::path& destination, const Digest& manifest) const;
+  /// Records that the payload at `destination` was published from this manifest, and what it had in
+  /// common with its basis. It replaces the receipt of the same name in one step. If another
+  /// program has removed the payload, it does nothing.
+  void write(const std::filesystem::path& destination, const Digest& manifest,
+             Kinship kinship = Kinship::unknown) const;
 
   /// Whether the file or folder at `destination` is the one that was published from this manifest.
   /// Another program may have changed its bytes since.
@@ -33,6 +35,9 @@ class Receipts {
   /// Whether the file or folder at `destination` is one that this host has published, and no other
   /// program has put another one in its place.
   [[nodiscard]] bool names(const std::filesystem::path& destination) const;
+
+  /// The kinship that the receipt of this name records; unknown if there is none.
+  [[nodiscard]] Kinship kinship(const std::string& payload_name) const;
 
   /// Records that --after-publish must run for this payload. The debt counts once the payload has
   /// its receipt.

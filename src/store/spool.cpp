@@ -137,6 +137,21 @@ bool Spool::discard_tree() const {
   return rename(tree_folder().c_str(), fresh_discarded(Role::minion).c_str()) == 0;
 }
 
+bool Spool::inherit(const Spool& former) const {
+  const auto is_master_there = [&] { return status_of(former.record_path(Role::master)); };
+  if (status_of(former_folder()) || is_master_there()) return false;
+  former.discard_pushed(Role::minion);
+  const auto lock = lock_spools(folder_.parent_path());
+  if (is_master_there()) return false;
+  set_mode(former.folder_, kPrivateFolderMode);
+  rename_path(former.folder_, former_folder());
+  return true;
+}
+
+bool Spool::discard_former() const {
+  return rename(former_folder().c_str(), fresh_discarded(Role::minion).c_str()) == 0;
+}
+
 bool Spool::clear_tree(const std::stop_token& stop) const {
   try {
     return remove_tree(tree_folder(), stop);

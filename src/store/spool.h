@@ -13,6 +13,7 @@
 //     incoming/                    being pulled, or pulled and not verified yet; ours alone
 //     incoming/2/                  the same of a second pull of a piece, whichever comes first
 //     tree/                        being assembled, until it is published
+//     former/                      the spool of an earlier run, which this one may have bytes of
 //     stamps, digests              the master's: stamps of the first listing, announced digests
 //   push/<fingerprint>/          pieces that a master with --push-to wrote here; unverified
 //   replaced/<hash of a name>/   a replaced version of a payload (replaced.h); ours alone
@@ -76,6 +77,7 @@ class Spool {
                                                     Attempt attempt = Attempt::first) const;
   [[nodiscard]] std::filesystem::path pushed_folder() const { return pushed_; }
   [[nodiscard]] std::filesystem::path tree_folder() const { return folder_ / "tree"; }
+  [[nodiscard]] std::filesystem::path former_folder() const { return folder_ / "former"; }
   [[nodiscard]] std::filesystem::path stamps_path() const { return folder_ / "stamps"; }
   [[nodiscard]] std::filesystem::path digests_path() const { return folder_ / "digests"; }
 
@@ -95,6 +97,13 @@ class Spool {
   /// Discards tree/: it vanishes by one rename, and a Sweeper of the minion deletes it. False if it
   /// stays, or was not there.
   bool discard_tree() const;
+
+  /// Makes the spool of an earlier run, which the minion owns alone, the former/ of this one. False
+  /// if another role owns it, too, or if there is a former/ already.
+  [[nodiscard]] bool inherit(const Spool& former) const;
+
+  /// Discards former/. False if it stays, or was not there.
+  bool discard_former() const;
 
   /// Deletes tree/. False if `stop` was requested before. Discards what cannot be deleted.
   bool clear_tree(const std::stop_token& stop) const;

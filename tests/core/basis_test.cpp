@@ -85,5 +85,13 @@ TEST(Basis, WithoutOldPayloadsThereIsNone) {
   EXPECT_EQ(choose_basis("m", EntryKind::file, {}), std::nullopt);
 }
 
+TEST(KinshipOf, ATenthThatWasNotPulledIsAlike) {
+  EXPECT_EQ(kinship_of(0, 1000), Kinship::alike);
+  EXPECT_EQ(kinship_of(899, 1000), Kinship::alike);
+  EXPECT_EQ(kinship_of(900, 1000), Kinship::unlike);
+  EXPECT_EQ(kinship_of(1002, 1000), Kinship::unlike);
+  EXPECT_EQ(kinship_of(0, 0), Kinship::unlike);
+}
+
 }  // namespace
 }  // namespace libsync::test

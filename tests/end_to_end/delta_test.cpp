@@ -224,5 +224,43 @@ TEST_F(Delta, AHostKilledInAPullAccusesNobodyAndGoesOn) {
   expect_published(host, source_root() / "app.2");
 }
 
+// The operator cancels the first release while a host pulls it.
+TEST_F(Delta, AnUnfinishedReleaseIsABasisOfTheNextOne) {
+  auto& host = add_host();
+  write_file(source_root() / "app.1", random_bytes(16 * kMegabyte, 1));
+  write_file(source_root() / "app.2", content_of(source_root() / "app.1") + "one more line");
+  const auto tick = [&](const std::string& task) {
+    set_task(source_root() / task);
+    ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "1M"}).status, 0);
+  };
+  tick("app.1");
+  auto& program = host.start("sync-minion", {"--bwlimit", "4000"});
+  ASSERT_TRUE(eventually([&] { return sent_bytes() > 6 * kMegabyte; }, std::chrono::seconds(30)));
+  program.signal(SIGTERM);
+  static_cast<void>(program.wait());
+  redis.ask({"DEL", "task"});
+  static_cast<void>(master().run("sync-master", {"--minions", "1"}));
+  const auto before = sent_bytes();
+  tick("app.2");
+  ASSERT_EQ(host.run("sync-minion").status, 0);
+  static_cast<void>(master().run("sync-master", {"--minions", "1"}));
+  expect_published(host, source_root() / "app.2");
+  EXPECT_LT(sent_bytes() - before, 12 * kMegabyte);
+}
+
+// The receipt of the second release makes the pulls of the third begin with old bytes at once.
+TEST_F(Delta, AFamilyThatIsAlikeNeedsNoTry) {
+  add_hosts(1);
+  write_versions("app.1", "app.2", 16 * kMegabyte);
+  auto content = content_of(source_root() / "app.2");
+  for (std::size_t at = 7; at < content.size(); at += 100'000) content[at] ^= 1;
+  write_file(source_root() / "app.3", content);
+  distribute(source_root() / "app.1");
+  const auto second = moved_for(source_root() / "app.2");
+  const auto third = moved_for(source_root() / "app.3");
+  EXPECT_LT(second, 16 * kMegabyte * 9 / 10);
+  EXPECT_LT(third, 16 * kMegabyte * 5 / 100);
+}
+
 }  // namespace
 }  // namespace libsync::test

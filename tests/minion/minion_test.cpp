@@ -481,11 +481,24 @@ TEST_F(CancelledTick, KeepsThePiecesAndTheSameTaskGoesOnWithThem) {
   expect_swept();
 }
 
-TEST_F(CancelledTick, AnotherRunDeletesThePieces) {
+TEST_F(CancelledTick, AnotherRunOfThePayloadUsesThePiecesAndDeletesThem) {
   const auto former = spool().folder();
   ASSERT_TRUE(std::filesystem::exists(former));
   begin_staged();
-  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_EQ(tick(), ExitStatus::done) << failure;
+  expect_published();
+  EXPECT_THAT(transfer.pulls_of(piece_name(0)), SizeIs(1)) << "the former spool had it";
+  EXPECT_FALSE(std::filesystem::exists(former));
+  EXPECT_FALSE(std::filesystem::exists(spool().former_folder()));
+}
+
+TEST_F(CancelledTick, TheRuleOfTheBasisHoldsForPiecesAsWell) {
+  const auto former = spool().folder();
+  config.basis = BasisRule::none;
+  begin_staged();
+  EXPECT_EQ(tick(), ExitStatus::done) << failure;
+  expect_published();
+  EXPECT_THAT(transfer.pulls_of(piece_name(0)), SizeIs(2));
   EXPECT_FALSE(std::filesystem::exists(former));
 }
 

@@ -138,7 +138,7 @@ struct MinionWorld {
   void announce_unstaged() { announce(0, cut->pieces(), RunState::staging); }
   void announce(PieceNumber first, PieceNumber end, RunState state) {
     std::vector<StagedPiece> pieces;
-    for (auto piece = first; piece < end; ++piece) pieces.push_back({piece, cut->digest(piece)});
+    for (auto piece = first; piece < end; ++piece) pieces.push_back(cut->staged(piece));
     static_cast<void>(shared.stage(run->id, pieces, state));
   }
 

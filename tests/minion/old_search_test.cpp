@@ -24,10 +24,29 @@ TEST(OldSearch, EightUnequalRangesAndNoEqualOneAreEnough) {
   for (int range = 0; range < 100; ++range) EXPECT_FALSE(other.compared(false));
 }
 
-TEST(OldSearch, TenCallsAreTooMany) {
+TEST(OldSearch, TheKinshipOfTheFormerReleaseTellsHowLongToWait) {
+  const auto waits = [](Kinship kinship) {
+    auto one = search();
+    one.open({}, kinship);
+    int calls = 1;
+    while (one.is_worth_waiting()) ++calls;
+    return calls;
+  };
+  EXPECT_EQ(waits(Kinship::unlike), 1);
+  EXPECT_EQ(waits(Kinship::unknown), 7);
+  EXPECT_EQ(waits(Kinship::alike), 10);
+}
+
+TEST(OldSearch, ALikelyBasisIsNoProofOfEqualRanges) {
   auto one = search();
-  for (int call = 0; call < 9; ++call) EXPECT_TRUE(one.is_worth_waiting());
-  EXPECT_FALSE(one.is_worth_waiting());
+  one.open({}, Kinship::alike);
+  EXPECT_EQ(one.expected(), Likeness::shown);
+  EXPECT_EQ(one.likeness(), Likeness::unknown);
+  auto other = search();
+  other.open({}, Kinship::unlike);
+  EXPECT_EQ(other.expected(), Likeness::unknown);
+  EXPECT_FALSE(other.compared(true));
+  EXPECT_EQ(other.expected(), Likeness::shown);
 }
 
 TEST(OldSearch, HoldsPiecesUntilItIsClosed) {

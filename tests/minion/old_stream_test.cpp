@@ -28,7 +28,7 @@ class OldStreamTest : public testing::Test {
 
   [[nodiscard]] std::filesystem::path old() const { return folder_.path() / "old"; }
   [[nodiscard]] OldStream stream(const std::stop_token& stop = {}) const {
-    return {locate(folder_.path(), "old"), stop};
+    return {{locate(folder_.path(), "old")}, stop};
   }
 
   /// The offsets at which the pieces of `text` may lie: {piece, offset, piece, offset, …}.

@@ -201,7 +201,7 @@ TEST_F(OldNameTest, NoPieceIsPulledBeforeAllAreAnnounced) {
   survey();
   ASSERT_TRUE(pump([&] { return pieces_->without_digest().size() == 5; }));
   decide({announced(0), announced(1), announced(2)});
-  for (int call = 0; call < 5; ++call) decide({});
+  for (int call = 0; call < 3; ++call) decide({});
   EXPECT_TRUE(pump([&] { return pieces_->in(PieceState::adopting).empty(); }));
   EXPECT_THAT(claimable(), IsEmpty());
   decide(all_announced());
@@ -234,6 +234,51 @@ TEST_F(OldNameTest, AWrongDigestLeavesNoFile) {
   ASSERT_TRUE(pump([&] { return claimable() == std::vector<PieceNumber>{1, 4}; }));
   EXPECT_FALSE(exists(spool_->incoming_path(1)));
   EXPECT_FALSE(exists(spool_->piece_path(1)));
+}
+
+TEST_F(OldNameTest, AnUnfinishedRunLeavesItsPieces) {
+  std::filesystem::create_directory(spool_->former_folder());
+  for (const PieceNumber piece : {1U, 2U}) {
+    test::write_file(spool_->former_folder() / piece_name(piece), cut_->piece(piece));
+  }
+  survey();
+  decide(all_announced());
+  ASSERT_TRUE(pump([&] { return claimable() == std::vector<PieceNumber>{0, 3, 4}; }));
+  EXPECT_THAT(pieces_->servable().members(), ElementsAre(1, 2));
+  for (const PieceNumber piece : {0U, 3U, 4U}) EXPECT_EQ(pull(piece), Verdict::good);
+  complete_and_publish();
+}
+
+TEST_F(OldNameTest, AnUnfinishedRunAndAnOldPayloadAreSearchedTogether) {
+  publish_old(test::random_bytes(700, 7) + stream().substr(0, 1200));
+  std::filesystem::create_directory(spool_->former_folder());
+  test::write_file(spool_->former_folder() / "p00000", "x" + cut_->piece(3));
+  survey();
+  decide(all_announced());
+  ASSERT_TRUE(pump([&] { return claimable() == std::vector<PieceNumber>{1, 2, 4}; }));
+  EXPECT_THAT(pieces_->servable().members(), ElementsAre(0, 3));
+}
+
+// Its pieces would come later by the time of staging, and no old byte would save any.
+TEST_F(OldNameTest, AFamilyWithNothingInCommonWaitsForNoAnnouncement) {
+  publish_old(test::random_bytes(3000, 7));
+  state_->receipts().write(old(), digest_of("its manifest"), Kinship::unlike);
+  survey();
+  decide({announced(0)});
+  EXPECT_TRUE(pump([&] { return claimable() == std::vector<PieceNumber>{0}; }));
+}
+
+TEST_F(OldNameTest, PullsOfAFamilyThatIsAlikeBeginWithOldBytes) {
+  publish_old(test::random_bytes(3000, 7));
+  survey();
+  ASSERT_TRUE(pump([&] { return placement_->basis().old != nullptr; }));
+  EXPECT_EQ(placement_->basis().likeness, Likeness::unknown);
+  EXPECT_EQ(placement_->kinship(0), Kinship::alike);
+  EXPECT_EQ(placement_->kinship(4500), Kinship::unlike);
+  state_->receipts().write(old(), digest_of("its manifest"), Kinship::alike);
+  start(Delivery::pulled);
+  ASSERT_TRUE(pump([&] { return placement_->basis().old != nullptr; }));
+  EXPECT_EQ(placement_->basis().likeness, Likeness::shown);
 }
 
 TEST_F(AdoptionTest, PushedPiecesCountAsTheyAreAnnounced) {

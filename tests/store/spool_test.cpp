@@ -62,6 +62,36 @@ TEST_F(SpoolTest, ASecondAttemptWritesIntoAFolderOfItsOwn) {
   EXPECT_TRUE(exists(spool_.piece_path(kPiece)));
 }
 
+TEST_F(SpoolTest, InheritsTheSpoolOfAnEarlierRun) {
+  const auto former = state_.spool(random_name<Fingerprint>());
+  former.assign(owner_as(Role::minion));
+  test::write_file(former.piece_path(kPiece), content_);
+  spool_.assign(owner_as(Role::minion));
+  EXPECT_TRUE(spool_.inherit(former));
+  EXPECT_FALSE(exists(former.folder()));
+  EXPECT_EQ(test::content_of(spool_.former_folder() / piece_name(kPiece)), content_);
+  EXPECT_EQ(status_of(spool_.former_folder())->st_mode & 0777U, 0700U) << "no host pulls it";
+  EXPECT_TRUE(spool_.discard_former());
+  EXPECT_FALSE(exists(spool_.former_folder()));
+  EXPECT_FALSE(spool_.discard_former());
+}
+
+TEST_F(SpoolTest, InheritsNoSpoolThatAMasterOwnsAndOneAtMost) {
+  spool_.assign(owner_as(Role::minion));
+  const auto shared = state_.spool(random_name<Fingerprint>());
+  shared.assign(owner_as(Role::minion));
+  shared.assign(owner_as(Role::master));
+  EXPECT_FALSE(spool_.inherit(shared));
+  EXPECT_TRUE(exists(shared.folder()));
+  const auto one = state_.spool(random_name<Fingerprint>());
+  const auto other = state_.spool(random_name<Fingerprint>());
+  one.assign(owner_as(Role::minion));
+  other.assign(owner_as(Role::minion));
+  EXPECT_TRUE(spool_.inherit(one));
+  EXPECT_FALSE(spool_.inherit(other));
+  EXPECT_TRUE(exists(other.folder()));
+}
+
 TEST_F(SpoolTest, NamesPiecesInTheirOrder) {
   EXPECT_EQ(piece_name(17), "p00017");
   EXPECT_EQ(piece_name(kMaxPieces), "p04096");

@@ -246,6 +246,19 @@ TEST_F(StateFolderTest, ReceiptIsForOneFileAndOneManifest) {
   EXPECT_FALSE(state_.receipts().has(destination(), manifest_)) << "another program removed it";
 }
 
+TEST_F(StateFolderTest, ReceiptTellsTheKinshipToItsBasis) {
+  const auto name = destination().filename().string();
+  test::write_file(destination(), "one");
+  EXPECT_EQ(state_.receipts().kinship(name), Kinship::unknown) << "there is none";
+  for (const auto kinship : {Kinship::alike, Kinship::unlike, Kinship::unknown}) {
+    state_.receipts().write(destination(), manifest_, kinship);
+    EXPECT_EQ(state_.receipts().kinship(name), kinship);
+    EXPECT_TRUE(state_.receipts().has(destination(), manifest_));
+    EXPECT_TRUE(state_.receipts().names(destination()));
+    EXPECT_FALSE(state_.receipts().has(destination(), digest_of("another")));
+  }
+}
+
 TEST_F(StateFolderTest, ReceiptFitsANameOfFullLength) {
   const auto longest = repo_.path() / std::string(255, 'n');
   test::write_file(longest, "");

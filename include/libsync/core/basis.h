@@ -23,6 +23,12 @@ enum class BasisRule {
   none,       ///< None: every piece is pulled whole.
 };
 
+/// How much a published payload had in common with the one that it began with.
+enum class Kinship { unknown, alike, unlike };
+
+/// That of a payload of so many bytes, of which so many were pulled. Alike: a tenth was not pulled.
+[[nodiscard]] Kinship kinship_of(std::uint64_t pulled_bytes, std::uint64_t bytes);
+
 /// An old payload, for the choice.
 struct OldName {
   std::string name;
