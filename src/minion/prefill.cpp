@@ -30,21 +30,28 @@ Prefill::Prefill(Spool spool, Cut cut) : spool_(std::move(spool)), cut_(cut) {}
 
 Prefill::~Prefill() = default;
 
-bool Prefill::prepare(const Assignment& assignment, const Basis& basis,
-                      std::function<void()> then) {
+bool Prefill::prepare(const Assignment& assignment, const Basis& basis, Then then) {
   std::vector<File> files;
+  std::vector<std::filesystem::path> awaited;  // The thread is filling them for an earlier pull.
   for (const auto& staged : assignment.pieces) {
     const auto piece = staged.piece;
+    const auto path = spool_.incoming_path(piece, assignment.attempt);
+    if (filling_.contains(path)) {
+      awaited.push_back(path);
+      continue;
+    }
     const bool is_begun = spool_.make_way(piece, cut_.bytes_of(piece), assignment.attempt);
     const bool may_fill = !is_begun && basis.old && filled_.size() < basis.spare_pieces;
     if (may_fill && savings_.should_fill(basis.likeness)) {
       filled_.insert(piece);
-      files.push_back({piece, spool_.incoming_path(piece, assignment.attempt)});
+      files.push_back({piece, path});
     } else if (!is_begun) {
       spool_.expect(piece, cut_.bytes_of(piece), assignment.attempt);
     }
   }
-  if (files.empty()) return true;
+  if (files.empty() && awaited.empty()) return true;
+  for (const auto& file : files) awaited.push_back(file.path);
+  filling_.insert(awaited.begin(), awaited.end());
   if (!filler_) filler_ = std::make_unique<Workers>(1);
   filler_->submit(
       [files = std::move(files), old = basis.old](const std::stop_token& stop) {
@@ -54,10 +61,18 @@ bool Prefill::prepare(const Assignment& assignment, const Basis& basis,
         }
         return unfilled;
       },
-      [this, then = std::move(then)](const std::vector<PieceNumber>& unfilled) {
+      [this, awaited = std::move(awaited),
+       then = std::move(then)](const std::vector<PieceNumber>& unfilled) {
         for (const auto piece : unfilled) filled_.erase(piece);
         if (!unfilled.empty()) savings_.left();
-        then();
+        for (const auto& path : awaited) filling_.extract(path);
+        if (then() == Pull::begins) return;
+        for (const auto& path : awaited) {
+          if (filling_.contains(path)) continue;
+          remove_file(path);
+          std::erase_if(filled_,
+                        [&](PieceNumber piece) { return path.filename() == piece_name(piece); });
+        }
       });
   return false;
 }

@@ -12,6 +12,7 @@
 //
 // Death in the middle leaves files in incoming/, with which the next pulls of their pieces begin.
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <set>
@@ -37,13 +38,17 @@ struct Basis {
 
 class Prefill {
  public:
+  /// Whether a pull begins whose files are ready, or has ended meanwhile.
+  enum class Pull { begins, has_ended };
+  using Then = std::function<Pull()>;
+
   Prefill(Spool spool, Cut cut);
   ~Prefill();
 
   /// Makes the files of an assignment ready for its pull. True if they are. If not, collect() calls
-  /// `then` when they are.
-  [[nodiscard]] bool prepare(const Assignment& assignment, const Basis& basis,
-                             std::function<void()> then);
+  /// `then` when they are: the thread may be filling them for an earlier pull that has ended.
+  /// Deletes them if no pull needs them any more.
+  [[nodiscard]] bool prepare(const Assignment& assignment, const Basis& basis, Then then);
 
   /// rsync has delivered a file.
   void arrived(const FileArrived& file);
@@ -62,6 +67,8 @@ class Prefill {
   Cut cut_;
   Savings savings_;
   std::set<PieceNumber> filled_;  // Not arrived yet.
+  // The files that the thread fills or will fill, once for each pull that waits for it.
+  std::multiset<std::filesystem::path> filling_;
 
   // Nothing before the first file. The last member, so that its thread ends before the others.
   std::unique_ptr<Workers> filler_;

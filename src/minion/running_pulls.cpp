@@ -17,8 +17,8 @@ RunningPulls::RunningPulls(Transfer& transfer, Spool spool, RunInfo run)
 TransferId RunningPulls::start(const Assignment& assignment, const Basis& basis) {
   const auto id = transfer_.reserve();
   preparing_.emplace(id, request_for(assignment));
-  const bool is_ready = prefill_.prepare(assignment, basis, [this, id] { begin(id); });
-  if (is_ready) begin(id);
+  const bool is_ready = prefill_.prepare(assignment, basis, [this, id] { return begin(id); });
+  if (is_ready) static_cast<void>(begin(id));
   return id;
 }
 
@@ -40,9 +40,11 @@ PullRequest RunningPulls::request_for(const Assignment& assignment) const {
 }
 
 // The pull may have ended while its files got their old bytes.
-void RunningPulls::begin(TransferId id) {
+Prefill::Pull RunningPulls::begin(TransferId id) {
   const auto prepared = preparing_.extract(id);
-  if (!prepared.empty()) transfer_.start(id, prepared.mapped());
+  if (prepared.empty()) return Prefill::Pull::has_ended;
+  transfer_.start(id, prepared.mapped());
+  return Prefill::Pull::begins;
 }
 
 void RunningPulls::end(TransferId id, const std::string& reason) {

@@ -37,7 +37,7 @@ class RunningPulls {
   void append_descriptors(std::vector<int>& descriptors) const;
 
  private:
-  void begin(TransferId id);
+  [[nodiscard]] Prefill::Pull begin(TransferId id);
   [[nodiscard]] PullRequest request_for(const Assignment& assignment) const;
 
   Transfer& transfer_;
