@@ -259,6 +259,18 @@ TEST_F(OldNameTest, AnUnfinishedRunAndAnOldPayloadAreSearchedTogether) {
   EXPECT_THAT(pieces_->servable().members(), ElementsAre(0, 3));
 }
 
+TEST_F(OldNameTest, ThePiecesOfAnUnfinishedRunAreWaitedForInAnyFamily) {
+  publish_old(test::random_bytes(3000, 7));
+  state_->receipts().write(old(), digest_of("its manifest"), Kinship::unlike);
+  std::filesystem::create_directory(spool_->former_folder());
+  test::write_file(spool_->former_folder() / "p00000", cut_->piece(0));
+  survey();
+  ASSERT_TRUE(pump([&] { return pieces_->without_digest().size() == 5; }));
+  decide({announced(0)});
+  EXPECT_TRUE(pump([&] { return pieces_->in(PieceState::adopting).empty(); }));
+  EXPECT_THAT(claimable(), IsEmpty());
+}
+
 // Its pieces would come later by the time of staging, and no old byte would save any.
 TEST_F(OldNameTest, AFamilyWithNothingInCommonWaitsForNoAnnouncement) {
   publish_old(test::random_bytes(3000, 7));

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@
 #include "store/state_folder.h"
 #include "task_path.h"
 #include "temporary_folder.h"
+#include "test_process.h"
 
 namespace libsync::test {
 namespace {
@@ -97,6 +99,8 @@ TEST_F(PrefillTest, APullThatEndsBeforeItBeginsLeavesNoFile) {
 TEST_F(PrefillTest, TheNextPullOfThePieceWaitsForTheThread) {
   const auto former = start();
   pulls_->end(former, "was given up");
+  ASSERT_TRUE(eventually([&] { return status_of(file()) && status_of(file())->st_size > 0; },
+                         std::chrono::seconds(20)));
   const auto next = start();
   EXPECT_TRUE(transfer_.started().empty()) << "the thread has not reported";
   settle();
