@@ -1,5 +1,5 @@
 // Replaced versions on a small file system: they go when the run needs their room, the oldest
-// first, and none goes in vain.
+// first, and none goes in vain. The pieces of an earlier run go before them.
 
 #include "minion/room.h"
 
@@ -75,13 +75,16 @@ class RoomTest : public testing::Test {
   }
 
   // The reason why a payload of `bytes` in one piece has no room; empty if it has.
-  [[nodiscard]] std::string refusal(std::uint64_t bytes) const {
+  [[nodiscard]] std::string refusal(std::uint64_t bytes, std::uint64_t former_bytes = 0) const {
     const StateFolder state(repo());
     const auto spool = state.spool(random_name<Fingerprint>());
     spool.assign({.role = Role::minion,
                   .run = random_name<RunId>(),
                   .task = task_path("/srv/new"),
                   .content = random_name<Fingerprint>()});
+    if (former_bytes > 0) {
+      write_file(spool.former_folder() / "p00000", std::string(former_bytes, 'x'));
+    }
     PieceTable pieces(1, PieceState::wanted);
     Room room(pieces, spool,
               {.id = random_name<RunId>(),
@@ -127,6 +130,15 @@ TEST_F(RoomTest, TheOldestGoFirstAndTheNextAttemptHasRoom) {
       std::filesystem::remove_all(repo() / ".libsync" / name);  // As a Sweeper does.
     }
     return refusal(5 * kMb).empty() && kept() == std::set<std::uint64_t>{4, 5};
+  }));
+}
+
+TEST_F(RoomTest, ThePiecesOfAnEarlierRunGoFirst) {
+  EXPECT_TRUE(holds_on_a_small_disk([&] {
+    return refusal(3 * kMb, kMb).empty() &&
+           refusal(5 * kMb, 5 * kMb).find("pieces of an earlier run are deleted first") !=
+               std::string::npos &&
+           kept() == std::set<std::uint64_t>{3, 4, 5};
   }));
 }
 
