@@ -66,6 +66,16 @@ TEST_F(Holes, AreNeitherSentNorWritten) {
   expect_as_many_blocks("image.1/all hole");
 }
 
+// Its stream is empty, as that of an empty file.
+TEST_F(Holes, AFileMayBeNothingElse) {
+  add_hosts(1);
+  const auto file = source_root() / "all hole";
+  write_file(file, "");
+  std::filesystem::resize_file(file, kSize);
+  distribute(file);
+  EXPECT_LT(bytes_on_disk(minions().front()->repo() / "all hole"), kMegabyte);
+}
+
 TEST_F(Holes, TheNextReleaseMovesItsNewBytes) {
   add_hosts(1);
   distribute(folder_);
