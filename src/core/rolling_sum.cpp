@@ -24,10 +24,26 @@ constexpr std::array<std::uint64_t, 256> kNumbers = [] {
 // Bits of a sum that choose its bit in the filter. The filter has 32 KiB, so that the processor's
 // first cache holds it: ./tests/bench/micro --benchmark_filter=Rolling
 constexpr unsigned kFilterBits = 18;
+constexpr std::size_t kFilterWords = (std::size_t{1} << kFilterBits) / 64;
 
 std::size_t place_in_filter(RollingSum sum) {
   return static_cast<std::size_t>(sum >> (64U - kFilterBits));
 }
+
+// The bits below choose another one, in a second filter. With 4,096 sums every 64th block of random
+// bytes passes the first one, and a search among the sums costs as much as many bytes.
+std::size_t place_in_second_filter(RollingSum sum) { return place_in_filter(sum << kFilterBits); }
+
+bool has_bit(const std::uint64_t* bits, std::size_t place) {
+  return (bits[place / 64] >> place % 64 & 1U) != 0;
+}
+
+void set_bit(std::vector<std::uint64_t>& bits, std::size_t place) {
+  bits[place / 64] |= std::uint64_t{1} << place % 64;
+}
+
+// The finder asks the filter for so many sums, and then branches once.
+constexpr std::size_t kStride = 8;
 
 std::size_t index(char byte) { return static_cast<unsigned char>(byte); }
 
@@ -45,13 +61,13 @@ void RollingSummer::add(std::string_view bytes) {
 }
 
 BlockFinder::BlockFinder(std::uint64_t length, const std::vector<RollingSum>& sums)
-    : length_(length), may_be_wanted_((std::size_t{1} << kFilterBits) / 64, 0), leaves_(256) {
+    : length_(length), filter_(kFilterWords, 0), second_filter_(kFilterWords, 0), leaves_(256) {
   for (std::size_t number = 0; number < sums.size(); ++number) {
     const auto sum = sums[number];
     if (sum == 0) continue;
     wanted_[sum].numbers.push_back(number);
-    const auto place = place_in_filter(sum);
-    may_be_wanted_[place / 64] |= std::uint64_t{1} << place % 64;
+    set_bit(filter_, place_in_filter(sum));
+    set_bit(second_filter_, place_in_second_filter(sum));
   }
   for (std::size_t byte = 0; byte < leaves_.size(); ++byte) leaves_[byte] = length * kNumbers[byte];
 }
@@ -67,6 +83,11 @@ void BlockFinder::meet(std::vector<Block>& found) {
   for (const auto number : wanted->second.numbers) found.push_back({number, offset_ - length_});
   if (--wanted->second.left > 0) return;
   wanted_.erase(wanted);
+  // In a periodic text the block comes again with every period.
+  const auto place = place_in_filter(second_);
+  const auto near = wanted_.lower_bound(RollingSum{place} << (64U - kFilterBits));
+  if (near != wanted_.end() && place_in_filter(near->first) == place) return;
+  filter_[place / 64] &= ~(std::uint64_t{1} << place % 64);
 }
 
 void BlockFinder::add(std::string_view entering, std::string_view leaving,
@@ -80,27 +101,44 @@ void BlockFinder::add(std::string_view entering, std::string_view leaving,
   held_ += filling;
   offset_ += filling;
   if (filling > 0 && held_ == length_) meet(found);
+  for (; entering.size() - at >= kStride; at += kStride) {
+    roll<kStride>(entering.data() + at, leaving.data() + at, found);
+  }
+  for (; at < entering.size(); ++at) roll<1>(entering.data() + at, leaving.data() + at, found);
+}
+
+// No byte of the loop branches. The second filter is asked where the first one has a bit.
+template <std::size_t bytes>
+void BlockFinder::roll(const char* entering, const char* leaving, std::vector<Block>& found) {
+  std::array<RollingSum, bytes> sums;
   auto first = first_;
   auto second = second_;
-  const auto* const filter = may_be_wanted_.data();
+  std::uint64_t may_be_wanted = 0;
+  const auto* const filter = filter_.data();
   const auto* const leaves = leaves_.data();
-  for (; at < entering.size(); ++at) {
-    const auto leaver = index(leaving[at]);
-    first += kNumbers[index(entering[at])] - kNumbers[leaver];
+  for (std::size_t i = 0; i < bytes; ++i) {
+    const auto leaver = index(leaving[i]);
+    first += kNumbers[index(entering[i])] - kNumbers[leaver];
     second += first - leaves[leaver];
+    sums[i] = second;
     const auto place = place_in_filter(second);
-    if ((filter[place / 64] >> place % 64 & 1U) == 0) [[likely]]
-      continue;
-    first_ = first;
-    second_ = second;
-    const auto begin = offset_;
-    offset_ = begin + (at - filling) + 1;
-    meet(found);
-    offset_ = begin;
+    may_be_wanted |= filter[place / 64] >> place % 64;
   }
   first_ = first;
+  if ((may_be_wanted & 1U) != 0) [[unlikely]] {
+    const auto begin = offset_;
+    for (std::size_t i = 0; i < bytes; ++i) {
+      second_ = sums[i];
+      offset_ = begin + i + 1;
+      if (has_bit(filter, place_in_filter(second_)) &&
+          has_bit(second_filter_.data(), place_in_second_filter(second_))) {
+        meet(found);
+      }
+    }
+    offset_ = begin;
+  }
   second_ = second;
-  offset_ += entering.size() - filling;
+  offset_ += bytes;
 }
 
 }  // namespace libsync

@@ -22,7 +22,7 @@ std::vector<std::string> RunGuard::compare(const RunRecord& owner, Instant now) 
   if (!has_expected_) {
     has_expected_ = std::holds_alternative<Done>(coordinator_.expect(owner.run, expected));
   }
-  const auto record = StagingRecord::read(*spool);
+  const auto record = read_staging_record(*spool);
   run_->state = record.is_complete ? RunState::staged : RunState::staging;
   std::vector<StagedPiece> recorded;
   for (const auto& [piece, staged] : record.digests) recorded.push_back(staged);

@@ -99,7 +99,7 @@ void Master::resume(const RunRecord& owner) {
   const auto run = records_.describe(owner, terms_.origin);
   const auto spool = records_.spool_of(owner.run);
   if (!run || !spool) return start_over(owner, "its spool is damaged");
-  const bool is_complete = StagingRecord::read(*spool).is_complete;
+  const bool is_complete = read_staging_record(*spool).is_complete;
   auto original = records_.unchanged_original(owner, is_complete ? Needed::no : Needed::yes);
   if (!original && !is_complete) return start_over(owner, "the payload has changed");
   spdlog::info("going on with '{}'", escaped(owner.task.text()));

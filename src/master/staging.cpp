@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <sstream>
 #include <thread>
 
 #include "libsync/core/escaped_text.h"
@@ -33,32 +32,14 @@ constexpr Duration kPushBackOff{1000};
 
 // Longest record that is read: a line for each of kMaxPieces fits.
 constexpr std::size_t kRecordBytes = std::size_t{1} << 20U;
-constexpr std::string_view kRecordEnd = "staged";  // Last line of a complete record.
 
 // The result of cutting one piece: its digest, or the reason why the payload is not as listed.
 using CutOutcome = std::variant<StagedPiece, OriginalChanged>;
 
 }  // namespace
 
-StagingRecord StagingRecord::read(const Spool& spool) {
-  StagingRecord record;
-  auto text = read_file(spool.digests_path(), kRecordBytes).value_or("");
-  record.is_torn = !text.empty() && !text.ends_with('\n');
-  text.resize(text.rfind('\n') + 1);  // npos + 1 is 0.
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    if (line == kRecordEnd) record.is_complete = true;
-    std::istringstream words(line);
-    PieceNumber piece = 0;
-    std::string hex;
-    if (!(words >> piece >> hex) || piece >= kMaxPieces) continue;
-    RollingSum sum = 0;
-    if (!(words >> std::hex >> sum)) sum = 0;  // A former version has written the line.
-    if (const auto digest = Digest::parse(hex)) {
-      record.digests.insert_or_assign(piece, StagedPiece{piece, *digest, sum});
-    }
-  }
-  return record;
+StagingRecord read_staging_record(const Spool& spool) {
+  return decode_staging_record(read_file(spool.digests_path(), kRecordBytes).value_or(""));
 }
 
 // The values that a thread needs to cut a piece.
@@ -126,7 +107,7 @@ Staging::Staging(MasterCoordinator& coordinator, Transfer& transfer, Clock& cloc
       clock_(clock),
       spool_(state.spool(run.fingerprint)),
       run_(std::move(run)),
-      record_(StagingRecord::read(spool_)),
+      record_(read_staging_record(spool_)),
       probe_(transfer, state, run_.origin),
       push_again_(clock.now()),
       workers_(std::make_unique<Workers>(
@@ -174,8 +155,7 @@ void Staging::on_cut(const StagedPiece& piece) {
   }
   if (known == record_.digests.end()) {
     record_.digests.insert_or_assign(piece.piece, piece);
-    append_to_file(spool_.digests_path(),
-                   fmt::format("{} {} {:x}\n", piece.piece, piece.digest.hex(), piece.sum));
+    append_to_file(spool_.digests_path(), staging_line(piece));
   }
   if (run_.origin_kind == OriginKind::minion) {
     cut_.push_back(piece);
@@ -247,7 +227,7 @@ void Staging::announce() {
   if (ready.empty()) return;
   const bool is_final = announced_.size() + ready.size() == all;
   if (is_final && !record_.is_complete) {
-    append_to_file(spool_.digests_path(), fmt::format("{}\n", kRecordEnd));
+    append_to_file(spool_.digests_path(), staging_end_line());
     sync_path(spool_.digests_path());
     record_.is_complete = true;
   }

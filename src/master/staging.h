@@ -17,7 +17,6 @@
 // of a piece is on record before it is announced.
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,6 +26,7 @@
 
 #include "feed/probe.h"
 #include "libsync/clock.h"
+#include "libsync/core/staging_record.h"
 #include "libsync/master_coordinator.h"
 #include "libsync/transfer.h"
 #include "master/records.h"
@@ -53,13 +53,7 @@ struct StagingStale {};
 using StagingEnd = std::variant<StagedAll, OriginalChanged, StagingStale>;
 
 /// The file `digests` of a spool, as earlier ticks wrote it.
-struct StagingRecord {
-  std::map<PieceNumber, StagedPiece> digests;
-  bool is_complete = false;  ///< All pieces are on record, and the payload had not changed.
-  bool is_torn = false;      ///< The last line was cut short.
-
-  [[nodiscard]] static StagingRecord read(const Spool& spool);
-};
+[[nodiscard]] StagingRecord read_staging_record(const Spool& spool);
 
 /// The staging of one run. The caller steps it from one thread, as the minion steps a Download;
 /// threads of its own copy and hash. References must outlive it.

@@ -11,10 +11,14 @@
 // A piece that is found becomes a piece file of the spool, so this host serves it as if it had been
 // pulled. The search also tells where the old bytes around it lie (old_copy.h).
 //
+// Sums are hints, and a hostile master may announce equal ones for all pieces. The host checks each
+// piece twice at most, so it hashes at most twice the bytes of the payload.
+//
 // A thread of its own reads the old payloads. Belongs to one thread. Death in the middle leaves
 // verified pieces in the spool.
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -34,7 +38,9 @@ class OldSearch {
  public:
   struct Found {
     std::shared_ptr<const OldStream> stream;
-    FoundPieces pieces;  ///< Verified, and in the spool.
+    FoundPieces pieces;               ///< Verified, and in the spool.
+    std::size_t checks = 0;           ///< Ranges that were compared with the digest of a piece.
+    std::uint64_t checked_bytes = 0;  ///< Their bytes.
   };
 
   OldSearch(Spool spool, Cut cut);
@@ -44,7 +50,7 @@ class OldSearch {
 
   /// The host has compared a piece with the old range at its own offset. True if it should compare
   /// no more, because none was equal.
-  [[nodiscard]] bool compared(bool is_equal);
+  [[nodiscard]] bool compared(PieceNumber piece, bool is_equal);
 
   /// Becomes true when compared() does, for comparisons that wait for a thread.
   [[nodiscard]] std::shared_ptr<const std::atomic<bool>> is_enough() const { return is_enough_; }
@@ -87,6 +93,7 @@ class OldSearch {
   std::vector<Location> locations_;
   Kinship kinship_ = Kinship::unknown;
   bool is_open_ = false;
+  PieceSet compared_;  // At their own offsets.
   PieceSet held_;
   unsigned waits_ = 0;  // Calls of is_worth_waiting().
   Likeness likeness_ = Likeness::unknown;

@@ -55,16 +55,26 @@ void Placement::survey(const OldVersion& version, const Location& location) {
   const bool is_published = version.folder == repo_ && version.file == run_.task.name();
   const auto kinship = Receipts(repo_ / ".libsync").kinship(version.known.name);
   assembler_->submit(
-      [assembly = assembly_, location, is_published,
+      [assembly = assembly_, location, is_published, pieces = run_.cut.pieces(),
        piece_bytes = run_.cut.piece_bytes](const std::stop_token& stop) {
-        const bool is_equal = is_published && assembly->has_equal_entries(stop);
-        auto old =
-            std::make_shared<const OldCopy>(location, assembly->manifest(), piece_bytes, stop);
-        auto candidates = old->candidates();
-        return Survey{std::move(old), std::move(candidates), is_equal};
+        try {
+          const bool is_equal = is_published && assembly->has_equal_entries(stop);
+          auto old =
+              std::make_shared<const OldCopy>(location, assembly->manifest(), piece_bytes, stop);
+          auto candidates = old->candidates();
+          return Survey{std::move(old), std::move(candidates), is_equal};
+        } catch (const Failure& failure) {
+          // The run can do without the old payload, which may lie on a bad part of the disk.
+          spdlog::debug("an older version cannot be used: {}", failure.what());
+          return Survey{nullptr, PieceSet(pieces), false};
+        }
       },
       [this, location, kinship](Survey survey) {
-        if (!survey.has_equal_entries) open_search({location}, kinship);
+        if (!survey.old) {
+          open_search({}, Kinship::unknown);
+        } else if (!survey.has_equal_entries) {
+          open_search({location}, kinship);
+        }
         surveyed(std::move(survey.old), std::move(survey.candidates), survey.has_equal_entries);
       });
 }
@@ -218,7 +228,7 @@ void Placement::restore_time() {
 
 void Placement::on_adopted(PieceNumber piece, bool equal) {
   published_.erase(piece);
-  const bool is_enough = search_.compared(equal);
+  const bool is_enough = search_.compared(piece, equal);
   if (equal) {
     pieces_.move(piece, PieceState::adopted);
   } else {

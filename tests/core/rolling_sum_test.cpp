@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <string>
 #include <utility>
@@ -122,6 +123,26 @@ TEST(BlockFinder, ZerosAndPeriodsGiveTwoOffsetsASum) {
     finder.begin(0);
     EXPECT_LE(find(finder, 100, text, 333).size(), 2 * sums.size());
   }
+}
+
+// The finder asks the highest 18 bits of a sum first.
+TEST(BlockFinder, ABlockThatIsUsedUpHidesNoneWithNearlyTheSameSum) {
+  std::map<RollingSum, std::string> blocks;
+  std::string one;
+  std::string other;
+  for (unsigned seed = 0; one.empty(); ++seed) {
+    ASSERT_LT(seed, 20'000U);
+    const auto block = random_text(100, seed);
+    const auto [met, is_new] = blocks.emplace(sum_of(block) >> 46U, block);
+    if (is_new) continue;
+    one = met->second;
+    other = block;
+  }
+  BlockFinder finder(100, {sum_of(one), sum_of(other)});
+  finder.begin(0);
+  EXPECT_THAT(
+      find(finder, 100, one + one + one + other + other + other, 1000),
+      ElementsAre(std::pair(0, 0), std::pair(0, 100), std::pair(1, 300), std::pair(1, 400)));
 }
 
 TEST(BlockFinder, AnUnknownSumAndAShortTextGiveNothing) {

@@ -26,6 +26,28 @@ class Delta : public CountedFleet {
     return sent_bytes() + received_bytes() - before;
   }
 
+  // The number of piece files that the host may serve of a payload that is one file. All of them
+  // have the right bytes, and no peer can enter the folder of the others.
+  std::size_t expect_pieces_of(const Host& host, const std::string& stream,
+                               std::size_t piece_bytes) {
+    std::size_t count = 0;
+    for (const auto& spool : host.spools()) {
+      struct stat status {};
+      const bool is_of_this_run = exists(master().state() / spool.filename());
+      if (!is_of_this_run || stat((spool / "incoming").c_str(), &status) != 0) continue;
+      EXPECT_EQ(status.st_mode & 07777U, 0700U);
+      std::error_code missing;  // The host sweeps the spool of the former run.
+      for (const auto& entry : std::filesystem::directory_iterator(spool, missing)) {
+        const auto name = entry.path().filename().string();
+        if (name.size() != 6 || name[0] != 'p' || !entry.exists(missing)) continue;
+        const auto bytes = stream.substr(std::stoul(name.substr(1)) * piece_bytes, piece_bytes);
+        EXPECT_TRUE(content_of(entry.path()) == bytes) << name;
+        ++count;
+      }
+    }
+    return count;
+  }
+
   // A file, and the next version of it: every 100,000th byte has changed.
   void write_versions(const std::string& old_name, const std::string& new_name,
                       std::size_t bytes = 8 * kMegabyte) {
@@ -260,6 +282,38 @@ TEST_F(Delta, AFamilyThatIsAlikeNeedsNoTry) {
   const auto third = moved_for(source_root() / "app.3");
   EXPECT_LT(second, 16 * kMegabyte * 9 / 10);
   EXPECT_LT(third, 16 * kMegabyte * 5 / 100);
+}
+
+// A piece has its name once its digest has proven it, so peers never read a copy of old bytes.
+TEST_F(Delta, AHostKilledWhileItCopiesOldPiecesServesProvenOnesAlone) {
+  auto& host = add_host();
+  const auto content = random_bytes(96 * kMegabyte, 1);
+  write_file(source_root() / "app.1", content);
+  const auto next = source_root() / "app.2";
+  const auto stream = random_bytes(3'000'000, 3) + content;
+  write_file(next, stream);
+  distribute(source_root() / "app.1");
+  set_task(next);
+  ASSERT_EQ(master().run("sync-master", {"--minions", "1", "--piece-size", "256K"}).status, 0);
+  const auto before = sent_bytes() + received_bytes();
+  std::size_t proven = 0;
+  for (const std::size_t enough : {1U, 30U, 100U}) {
+    auto& program = host.start("sync-minion", {});
+    EXPECT_TRUE(eventually([&] { return expect_pieces_of(host, stream, 256 << 10U) >= enough; }));
+    program.signal(SIGKILL);
+    static_cast<void>(program.wait());
+    proven = expect_pieces_of(host, stream, 256 << 10U);
+    EXPECT_FALSE(std::filesystem::exists(host.repo() / "app.2"));
+  }
+  EXPECT_LT(proven, 396U) << "it was killed in the middle";
+  const auto ran = host.run("sync-minion");
+  EXPECT_EQ(ran.status, 0) << ran.output;
+  EXPECT_THAT(ran.output, Not(HasSubstr("wrong bytes")));
+  EXPECT_LT(sent_bytes() + received_bytes() - before, 5 * kMegabyte) << "the rest is old";
+  EXPECT_EQ(*redis.ask({"HLEN", "sync:blame"}).number(), 0);
+  EXPECT_THAT(master().run("sync-master", {"--minions", "1"}).output,
+              HasSubstr("mission complete"));
+  expect_published(host, next);
 }
 
 }  // namespace

@@ -85,6 +85,39 @@ TEST_F(DiskTrouble, ATreeIsGivenUpWhenTheDiskIsFullAllTheSame) {
               AllOf(HasSubstr("free"), Not(HasSubstr("tree")), Not(HasSubstr("gone-minion"))));
 }
 
+// Another program fills the disk while the host copies pieces from the payload that it replaces.
+// The host keeps what it has proven, publishes nothing, and goes on when there is room.
+TEST_F(DiskTrouble, ADiskThatFillsWhileOldPiecesAreCopiedKeepsTheProvenOnes) {
+  auto& host = add_host();
+  constexpr std::size_t kBytes = 100 << 20U;
+  const auto former = source_root() / "former";
+  write_file(former, random_bytes(kBytes, 5));
+  write_file(source_root() / "large", random_bytes(300'000, 6) + content_of(former));
+  const auto large = staged("large");
+  const auto pieces = master().spools().at(0);
+  const auto ran = run_with_mounts(
+      host,
+      "pieces=" + pieces.string() + " large=" + large.string() + " former=" + former.string() +
+          "\n"
+          "mount -t tmpfs -o size=320m tmpfs \"$repo\" && cp $former \"$repo/large\" || exit 7\n"
+          "tick & pid=$!\n"
+          "until ls \"$repo/.libsync/\"*/p00001 > /dev/null 2>&1; do\n"
+          "  kill -0 $pid || exit 8\n"
+          "done\n"
+          "free=$(($(stat -f -c '%a * %S' \"$repo\")))\n"
+          "fallocate -l $free \"$repo/other\" || head -c $free /dev/zero > \"$repo/other\"\n"
+          "wait $pid; echo \"status $?\"\n"
+          "cmp \"$repo/large\" $former || exit 9\n"
+          "for piece in \"$repo/.libsync/\"*/p[0-9]*; do\n"
+          "  cmp \"$piece\" $pieces/$(basename \"$piece\") || exit 10; echo proven\n"
+          "done\n"
+          "rm \"$repo/other\"; tick || exit 12\n"
+          "cmp \"$repo/large\" $large");
+  EXPECT_EQ(ran.status, 0) << ran.output << ran.errors;
+  EXPECT_THAT(ran.output, AllOf(HasSubstr("status 4\n"), HasSubstr("free some space"),
+                                HasSubstr("proven\n"), Not(HasSubstr("wrong bytes"))));
+}
+
 TEST_F(DiskTrouble, AStateFolderOnAnotherFileSystemIsRefusedBeforeAPull) {
   auto& host = add_host();
   write_file(source_root() / "any", random_bytes(3'000'000, 5));

@@ -88,7 +88,7 @@ class StagingWorld : public MasterWorld {
     for (PieceNumber piece = 0; piece < cut.pieces(); ++piece) {
       EXPECT_EQ(content_of(spool().piece_path(piece)), cut.piece(piece)) << piece;
     }
-    const auto record = StagingRecord::read(spool());
+    const auto record = read_staging_record(spool());
     EXPECT_TRUE(record.is_complete);
     EXPECT_EQ(record.digests, shared.run()->announced);
   }
@@ -119,7 +119,7 @@ TEST_F(StagingTest, AnnouncesEveryPieceAndStagesTheRunWithTheLast) {
 TEST_F(StagingTest, AnnouncesAPieceOnlyOnceItIsServable) {
   coordinator.faults.at_call = [this](std::string_view verb) {
     if (verb != "stage") return;
-    const auto record = StagingRecord::read(spool());
+    const auto record = read_staging_record(spool());
     for (const auto& [piece, staged] : record.digests) {
       EXPECT_EQ(digest_of(content_of(spool().piece_path(piece))), staged.digest) << piece;
     }
@@ -178,7 +178,7 @@ TEST_F(StagingTest, HoldsTheLastPieceBackUntilThePayloadWasListedAgain) {
   ASSERT_TRUE(std::holds_alternative<OriginalChanged>(end));
   EXPECT_EQ(shared.run()->info.state, RunState::staging);
   EXPECT_LT(shared.run()->announced.size(), 3U);
-  EXPECT_FALSE(StagingRecord::read(spool()).is_complete);
+  EXPECT_FALSE(read_staging_record(spool()).is_complete);
 }
 
 TEST_F(StagingTest, EndsWhenTheRunIsOver) {
@@ -234,8 +234,8 @@ TEST_F(StagingTest, ATornRecordCountsUpToItsLastWholeLine) {
   ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
   auto text = content_of(spool().digests_path());
   write_file(spool().digests_path(), text.substr(0, text.size() - 20));
-  EXPECT_FALSE(StagingRecord::read(spool()).is_complete);
-  EXPECT_EQ(StagingRecord::read(spool()).digests.size(), 2U);
+  EXPECT_FALSE(read_staging_record(spool()).is_complete);
+  EXPECT_EQ(read_staging_record(spool()).digests.size(), 2U);
   ASSERT_TRUE(std::holds_alternative<StagedAll>(stage_all()));
   expect_staged();
 }

@@ -21,6 +21,8 @@ enum class Course {
   claims,  ///< By claims, from two sources.
   trees,   ///< Along trees, from two parents.
   update,  ///< By claims, and some of the folder that it replaces is equal.
+  moved,   ///< By claims, and a payload of another name has all but the last piece, at other
+           ///< offsets.
   file,    ///< By claims, in place of a file.
   equal,   ///< All is published already, without a receipt.
   pushed,  ///< A master pushes them.
@@ -44,8 +46,8 @@ struct Row {
 };
 
 std::string name_of(const testing::TestParamInfo<Row>& info) {
-  static const char* const courses[] = {"Claims", "Trees",  "Update", "File",
-                                        "Equal",  "Pushed", "Empty"};
+  static const char* const courses[] = {"Claims", "Trees", "Update", "Moved",
+                                        "File",   "Equal", "Pushed", "Empty"};
   static const char* const ticks[] = {"Cron", "Lingering"};
   static const char* const faults[] = {"RedisCall", "RedisAnswer", "Transfer",   "Disk",
                                        "FullDisk",  "Death",       "DeathAtDisk"};
@@ -147,6 +149,7 @@ class Scenario : public MinionWorld {
       write_file(destination() / "sub" / "b", random_bytes(1500, 9));
       write_file(destination() / "former", "it goes");
     }
+    if (row_.course == Course::moved) publish_moved();
     if (std::filesystem::exists(destination())) former_.emplace(destination(), kRunPieceBytes);
   }
 
@@ -272,6 +275,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{Course::update, Ticks::of_cron, Fault::full_disk, 75},
                     Row{Course::update, Ticks::of_cron, Fault::death, 30},
                     Row{Course::update, Ticks::of_cron, Fault::death_at_disk, 75},
+                    Row{Course::moved, Ticks::of_cron, Fault::full_disk, 80},
+                    Row{Course::moved, Ticks::of_cron, Fault::death, 20},
+                    Row{Course::moved, Ticks::of_cron, Fault::death_at_disk, 80},
                     Row{Course::file, Ticks::of_cron, Fault::disk, 65},
                     Row{Course::equal, Ticks::of_cron, Fault::redis_call, 5},
                     Row{Course::equal, Ticks::of_cron, Fault::disk, 25},

@@ -232,6 +232,51 @@ TEST_F(DownloadTest, UsesThePiecesOfAnEarlierAttempt) {
   expect_served(5);
 }
 
+// --- An old payload ---
+
+TEST_F(DownloadTest, FindsThePiecesOfAPayloadOfAnotherName) {
+  publish_moved();
+  begin_staged();
+  const auto published = publish();
+  EXPECT_EQ(published.fed_by.at(kOrigin), 1U) << "the last piece is shorter";
+  expect_served(5);
+}
+
+// The host can do without old bytes. Its disk fails when the search lists them.
+TEST_F(DownloadTest, PullsIfAnOldPayloadCannotBeListed) {
+  publish_moved();
+  write_file(moved() / "sub" / "b", "so that each file of the new payload has an old one");
+  const UnreadableFolder unreadable(moved());
+  begin_staged();
+  const auto published = publish();
+  EXPECT_TRUE(UnreadableFolder::has_failed());
+  EXPECT_EQ(published.fed_by.at(kOrigin), 5U);
+  expect_served(5);
+}
+
+// The survey lists it to find files by their base names.
+TEST_F(DownloadTest, PullsIfTheSurveyCannotListIt) {
+  publish_moved();
+  const UnreadableFolder unreadable(moved());
+  begin_staged();
+  const auto published = publish();
+  EXPECT_TRUE(UnreadableFolder::has_failed());
+  EXPECT_EQ(published.fed_by.at(kOrigin), 5U);
+}
+
+// The survey lists it to see whether it has the same entries.
+TEST_F(DownloadTest, PullsIfThePublishedPayloadCannotBeListed) {
+  publish_copy();
+  const UnreadableFolder unreadable(destination());
+  begin_staged();
+  start();
+  const auto end = finish();
+  EXPECT_TRUE(UnreadableFolder::has_failed());
+  ASSERT_TRUE(end && std::holds_alternative<Published>(*end));
+  EXPECT_EQ(std::get<Published>(*end).fed_by.at(kOrigin), 5U);
+  expect_published();
+}
+
 // --- Pushed by a master ---
 
 TEST_F(DownloadTest, AsksTheMasterForWhatItDidNotDeliver) {

@@ -106,6 +106,46 @@ TEST_F(OldCopyTest, FillsAFileWithTheBytesAroundThePiece) {
   EXPECT_EQ(std::filesystem::status(file()).permissions(), std::filesystem::perms(0640));
 }
 
+TEST_F(OldCopyTest, AFileThatMovedIsTheOneOfTheNearestSize) {
+  std::filesystem::remove(old() / "in/a");
+  EXPECT_EQ(copy().candidates().size(), 0U);
+  EXPECT_FALSE(copy().fill(1, file(), {}));
+  write_file(old() / "far/a", random_bytes(1600, 2));
+  write_file(old() / "near/a", random_bytes(3200, 3));
+  write_file(old() / "other/b", content_);
+  EXPECT_EQ(copy().candidates().size(), 3U);
+  EXPECT_TRUE(copy().fill(1, file(), {}));
+  EXPECT_TRUE(content_of(file()) == random_bytes(3200, 3).substr(500, 2000));
+}
+
+TEST_F(OldCopyTest, AFileOfAnotherSizeThatHasTheNameIsAnother) {
+  std::filesystem::remove(old() / "in/a");
+  for (const std::size_t bytes : {1499U, 6001U, 0U}) {
+    write_file(old() / "there/a", random_bytes(bytes, 2));
+    EXPECT_FALSE(copy().fill(1, file(), {})) << bytes;
+  }
+  for (const std::size_t bytes : {1500U, 6000U}) {
+    write_file(old() / "there/a", random_bytes(bytes, 2));
+    EXPECT_TRUE(copy().fill(1, file(), {})) << bytes;
+    std::filesystem::remove(file());
+  }
+}
+
+TEST_F(OldCopyTest, CandidatesAreThePiecesThatTheOldFilesAreLongEnoughFor) {
+  std::filesystem::resize_file(old() / "in/a", 2000);
+  EXPECT_EQ(copy().candidates().members(), (std::vector<PieceNumber>{0, 1}));
+  std::filesystem::resize_file(old() / "in/a", 1999);
+  EXPECT_EQ(copy().candidates().members(), (std::vector<PieceNumber>{0}));
+}
+
+TEST_F(OldCopyTest, HasAPieceOfThisDigestAlone) {
+  const CutPayload cut(original(), kPiece);
+  EXPECT_TRUE(copy().has(1, cut.digest(1), {}));
+  EXPECT_FALSE(copy().has(1, cut.digest(0), {}));
+  std::filesystem::resize_file(old() / "in/a", 1999);
+  EXPECT_FALSE(copy().has(1, cut.digest(1), {}));
+}
+
 TEST_F(OldCopyTest, LeavesNoFileIfTheOldBytesHaveChanged) {
   const auto surveyed = copy();
   std::filesystem::resize_file(old() / "in/a", 1800);

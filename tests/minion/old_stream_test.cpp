@@ -89,6 +89,16 @@ TEST_F(OldStreamTest, AShorterLastPieceIsNotFound) {
   EXPECT_THAT(find(text), ElementsAre(0, 0));
 }
 
+// Its sum is announced, too, and a hostile master announces that of a whole block.
+TEST_F(OldStreamTest, NoWholeBlockIsTheShorterLastPiece) {
+  const auto text = random_bytes(3 * kPiece, 1);
+  write_file(old() / "a", text);
+  RollingSummer summer;
+  summer.add(std::string_view(text).substr(kPiece, kPiece));
+  EXPECT_THAT(stream().find({kPiece + 500, kPiece}, {0, summer.sum()}, {}), IsEmpty());
+  EXPECT_EQ(stream().find({2 * kPiece, kPiece}, {0, summer.sum()}, {}).size(), 1U);
+}
+
 // A piece may lie where the read parts meet.
 TEST_F(OldStreamTest, FindsEveryPieceOfALongStream) {
   const auto text = random_bytes(900 * kPiece, 1);
@@ -103,6 +113,23 @@ TEST_F(OldStreamTest, FindsEveryPieceOfALongStream) {
 TEST_F(OldStreamTest, ASampleWithoutAPieceEndsTheSearch) {
   write_file(old() / "a", random_bytes(900 * kPiece, 1));
   EXPECT_THAT(find(random_bytes(900 * kPiece, 2)), IsEmpty());
+}
+
+// The pass over the whole stream would find it, and costs more than one piece saves.
+TEST_F(OldStreamTest, APieceOutsideTheSampleBeginsNoSearch) {
+  const auto bytes = random_bytes(900 * kPiece, 1);
+  write_file(old() / "a", bytes);
+  EXPECT_THAT(find(bytes.substr(100'000, kPiece)), IsEmpty());
+  EXPECT_THAT(find(bytes.substr(181'000, kPiece)), ElementsAre(0, 181'000)) << "in the sample";
+}
+
+TEST_F(OldStreamTest, TheSampleSeesEachPartOfTheStream) {
+  const auto text = random_bytes(200 * kPiece, 1);
+  for (const std::size_t before : {0U, 200U, 400U, 600U, 800U}) {
+    write_file(old() / "a", random_bytes(before * kPiece + 10, 2) + text +
+                                random_bytes((800 - before) * kPiece, 3));
+    EXPECT_EQ(find(text).size(), 400U) << before;
+  }
 }
 
 TEST_F(OldStreamTest, AStopEndsIt) {

@@ -1,5 +1,6 @@
 #include "failing_disk.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,6 +18,8 @@ std::atomic<int> error_of_failure{EIO};
 std::atomic<bool> has_one_failed{false};
 std::atomic<bool> is_forever{false};
 std::atomic<int> without_sync{0};
+std::atomic<ino_t> unreadable_folder{0};
+std::atomic<bool> has_listing_failed{false};
 
 // Whether this call fails; then errno is set.
 bool fails() {
@@ -31,6 +34,16 @@ bool fails() {
 bool is_regular(int file) {
   struct stat status {};
   return fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+// Whether the names in this folder cannot be read; then errno is set.
+bool is_unreadable(int folder) {
+  struct stat status {};
+  if (unreadable_folder == 0 || fstat(folder, &status) != 0) return false;
+  if (status.st_ino != unreadable_folder) return false;
+  has_listing_failed = true;
+  errno = EIO;
+  return true;
 }
 
 // The function of libc.
@@ -55,6 +68,16 @@ FailingDisk::~FailingDisk() {
 
 bool FailingDisk::has_failed() const { return has_one_failed; }
 
+UnreadableFolder::UnreadableFolder(const std::filesystem::path& path) {
+  struct stat status {};
+  has_listing_failed = false;
+  if (stat(path.c_str(), &status) == 0) unreadable_folder = status.st_ino;
+}
+
+UnreadableFolder::~UnreadableFolder() { unreadable_folder = 0; }
+
+bool UnreadableFolder::has_failed() { return has_listing_failed; }
+
 WithoutSync::WithoutSync() { ++without_sync; }
 
 WithoutSync::~WithoutSync() { --without_sync; }
@@ -63,6 +86,7 @@ WithoutSync::~WithoutSync() { --without_sync; }
 
 using libsync::test::fails;
 using libsync::test::is_regular;
+using libsync::test::is_unreadable;
 using libsync::test::next;
 using libsync::test::without_sync;
 
@@ -99,6 +123,11 @@ ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offs
   static const auto real =
       next<ssize_t (*)(int, off64_t*, int, off64_t*, size_t, unsigned)>("copy_file_range");
   return fails() ? -1 : real(from, from_offset, to, to_offset, bytes, flags);
+}
+
+DIR* fdopendir(int folder) {
+  static const auto real = next<DIR* (*)(int)>("fdopendir");
+  return is_unreadable(folder) ? nullptr : real(folder);
 }
 
 int fchmod(int file, mode_t mode) noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Makes the n-th call of the disk fail, or all from the n-th on, or makes fsync(2) do nothing.
+// Makes the n-th call of the disk fail, or all from the n-th on, or the listing of one folder.
+// Makes fsync(2) do nothing.
 //
 // failing_disk.cpp defines the calls of libc that open, change or sync files. They call those of
 // libc, except the calls that a FailingDisk makes fail. Only programs that name a class of this
@@ -8,6 +9,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <filesystem>
 
 namespace libsync::test {
 
@@ -26,6 +28,18 @@ class FailingDisk {
   FailingDisk& operator=(const FailingDisk&) = delete;
 
   [[nodiscard]] bool has_failed() const;
+};
+
+/// While one lives, nobody can read the names in a folder (EIO): it lies on a bad part of the disk.
+/// Files in it can be opened. One may live at a time.
+class UnreadableFolder {
+ public:
+  explicit UnreadableFolder(const std::filesystem::path& path);
+  ~UnreadableFolder();
+  UnreadableFolder(const UnreadableFolder&) = delete;
+  UnreadableFolder& operator=(const UnreadableFolder&) = delete;
+
+  [[nodiscard]] static bool has_failed();
 };
 
 /// While one lives, fsync(2) does nothing. A test that cuts no power need not wait for the disk.

@@ -12,8 +12,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace libsync {
@@ -60,6 +60,11 @@ class BlockFinder {
     unsigned left = kMostOffsets;
   };
 
+  /// Moves by so many bytes.
+  template <std::size_t bytes>
+  void roll(const char* entering, const char* leaving, std::vector<Block>& found);
+
+  /// The block that ends here may be wanted.
   void meet(std::vector<Block>& found);
 
   std::uint64_t length_;
@@ -67,10 +72,13 @@ class BlockFinder {
   std::uint64_t held_ = 0;    // Bytes in the block now, `length_` at most.
   std::uint64_t first_ = 0;
   std::uint64_t second_ = 0;
-  std::unordered_map<RollingSum, Wanted> wanted_;
-  std::vector<std::uint64_t> may_be_wanted_;  // A bit for each value of the highest bits of a sum.
-  std::vector<std::uint64_t>
-      leaves_;  // The second sum loses this for each value of a byte that leaves.
+  // Sorted, so that hostile sums make no search long.
+  std::map<RollingSum, Wanted> wanted_;
+  // A bit for each value of the highest bits of a sum, and one for the bits below them.
+  std::vector<std::uint64_t> filter_;
+  std::vector<std::uint64_t> second_filter_;
+  // The second sum loses this for each value of a byte that leaves.
+  std::vector<std::uint64_t> leaves_;
 };
 
 }  // namespace libsync
