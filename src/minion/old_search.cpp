@@ -64,8 +64,8 @@ bool OldSearch::is_worth_waiting() { return ++waits_ < kMostWaits; }
 void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)> then) {
   searcher_ = std::make_unique<Workers>(1);
   searcher_->submit(
-      [location = location_, pieces = std::move(pieces), spool = spool_,
-       cut = cut_](const std::stop_token& stop) {
+      [location = location_, pieces = std::move(pieces), spool = spool_, cut = cut_,
+       read = read_](const std::stop_token& stop) {
         Found found;
         std::vector<RollingSum> sums(cut.pieces(), 0);
         std::map<PieceNumber, const StagedPiece*> wanted;
@@ -75,7 +75,7 @@ void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)
         }
         try {
           found.stream = std::make_shared<const OldStream>(location, stop);
-          for (const auto& [number, offset] : found.stream->find(cut, sums, stop)) {
+          for (const auto& [number, offset] : found.stream->find(cut, sums, stop, read.get())) {
             const auto piece = static_cast<PieceNumber>(number);
             if (found.pieces.contains(piece)) continue;
             if (extract(*found.stream, offset, *wanted.at(piece), cut.bytes_of(piece), spool,

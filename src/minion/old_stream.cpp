@@ -86,7 +86,7 @@ std::size_t OldStream::file_at(std::uint64_t offset) const {
 
 void OldStream::scan(BlockFinder& finder, std::uint64_t length, std::uint64_t from,
                      std::uint64_t to, std::vector<BlockFinder::Block>& found,
-                     const std::stop_token& stop) const {
+                     const std::stop_token& stop, ByteCount* count) const {
   Reader entering(*this, from);
   Reader leaving(*this, from);
   const std::string unused(kPart, '\0');
@@ -99,11 +99,13 @@ void OldStream::scan(BlockFinder& finder, std::uint64_t length, std::uint64_t fr
         at < from + length ? std::string_view(unused).substr(0, bytes) : leaving.next(bytes);
     finder.add(entering.next(bytes), leave, found);
     at += bytes;
+    if (count != nullptr) *count += bytes;
   }
 }
 
 std::vector<BlockFinder::Block> OldStream::find(const Cut& cut, const std::vector<RollingSum>& sums,
-                                                const std::stop_token& stop) const {
+                                                const std::stop_token& stop,
+                                                ByteCount* count) const {
   const auto length = cut.piece_bytes;
   std::vector<BlockFinder::Block> found;
   auto whole = sums;
@@ -115,26 +117,27 @@ std::vector<BlockFinder::Block> OldStream::find(const Cut& cut, const std::vecto
     BlockFinder finder(length, whole);
     for (std::uint64_t sample = 0; sample < kSamples && found.empty(); ++sample) {
       const auto from = bytes_ / kSamples * sample;
-      scan(finder, length, from, std::min(bytes_, from + 2 * length), found, stop);
+      scan(finder, length, from, std::min(bytes_, from + 2 * length), found, stop, count);
     }
     if (found.empty()) return found;
     found.clear();
   }
   BlockFinder finder(length, whole);
-  scan(finder, length, 0, bytes_, found, stop);
+  scan(finder, length, 0, bytes_, found, stop, count);
   if (stop.stop_requested()) found.clear();
   return found;
 }
 
 bool OldStream::copy(std::uint64_t offset, std::uint64_t bytes, const Descriptor& to,
-                     std::uint64_t to_offset, const std::stop_token& stop) const {
+                     std::uint64_t to_offset, const std::stop_token& stop, ByteCount* count) const {
   if (bytes > bytes_ || offset > bytes_ - bytes) return false;
   while (bytes > 0) {
     const auto& file = files_[file_at(offset)];
     const auto from = open_regular_entry(location_, file.entry);
     if (!from) return false;
     const auto part = std::min(bytes, file.begin + file.entry.size - offset);
-    if (!copy_range(from, offset - file.begin, to, to_offset, part, file.entry.density, stop)) {
+    if (!copy_range(from, offset - file.begin, to, to_offset, part, file.entry.density, stop,
+                    count)) {
       return false;
     }
     offset += part;

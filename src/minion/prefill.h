@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "libsync/core/pieces.h"
@@ -22,6 +23,7 @@
 #include "minion/assignment.h"
 #include "minion/old_copy.h"
 #include "minion/savings.h"
+#include "os/byte_count.h"
 #include "store/spool.h"
 
 namespace libsync {
@@ -52,6 +54,9 @@ class Prefill {
   void append_descriptors(std::vector<int>& descriptors) const;
   void collect();
 
+  /// The work of the thread, for a person; empty if it has none.
+  [[nodiscard]] std::string work() const;
+
  private:
   struct File {
     PieceNumber piece;
@@ -63,6 +68,7 @@ class Prefill {
   Density density_;
   Savings savings_;
   std::set<PieceNumber> filled_;  // Not arrived yet.
+  std::shared_ptr<ByteCount> copied_ = std::make_shared<ByteCount>(0);
 
   // Nothing before the first file. The last member, so that its thread ends before the others.
   std::unique_ptr<Workers> filler_;

@@ -16,7 +16,7 @@
 #include "programs/columns.h"
 #include "programs/progress.h"
 #include "programs/report.h"
-#include "programs/shown_bytes.h"
+#include "libsync/core/shown_number.h"
 
 namespace libsync {
 namespace {
@@ -205,7 +205,8 @@ WaitStep Waiting::step(const Pulse& pulse) {
   if (!is_pending) return lost(pulse);
   lost_steps_ = 0;
   if (!pulse.run) {
-    return WaitGoesOn{fmt::format("'{}' waits for the master", escaped(*path_)), "task"};
+    const auto work = pulse.work.empty() ? "" : ", which is " + escaped(pulse.work);
+    return WaitGoesOn{fmt::format("'{}' waits for the master{}", escaped(*path_), work), "task"};
   }
   return WaitGoesOn{
       fmt::format("'{}' waits for the run of '{}'", escaped(*path_), escaped(pulse.run->path)),

@@ -64,6 +64,13 @@ TEST(Waiting, ShowsAHostThatWorksAtItsOwnDisk) {
               testing::EndsWith(", 10.0.0.2 assembling \\x1b[31m\\n\\xff"));
 }
 
+TEST(Waiting, ShowsWhatTheMasterWorksAtBeforeTheRun) {
+  Waiting waiting("/a");
+  const auto step =
+      waiting.step({.task = "/a", .run = {}, .last = {}, .work = "listing \x1b[31m\xff"});
+  EXPECT_EQ(line_of(step), "'/a' waits for the master, which is listing \\x1b[31m\\xff");
+}
+
 TEST(Waiting, EndsWithTheRunOfThePath) {
   for (const auto& [outcome, status] :
        std::vector<std::pair<std::string, ExitStatus>>{{"complete", ExitStatus::done},
