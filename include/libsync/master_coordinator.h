@@ -175,6 +175,10 @@ class MasterCoordinator {
   /// The account of the run that ended last. Nothing if none has, or if a task was refused since.
   [[nodiscard]] virtual std::optional<RunAccount> last_account() = 0;
 
+  /// The master works at its own disk while nothing is announced, in a run or before it. status and
+  /// wait show the text for 30 s (empty: it works no more), and nothing else depends on it.
+  virtual void show_work(const std::string& text) = 0;
+
   /// Removes a task that cannot be distributed. False if the operator has set another meanwhile.
   [[nodiscard]] virtual bool refuse(const std::string& task, const std::string& reason) = 0;
 };

@@ -93,6 +93,7 @@ struct Status {
   std::vector<HostStatus> hosts;  ///< Sorted by address, as text.
   /// Hosts of the last week that were silent for the last ten minutes. Escaped.
   std::vector<std::string> silent{};
+  std::string work{};  ///< The master's long work on its own disk, as it said last; empty if none.
 };
 
 /// The end of a run, or a refusal.
@@ -118,12 +119,14 @@ struct Pulse {
     std::size_t pieces = 1;
     std::size_t placed = 0;  ///< Pieces that all hosts have placed, about.
     Moves moves;
-    /// A host and its long work on its own disk, as Redis heard last; empty if that is over.
+    /// A host, or `the master`, and its long work on its own disk, as Redis heard last. Empty if
+    /// that is over.
     std::string work{};
   };
   std::string task;  ///< Unchecked; empty if there is none.
   std::optional<Run> run;
   std::optional<LastEnd> last;
+  std::string work{};  ///< As in Status. Empty in a run, which has its own.
 };
 
 class Observer {

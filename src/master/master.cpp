@@ -29,7 +29,8 @@ Master::Master(MasterCoordinator& coordinator, Transfer& transfer, Clock& clock,
       state_(state),
       config_(std::move(config)),
       terms_(terms_of(config_, self, state.master_id())),
-      records_(state, config_.host.repo, config_.host.prefix, config_.source_roots, stop.token()),
+      records_(state, config_.host.repo, config_.host.prefix, config_.source_roots, stop.token(),
+               [this](std::size_t entries) { at_entry("listing the payload", entries); }),
       guard_(coordinator_, records_, terms_),
       keeper_(coordinator_, state_),
       linger_(clock.now(), config_.host.linger),
@@ -65,6 +66,7 @@ Master::Next Master::visit() {
     coordinator_.load_functions();
     discover();
   }
+  show_work("");
   keep_account();
   // Before the watch, which cannot read every value that others may have written.
   if (guard_.is_due(clock_.now())) static_cast<void>(has_repaired(records_.own_run({})));

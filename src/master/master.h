@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "libsync/clock.h"
 #include "libsync/core/config.h"
@@ -83,8 +84,18 @@ class Master {
   static void log_end(const EndRun& ending, const Ended& ended);
   void log_awaited(const RunStanding& run);
 
+  void at_entry(std::string_view work, std::size_t entries);
+  void show_work(const std::string& work);
+
   void wait(Instant until, std::vector<int> descriptors = {});
   void warn_once(const std::string& line, std::string& last);
+
+  // When people hear of what lasts long.
+  struct Shown {
+    Instant awaited_due;  // The next line names the hosts that the run waits for.
+    Instant work_due;     // The next line says how far a listing is.
+    bool is_work_shown = false;
+  };
 
   // The last warning of each kind.
   struct Warned {
@@ -105,7 +116,7 @@ class Master {
   Linger linger_;
   ExitStatus status_ = ExitStatus::done;
   Warned warned_;
-  Instant awaited_due_;  // When the next line names the hosts that the run waits for.
+  Shown shown_;
   int changed_attempts_ = 0;
   bool has_discovered_ = false;
   bool has_task_ = false;

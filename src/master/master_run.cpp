@@ -10,6 +10,7 @@
 #include "libsync/core/host_ranges.h"
 #include "libsync/core/outcome.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/shown_number.h"
 #include "libsync/core/slots.h"
 #include "master/master.h"
 #include "master/new_run.h"
@@ -20,7 +21,7 @@ namespace {
 
 // Poll interval during staging.
 constexpr Duration kWatchEvery{1000};
-// Interval between two lines about the progress of staging.
+// Interval between two lines about the progress of staging, or of a listing.
 constexpr Duration kProgressEvery{10'000};
 
 // Pause before a payload that changed is staged again: its writer may be about to finish.
@@ -56,7 +57,10 @@ void Master::distribute(const TaskPath& task) {
   spdlog::info("found new task, start rsync and set redis queue");
   const auto lost =
       warning_of_losses(task, original.payload.hard_linked_files,
-                        uncarried_of(original.location, original.payload.manifest, stop_.token()));
+                        uncarried_of(original.location, original.payload.manifest, stop_.token(),
+                                     [this](std::size_t entries) {
+                                       at_entry("reading the attributes of the payload", entries);
+                                     }));
   if (!lost.empty()) spdlog::warn("{}", lost);
   for (const auto& line : records_.drop_all_but(run.info.fingerprint, clock_.wall())) {
     spdlog::warn("{}", line);
@@ -160,15 +164,40 @@ std::optional<StagingEnd> Master::stage(const RunInfo& run, std::optional<Origin
     if (end) break;
     if (clock_.now() >= next_progress) {
       next_progress = clock_.now() + kProgressEvery;
-      spdlog::info("staged {} of {} pieces{}", staging.announced(), run.cut.pieces(),
-                   staging.work());
+      const auto work = staging.work();
+      spdlog::info("staged {} of {} pieces{}{}", staging.announced(), run.cut.pieces(),
+                   work.empty() ? "" : ", ", work);
+      show_work(work);
     }
     std::vector<int> descriptors;
     staging.append_descriptors(descriptors);
     wait(until, std::move(descriptors));
   }
   transfer_.end_all();
+  show_work("");
   return end;
+}
+
+// Called for each entry while a payload is read, which keeps the tick from all else.
+void Master::at_entry(std::string_view work, std::size_t entries) {
+  const auto now = clock_.now();
+  if (entries == 1) shown_.work_due = now + kProgressEvery;
+  if (now < shown_.work_due) return;
+  shown_.work_due = now + kProgressEvery;
+  const auto line = fmt::format("{}, {} entries so far", work, shown_count(entries));
+  spdlog::info("{}", line);
+  show_work(line);
+}
+
+// The work is shown to people, so the tick goes on without a right to it, or without Redis.
+void Master::show_work(const std::string& work) {
+  if (work.empty() && !shown_.is_work_shown) return;
+  shown_.is_work_shown = !work.empty();
+  try {
+    coordinator_.show_work(work);
+  } catch (const Failure& failure) {
+    spdlog::debug("the work is not shown: {}", failure.what());
+  }
 }
 
 void Master::stage_and_log(const RunInfo& run, std::optional<Original> original) {
@@ -178,7 +207,7 @@ void Master::stage_and_log(const RunInfo& run, std::optional<Original> original)
   if (const auto* const staged = std::get_if<StagedAll>(&*end)) {
     const auto seconds = std::max(0.001, seconds_between(started, clock_.now()));
     changed_attempts_ = 0;
-    awaited_due_ = clock_.now() + kAwaitedEvery;
+    shown_.awaited_due = clock_.now() + kAwaitedEvery;
     spdlog::info("rsync complete:\n  staged {} pieces, {} bytes in {:.2f} s, {:.2f} bytes/sec\n",
                  run.cut.pieces(), staged->bytes, seconds,
                  static_cast<double>(staged->bytes) / seconds);
@@ -264,8 +293,8 @@ void Master::log_end(const EndRun& ending, const Ended& ended) {
 // Names the hosts that the run waits for, when the tick begins and then once a minute.
 void Master::log_awaited(const RunStanding& run) {
   if (run.state != RunState::staged || run.finished >= run.expected) return;
-  if (clock_.now() < awaited_due_) return;
-  awaited_due_ = clock_.now() + kAwaitedEvery;
+  if (clock_.now() < shown_.awaited_due) return;
+  shown_.awaited_due = clock_.now() + kAwaitedEvery;
   const auto awaited = coordinator_.awaited();
   if (!awaited) return;
   const auto left = awaited->expected - std::min(awaited->expected, awaited->finished);

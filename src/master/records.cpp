@@ -37,7 +37,7 @@ std::optional<ListedPayload> listed_in(const Spool& spool) {
 std::variant<Original, Refusal> MasterRecords::find(const TaskPath& task) const {
   auto location = locate_task(task, source_roots_, repo_);
   if (auto* const refusal = std::get_if<Refusal>(&location)) return std::move(*refusal);
-  auto payload = list_payload(std::get<Location>(location), stop_);
+  auto payload = list_payload(std::get<Location>(location), stop_, on_entry_);
   if (auto* const refusal = std::get_if<Refusal>(&payload)) return std::move(*refusal);
   return Original{task, std::get<Location>(std::move(location)),
                   std::get<Payload>(std::move(payload))};

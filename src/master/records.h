@@ -34,16 +34,18 @@ namespace libsync {
 enum class Needed { no, yes };
 
 /// The spools of one master. `state` must outlive it. It belongs to the thread of the master. The
-/// functions that list a payload throw Stopped once `stop` is requested.
+/// functions that list a payload call `on_entry`, and throw Stopped once `stop` is requested.
 class MasterRecords {
  public:
   MasterRecords(const StateFolder& state, std::filesystem::path repo, std::string prefix,
-                std::vector<std::filesystem::path> source_roots, std::stop_token stop = {})
+                std::vector<std::filesystem::path> source_roots, std::stop_token stop = {},
+                OnEntry on_entry = {})
       : state_(state),
         repo_(std::move(repo)),
         prefix_(std::move(prefix)),
         source_roots_(std::move(source_roots)),
-        stop_(std::move(stop)) {}
+        stop_(std::move(stop)),
+        on_entry_(std::move(on_entry)) {}
 
   /// The payload that a task names, or the reason why it cannot be distributed. Throws Failure if
   /// its --source-root cannot be opened: it may not be mounted yet.
@@ -108,6 +110,7 @@ class MasterRecords {
   std::string prefix_;
   std::vector<std::filesystem::path> source_roots_;
   std::stop_token stop_;
+  OnEntry on_entry_;
 };
 
 }  // namespace libsync

@@ -12,6 +12,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/pieces.h"
+#include "libsync/core/shown_number.h"
 #include "libsync/core/verdict.h"
 #include "os/file_ranges.h"
 #include "os/files.h"
@@ -48,13 +49,15 @@ struct Staging::Cutting {
   Cut cut;
   std::optional<Original> original;
   std::optional<Layout> layout;
-  std::shared_ptr<std::atomic<std::uint64_t>> copied_bytes =
-      std::make_shared<std::atomic<std::uint64_t>>(0);
+  // For people.
+  std::shared_ptr<ByteCount> copied = std::make_shared<ByteCount>(0);
+  std::shared_ptr<ByteCount> hashed = std::make_shared<ByteCount>(0);
+  std::shared_ptr<std::atomic<std::size_t>> listed = std::make_shared<std::atomic<std::size_t>>(0);
 
   [[nodiscard]] CutOutcome piece(PieceNumber number, const std::optional<StagedPiece>& known,
                                  const std::stop_token& stop) const {
     if (known && spool.accept(spool.piece_path(number), number, cut.bytes_of(number), known->digest,
-                              stop) == Verdict::good) {
+                              stop, hashed.get()) == Verdict::good) {
       return *known;
     }
     if (!original) {
@@ -80,17 +83,17 @@ struct Staging::Cutting {
           throw_disk_failure("read", shown_path(original->location, entry));
         }
         if (!from || stamp_of(from) != original->payload.stamps[segment.entry] ||
-            !copy_range(from, segment.offset, to, offset, segment.bytes, density_of(entry), stop)) {
+            !copy_range(from, segment.offset, to, offset, segment.bytes, density_of(entry), stop,
+                        copied.get())) {
           return OriginalChanged{
               fmt::format("'{}' changed while it was read",
                           escaped(shown_path(original->location, entry).string()))};
         }
         offset += segment.bytes;
-        *copied_bytes += segment.bytes;
       }
       Hasher hasher;
       RollingSummer summer;
-      if (!hash_and_sum_range(hasher, summer, to, 0, bytes, stop)) {
+      if (!hash_and_sum_range(hasher, summer, to, 0, bytes, stop, hashed.get())) {
         return OriginalChanged{"stopped"};
       }
       spool.make_servable(fresh);
@@ -184,10 +187,18 @@ void Staging::append_descriptors(std::vector<int>& descriptors) const {
 }
 
 std::string Staging::work() const {
-  if (is_checking_) return ", making sure that the original has not changed";
-  const auto copied = cutting_->copied_bytes->load();
-  return copied == 0 ? std::string()
-                     : fmt::format(", copied {} of {} bytes", copied, run_.cut.stream_bytes);
+  if (is_checking_) {
+    return fmt::format("listing the payload again, {} of {} entries",
+                       shown_count(cutting_->listed->load()),
+                       shown_count(cutting_->original->payload.stamps.size()));
+  }
+  if (push_) return fmt::format("pushing {} pieces", being_pushed_.size());
+  const auto bytes = run_.cut.stream_bytes;
+  const auto hashed = std::min(cutting_->hashed->load(), bytes);
+  if (workers_->pending() == 0 || hashed == bytes) return {};
+  return fmt::format("copied {} and hashed {} of {}",
+                     shown_bytes(std::min(cutting_->copied->load(), bytes)), shown_bytes(hashed),
+                     shown_bytes(bytes));
 }
 
 Instant Staging::next_due() const {
@@ -205,7 +216,8 @@ void Staging::check_payload() {
   workers_->submit(
       [cutting = cutting_](const std::stop_token& stop) -> std::optional<std::string> {
         const Original& original = *cutting->original;
-        const auto now = list_payload(original.location, stop);
+        const auto now = list_payload(
+            original.location, stop, [&](std::size_t entries) { cutting->listed->store(entries); });
         if (const auto* const refusal = std::get_if<Refusal>(&now)) return refusal->reason;
         // A name that appears, vanishes or moves changes the stamp of its folder.
         if (std::get<Payload>(now).stamps == original.payload.stamps) return std::nullopt;

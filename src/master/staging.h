@@ -78,7 +78,8 @@ class Staging {
   /// Why this host's daemon does not serve the spool. Returns it once; nothing if it serves.
   [[nodiscard]] std::optional<std::string> pop_probe_fault();
 
-  /// The work of the threads, to be put behind a line of the log; may be empty.
+  /// The work of the threads, for a person: `copied 3 GB and hashed 2.9 GB of 7 GB`. Empty if they
+  /// have none.
   [[nodiscard]] std::string work() const;
 
   /// Pieces announced so far.

@@ -107,7 +107,7 @@ Assembly::Assembly(const Spool& spool, Manifest manifest, std::uint64_t piece_by
       sync_together_(std::min(kSyncTogether, open_file_limit() / kPartOfLimit)),
       kept_open_(std::min(kKeptOpen, open_file_limit() / kPartOfLimit)),
       in_place_(layout_.cut().pieces()),
-      work_(count_files(manifest_)) {}
+      work_(count_files(manifest_), manifest_.bytes()) {}
 
 Assembly::~Assembly() = default;
 
@@ -142,6 +142,7 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const OldCopy& old
                      const std::stop_token& stop) {
   if (in_place_.contains(piece)) return true;
   work_.begin(LocalWork::Phase::assembling);
+  work_.begin_piece();
   const auto segments = layout_.segments(piece);
   Hasher hasher;
   for (const Segment& segment : segments) {
@@ -151,19 +152,26 @@ bool Assembly::adopt(PieceNumber piece, const Digest& digest, const OldCopy& old
     const auto file = open_for(segment);
     set_size(file, entry.size);
     if (!copy_range(from, segment.offset, file, segment.offset, segment.bytes, density_of(entry),
-                    stop)) {
+                    stop, work_.copied())) {
       return false;
     }
     send_to_disk(segment, file);
     if (ends_its_file(segment, entry)) work_.copy_one();
-    if (!hash_range(hasher, file, segment.offset, segment.bytes, stop)) return false;
+    if (!hash_range(hasher, file, segment.offset, segment.bytes, stop, work_.hashed())) {
+      return false;
+    }
   }
   if (hasher.finish() != digest) return false;
   for (const Segment& segment : segments) {
     if (!add_segment(segment, open_for(segment), stop)) return false;
   }
-  in_place_.insert(piece);
+  put_in_place(piece);
   return true;
+}
+
+void Assembly::put_in_place(PieceNumber piece) {
+  in_place_.insert(piece);
+  work_.end_piece(layout_.cut().bytes_of(piece));
 }
 
 Verdict Assembly::splice(PieceNumber piece, const Digest& digest, const std::stop_token& stop) {
@@ -181,6 +189,7 @@ Verdict Assembly::splice(PieceNumber piece, const Descriptor& from, const Digest
   const auto segments = layout_.segments(piece);
   const bool is_in_place = in_place_.contains(piece);
   work_.begin(LocalWork::Phase::assembling);
+  work_.begin_piece();
   std::vector<Descriptor> files;
   std::uint64_t offset = 0;
   for (const Segment& segment : segments) {
@@ -192,14 +201,16 @@ Verdict Assembly::splice(PieceNumber piece, const Descriptor& from, const Digest
   }
   // After the copy: a byte that changed before it is in both files.
   Hasher hasher;
-  if (!hash_range(hasher, from, 0, layout_.cut().bytes_of(piece), stop)) return Verdict::absent;
+  if (!hash_range(hasher, from, 0, layout_.cut().bytes_of(piece), stop, work_.hashed())) {
+    return Verdict::absent;
+  }
   if (hasher.finish() != digest) return Verdict::bad;
   if (is_in_place) return Verdict::good;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     auto file = i < files.size() ? std::move(files[i]) : open_for(segments[i]);
     if (!add_segment(segments[i], std::move(file), stop)) return Verdict::absent;
   }
-  in_place_.insert(piece);
+  put_in_place(piece);
   return Verdict::good;
 }
 
@@ -207,7 +218,7 @@ bool Assembly::copy_segment(const Descriptor& from, std::uint64_t offset, const 
                             const Descriptor& file, const std::stop_token& stop) const {
   const Entry& entry = manifest_.entries()[segment.entry];
   if (!copy_range_past_cache(from, offset, file, segment.offset, segment.bytes, density_of(entry),
-                             stop)) {
+                             stop, work_.copied())) {
     return false;
   }
   send_to_disk(segment, file);

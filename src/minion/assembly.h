@@ -35,6 +35,7 @@
 #include "libsync/core/pieces.h"
 #include "libsync/core/verdict.h"
 #include "minion/local_work.h"
+#include "minion/only_here.h"
 #include "store/payload.h"
 #include "store/spool.h"
 
@@ -51,8 +52,11 @@ class Assembly {
 
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
 
-  /// Its work of this moment, for a person; empty if there is none.
+  /// Its work of this moment, for a person; empty if there is none. For any thread.
   [[nodiscard]] std::string work() const { return work_.text(); }
+
+  /// An old payload is being listed, with so many entries so far.
+  void note_listing(std::size_t entries) const;
 
   /// Whether the destination has the same entries: kinds, modes, times, sizes, names and targets.
   /// Contents do not matter, nor does the time of the top folder if this user may set it.
@@ -61,6 +65,10 @@ class Assembly {
   /// Sets the time of the published top folder, which a death inside publish() may have left wrong.
   /// REQUIRES: has_equal_entries().
   void restore_time() const;
+
+  /// Whether the old ranges of a piece have this digest.
+  [[nodiscard]] bool is_equal(PieceNumber piece, const Digest& digest, const OldCopy& old,
+                              const std::stop_token& stop) const;
 
   /// Empties tree/ and makes the folders, links and empty files in it. Must be called before any of
   /// the next functions.
@@ -90,6 +98,9 @@ class Assembly {
   /// REQUIRES: all pieces are in place.
   void complete(const std::stop_token& stop = {});
 
+  /// The files that only the former folder has; none if the payload is a file.
+  [[nodiscard]] OnlyHere find_only_here(const std::stop_token& stop) const;
+
   /// Swaps the tree with the destination, and sets the time of the top folder again, which some
   /// file systems change. The former payload is a replaced version afterwards.
   void publish();
@@ -107,6 +118,7 @@ class Assembly {
                                   const std::stop_token& stop) const;
   [[nodiscard]] bool add_segment(const Segment& segment, Descriptor file,
                                  const std::stop_token& stop);
+  void put_in_place(PieceNumber piece);
   void finish_link(const Entry& entry) const;
   [[nodiscard]] bool finish(Descriptor file, const Entry& entry, const std::stop_token& stop);
   [[nodiscard]] bool put_on_disk(const std::stop_token& stop);

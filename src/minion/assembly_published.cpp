@@ -6,6 +6,7 @@
 
 #include "libsync/core/ownership.h"
 #include "minion/assembly.h"
+#include "minion/old_copy.h"
 #include "os/descriptor.h"
 #include "os/file_ranges.h"
 #include "os/files.h"
@@ -33,10 +34,15 @@ bool has_zeros_in_holes(const Location& location, const Entry& entry, const std:
 
 }  // namespace
 
+void Assembly::note_listing(std::size_t entries) const {
+  work_.begin(LocalWork::Phase::listing);
+  work_.list(entries);
+}
+
 bool Assembly::has_equal_entries(const std::stop_token& stop) const {
-  work_.begin(LocalWork::Phase::reading);
   const auto location = locate(repo_, name_);
-  const auto listed = list_payload(location, stop);
+  const auto listed =
+      list_payload(location, stop, [this](std::size_t entries) { note_listing(entries); });
   const auto* const there = std::get_if<Payload>(&listed);
   if (there == nullptr) return false;
   const auto uid = geteuid();
@@ -58,6 +64,18 @@ bool Assembly::has_equal_entries(const std::stop_token& stop) const {
                                     return entry.holes.empty() ||
                                            has_zeros_in_holes(location, entry, stop);
                                   });
+}
+
+bool Assembly::is_equal(PieceNumber piece, const Digest& digest, const OldCopy& old,
+                        const std::stop_token& stop) const {
+  work_.begin(LocalWork::Phase::comparing);
+  return old.has(piece, digest, stop, work_.compared());
+}
+
+OnlyHere Assembly::find_only_here(const std::stop_token& stop) const {
+  work_.begin(LocalWork::Phase::publishing);
+  if (manifest_.top().kind != EntryKind::folder) return {};
+  return only_here(repo_ / name_, manifest_, stop);
 }
 
 }  // namespace libsync

@@ -287,7 +287,8 @@ void Download::log_start(const Address& source) {
 
 void Download::show_progress() {
   const bool is_finished = puller_.is_finished();
-  const auto work = is_finished ? std::string() : placement_.work();
+  auto work = is_finished ? std::string() : placement_.work();
+  if (work.empty() && !is_finished) work = pulls_.work();
   const auto due = progress_.due(clock_.now(), pieces_.in_place().size(), work);
   if (due.work) spdlog::info("'{}': {}", escaped(run_.task.name()), work);
   if (due.pieces && !is_finished) {

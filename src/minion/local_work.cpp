@@ -4,37 +4,54 @@
 
 #include <algorithm>
 
-namespace libsync {
-namespace {
+#include "libsync/core/shown_number.h"
 
-// 100,000
-std::string grouped(std::size_t number) {
-  auto text = std::to_string(number);
-  for (auto at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
+namespace libsync {
+
+void LocalWork::restart() {
+  copied_ = complete_ = 0;
+  compared_ = in_place_ = copied_now_ = hashed_now_ = 0;
 }
 
-}  // namespace
+void LocalWork::end_piece(std::uint64_t bytes) {
+  begin_piece();
+  in_place_ += bytes;
+}
 
 std::string LocalWork::text() const {
+  const auto files = shown_count(files_);
   switch (phase_.load()) {
     case Phase::none:
       return {};
-    case Phase::reading:
-      return fmt::format("comparing {} published files", grouped(files_));
+    case Phase::listing:
+      return fmt::format("listing the old payload, {} entries so far", shown_count(listed_));
+    case Phase::comparing:
+      return fmt::format("comparing the old payload, {} of {}",
+                         shown_bytes(std::min(compared_.load(), bytes_)), shown_bytes(bytes_));
     case Phase::making:
-      return fmt::format("making the folders for {} files", grouped(files_));
+      return fmt::format("making the folders for {} files", files);
     case Phase::assembling:
-      // All files of a piece are copied before the first one of them is complete.
-      if (copied_ < files_) {
-        return fmt::format("assembling {} of {} files", grouped(copied_), grouped(files_));
-      }
-      return fmt::format("completing {} of {} files", grouped(std::min(complete_.load(), files_)),
-                         grouped(files_));
+      return assembling_text();
     case Phase::syncing:
+      return fmt::format("waiting for the disk to write {} files", files);
+    case Phase::publishing:
       break;
   }
-  return fmt::format("waiting for the disk to write {} files", grouped(files_));
+  return fmt::format("publishing {} files", files);
+}
+
+std::string LocalWork::assembling_text() const {
+  // All files of a piece are copied before the first one of them is complete.
+  const bool is_copying = copied_ < files_;
+  const auto text =
+      fmt::format("{} {} of {} files", is_copying ? "assembling" : "completing",
+                  shown_count(is_copying ? copied_.load() : std::min(complete_.load(), files_)),
+                  shown_count(files_));
+  const auto hashed = std::min(in_place_ + hashed_now_, bytes_);
+  if (hashed == bytes_) return text;
+  return fmt::format("{}, copied {} and hashed {} of {}", text,
+                     shown_bytes(std::min(in_place_ + copied_now_, bytes_)), shown_bytes(hashed),
+                     shown_bytes(bytes_));
 }
 
 }  // namespace libsync

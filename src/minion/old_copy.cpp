@@ -69,7 +69,7 @@ Filling plan_filling(const std::vector<Segment>& segments,
 }
 
 OldCopy::OldCopy(Location location, const Manifest& wanted, std::uint64_t piece_bytes,
-                 const std::stop_token& stop)
+                 const std::stop_token& stop, const OnEntry& on_entry)
     : location_(std::move(location)),
       entries_(wanted.entries()),
       old_bytes_(wanted.entries().size(), 0),
@@ -77,16 +77,17 @@ OldCopy::OldCopy(Location location, const Manifest& wanted, std::uint64_t piece_
   bool are_all_there = true;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (stop.stop_requested()) return;
+    if (on_entry) on_entry(i + 1);
     if (!has_data(entries_[i])) continue;
     const auto file = open(i);
     if (file) old_bytes_[i] = static_cast<std::uint64_t>(status_of(file).st_size);
     are_all_there = are_all_there && file;
   }
-  if (!are_all_there) find_moved(stop);
+  if (!are_all_there) find_moved(stop, on_entry);
 }
 
-void OldCopy::find_moved(const std::stop_token& stop) {
-  const auto listed = list_payload(location_, stop);
+void OldCopy::find_moved(const std::stop_token& stop, const OnEntry& on_entry) {
+  const auto listed = list_payload(location_, stop, on_entry);
   const auto* const there = std::get_if<Payload>(&listed);
   if (there == nullptr) return;
   std::multimap<std::string_view, const Entry*> by_base_name;
@@ -123,17 +124,19 @@ Descriptor OldCopy::open(std::size_t entry) const {
   return open_regular_entry(location_, entries_.at(entry));
 }
 
-bool OldCopy::has(PieceNumber piece, const Digest& digest, const std::stop_token& stop) const {
+bool OldCopy::has(PieceNumber piece, const Digest& digest, const std::stop_token& stop,
+                  ByteCount* count) const {
   Hasher hasher;
   for (const Segment& segment : layout_.segments(piece)) {
     const auto file = open(segment.entry);
-    if (!file || !hash_range(hasher, file, segment.offset, segment.bytes, stop)) return false;
+    if (!file || !hash_range(hasher, file, segment.offset, segment.bytes, stop, count))
+      return false;
   }
   return hasher.finish() == digest;
 }
 
 bool OldCopy::fill(PieceNumber piece, const std::filesystem::path& file,
-                   const std::stop_token& stop) const {
+                   const std::stop_token& stop, ByteCount* count) const {
   const auto between = plan_between(piece, layout_.cut(), found_, stream_ ? stream_->bytes() : 0);
   const auto plan = between.empty() ? plan_filling(layout_.segments(piece), old_bytes_) : Filling();
   if (between.empty() && plan.ranges.empty()) return false;
@@ -148,12 +151,12 @@ bool OldCopy::fill(PieceNumber piece, const std::filesystem::path& file,
   const bool is_filled =
       std::all_of(between.begin(), between.end(),
                   [&](const StreamRange& range) {
-                    return stream_->copy(range.from, range.bytes, to, range.at, stop);
+                    return stream_->copy(range.from, range.bytes, to, range.at, stop, count);
                   }) &&
       std::all_of(plan.ranges.begin(), plan.ranges.end(), [&](const OldRange& range) {
         const auto from = open(range.entry);
         return from && copy_range(from, range.from, to, range.at, range.bytes,
-                                  density_of(entries_[range.entry]), stop);
+                                  density_of(entries_[range.entry]), stop, count);
       });
   if (!is_filled) remove_file(file);
   return is_filled;

@@ -60,9 +60,9 @@ struct Filling {
 class OldCopy {
  public:
   /// Opens the old file of each entry once, for its size. Lists the old payload if that lacks a
-  /// file.
+  /// file. Both count for `on_entry`.
   OldCopy(Location location, const Manifest& wanted, std::uint64_t piece_bytes,
-          const std::stop_token& stop);
+          const std::stop_token& stop, const OnEntry& on_entry = {});
 
   /// The same copy, in whose stream a search has found pieces.
   OldCopy(const OldCopy& copy, std::shared_ptr<const OldStream> stream, FoundPieces found)
@@ -77,19 +77,20 @@ class OldCopy {
   /// The old file of an entry, open for reading; empty if there is no regular file.
   [[nodiscard]] Descriptor open(std::size_t entry) const;
 
-  /// Whether the old ranges of a piece have this digest.
-  [[nodiscard]] bool has(PieceNumber piece, const Digest& digest,
-                         const std::stop_token& stop) const;
+  /// Whether the old ranges of a piece have this digest. `count` grows by the bytes that are
+  /// hashed.
+  [[nodiscard]] bool has(PieceNumber piece, const Digest& digest, const std::stop_token& stop,
+                         ByteCount* count = nullptr) const;
 
   /// Fills the file of a piece, which is empty or missing, with the bytes around its own offset, or
   /// around found pieces. False, without a file, if there are no old bytes for it, if they have
-  /// changed, or if `stop` was requested.
+  /// changed, or if `stop` was requested. `count` grows by the bytes that are copied.
   [[nodiscard]] bool fill(PieceNumber piece, const std::filesystem::path& file,
-                          const std::stop_token& stop) const;
+                          const std::stop_token& stop, ByteCount* count = nullptr) const;
 
  private:
   /// Finds the old files that have moved.
-  void find_moved(const std::stop_token& stop);
+  void find_moved(const std::stop_token& stop, const OnEntry& on_entry);
 
   Location location_;
   std::vector<Entry> entries_;  // The old file of each entry of the manifest, by its name.

@@ -97,7 +97,7 @@ void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)
   searcher_ = std::make_unique<Workers>(1);
   searcher_->submit(
       [locations = locations_, pieces = std::move(pieces), spool = spool_, cut = cut_,
-       compared = compared_](const std::stop_token& stop) {
+       compared = compared_, read = read_](const std::stop_token& stop) {
         Found found;
         std::vector<RollingSum> sums(cut.pieces(), 0);
         std::map<PieceNumber, Wanted> wanted;
@@ -108,7 +108,7 @@ void OldSearch::begin(std::vector<StagedPiece> pieces, std::function<void(Found)
         }
         try {
           found.stream = std::make_shared<const OldStream>(locations, stop);
-          for (const auto& [number, offset] : found.stream->find(cut, sums, stop)) {
+          for (const auto& [number, offset] : found.stream->find(cut, sums, stop, read.get())) {
             const auto piece = static_cast<PieceNumber>(number);
             auto& [staged, checks_left] = wanted.at(piece);
             if (found.pieces.contains(piece) || checks_left == 0) continue;

@@ -27,6 +27,7 @@
 #include "libsync/core/pieces.h"
 #include "minion/old_stream.h"
 #include "minion/savings.h"
+#include "os/byte_count.h"
 #include "store/payload.h"
 #include "store/spool.h"
 
@@ -69,6 +70,9 @@ class OldSearch {
   void open(std::vector<Location> locations, Kinship kinship);
   [[nodiscard]] bool is_open() const { return is_open_; }
 
+  /// The bytes of the old payload that the search has read.
+  [[nodiscard]] std::uint64_t read_bytes() const { return *read_; }
+
   void hold(PieceNumber piece) { held_.insert(piece); }
   [[nodiscard]] bool holds(PieceNumber piece) const { return held_.contains(piece); }
   [[nodiscard]] PieceNumber held() const { return held_.size(); }
@@ -99,6 +103,8 @@ class OldSearch {
   Likeness likeness_ = Likeness::unknown;
   unsigned unequal_ = 0;
   std::shared_ptr<std::atomic<bool>> is_enough_ = std::make_shared<std::atomic<bool>>(false);
+
+  std::shared_ptr<ByteCount> read_ = std::make_shared<ByteCount>(0);
 
   // The last member, so that its thread ends before anything that it uses. Nothing before begin().
   std::unique_ptr<Workers> searcher_;

@@ -87,7 +87,7 @@ std::vector<OldStream::Part> OldStream::parts(std::uint64_t offset, std::uint64_
 
 void OldStream::scan(BlockFinder& finder, std::uint64_t length, std::uint64_t from,
                      std::uint64_t to, std::vector<BlockFinder::Block>& found,
-                     const std::stop_token& stop) const {
+                     const std::stop_token& stop, ByteCount* count) const {
   Reader entering(*this, from);
   Reader leaving(*this, from);
   const std::string unused(kPart, '\0');
@@ -100,12 +100,13 @@ void OldStream::scan(BlockFinder& finder, std::uint64_t length, std::uint64_t fr
         at < from + length ? std::string_view(unused).substr(0, bytes) : leaving.next(bytes);
     finder.add(entering.next(bytes), leave, found);
     at += bytes;
+    if (count != nullptr) *count += bytes;
   }
 }
 
 bool OldStream::is_worth_reading(const Source& source, std::uint64_t length,
-                                 const std::vector<RollingSum>& sums,
-                                 const std::stop_token& stop) const {
+                                 const std::vector<RollingSum>& sums, const std::stop_token& stop,
+                                 ByteCount* count) const {
   const auto bytes = source.map.bytes();
   if (bytes < length) return false;
   if (bytes <= 4 * kSamples * length) return true;
@@ -114,13 +115,14 @@ bool OldStream::is_worth_reading(const Source& source, std::uint64_t length,
   for (std::uint64_t sample = 0; sample < kSamples && found.empty(); ++sample) {
     const auto from = bytes / kSamples * sample;
     scan(finder, length, source.begin + from, source.begin + std::min(bytes, from + 2 * length),
-         found, stop);
+         found, stop, count);
   }
   return !found.empty();
 }
 
 std::vector<BlockFinder::Block> OldStream::find(const Cut& cut, const std::vector<RollingSum>& sums,
-                                                const std::stop_token& stop) const {
+                                                const std::stop_token& stop,
+                                                ByteCount* count) const {
   const auto length = cut.piece_bytes;
   std::vector<BlockFinder::Block> found;
   auto whole = sums;
@@ -130,21 +132,21 @@ std::vector<BlockFinder::Block> OldStream::find(const Cut& cut, const std::vecto
   if (!is_any_known) return found;
   BlockFinder finder(length, whole);
   for (const Source& source : sources_) {
-    if (!is_worth_reading(source, length, whole, stop)) continue;
-    scan(finder, length, source.begin, source.begin + source.map.bytes(), found, stop);
+    if (!is_worth_reading(source, length, whole, stop, count)) continue;
+    scan(finder, length, source.begin, source.begin + source.map.bytes(), found, stop, count);
   }
   if (stop.stop_requested()) found.clear();
   return found;
 }
 
 bool OldStream::copy(std::uint64_t offset, std::uint64_t bytes, const Descriptor& to,
-                     std::uint64_t to_offset, const std::stop_token& stop) const {
+                     std::uint64_t to_offset, const std::stop_token& stop, ByteCount* count) const {
   if (bytes > bytes_ || offset > bytes_ - bytes) return false;
   for (const auto& [source, segment] : parts(offset, bytes)) {
     const Entry& entry = source->manifest.entries()[segment.entry];
     const auto from = open_regular_entry(source->location, entry);
-    if (!from ||
-        !copy_range(from, segment.offset, to, to_offset, segment.bytes, density_of(entry), stop)) {
+    if (!from || !copy_range(from, segment.offset, to, to_offset, segment.bytes, density_of(entry),
+                             stop, count)) {
       return false;
     }
     to_offset += segment.bytes;

@@ -20,6 +20,7 @@
 #include "libsync/core/pieces.h"
 #include "libsync/core/rolling_sum.h"
 #include "libsync/core/stream_map.h"
+#include "os/byte_count.h"
 #include "store/payload.h"
 
 namespace libsync {
@@ -33,15 +34,17 @@ class OldStream {
 
   /// Where pieces of this cut may lie, `sums` being those of pieces 0, 1 …; zero: not wanted. Never
   /// finds a shorter last piece. Reads each payload once, if a sample of it has a piece. Empty if
-  /// `stop` was requested.
+  /// `stop` was requested. `count` grows by the bytes that are read.
   [[nodiscard]] std::vector<BlockFinder::Block> find(const Cut& cut,
                                                      const std::vector<RollingSum>& sums,
-                                                     const std::stop_token& stop) const;
+                                                     const std::stop_token& stop,
+                                                     ByteCount* count = nullptr) const;
 
   /// Copies a range into a file, at an offset. False if the files have changed, or if `stop` was
   /// requested.
   [[nodiscard]] bool copy(std::uint64_t offset, std::uint64_t bytes, const Descriptor& to,
-                          std::uint64_t to_offset, const std::stop_token& stop) const;
+                          std::uint64_t to_offset, const std::stop_token& stop,
+                          ByteCount* count = nullptr) const;
 
  private:
   class Reader;
@@ -61,9 +64,10 @@ class OldStream {
   /// Whether a sample of it has a piece.
   [[nodiscard]] bool is_worth_reading(const Source& source, std::uint64_t length,
                                       const std::vector<RollingSum>& sums,
-                                      const std::stop_token& stop) const;
+                                      const std::stop_token& stop, ByteCount* count) const;
   void scan(BlockFinder& finder, std::uint64_t length, std::uint64_t from, std::uint64_t to,
-            std::vector<BlockFinder::Block>& found, const std::stop_token& stop) const;
+            std::vector<BlockFinder::Block>& found, const std::stop_token& stop,
+            ByteCount* count) const;
   /// REQUIRES: the range lies in the stream.
   [[nodiscard]] std::vector<Part> parts(std::uint64_t offset, std::uint64_t bytes) const;
 

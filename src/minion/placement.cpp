@@ -87,10 +87,10 @@ void Placement::judge(const StagedPiece& piece, Attempt attempt) {
     return judge_by_splicing(piece, attempt);
   }
   verifier_->submit(
-      [spool = spool_, piece, attempt,
+      [spool = spool_, piece, attempt, hashed = count_hashing(piece.piece),
        bytes = run_.cut.bytes_of(piece.piece)](const std::stop_token& stop) {
         return spool.accept(spool.incoming_path(piece.piece, attempt), piece.piece, bytes,
-                            piece.digest, stop);
+                            piece.digest, stop, hashed.get());
       },
       [this, number = piece.piece](Verdict verdict) {
         judgements_.push_back({number, verdict});
@@ -151,8 +151,10 @@ void Placement::reverify() {
   for (const auto piece : pieces_.servable().members()) {
     ++reverifying_;
     verifier_->submit(
-        [spool = spool_, piece, digest = *pieces_.digest(piece), bytes = run_.cut.bytes_of(piece)](
-            const std::stop_token& stop) { return spool.reverify(piece, bytes, digest, stop); },
+        [spool = spool_, piece, digest = *pieces_.digest(piece), hashed = count_hashing(piece),
+         bytes = run_.cut.bytes_of(piece)](const std::stop_token& stop) {
+          return spool.reverify(piece, bytes, digest, stop, hashed.get());
+        },
         [this, piece](Verdict verdict) {
           --reverifying_;
           if (verdict != Verdict::good) lose(piece, verdict);
@@ -217,10 +219,8 @@ void Placement::publish(std::function<void(const OnlyHere&)> then) {
     throw Failure(ExitStatus::local, Remedy::operator_acts, refusal->reason);
   }
   assembler_->submit(
-      [assembly = assembly_, then = std::move(then),
-       path = repo_ / run_.task.name()](const std::stop_token& stop) {
-        const bool is_folder = assembly->manifest().top().kind == EntryKind::folder;
-        const auto lost = is_folder ? only_here(path, assembly->manifest(), stop) : OnlyHere{};
+      [assembly = assembly_, then = std::move(then)](const std::stop_token& stop) {
+        const auto lost = assembly->find_only_here(stop);
         assembly->publish();
         then(lost);
         return true;
@@ -298,9 +298,11 @@ void Placement::decide_one(PieceNumber piece) {
   pieces_.move(piece, PieceState::checking);
   verifier_->submit(
       [spool = spool_, delivery = delivery_, piece, from = *path, bytes = run_.cut.bytes_of(piece),
-       digest = *pieces_.digest(piece)](const std::stop_token& stop) {
-        return delivery == Delivery::shared ? Spool::inspect(from, bytes, digest, stop)
-                                            : spool.accept(from, piece, bytes, digest, stop);
+       digest = *pieces_.digest(piece),
+       hashed = count_hashing(piece)](const std::stop_token& stop) {
+        return delivery == Delivery::shared
+                   ? Spool::inspect(from, bytes, digest, stop, hashed.get())
+                   : spool.accept(from, piece, bytes, digest, stop, hashed.get());
       },
       [this, piece](Verdict verdict) { on_found(piece, verdict); });
 }
@@ -322,9 +324,10 @@ void Placement::place(PieceNumber piece) {
   if (!assembly_ || pieces_.state(piece) != PieceState::verified) return;
   if (old_ == Old::compared) {
     pieces_.move(piece, PieceState::comparing);
-    assembler_->submit([old = old_copy_, piece, digest = *pieces_.digest(piece)](
-                           const std::stop_token& stop) { return old->has(piece, digest, stop); },
-                       [this, piece](bool equal) { on_compared(piece, equal); });
+    assembler_->submit(
+        [assembly = assembly_, old = old_copy_, piece, digest = *pieces_.digest(piece)](
+            const std::stop_token& stop) { return assembly->is_equal(piece, digest, *old, stop); },
+        [this, piece](bool equal) { on_compared(piece, equal); });
   } else if (old_ == Old::copied) {
     pieces_.move(piece, PieceState::placing);
     assembler_->submit(

@@ -48,6 +48,7 @@
 #include "minion/piece_table.h"
 #include "minion/prefill.h"
 #include "minion/room.h"
+#include "os/byte_count.h"
 #include "store/old_versions.h"
 #include "store/spool.h"
 
@@ -103,7 +104,7 @@ class Placement {
   void reverify();
   [[nodiscard]] bool is_reverifying() const { return reverifying_ > 0; }
 
-  /// The work of the threads, for a person: `assembling 41,000 of 100,000 files`. Empty if they
+  /// The work of the threads, for a person: `assembling 41,000 of 100,000 files …`. Empty if they
   /// have none.
   [[nodiscard]] std::string work() const;
 
@@ -117,6 +118,12 @@ class Placement {
 
  private:
   using Step = DiskState::Step;
+
+  /// The bytes that the verifier hashes, since it last had nothing to do.
+  struct Hashing {
+    std::shared_ptr<ByteCount> done = std::make_shared<ByteCount>(0);
+    std::uint64_t all = 0;
+  };
 
   /// The use of the old payload.
   enum class Old {
@@ -153,6 +160,7 @@ class Placement {
   void judge_by_splicing(const StagedPiece& piece, Attempt attempt);
   void on_placed(PieceNumber piece, Verdict verdict);
   [[nodiscard]] bool is_assembler_quick() const;
+  [[nodiscard]] std::shared_ptr<ByteCount> count_hashing(PieceNumber piece);
   [[nodiscard]] std::optional<std::filesystem::path> found_at(PieceNumber piece) const;
 
   PieceTable& pieces_;
@@ -174,6 +182,7 @@ class Placement {
   std::shared_ptr<Assembly> assembly_;  // Only the assembler's thread uses it.
   std::shared_ptr<const OldCopy> old_copy_;
   OldSearch search_;
+  Hashing hashing_;
 
   // The last members, so that their threads end before anything that they use.
   std::unique_ptr<Workers> verifier_;

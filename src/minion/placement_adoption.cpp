@@ -59,8 +59,9 @@ void Placement::survey(const OldVersion& version, const Location& location) {
        piece_bytes = run_.cut.piece_bytes](const std::stop_token& stop) {
         try {
           const bool is_equal = is_published && assembly->has_equal_entries(stop);
-          auto old =
-              std::make_shared<const OldCopy>(location, assembly->manifest(), piece_bytes, stop);
+          auto old = std::make_shared<const OldCopy>(
+              location, assembly->manifest(), piece_bytes, stop,
+              [&](std::size_t entries) { assembly->note_listing(entries); });
           auto candidates = old->candidates();
           return Survey{std::move(old), std::move(candidates), is_equal};
         } catch (const Failure& failure) {
@@ -169,16 +170,20 @@ void Placement::decide_published(PieceNumber piece) {
   pieces_.move(piece, PieceState::adopting);
   const auto digest = *pieces_.digest(piece);
   if (old_ == Old::compared) {
-    assembler_->submit([old = old_copy_, piece, digest](
-                           const std::stop_token& stop) { return old->has(piece, digest, stop); },
-                       [this, piece](bool equal) { on_compared(piece, equal); });
+    assembler_->submit(
+        [assembly = assembly_, old = old_copy_, piece, digest](const std::stop_token& stop) {
+          return assembly->is_equal(piece, digest, *old, stop);
+        },
+        [this, piece](bool equal) { on_compared(piece, equal); });
   } else {
     assembler_->submit(
         [assembly = assembly_, old = old_copy_, piece, digest, likeness = search_.likeness(),
          is_enough = search_.is_enough()](const std::stop_token& stop) {
           if (*is_enough) return false;
           // Without a copy, an unequal range costs little.
-          if (likeness == Likeness::unknown && !old->has(piece, digest, stop)) return false;
+          if (likeness == Likeness::unknown && !assembly->is_equal(piece, digest, *old, stop)) {
+            return false;
+          }
           return assembly->adopt(piece, digest, *old, stop);
         },
         [this, piece](bool equal) { on_adopted(piece, equal); });

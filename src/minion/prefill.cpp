@@ -1,11 +1,13 @@
 #include "minion/prefill.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "libsync/core/failure.h"
+#include "libsync/core/shown_number.h"
 #include "os/files.h"
 #include "os/workers.h"
 
@@ -14,9 +16,9 @@ namespace {
 
 // The pull can do without old bytes, so a failure of the disk costs only bytes.
 bool try_to_fill(const OldCopy& old, PieceNumber piece, const std::filesystem::path& file,
-                 const std::stop_token& stop) {
+                 const std::stop_token& stop, ByteCount* count) {
   try {
-    return old.fill(piece, file, stop);
+    return old.fill(piece, file, stop, count);
   } catch (const Failure& failure) {
     spdlog::debug("piece {} begins without old bytes: {}", piece, failure.what());
     remove_file(file);
@@ -54,10 +56,10 @@ bool Prefill::prepare(const Assignment& assignment, const Basis& basis, Then the
   filling_.insert(awaited.begin(), awaited.end());
   if (!filler_) filler_ = std::make_unique<Workers>(1);
   filler_->submit(
-      [files = std::move(files), old = basis.old](const std::stop_token& stop) {
+      [files = std::move(files), old = basis.old, copied = copied_](const std::stop_token& stop) {
         std::vector<PieceNumber> unfilled;
         for (const auto& [piece, path] : files) {
-          if (!try_to_fill(*old, piece, path, stop)) unfilled.push_back(piece);
+          if (!try_to_fill(*old, piece, path, stop, copied.get())) unfilled.push_back(piece);
         }
         return unfilled;
       },
@@ -88,6 +90,12 @@ void Prefill::arrived(const FileArrived& file) {
 
 void Prefill::append_descriptors(std::vector<int>& descriptors) const {
   if (filler_) descriptors.push_back(filler_->descriptor());
+}
+
+std::string Prefill::work() const {
+  if (!filler_ || filler_->pending() == 0) return {};
+  return fmt::format("copying old bytes for {} pulls, {} so far", filler_->pending(),
+                     shown_bytes(copied_->load()));
 }
 
 void Prefill::collect() {

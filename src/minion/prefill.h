@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "libsync/core/pieces.h"
@@ -23,6 +24,7 @@
 #include "minion/assignment.h"
 #include "minion/old_copy.h"
 #include "minion/savings.h"
+#include "os/byte_count.h"
 #include "store/spool.h"
 
 namespace libsync {
@@ -57,6 +59,9 @@ class Prefill {
   void append_descriptors(std::vector<int>& descriptors) const;
   void collect();
 
+  /// The work of the thread, for a person; empty if it has none.
+  [[nodiscard]] std::string work() const;
+
  private:
   struct File {
     PieceNumber piece;
@@ -69,6 +74,7 @@ class Prefill {
   std::set<PieceNumber> filled_;  // Not arrived yet.
   // The files that the thread fills or will fill, once for each pull that waits for it.
   std::multiset<std::filesystem::path> filling_;
+  std::shared_ptr<ByteCount> copied_ = std::make_shared<ByteCount>(0);
 
   // Nothing before the first file. The last member, so that its thread ends before the others.
   std::unique_ptr<Workers> filler_;

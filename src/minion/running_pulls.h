@@ -36,6 +36,9 @@ class RunningPulls {
 
   void append_descriptors(std::vector<int>& descriptors) const;
 
+  /// The work that keeps pulls from their start, for a person; empty if there is none.
+  [[nodiscard]] std::string work() const { return prefill_.work(); }
+
  private:
   [[nodiscard]] Prefill::Pull begin(TransferId id);
   [[nodiscard]] PullRequest request_for(const Assignment& assignment) const;

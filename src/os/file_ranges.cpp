@@ -23,6 +23,10 @@ namespace {
 // --benchmark_filter=Blake3OfAPiece.
 constexpr std::size_t kBufferBytes = std::size_t{64} << 10U;
 
+void add(std::uint64_t bytes, ByteCount* count) {
+  if (count != nullptr) *count += bytes;
+}
+
 bool kernel_cannot(int error) {
   return error == EXDEV || error == EINVAL || error == EOPNOTSUPP || error == ENOSYS ||
          error == EBADF;
@@ -59,7 +63,7 @@ constexpr off_t kBytesACall = off_t{32} << 20U;
 // Copies [position, end) to the same offsets plus `shift`. False if the original ends before `end`,
 // or if `stop` was requested.
 bool copy_data(const Descriptor& from, off_t position, const Descriptor& to, off_t shift, off_t end,
-               const std::stop_token& stop) {
+               const std::stop_token& stop, ByteCount* count) {
   while (position < end) {
     if (stop.stop_requested()) return false;
     const auto begun_at = position;
@@ -69,6 +73,7 @@ bool copy_data(const Descriptor& from, off_t position, const Descriptor& to, off
                        static_cast<std::size_t>(std::min(end - position, kBytesACall)));
     if (copied < 0) throw_copy_failure(from, begun_at, to);
     if (copied == 0) return false;
+    add(static_cast<std::uint64_t>(copied), count);
   }
   return true;
 }
@@ -144,7 +149,7 @@ constexpr std::uint64_t kWorthPassingTheCache = std::uint64_t{1} << 20U;
 // beginning it wrote. An error ends it early, and shows again when the caller copies the rest.
 std::uint64_t write_from_cache(const Descriptor& from, std::uint64_t from_offset,
                                const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
-                               const std::stop_token& stop) {
+                               const std::stop_token& stop, ByteCount* count) {
   const auto page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   if (from_offset % page_bytes != 0 || to_offset % page_bytes != 0) return 0;
   const DirectWrites direct(to);
@@ -160,6 +165,7 @@ std::uint64_t write_from_cache(const Descriptor& from, std::uint64_t from_offset
     munmap(mapping, length);
     if (wrote <= 0 || static_cast<std::uint64_t>(wrote) % page_bytes != 0) return done;
     done += static_cast<std::uint64_t>(wrote);
+    add(static_cast<std::uint64_t>(wrote), count);
   }
   return done;
 }
@@ -168,7 +174,7 @@ std::uint64_t write_from_cache(const Descriptor& from, std::uint64_t from_offset
 // requested.
 template <typename Use>
 bool read_range(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
-                const std::stop_token& stop, Use use) {
+                const std::stop_token& stop, ByteCount* count, Use use) {
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferBytes);
   while (bytes > 0) {
     if (stop.stop_requested()) return false;
@@ -180,6 +186,7 @@ bool read_range(const Descriptor& file, std::uint64_t offset, std::uint64_t byte
     use(std::span<const std::byte>(buffer.get(), static_cast<std::size_t>(got)));
     offset += static_cast<std::uint64_t>(got);
     bytes -= static_cast<std::uint64_t>(got);
+    add(static_cast<std::uint64_t>(got), count);
   }
   return true;
 }
@@ -188,11 +195,11 @@ bool read_range(const Descriptor& file, std::uint64_t offset, std::uint64_t byte
 
 bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
                 std::uint64_t to_offset, std::uint64_t bytes, Density density,
-                const std::stop_token& stop) {
+                const std::stop_token& stop, ByteCount* count) {
   const auto end = static_cast<off_t>(from_offset + bytes);
   const auto begin = static_cast<off_t>(from_offset);
   const auto shift = static_cast<off_t>(to_offset) - begin;
-  if (density == Density::dense) return copy_data(from, begin, to, shift, end, stop);
+  if (density == Density::dense) return copy_data(from, begin, to, shift, end, stop, count);
   if (status_of(from).st_size < end) return false;
   for (auto position = begin; position < end;) {
     if (stop.stop_requested()) return false;
@@ -200,7 +207,8 @@ bool copy_range(const Descriptor& from, std::uint64_t from_offset, const Descrip
     if (part.content == Density::sparse) {
       clear_range(to, static_cast<std::uint64_t>(position + shift),
                   static_cast<std::uint64_t>(part.end - position));
-    } else if (!copy_data(from, position, to, shift, part.end, stop)) {
+      add(static_cast<std::uint64_t>(part.end - position), count);
+    } else if (!copy_data(from, position, to, shift, part.end, stop, count)) {
       return false;
     }
     position = part.end;
@@ -218,7 +226,7 @@ bool is_zero(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
     if (part.content == Density::dense) {
       const auto is_whole = read_range(
           file, static_cast<std::uint64_t>(position),
-          static_cast<std::uint64_t>(part.end - position), stop,
+          static_cast<std::uint64_t>(part.end - position), stop, nullptr,
           [&](std::span<const std::byte> read) {
             are_all_zeros =
                 are_all_zeros && std::all_of(read.begin(), read.end(),
@@ -236,25 +244,27 @@ bool is_zero(const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
 // file systems share blocks or were not measured.
 bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset, const Descriptor& to,
                            std::uint64_t to_offset, std::uint64_t bytes, Density density,
-                           const std::stop_token& stop) {
+                           const std::stop_token& stop, ByteCount* count) {
   std::uint64_t done = 0;
   // A mapping reads as zeros behind the original's end, so the size is checked here.
   if (density == Density::dense && bytes >= kWorthPassingTheCache && is_on(EXT4_SUPER_MAGIC, to) &&
       static_cast<std::uint64_t>(status_of(from).st_size) >= from_offset + bytes) {
-    done = write_from_cache(from, from_offset, to, to_offset, bytes, stop);
+    done = write_from_cache(from, from_offset, to, to_offset, bytes, stop, count);
   }
-  return copy_range(from, from_offset + done, to, to_offset + done, bytes - done, density, stop);
+  return copy_range(from, from_offset + done, to, to_offset + done, bytes - done, density, stop,
+                    count);
 }
 
 bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset, std::uint64_t bytes,
-                const std::stop_token& stop) {
-  return read_range(file, offset, bytes, stop,
+                const std::stop_token& stop, ByteCount* count) {
+  return read_range(file, offset, bytes, stop, count,
                     [&](std::span<const std::byte> part) { hasher.update(part); });
 }
 
 bool hash_and_sum_range(Hasher& hasher, RollingSummer& summer, const Descriptor& file,
-                        std::uint64_t offset, std::uint64_t bytes, const std::stop_token& stop) {
-  return read_range(file, offset, bytes, stop, [&](std::span<const std::byte> part) {
+                        std::uint64_t offset, std::uint64_t bytes, const std::stop_token& stop,
+                        ByteCount* count) {
+  return read_range(file, offset, bytes, stop, count, [&](std::span<const std::byte> part) {
     hasher.update(part);
     summer.add({reinterpret_cast<const char*>(part.data()), part.size()});
   });

@@ -4,13 +4,15 @@
 //
 // The kernel moves them, by reflink, copy_file_range or sendfile, or from the file cache to the
 // disk. Holes of sparse files stay holes. All functions throw Failure (local), and any thread may
-// call them. Offsets and lengths are in bytes. A process that dies leaves a part of a copy.
+// call them. A `count` grows while the bytes move. Offsets and lengths are in bytes. A process that
+// dies leaves a part of a copy.
 
 #include <cstdint>
 #include <stop_token>
 
 #include "libsync/core/digest.h"
 #include "libsync/core/rolling_sum.h"
+#include "os/byte_count.h"
 #include "os/descriptor.h"
 #include "os/files.h"
 
@@ -25,7 +27,8 @@ enum class Density { dense, sparse };
 /// may then have a part.
 [[nodiscard]] bool copy_range(const Descriptor& from, std::uint64_t from_offset,
                               const Descriptor& to, std::uint64_t to_offset, std::uint64_t bytes,
-                              Density density, const std::stop_token& stop = {});
+                              Density density, const std::stop_token& stop = {},
+                              ByteCount* count = nullptr);
 
 /// The same for a copy that no process is about to read. Where that costs less, the disk gets the
 /// bytes from the file cache of the original, and the copy has no pages there. The function then
@@ -35,7 +38,8 @@ enum class Density { dense, sparse };
 [[nodiscard]] bool copy_range_past_cache(const Descriptor& from, std::uint64_t from_offset,
                                          const Descriptor& to, std::uint64_t to_offset,
                                          std::uint64_t bytes, Density density,
-                                         const std::stop_token& stop = {});
+                                         const std::stop_token& stop = {},
+                                         ByteCount* count = nullptr);
 
 /// Shortest write that expect_writes() announces. For less the blocks cost little, and the call
 /// would outweigh them.
@@ -49,12 +53,13 @@ void expect_writes(const Descriptor& file, std::uint64_t bytes);
 /// Adds a range of a file to `hasher`. False if the file ends before the range does, or if `stop`
 /// was requested; `hasher` is then useless.
 [[nodiscard]] bool hash_range(Hasher& hasher, const Descriptor& file, std::uint64_t offset,
-                              std::uint64_t bytes, const std::stop_token& stop);
+                              std::uint64_t bytes, const std::stop_token& stop,
+                              ByteCount* count = nullptr);
 
 /// The same, and adds the bytes to `summer` as well.
 [[nodiscard]] bool hash_and_sum_range(Hasher& hasher, RollingSummer& summer, const Descriptor& file,
                                       std::uint64_t offset, std::uint64_t bytes,
-                                      const std::stop_token& stop);
+                                      const std::stop_token& stop, ByteCount* count = nullptr);
 
 /// Whether a range reads as zeros. Reads no hole. False if the file ends before the range does, or
 /// if `stop` was requested.

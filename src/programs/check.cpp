@@ -8,7 +8,7 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/host_ranges.h"
-#include "programs/shown_bytes.h"
+#include "libsync/core/shown_number.h"
 
 namespace libsync {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/shown_number.h"
 #include "os/files.h"
-#include "programs/shown_bytes.h"
 #include "store/receipts.h"
 
 namespace libsync {

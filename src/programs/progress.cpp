@@ -111,6 +111,7 @@ Progress progress_of(const Status& status) {
   const bool is_complete = progress.count(HostGroup::finished) >= run.expected;
   const auto patience = patience_of(run, progress.count(HostGroup::pulling) > 0);
   const bool is_any_at_work =
+      !status.work.empty() ||
       std::any_of(progress.hosts.begin(), progress.hosts.end(), [](const auto& group) {
         return std::any_of(group.second.begin(), group.second.end(), is_at_work);
       });

@@ -8,8 +8,8 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/host_ranges.h"
 #include "libsync/core/outcome.h"
+#include "libsync/core/shown_number.h"
 #include "libsync/core/time.h"
-#include "programs/shown_bytes.h"
 
 namespace libsync {
 namespace {
@@ -65,6 +65,11 @@ std::string faults_text(const Status& status, std::string HostStatus::*fault,
     if (!(host.*fault).empty()) hosts[host.*fault].push_back(host.address);
   }
   return lines_by_text(label, hosts);
+}
+
+// The work of the master on its own disk.
+std::string masters_work_text(const Status& status) {
+  return status.work.empty() ? "" : fmt::format("work     the master: {}\n", escaped(status.work));
 }
 
 // The work of hosts on their own disks.
@@ -128,7 +133,7 @@ std::string run_text(const Status& status, const EndRules& rules) {
     text += "version  another version of sync-fanout began this run: `del task` ends it\n";
   }
   if (!run.missing.empty()) text += fmt::format("missing  {}\n", host_ranges(run.missing, kShown));
-  return text + work_text(progress) + groups_text(progress);
+  return text + masters_work_text(status) + work_text(progress) + groups_text(progress);
 }
 
 std::string last_text(const LastStatus& last) {
@@ -224,7 +229,7 @@ std::string report_text(const Status& status, const ReportFrame& frame) {
     return text + host_text(status, *frame.host) + last_of_host_text(status, *frame.host) +
            frame.own;
   }
-  if (status.run) text += run_text(status, frame.rules);
+  text += status.run ? run_text(status, frame.rules) : masters_work_text(status);
   text += faults_text(status, &HostStatus::feed_fault, "no feed");
   text += faults_text(status, &HostStatus::hook_fault, "hook");
   if (status.last) text += last_text(*status.last);

@@ -83,6 +83,7 @@ std::string report_json(const Status& status, const ReportFrame& frame) {
   json["prefix"] = escaped(frame.prefix);
   json["fleet"] = {{"seen", seen_count(status)}, {"silent", status.silent}};
   json["task"] = status.task.empty() ? nlohmann::json() : nlohmann::json(escaped(status.task));
+  json["work"] = status.work.empty() ? nlohmann::json() : nlohmann::json(escaped(status.work));
   json["run"] =
       status.run ? run_json(*status.run, progress_of(status), frame.rules) : nlohmann::json();
   if (status.last) {

@@ -9,8 +9,8 @@
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/run_bound.h"
+#include "libsync/core/shown_number.h"
 #include "programs/run_report.h"
-#include "programs/shown_bytes.h"
 #include "programs/svg_canvas.h"
 
 namespace libsync {

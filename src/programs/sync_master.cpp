@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -20,6 +21,7 @@
 #include "programs/run_report.h"
 #include "programs/run_svg.h"
 #include "programs/wait.h"
+#include "store/repo_facts.h"
 #include "store/state_folder.h"
 
 namespace {
@@ -58,7 +60,7 @@ const std::vector<ConfigKey> kMinionKeys = {{"bwlimit", KeyKind::text},
 
 // The options that each verb which asks Redis uses, beside its own.
 const std::vector<std::string> kOptionsOfWait = {"--config", "--redis", "--redis-password-file",
-                                                 "--prefix"};
+                                                 "--prefix", "--repo"};
 const std::vector<std::string> kOptionsOfHosts = {"--config", "--redis", "--redis-password-file",
                                                   "--prefix", "--peers"};
 const std::vector<std::string> kOptionsOfStatus = {"--config", "--redis",  "--redis-password-file",
@@ -173,6 +175,19 @@ ExitStatus print_status(const MasterConfig& config, const TypedOptions& typed) {
   return typed.exit_code && is_in_trouble(status) ? ExitStatus::ended_short : ExitStatus::done;
 }
 
+// Without a tick of the master on this host, nobody writes the account here.
+bool is_account_due(const std::filesystem::path& repo, const std::string& run, const Clock& clock) {
+  try {
+    const auto files = RunFiles(repo).all();
+    const bool is_there = std::any_of(files.begin(), files.end(),
+                                      [&](const RunFile& file) { return file.run.text() == run; });
+    const auto lock = StateFolder::lock_path(repo / ".libsync", Role::master);
+    return !is_there && tick_facts(lock, clock).is_running;
+  } catch (const Failure&) {
+    return false;  // This user may not read them.
+  }
+}
+
 ExitStatus wait_for_task(const MasterConfig& config, const TypedOptions& typed) {
   std::optional<std::string> path;
   if (typed.wait_path) {
@@ -187,7 +202,9 @@ ExitStatus wait_for_task(const MasterConfig& config, const TypedOptions& typed) 
   }
   RedisCoordinator coordinator(coordinator_options(config.host));
   SystemClock clock;
-  return wait_for_run(coordinator, clock, Waiting(path), limit, screen_of_standard_output());
+  return wait_for_run(
+      coordinator, clock, Waiting(path), limit, screen_of_standard_output(),
+      [&](const std::string& run) { return is_account_due(config.host.repo, run, clock); });
 }
 
 ExitStatus print_hosts(const MasterConfig& config, const TypedOptions& typed) {

@@ -13,10 +13,10 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/outcome.h"
+#include "libsync/core/shown_number.h"
 #include "programs/columns.h"
 #include "programs/progress.h"
 #include "programs/report.h"
-#include "programs/shown_bytes.h"
 
 namespace libsync {
 namespace {
@@ -29,6 +29,9 @@ constexpr Duration kAskEvery{1000};
 constexpr unsigned kLostSteps = 30;
 constexpr std::chrono::seconds kLineEvery{15};
 constexpr std::chrono::seconds kLongestOutage{60};
+// The master reads the accounts from Redis and writes one file; none if its disk fails.
+constexpr std::chrono::seconds kLongestAccount{5};
+constexpr Duration kAccountEvery{20};
 constexpr std::size_t kBar = 20;  // Columns of the bar.
 
 std::string name_of(const std::string& path) {
@@ -62,6 +65,17 @@ WaitEnd revealed(Observer& observer, WaitEnd end) {
   end.line = fmt::format("the run ended: {}; then {}", escaped(last->run_outcome), end.line);
   end.last.reset();
   return end;
+}
+
+// Waits for the account of the run that has ended.
+void wait_for_account(Clock& clock, const WaitEnd& end, const IsAccountDue& is_account_due) {
+  auto run = end.hidden_run;
+  if (end.last && end.last->outcome != "refused") run = end.last->run;
+  if (run.empty()) return;
+  const auto until = clock.now() + kLongestAccount;
+  while (clock.now() < until && is_account_due(run)) {
+    clock.wait(std::min(until, clock.now() + kAccountEvery), {});
+  }
 }
 
 WaitGoesOn progress_of(const Pulse::Run& run) {
@@ -205,7 +219,8 @@ WaitStep Waiting::step(const Pulse& pulse) {
   if (!is_pending) return lost(pulse);
   lost_steps_ = 0;
   if (!pulse.run) {
-    return WaitGoesOn{fmt::format("'{}' waits for the master", escaped(*path_)), "task"};
+    const auto work = pulse.work.empty() ? "" : ", which is " + escaped(pulse.work);
+    return WaitGoesOn{fmt::format("'{}' waits for the master{}", escaped(*path_), work), "task"};
   }
   return WaitGoesOn{
       fmt::format("'{}' waits for the run of '{}'", escaped(*path_), escaped(pulse.run->path)),
@@ -220,7 +235,8 @@ Screen screen_of_standard_output() {
 }
 
 ExitStatus wait_for_run(Observer& observer, Clock& clock, Waiting waiting,
-                        std::optional<Duration> limit, Screen screen) {
+                        std::optional<Duration> limit, Screen screen,
+                        const IsAccountDue& is_account_due) {
   Output output(screen);
   const auto begun = clock.now();
   std::optional<Instant> outage;
@@ -233,6 +249,7 @@ ExitStatus wait_for_run(Observer& observer, Clock& clock, Waiting waiting,
       if (const auto* const ended = std::get_if<WaitEnd>(&step)) {
         const auto end = ended->hidden_run.empty() ? *ended : revealed(observer, *ended);
         output.close(closing_line(observer, end));
+        wait_for_account(clock, end, is_account_due);
         return end.status;
       }
       output.show(std::get<WaitGoesOn>(step), clock.now());

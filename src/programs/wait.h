@@ -5,6 +5,7 @@
 // Waiting decides, by one Pulse after the other; it sees neither Redis nor the clock nor the
 // terminal. wait_for_run() carries out.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -71,9 +72,16 @@ enum class Screen {
 /// repaints on a terminal that can; TERM=dumb cannot.
 [[nodiscard]] Screen screen_of_standard_output();
 
+/// Whether the master of this host is about to write the account of a run that has ended.
+using IsAccountDue = std::function<bool(const std::string& run)>;
+
 /// Waits for at most `limit`; nothing: without limit. Prints the progress to standard output. An
 /// outage of Redis ends the wait by Failure if Redis is not back after a minute.
+///
+/// `report` may follow at once: when the run has ended, the wait goes on for its account, for a few
+/// seconds at most.
 [[nodiscard]] ExitStatus wait_for_run(Observer& observer, Clock& clock, Waiting waiting,
-                                      std::optional<Duration> limit, Screen screen);
+                                      std::optional<Duration> limit, Screen screen,
+                                      const IsAccountDue& is_account_due);
 
 }  // namespace libsync

@@ -155,6 +155,10 @@ StageOutcome RedisCoordinator::stage(const RunId& run, const std::vector<StagedP
   return done_or_stale(call("stage", arguments), "STAGED");
 }
 
+void RedisCoordinator::show_work(const std::string& text) {
+  static_cast<void>(done_or_stale(call("stage", {"", "work", text}), "STAGED"));
+}
+
 Watch RedisCoordinator::watch() { return read_watch(call("watch", {})); }
 
 StageOutcome RedisCoordinator::expect(const RunId& run, const Expected& expected) {

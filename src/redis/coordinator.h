@@ -66,6 +66,7 @@ class RedisCoordinator final : public MasterCoordinator, public MinionCoordinato
   [[nodiscard]] RepairOutcome repair(const RunInfo& run, const RunId& another,
                                      const std::vector<StagedPiece>& recorded,
                                      const Expected& expected) override;
+  void show_work(const std::string& text) override;
   void overtake(const RunId& run, const std::optional<TaskPath>& task) override;
   [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,

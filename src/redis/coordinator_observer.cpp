@@ -21,6 +21,10 @@ namespace {
 
 // A field of sync:moves that begins so has the work of a host.
 constexpr std::string_view kWork = "work ";
+// The field that has the work of the master, behind the time when it said so. That is true for so
+// long at most: 30000 in people_calls.lua.
+constexpr std::string_view kMastersWork = "master";
+constexpr std::chrono::seconds kWorkLasts{30};
 
 // Other programs may have written any value, and status only shows it.
 template <typename Number>
@@ -77,6 +81,14 @@ constexpr std::array kLists = {
                      const StatusAnswer&) { host.hook_fault = value; }},
 };
 
+// The work of the master, by "WHEN TEXT".
+std::string masters_work(const std::string& said, const StatusAnswer& answer) {
+  const auto space = std::min(said.find(' '), said.size());
+  const auto time = parse_number<std::uint64_t>(said.substr(0, space));
+  if (!time || answer.until_now(*time) > kWorkLasts) return {};
+  return said.substr(std::min(space + 1, said.size()));
+}
+
 [[noreturn]] void throw_restless() {
   throw Failure(ExitStatus::redis, Remedy::try_again,
                 "runs begin and end while their hosts are listed: ask again");
@@ -117,6 +129,7 @@ bool RedisCoordinator::list_hosts(const std::string& run, StatusAnswer& answer) 
     if (const auto known = hosts.find(host); known != hosts.end()) known->second.is_running = true;
   }
   for (const auto& [field, text] : *moves) {
+    if (field == kMastersWork) answer.status.work = masters_work(text, answer);
     if (!field.starts_with(kWork)) continue;
     const auto known = hosts.find(field.substr(kWork.size()));
     if (known != hosts.end()) known->second.work = text;

@@ -32,9 +32,9 @@ std::optional<LastEnd> read_last_end(AnswerReader& reader, std::uint64_t now) {
   return last.outcome.empty() ? std::nullopt : std::optional(std::move(last));
 }
 
-Pulse::Run read_pulse_of_run(AnswerReader& reader) {
+Pulse::Run read_pulse_of_run(const std::string& id, AnswerReader& reader) {
   Pulse::Run run;
-  run.id = escaped(reader.text());
+  run.id = escaped(id);
   run.path = reader.text();
   run.finished = next_number(reader);
   run.expected = next_number(reader);
@@ -59,7 +59,14 @@ Pulse read_pulse(const RedisValue& answer) {
   pulse.task = reader.text();
   const auto now = next_number(reader);
   pulse.last = read_last_end(reader, now);
-  if (!reader.at_end()) pulse.run = read_pulse_of_run(reader);
+  if (reader.at_end()) return pulse;
+  // A single text is what the master works at: there is no run.
+  const auto& text = reader.text();
+  if (reader.at_end()) {
+    pulse.work = text;
+  } else {
+    pulse.run = read_pulse_of_run(text, reader);
+  }
   return pulse;
 }
 

@@ -89,7 +89,8 @@ struct Closer {
 // Walks a payload without recursion. A folder yet to be listed costs a name, not a descriptor.
 class Lister {
  public:
-  Lister(const Location& payload, const std::stop_token& stop) : payload_(payload), stop_(stop) {}
+  Lister(const Location& payload, const std::stop_token& stop, const OnEntry& on_entry)
+      : payload_(payload), stop_(stop), on_entry_(on_entry) {}
 
   std::variant<Payload, Refusal> list() {
     if (auto refusal = add(*payload_.folder, payload_.name, "")) return *refusal;
@@ -183,6 +184,7 @@ class Lister {
       drop_small_holes(entries_);
       holes_ = kMaxHoles;
     }
+    if (on_entry_) on_entry_(entries_.size());
     return std::nullopt;
   }
 
@@ -206,6 +208,7 @@ class Lister {
 
   const Location& payload_;
   const std::stop_token& stop_;
+  const OnEntry& on_entry_;
   std::vector<std::string> waiting_;  // Entry names of folders yet to be listed.
   std::vector<Entry> entries_;
   std::vector<Stamp> stamps_;
@@ -288,8 +291,9 @@ bool is_fault_of_task(int error) {
   }
 }
 
-std::variant<Payload, Refusal> list_payload(const Location& payload, const std::stop_token& stop) {
-  return Lister(payload, stop).list();
+std::variant<Payload, Refusal> list_payload(const Location& payload, const std::stop_token& stop,
+                                            const OnEntry& on_entry) {
+  return Lister(payload, stop, on_entry).list();
 }
 
 Descriptor open_entry(const Location& payload, const Entry& entry) {

@@ -6,7 +6,9 @@
 // published, to see whether it is the same. These functions write nothing, pass through no symlink
 // below the folder that they get, and never leave it. Any thread may call them.
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -74,11 +76,15 @@ struct Location {
 /// which may have a thousand bytes, it is shorter than PATH_MAX.
 inline constexpr std::size_t kLongestEntryName = 3072;
 
+/// Called with the number of entries so far, once for each entry: a long listing shows progress.
+using OnEntry = std::function<void(std::size_t entries)>;
+
 /// Lists the payload. Refuses one that is missing or a symlink. Refuses one with a device, a
 /// socket, a FIFO, an entry that this user cannot read, or one whose name is too long. Throws
 /// Failure (local) if the disk fails, and Stopped if `stop` was requested.
 [[nodiscard]] std::variant<Payload, Refusal> list_payload(const Location& payload,
-                                                          const std::stop_token& stop = {});
+                                                          const std::stop_token& stop = {},
+                                                          const OnEntry& on_entry = {});
 
 /// Opens a file of the payload for reading, through no symlink. On failure the descriptor is empty
 /// and errno is set.

@@ -46,9 +46,9 @@ void set_mode(const std::filesystem::path& path, unsigned mode) {
 }
 
 Verdict verdict_on(const Descriptor& file, std::uint64_t bytes, const Digest& digest,
-                   const std::stop_token& stop) {
+                   const std::stop_token& stop, ByteCount* count) {
   Hasher hasher;
-  if (!hash_range(hasher, file, 0, bytes, stop)) return Verdict::absent;
+  if (!hash_range(hasher, file, 0, bytes, stop, count)) return Verdict::absent;
   return hasher.finish() == digest ? Verdict::good : Verdict::bad;
 }
 
@@ -224,15 +224,16 @@ void Spool::expect(PieceNumber piece, std::uint64_t bytes, Attempt attempt) cons
 }
 
 Verdict Spool::inspect(const std::filesystem::path& path, std::uint64_t bytes, const Digest& digest,
-                       const std::stop_token& stop) {
+                       const std::stop_token& stop, ByteCount* count) {
   if (!is_file_of_size(path, bytes)) return Verdict::absent;
-  return verdict_on(open_file(path, O_RDONLY), bytes, digest, stop);
+  return verdict_on(open_file(path, O_RDONLY), bytes, digest, stop, count);
 }
 
 Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std::uint64_t bytes,
-                      const Digest& digest, const std::stop_token& stop) const {
-  return accept(from, piece, bytes,
-                [&](const Descriptor& file) { return verdict_on(file, bytes, digest, stop); });
+                      const Digest& digest, const std::stop_token& stop, ByteCount* count) const {
+  return accept(from, piece, bytes, [&](const Descriptor& file) {
+    return verdict_on(file, bytes, digest, stop, count);
+  });
 }
 
 Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std::uint64_t bytes,
@@ -256,8 +257,8 @@ Verdict Spool::accept(const std::filesystem::path& from, PieceNumber piece, std:
 }
 
 Verdict Spool::reverify(PieceNumber piece, std::uint64_t bytes, const Digest& digest,
-                        const std::stop_token& stop) const {
-  const auto verdict = inspect(piece_path(piece), bytes, digest, stop);
+                        const std::stop_token& stop, ByteCount* count) const {
+  const auto verdict = inspect(piece_path(piece), bytes, digest, stop, count);
   if (verdict == Verdict::good) make_servable(piece_path(piece));
   return verdict;
 }

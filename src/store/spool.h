@@ -52,6 +52,7 @@
 #include "libsync/core/run_ids.h"
 #include "libsync/core/run_record.h"
 #include "libsync/core/verdict.h"
+#include "os/byte_count.h"
 #include "store/payload.h"
 #include "store/tick_lock.h"
 
@@ -134,17 +135,19 @@ class Spool {
   /// (file_ranges.h) allocates blocks. No other piece gets a file.
   void expect(PieceNumber piece, std::uint64_t bytes, Attempt attempt = Attempt::first) const;
 
-  /// Compares the digest of a piece file and changes nothing. The verdict is absent if no regular
+  /// Compares the digest of a piece file and changes nothing. `count` grows by the bytes that this
+  /// function and the next ones have hashed. The verdict is absent if no regular
   /// file of this size is there, or if `stop` was requested.
   [[nodiscard]] static Verdict inspect(const std::filesystem::path& path, std::uint64_t bytes,
-                                       const Digest& digest, const std::stop_token& stop);
+                                       const Digest& digest, const std::stop_token& stop,
+                                       ByteCount* count = nullptr);
 
   /// Compares the digest of a piece file. A good one gets its final name, mode and group, and a bad
   /// one is deleted. A shorter file is absent, and stays for the next pull to continue. `from` may
   /// be the final name already.
   [[nodiscard]] Verdict accept(const std::filesystem::path& from, PieceNumber piece,
                                std::uint64_t bytes, const Digest& digest,
-                               const std::stop_token& stop) const;
+                               const std::stop_token& stop, ByteCount* count = nullptr) const;
 
   /// The same, where `proof` judges an open file of this size.
   [[nodiscard]] Verdict accept(const std::filesystem::path& from, PieceNumber piece,
@@ -154,7 +157,7 @@ class Spool {
   /// Compares the digest of a piece that has its final name. A good one gets its mode and group
   /// again; a bad one stays until it is replaced.
   [[nodiscard]] Verdict reverify(PieceNumber piece, std::uint64_t bytes, const Digest& digest,
-                                 const std::stop_token& stop) const;
+                                 const std::stop_token& stop, ByteCount* count = nullptr) const;
 
   /// The manifest in a file; nothing unless the file has this digest. Throws Failure (local) if the
   /// digest is right and the content is malformed: the versions of two hosts differ. Changes

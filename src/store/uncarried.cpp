@@ -39,13 +39,15 @@ Kinds kinds_in(std::string_view names) {
 }  // namespace
 
 Uncarried uncarried_of(const Location& payload, const Manifest& manifest,
-                       const std::stop_token& stop) {
+                       const std::stop_token& stop, const OnEntry& on_entry) {
   Uncarried found;
+  std::size_t entries = 0;
   std::array<char, 4096> names{};
   // No call lists the attributes of a name below a descriptor.
   const auto top = fmt::format("/proc/self/fd/{}/{}", payload.folder->number(), payload.name);
   for (const Entry& entry : manifest.entries()) {
     if (stop.stop_requested()) break;
+    if (on_entry) on_entry(++entries);
     const auto path = entry.name.empty() ? top : top + "/" + entry.name;
     const auto length = llistxattr(path.c_str(), names.data(), names.size());
     if (length < 0 && errno == ENOTSUP) break;

@@ -22,6 +22,7 @@ struct Uncarried {
 /// One system call for each entry. Entries that cannot be read, and file
 /// systems without attributes, count for nothing. Ends early if `stop` was requested.
 [[nodiscard]] Uncarried uncarried_of(const Location& payload, const Manifest& manifest,
-                                     const std::stop_token& stop = {});
+                                     const std::stop_token& stop = {},
+                                     const OnEntry& on_entry = {});
 
 }  // namespace libsync

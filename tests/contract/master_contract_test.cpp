@@ -359,6 +359,32 @@ TEST_P(MasterContract, StatusAndPulseShowTheWorkOfAHostUntilItIsOver) {
   EXPECT_EQ(pulse().run.value().work, "");
 }
 
+TEST_P(MasterContract, StatusAndPulseShowTheWorkOfTheMasterUntilItIsOverOrOld) {
+  master().load_functions();
+  const std::string text = "listing the payload, 41,000 entries so far";
+  master().show_work(text);
+  EXPECT_EQ(status().work, text) << "without a run";
+  EXPECT_EQ(pulse().work, text);
+  EXPECT_FALSE(pulse().run);
+  backend_->advance(31s);
+  EXPECT_EQ(status().work, "") << "the master may have died";
+  EXPECT_EQ(pulse().work, "");
+  master().show_work(text);
+  const auto info = begin(2, {0, {"10.0.0.2", "10.0.0.3"}});
+  EXPECT_EQ(status().work, "") << "a run begins";
+  master().show_work(text);
+  EXPECT_EQ(status().work, text);
+  EXPECT_EQ(pulse().run.value().work, "the master " + text);
+  EXPECT_EQ(pulse().work, "");
+  master().show_work("");
+  EXPECT_EQ(status().work, "");
+  EXPECT_EQ(pulse().run.value().work, "");
+  master().show_work(std::string(200, 'x'));
+  EXPECT_EQ(status().work, std::string(100, 'x'));
+  static_cast<void>(master().end(info.id, "complete", "", TaskAfter::goes));
+  EXPECT_EQ(status().work, "");
+}
+
 TEST_P(MasterContract, TheEndNamesTheHostsWhoseHookFailed) {
   master().load_functions();
   const auto info = begin(2, {0, {"10.0.0.2", "10.0.0.3"}});

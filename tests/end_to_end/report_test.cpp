@@ -57,7 +57,7 @@ TEST_F(Report, ShowsARealRunOfThreeHostsWithoutRedis) {
   const auto path = make_payload("model", 1'000'000);
   set_task(path);
   ASSERT_EQ(master().run("sync-master", {"wait", path, "--for", "60s"}).status, 0);
-  ASSERT_TRUE(eventually([&] { return runs().size() == 1; }));
+  ASSERT_THAT(runs(), SizeIs(1)) << "wait && report";
   struct stat status {};
   ASSERT_EQ(stat(runs().front().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777U, 0600U);

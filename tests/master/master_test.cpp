@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "master/new_run.h"
 #include "master_world.h"
@@ -13,9 +14,13 @@
 namespace libsync::test {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
+using testing::StartsWith;
 using namespace std::chrono_literals;
 
 class MasterTick : public testing::Test, protected MasterWorld {
@@ -57,6 +62,68 @@ TEST_F(MasterTick, DistributesATaskAndEndsTheRunWhenItsMinionHasFinished) {
   EXPECT_EQ(logged("file_name: " + task().string()), 2U) << "once found, once ended";
   EXPECT_EQ(logged("found new task, start rsync and set redis queue"), 1U);
   EXPECT_EQ(logged("mission complete, clean task and queue"), 1U);
+}
+
+// A folder of 100,000 files is listed for minutes before the run begins.
+TEST_F(MasterTick, ShowsHowFarAListingIs) {
+  for (int i = 0; i < 20; ++i) write_file(task() / ("file" + std::to_string(i)), "x");
+  set_task();
+  std::string work;
+  std::string log;
+  coordinator.faults.at_call = [&](std::string_view verb) {
+    if (verb != "begin") return;
+    work = shared.pulse().work;
+    log = content_of(log_path());
+    clock.pass_at_each_reading(0s);
+  };
+  clock.pass_at_each_reading(1s);
+  static_cast<void>(tick());
+  EXPECT_EQ(work, "reading the attributes of the payload, 20 entries so far");
+  EXPECT_THAT(log, HasSubstr("listing the payload, 11 entries so far\n"));
+  EXPECT_THAT(log, HasSubstr("listing the payload, 20 entries so far\n"));
+  EXPECT_THAT(log, Not(HasSubstr(" 12 entries so far\n")));
+  EXPECT_THAT(shared.works_shown(), Contains("listing the payload, 11 entries so far").Times(1));
+}
+
+// The entries of a refused task show no work for half a minute.
+TEST_F(MasterTick, ShowsNoListingThatIsOver) {
+  for (int i = 0; i < 20; ++i) write_file(task() / ("file" + std::to_string(i)), "x");
+  std::filesystem::create_directory(task() / "folder");
+  ASSERT_EQ(mkfifo((task() / "folder" / "fifo").c_str(), 0600), 0);
+  set_task();
+  config.host.linger = 5s;
+  coordinator.faults.at_call = [&](std::string_view verb) {
+    if (verb == "refuse") clock.pass_at_each_reading(0s);
+  };
+  clock.pass_at_each_reading(1s);
+  static_cast<void>(tick());
+  EXPECT_THAT(shared.refusals(), SizeIs(1));
+  ASSERT_THAT(shared.works_shown(), Not(IsEmpty()));
+  EXPECT_EQ(shared.works_shown().back(), "");
+}
+
+TEST_F(MasterTick, ShowsTheWorkOfStagingUntilItIsOver) {
+  config.push_to = kMinionHost;  // The push never ends.
+  set_task();
+  coordinator.faults.at_call = [&](std::string_view verb) {
+    if (verb == "watch" && !shared.works_shown().empty()) shared.task.reset();
+  };
+  static_cast<void>(tick());
+  EXPECT_THAT(shared.works_shown(), ElementsAre(StartsWith("pushing "), ""));
+  EXPECT_EQ(logged("staged 0 of 3 pieces, pushing "), 1U);
+}
+
+// The account is for people, and so is this.
+TEST_F(MasterTick, GoesOnWithoutTheRightToShowItsWork) {
+  for (int i = 0; i < 20; ++i) write_file(task() / ("file" + std::to_string(i)), "x");
+  for (std::size_t nth = 1; nth < 9; ++nth) coordinator.faults.fail(nth, Lost::call, "show_work");
+  set_task();
+  clock.pass_at_each_reading(1s);
+  coordinator.faults.at_call = [&](std::string_view verb) {
+    if (verb == "begin") clock.pass_at_each_reading(0s);
+  };
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_THAT(shared.begun(), SizeIs(1));
 }
 
 TEST_F(MasterTick, NeedsNoMasterBetweenTwoTicks) {

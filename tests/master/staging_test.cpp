@@ -11,6 +11,7 @@
 #include "libsync/core/run_record.h"
 #include "master_world.h"
 #include "os/files.h"
+#include "test_process.h"
 
 namespace libsync::test {
 namespace {
@@ -114,6 +115,35 @@ TEST_F(StagingTest, AnnouncesEveryPieceAndStagesTheRunWithTheLast) {
   ASSERT_TRUE(std::holds_alternative<StagedAll>(end));
   EXPECT_EQ(std::get<StagedAll>(end).bytes, 2600U);
   expect_staged();
+}
+
+// One piece of many GB is copied and hashed for minutes. Here a file has changed, so some bytes are
+// missing for ever.
+TEST_F(StagingTest, SaysHowManyBytesAreCopiedAndHashed) {
+  auto from = original();
+  write_file(task() / "b", random_bytes(900, 99));
+  auto all = staging(std::move(from));
+  EXPECT_TRUE(
+      eventually([&] { return all.work() == "copied 1.7 kB and hashed 1 kB of 2.6 kB"; }, 20s))
+      << all.work();
+  static_cast<void>(finish(all));
+}
+
+TEST_F(StagingTest, SaysHowFarTheSecondListingIs) {
+  auto all = staging(original());
+  const auto is_listing = [&] { return all.work().starts_with("listing the payload again, "); };
+  for (int i = 0; i < 2000 && !is_listing(); ++i) {
+    EXPECT_FALSE(all.step());
+    if (is_listing()) break;
+    std::vector<int> descriptors;
+    all.append_descriptors(descriptors);
+    clock.wait(clock.now() + 100ms, descriptors);
+  }
+  EXPECT_TRUE(
+      eventually([&] { return all.work() == "listing the payload again, 3 of 3 entries"; }, 20s))
+      << all.work();
+  EXPECT_TRUE(std::holds_alternative<StagedAll>(finish(all)));
+  EXPECT_EQ(all.work(), "");
 }
 
 TEST_F(StagingTest, AnnouncesAPieceOnlyOnceItIsServable) {

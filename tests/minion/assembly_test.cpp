@@ -39,6 +39,8 @@ namespace {
 
 using std::filesystem::perms;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::MatchesRegex;
 
 constexpr std::uint64_t kPieceBytes = 1000;
 // The disk begins to write a piece of this size when it is in place.
@@ -510,6 +512,36 @@ TEST_F(AssemblyTest, AdoptsPublishedPiecesWhoseBytesAreTheSame) {
   second.assembly.complete();
   second.assembly.publish();
   EXPECT_TRUE(is_published_as(second.cut));
+}
+
+TEST_F(AssemblyTest, SaysHowFarItIs) {
+  write_tree(original(), 1);
+  auto first = build();
+  EXPECT_EQ(first.assembly.work(), "");
+  publish(first);
+  auto second = build();
+  EXPECT_TRUE(second.assembly.has_equal_entries());
+  EXPECT_THAT(second.assembly.work(),
+              MatchesRegex("listing the old payload, [1-9][0-9]* entries so far"));
+  const auto old = old_copy(second);
+  EXPECT_TRUE(second.assembly.is_equal(0, second.cut.digest(0), old, {}));
+  EXPECT_EQ(second.assembly.work(), "comparing the old payload, 1 kB of 5.843 kB");
+  second.assembly.begin();
+  EXPECT_THAT(second.assembly.work(), HasSubstr("making the folders"));
+  EXPECT_TRUE(second.assembly.adopt(0, second.cut.digest(0), old, {}));
+  EXPECT_THAT(second.assembly.work(), HasSubstr(" files, copied 1 kB and hashed 1 kB of "));
+  EXPECT_FALSE(second.assembly.adopt(1, second.cut.digest(0), old, {}));
+  EXPECT_THAT(second.assembly.work(), HasSubstr(" files, copied 2 kB and hashed 2 kB of "));
+  second.splice(1);
+  EXPECT_THAT(second.assembly.work(), HasSubstr(" files, copied 2 kB and hashed 2 kB of "))
+      << "the wrong piece counts no more";
+  second.splice(2);
+  EXPECT_THAT(second.assembly.work(), HasSubstr(" files, copied 3 kB and hashed 3 kB of "));
+  for (PieceNumber piece = 3; piece < 6; ++piece) second.splice(piece);
+  second.assembly.complete();
+  EXPECT_EQ(second.assembly.work(), "");
+  static_cast<void>(second.assembly.find_only_here({}));
+  EXPECT_THAT(second.assembly.work(), MatchesRegex("publishing [0-9]+ files"));
 }
 
 TEST_F(AssemblyTest, CandidatesLieWhollyInThePublishedCopy) {

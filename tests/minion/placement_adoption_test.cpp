@@ -13,6 +13,7 @@
 #include "libsync/core/verdict.h"
 #include "os/removal.h"
 #include "placement_fixture.h"
+#include "test_process.h"
 
 namespace libsync {
 namespace {
@@ -194,6 +195,18 @@ TEST_F(OldNameTest, PiecesThatHaveMovedAreServedAndPlaced) {
   for (const PieceNumber piece : {3U, 4U}) EXPECT_EQ(pull(piece), Verdict::good);
   complete_and_publish();
   EXPECT_TRUE(exists(old()));
+}
+
+TEST_F(OldNameTest, TheSearchSaysHowFarItIs) {
+  publish_old(test::random_bytes(700, 7) + stream().substr(0, 3200));
+  survey();
+  decide(all_announced());
+  const auto searches = [&] { return placement_->work().starts_with("searching an older"); };
+  ASSERT_TRUE(pump(searches));
+  EXPECT_TRUE(
+      test::eventually([&] { return placement_->work().ends_with(" pieces, 3.9 kB read so far"); },
+                       std::chrono::seconds(20)))
+      << placement_->work();
 }
 
 TEST_F(OldNameTest, NoPieceIsPulledBeforeAllAreAnnounced) {

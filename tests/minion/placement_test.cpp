@@ -9,6 +9,7 @@
 #include "libsync/core/verdict.h"
 #include "os/files.h"
 #include "placement_fixture.h"
+#include "test_process.h"
 
 namespace libsync {
 namespace {
@@ -58,6 +59,27 @@ TEST_F(PlacementTest, CorruptPieceIsDeletedAndStillWanted) {
   EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
   EXPECT_EQ(pull(2), Verdict::good);
   EXPECT_THAT(claimable(), ElementsAre(0, 1, 3, 4));
+}
+
+// A piece of many GB is hashed for minutes.
+TEST_F(PlacementTest, SaysHowManyBytesAreHashed) {
+  start(Delivery::pulled);
+  const auto says = [this](const std::string& text) {
+    return test::eventually([&] { return placement_->work() == text; }, std::chrono::seconds(20));
+  };
+  EXPECT_EQ(placement_->work(), "");
+  deliver(0, cut_->piece(0));
+  deliver(4, cut_->piece(4));
+  EXPECT_TRUE(says("hashing 2 pieces that are here, 1.5 kB of 1.5 kB")) << placement_->work();
+  ASSERT_TRUE(pump([this] { return judgements_.size() == 2; }));
+  EXPECT_EQ(placement_->work(), "");
+  placement_->reverify();
+  EXPECT_TRUE(says("hashing 2 pieces that are here, 1.5 kB of 1.5 kB")) << placement_->work();
+  ASSERT_TRUE(pump([this] { return !placement_->is_reverifying(); }));
+  test::write_file(spool_->piece_path(1), cut_->piece(1));
+  start(Delivery::pulled);
+  decide({announced(1)});
+  EXPECT_TRUE(says("hashing 1 pieces that are here, 1 kB of 1 kB")) << placement_->work();
 }
 
 TEST_F(PlacementTest, WrongManifestIsBadAndNotUsed) {

@@ -109,5 +109,17 @@ TEST_F(PrefillTest, TheNextPullOfThePieceWaitsForTheThread) {
   EXPECT_EQ(std::filesystem::file_size(file()), 2 * kPiece);
 }
 
+// The old bytes of one large piece need minutes, and its pull begins after them.
+TEST_F(PrefillTest, SaysHowManyBytesAreCopied) {
+  EXPECT_EQ(pulls_->work(), "");
+  static_cast<void>(start());
+  EXPECT_TRUE(
+      eventually([&] { return pulls_->work() == "copying old bytes for 1 pulls, 2 kB so far"; },
+                 std::chrono::seconds(20)))
+      << pulls_->work();
+  settle();
+  EXPECT_EQ(pulls_->work(), "");
+}
+
 }  // namespace
 }  // namespace libsync::test

@@ -134,6 +134,22 @@ TEST_F(CopyRange, TellsThatTheOriginalIsTooShort) {
   }
 }
 
+// People see how far a long copy is, so its bytes count before it ends.
+TEST_F(CopyRange, CountsTheBytesAsTheyMove) {
+  const auto to = open_file(path("to"), O_RDWR | O_CREAT, 0600);
+  for (const auto density : {Density::sparse, Density::dense}) {
+    ByteCount count = 0;
+    EXPECT_TRUE(copy_range(from_, 7, to, 0, content_.size() - 7, density, {}, &count));
+    EXPECT_EQ(count, content_.size() - 7) << "holes count, too";
+  }
+  ByteCount count = 0;
+  EXPECT_FALSE(copy_range(from_, 0, to, 0, content_.size() + 1, Density::dense, {}, &count));
+  EXPECT_EQ(count, content_.size()) << "the copy did not end";
+  ByteCount direct = 0;
+  EXPECT_TRUE(copy_range_past_cache(from_, 0, to, 0, content_.size(), Density::dense, {}, &direct));
+  EXPECT_EQ(direct, content_.size());
+}
+
 // Bytes that end in the middle of a page.
 class CopyPastCache : public Ranges {
  protected:
@@ -263,6 +279,20 @@ TEST_F(CopyRange, HolesAndWrittenZerosAreZeros) {
   EXPECT_TRUE(is_zero(file, 0, zeros.size(), {}));
   ASSERT_EQ(pwrite(file.number(), "x", 1, 2 * kBlock), 1);
   EXPECT_FALSE(is_zero(file, 0, zeros.size(), {}));
+}
+
+TEST_F(Ranges, HashedBytesCountAsTheyAreRead) {
+  test::write_file(path("file"), test::random_bytes(600'000, 2));
+  const auto file = open_file(path("file"), O_RDONLY);
+  Hasher hasher;
+  RollingSummer summer;
+  ByteCount count = 0;
+  EXPECT_TRUE(hash_range(hasher, file, 17, 500'000, {}, &count));
+  EXPECT_EQ(count, 500'000U);
+  EXPECT_TRUE(hash_and_sum_range(hasher, summer, file, 0, 100'000, {}, &count));
+  EXPECT_EQ(count, 600'000U);
+  EXPECT_FALSE(hash_range(hasher, file, 0, 600'001, {}, &count));
+  EXPECT_EQ(count, 1'200'000U) << "the range did not end";
 }
 
 }  // namespace

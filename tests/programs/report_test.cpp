@@ -217,6 +217,24 @@ TEST(ReportText, ShowsWhatHostsWorkAtAndThatTheRunIsNotStuck) {
   EXPECT_THAT(text_of(status), HasSubstr("stuck for 100 s"));
 }
 
+TEST(ReportText, ShowsWhatTheMasterWorksAtWithAndWithoutARun) {
+  Status status;
+  status.task = "/data1/model.7";
+  EXPECT_THAT(text_of(status), Not(HasSubstr("work")));
+  EXPECT_EQ(json_of(status)["work"], nullptr);
+  status.work = kHostile;
+  EXPECT_THAT(text_of(status),
+              HasSubstr("task     /data1/model.7\nwork     the master: " + kEscaped + "\n"));
+  EXPECT_EQ(json_of(status)["work"], kEscaped);
+  status.run = running().run;
+  status.run->moves.moved_ago = 100s;
+  const auto text = text_of(status);
+  EXPECT_THAT(text, HasSubstr("work     the master: " + kEscaped + "\n"));
+  EXPECT_THAT(text, Not(HasSubstr("stuck"))) << "it works";
+  status.work.clear();
+  EXPECT_THAT(text_of(status), HasSubstr("stuck for 100 s"));
+}
+
 TEST(ReportText, ShowsTheLastRun) {
   Status status;
   status.last = last();

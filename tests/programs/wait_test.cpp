@@ -64,6 +64,13 @@ TEST(Waiting, ShowsAHostThatWorksAtItsOwnDisk) {
               testing::EndsWith(", 10.0.0.2 assembling \\x1b[31m\\n\\xff"));
 }
 
+TEST(Waiting, ShowsWhatTheMasterWorksAtBeforeTheRun) {
+  Waiting waiting("/a");
+  const auto step =
+      waiting.step({.task = "/a", .run = {}, .last = {}, .work = "listing \x1b[31m\xff"});
+  EXPECT_EQ(line_of(step), "'/a' waits for the master, which is listing \\x1b[31m\\xff");
+}
+
 TEST(Waiting, EndsWithTheRunOfThePath) {
   for (const auto& [outcome, status] :
        std::vector<std::pair<std::string, ExitStatus>>{{"complete", ExitStatus::done},
@@ -214,15 +221,23 @@ class WaitForRun : public testing::Test {
       std::string* into;
       ~Captured() { *into = testing::internal::GetCapturedStdout(); }
     } const captured{&output_};
-    return wait_for_run(observer, clock_, Waiting("/a"), limit, screen);
+    return wait_for_run(observer, clock_, Waiting("/a"), limit, screen,
+                        [this](const std::string& run) { return is_account_due(run); });
   }
 
   static Pulse running() { return {"/a", run_of("/a"), {}}; }
   static Pulse complete() { return {"", {}, end_of("/a")}; }
   static Pulse outage() { throw Failure(ExitStatus::redis, Remedy::try_again, "out of reach"); }
 
+  bool is_account_due(const std::string& run) {
+    asked_accounts_.push_back(run);
+    return asked_accounts_.size() <= accounts_due_;
+  }
+
   test::HandClock clock_;
   std::string output_;
+  std::size_t accounts_due_ = 0;  // So often the account is not there yet.
+  std::vector<std::string> asked_accounts_;
   std::optional<LastStatus> last_;  // As status() answers.
 };
 
@@ -270,6 +285,40 @@ TEST_F(WaitForRun, EndsAsItsRunDidIfATaskWasRefusedSince) {
     last_->run = "2";
     EXPECT_EQ(wait({running, hides}), ExitStatus::ended_short) << "another run";
   }
+}
+
+// `wait && report` shows the run.
+TEST_F(WaitForRun, EndsWhenTheAccountOfTheRunIsThere) {
+  accounts_due_ = 3;
+  EXPECT_EQ(wait({running, complete}), ExitStatus::done);
+  EXPECT_EQ(asked_accounts_, std::vector<std::string>(4, "1"));
+  const auto begun = clock_.now();
+  accounts_due_ = 1'000'000;
+  EXPECT_EQ(wait({complete}), ExitStatus::done) << "the master cannot write it";
+  EXPECT_EQ(clock_.now() - begun, 5s);
+}
+
+TEST_F(WaitForRun, WaitsForNoAccountOfARefusal) {
+  accounts_due_ = 1'000'000;
+  EXPECT_EQ(wait({[] {
+                    return Pulse{"/a", {}, {}};
+                  },
+                  [] {
+                    return Pulse{"", {}, end_of("/a", "refused")};
+                  }}),
+            ExitStatus::ended_short);
+  EXPECT_TRUE(asked_accounts_.empty());
+}
+
+TEST_F(WaitForRun, WaitsForTheAccountOfARunThatARefusalHides) {
+  accounts_due_ = 2;
+  last_ = LastStatus{.path = "/b", .outcome = "refused", .run = "1", .run_outcome = "complete"};
+  EXPECT_EQ(wait({running,
+                  [] {
+                    return Pulse{"", {}, end_of("/b", "refused")};
+                  }}),
+            ExitStatus::done);
+  EXPECT_EQ(asked_accounts_, std::vector<std::string>(3, "1"));
 }
 
 TEST_F(WaitForRun, RepaintsTheLineOfATerminal) {

@@ -60,6 +60,10 @@ RepairOutcome FakeMasterCoordinator::repair(const RunInfo& run, const RunId& ano
   return call("repair", [&] { return state_.repair(run, another, recorded, expected); });
 }
 
+void FakeMasterCoordinator::show_work(const std::string& text) {
+  call("show_work", [&] { state_.show_masters_work(text); });
+}
+
 void FakeMasterCoordinator::overtake(const RunId& run, const std::optional<TaskPath>& task) {
   call("overtake", [&] { state_.overtake(run, task); });
 }

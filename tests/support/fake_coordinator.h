@@ -39,6 +39,7 @@ class FakeMasterCoordinator final : public MasterCoordinator {
                                      const std::vector<StagedPiece>& recorded,
                                      const Expected& expected) override;
   void overtake(const RunId& run, const std::optional<TaskPath>& task) override;
+  void show_work(const std::string& text) override;
   [[nodiscard]] StageOutcome vouch(const RunId& run) override;
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter task) override;

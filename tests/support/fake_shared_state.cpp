@@ -12,6 +12,8 @@ constexpr PieceNumber kTreesFromPieces = 64;
 // The origin's uploads belong to its trees but for these.
 constexpr unsigned kUploadsBesideTrees = 2;
 
+constexpr std::size_t kWorkBytes = 100;
+constexpr std::uint64_t kWorkLastsMs = 30'000;
 constexpr std::uint64_t kLatelyMs = std::chrono::milliseconds(kLately).count();
 
 }  // namespace
@@ -106,6 +108,7 @@ BeginOutcome FakeSharedState::begin(const RunInfo& run, unsigned origin_slots,
                                   run.cut.pieces() >= kTreesFromPieces);
   if (has_trees) origin_slots = std::min(origin_slots, kUploadsBesideTrees);
   accounts_.clear();
+  masters_work_.clear();
   auto info = run;
   info.state = RunState::staging;
   info.has_trees = has_trees;
@@ -318,6 +321,7 @@ EndOutcome FakeSharedState::end(const RunId& run, const std::string& outcome,
     if (!known.hook_fault.empty()) answer.hook_failed.push_back(address.text());
   }
   ended_.push_back({run, info.task.text(), outcome, reason, answer.missing, run_->announced});
+  masters_work_.clear();
   last_run_ = run;
   last_begun_ms_ = info.begun_ms;
   last_ = LastStatus{.path = info.task.text(),
@@ -372,6 +376,16 @@ bool FakeSharedState::refuse(const std::string& refused, const std::string& reas
   return true;
 }
 
+void FakeSharedState::show_masters_work(const std::string& text) {
+  masters_work_ = text.substr(0, kWorkBytes);
+  masters_work_ms_ = now_ms();
+  works_shown_.push_back(text);
+}
+
+std::string FakeSharedState::masters_work() const {
+  return now_ms() <= masters_work_ms_ + kWorkLastsMs ? masters_work_ : std::string();
+}
+
 Pulse FakeSharedState::pulse() {
   Pulse pulse{.task = task.value_or(""), .run = {}, .last = {}};
   if (last_) {
@@ -384,7 +398,10 @@ Pulse FakeSharedState::pulse() {
                          .ended_ms = last_ended_ms_,
                          .ended_ago = since(last_ended_ms_, now_ms())};
   }
-  if (!run_) return pulse;
+  if (!run_) {
+    pulse.work = masters_work();
+    return pulse;
+  }
   pulse.run = Pulse::Run{.id = run_->info.id.text(),
                          .path = run_->info.task.text(),
                          .finished = run_->finished(),
@@ -396,6 +413,7 @@ Pulse FakeSharedState::pulse() {
     pulse.run->placed += known.in_place;
     if (!known.work.empty()) pulse.run->work = address.text() + " " + known.work;
   }
+  if (!masters_work().empty()) pulse.run->work = "the master " + masters_work();
   if (!run_->moves.empty())
     pulse.run->moves.moved_ago = since(run_->moves.rbegin()->first, now_ms());
   if (run_->info.has_trees) return pulse;
@@ -410,6 +428,7 @@ Pulse FakeSharedState::pulse() {
 
 Status FakeSharedState::status() {
   Status status{.task = plain_task().value_or("")};
+  status.work = masters_work();
   if (last_) {
     status.last = last_;
     status.last->ended_ago = since(last_ended_ms_, now_ms());

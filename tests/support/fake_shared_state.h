@@ -63,6 +63,8 @@ class FakeSharedState {
   [[nodiscard]] const std::vector<FakeEnd>& ended() const { return ended_; }
   /// The reasons of all refusals.
   [[nodiscard]] const std::vector<std::string>& refusals() const { return refusals_; }
+  /// All texts about the work of the master.
+  [[nodiscard]] const std::vector<std::string>& works_shown() const { return works_shown_; }
 
   // --- The verbs of the master ---
 
@@ -79,6 +81,7 @@ class FakeSharedState {
                                      const std::vector<StagedPiece>& recorded,
                                      const Expected& expected);
   void overtake(const RunId& run, const std::optional<TaskPath>& waiting);
+  void show_masters_work(const std::string& text);
   [[nodiscard]] StageOutcome vouch(const RunId& run);
   [[nodiscard]] EndOutcome end(const RunId& run, const std::string& outcome,
                                const std::string& reason, TaskAfter after);
@@ -145,6 +148,7 @@ class FakeSharedState {
   /// Keeps the account of the run that ends.
   void keep_account();
   [[nodiscard]] bool is_seat_kept(const Address& host) const;
+  [[nodiscard]] std::string masters_work() const;
 
   std::uint64_t advanced_ms_ = 1'000'000'000'000;
   const Clock* clock_ = nullptr;
@@ -154,6 +158,9 @@ class FakeSharedState {
   std::vector<RunInfo> begun_;
   std::vector<FakeEnd> ended_;
   std::vector<std::string> refusals_;
+  std::string masters_work_;
+  std::uint64_t masters_work_ms_ = 0;
+  std::vector<std::string> works_shown_;
   std::optional<RunId> last_run_;
   std::uint64_t last_begun_ms_ = 0;
   std::optional<LastStatus> last_;

@@ -17,7 +17,7 @@ namespace libsync::test {
 
 class HandClock final : public Clock {
  public:
-  [[nodiscard]] Instant now() const override { return now_; }
+  [[nodiscard]] Instant now() const override { return now_ += by_reading_; }
 
   [[nodiscard]] std::chrono::system_clock::time_point wall() const override {
     return std::chrono::system_clock::time_point(std::chrono::hours(24)) +
@@ -44,6 +44,9 @@ class HandClock final : public Clock {
 
   void advance(Duration by) { now_ += by; }
 
+  /// From now on each reading of the clock lasts so long: work without waits.
+  void pass_at_each_reading(Duration by) { by_reading_ = by; }
+
   /// From now on a wait for which nothing comes lasts as long as was asked for. `real_wait`: how
   /// long it polls for what threads and other processes do.
   void let_waits_pass(std::chrono::milliseconds real_wait = std::chrono::milliseconds(5)) {
@@ -52,7 +55,8 @@ class HandClock final : public Clock {
   }
 
  private:
-  Instant now_ = Instant(std::chrono::hours(1));
+  mutable Instant now_ = Instant(std::chrono::hours(1));
+  Duration by_reading_{0};
   bool jumps_ = false;
   std::chrono::milliseconds real_wait_{5};
   std::size_t waits_ = 0;

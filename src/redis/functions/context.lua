@@ -109,6 +109,7 @@ local STRIKES = {corrupt = 2, unreachable = 2, refused = 3, slow = 2}
 local TRUSTED_MS = 60000        -- After a reverification, one accuser alone causes no other one.
 local LATELY_S = 10             -- kLately in observer.h: the span of the rate that people see.
 local EVENTS_KEPT = 10000
+local WORK_BYTES = 100  -- The longest text about the work of a host, or of the master.
 local ERROR_BYTES = 500
 local SILENT_BYTES = 20000      -- The longest list of silent hosts that outlives a run.
 local ADDRESS_BYTES = 45        -- The longest address, as text.

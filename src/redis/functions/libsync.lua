@@ -76,7 +76,9 @@
 --   P sync:progress       hash    address -> pieces that are in place there
 --   P sync:moves          hash    for people: placed (pieces of all hosts), last (when a host placed
 --                                 one), second%16 -> "SECOND PIECES", "work ADDRESS" -> what the
---                                 host works at, and work -> "WHEN ADDRESS TEXT", the last of these
+--                                 host works at, work -> "WHEN ADDRESS TEXT", the last of these,
+--                                 and master -> "WHEN TEXT", what the master works at, also
+--                                 without a run
 --   P sync:blame          hash    see blame.lua
 --   P sync:quarantine     zset    address -> until when it is no source
 --   P sync:errors         hash    address -> the last error there

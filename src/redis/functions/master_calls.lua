@@ -133,16 +133,28 @@ local function begin(_, a)
   return hosts
 end
 
+-- The master works at its own disk. Only people see it.
+local function show_work(k, text)
+  if text == '' then
+    redis.call('HDEL', k.moves, 'master')
+  else
+    redis.call('HSET', k.moves, 'master', string.format('%d %s', k.now, string.sub(text, 1, WORK_BYTES)))
+  end
+  return {'STAGED'}
+end
+
 -- Announces pieces.
 --
 --   Args:    run, final (1: these were the last, and the payload has not changed),
 --            piece, digest, piece, digest, …
+--            or '', work, and what the master works at, '' for no more
 --   Answers: STAGED
 --
 -- A Redis that restarts from an older snapshot may have lost pieces. Then the run stays in staging;
 -- the master sees that and announces all of them again.
 local function stage(_, a)
   local k, now = call_of(a)
+  if a[4] == 'work' then return show_work(k, a[5]) end
   if not is_current(k, a[3]) then return {'STALE'} end
   wake_seated(k, now)
   local pieces, fresh = {}, {}

@@ -297,8 +297,6 @@ local function doubt(_, a)
   return {'VIEW'}
 end
 
-local WORK_BYTES = 100  -- The longest text about the work of a host.
-
 -- A host works at its own disk, and no piece moves meanwhile. Only people see it.
 local function show_work(k, host, text)
   see(k, host)

@@ -21,11 +21,17 @@ local function moves_of(k)
   return math.max(0, math.min(number_of(all[1]), most)), math.min(lately, most), is_right and k.now - moved or nil
 end
 
--- The host that said last what it works at, and that, if it may still do so: it says it every 15 s.
-local function work_of(k)
-  local at, text = string.match(redis.call('HGET', k.moves, 'work') or '', '^(%d+) (.+)$')
+-- The last text about work, if it may still hold: a host renews it every 15 s, and the master every 10 s.
+local function said_lately(k, said)
+  local at, text = string.match(said or '', '^(%d+) (.+)$')
   local age = k.now - number_of(at)
   return text and age >= 0 and age <= 30000 and string.sub(text, 1, ERROR_BYTES) or ''
+end
+
+-- The work of the master, and the host that was the last to name its own, with that.
+local function works_of(k)
+  local said = redis.call('HMGET', k.moves, 'master', 'work')
+  return said_lately(k, said[1]), said_lately(k, said[2])
 end
 
 -- Announced pieces that one source alone has. In a run with trees nobody counts the copies.
@@ -44,17 +50,22 @@ end
 --   Answers: PULSE task-or-'' clock, path outcome reason finished expected ended run of sync:last,
 --            and if there is a run: id path finished expected bytes pieces placed
 --            placed-in-the-last-LATELY_S ms-since-the-last-or-'' pieces-of-one-source
---            host-and-its-work-or-''
+--            host-and-its-work-or-''; without a run: what the master works at, if anything
 local function pulse(_, a)
   local k = reading_call_of(a)
   local answer = {'PULSE', task_of(k) or '', k.clock}
   local last = redis.call('HMGET', k.last, 'path', 'outcome', 'reason', 'finished', 'expected', 'ended', 'run')
   for i = 1, 7 do answer[3 + i] = last[i] or '' end
-  if not k.of then return answer end
+  local work, work_of_host = works_of(k)
+  if not k.of then
+    answer[11] = work ~= '' and work or nil
+    return answer
+  end
+  if work ~= '' then work_of_host = 'the master ' .. work end
   local run = redis.call('HMGET', k.run, 'path', 'bytes')
   local placed, lately, moved_ago = moves_of(k)
   local rest = {k.of.id, run[1] or '', finished_count(k), expected_count(k), run[2] or '', k.of.pieces,
-                placed, lately, moved_ago or '', of_one_source(k), work_of(k)}
+                placed, lately, moved_ago or '', of_one_source(k), work_of_host}
   for i = 1, #rest do answer[10 + i] = rest[i] end
   return answer
 end

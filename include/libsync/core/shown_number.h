@@ -1,12 +1,17 @@
 #pragma once
 
-// Numbers of bytes for people.
+// Numbers for people.
 
+#include <cstdint>
 #include <string>
 
 namespace libsync {
 
 /// A number of bytes with a unit, in four digits: `1.747 GB`. Units are powers of 1000.
 [[nodiscard]] std::string shown_bytes(double bytes);
+[[nodiscard]] std::string shown_bytes(std::uint64_t bytes);
+
+/// A count in groups of three digits: `100,000`.
+[[nodiscard]] std::string shown_count(std::uint64_t count);
 
 }  // namespace libsync

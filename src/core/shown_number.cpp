@@ -1,4 +1,4 @@
-#include "programs/shown_bytes.h"
+#include "libsync/core/shown_number.h"
 
 #include <fmt/format.h>
 
@@ -10,6 +10,14 @@ std::string shown_bytes(double bytes) {
     bytes /= 1000;
   }
   return fmt::format("{:.4g} EB", bytes);
+}
+
+std::string shown_bytes(std::uint64_t bytes) { return shown_bytes(static_cast<double>(bytes)); }
+
+std::string shown_count(std::uint64_t count) {
+  auto text = std::to_string(count);
+  for (auto at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
 }
 
 }  // namespace libsync
