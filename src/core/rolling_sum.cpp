@@ -42,9 +42,6 @@ void set_bit(std::vector<std::uint64_t>& bits, std::size_t place) {
   bits[place / 64] |= std::uint64_t{1} << place % 64;
 }
 
-// The finder asks the filter for so many sums, and then branches once.
-constexpr std::size_t kStride = 8;
-
 std::size_t index(char byte) { return static_cast<unsigned char>(byte); }
 
 }  // namespace
@@ -101,44 +98,26 @@ void BlockFinder::add(std::string_view entering, std::string_view leaving,
   held_ += filling;
   offset_ += filling;
   if (filling > 0 && held_ == length_) meet(found);
-  for (; entering.size() - at >= kStride; at += kStride) {
-    roll<kStride>(entering.data() + at, leaving.data() + at, found);
-  }
-  for (; at < entering.size(); ++at) roll<1>(entering.data() + at, leaving.data() + at, found);
-}
-
-// No byte of the loop branches. The second filter is asked where the first one has a bit.
-template <std::size_t bytes>
-void BlockFinder::roll(const char* entering, const char* leaving, std::vector<Block>& found) {
-  std::array<RollingSum, bytes> sums;
   auto first = first_;
   auto second = second_;
-  std::uint64_t may_be_wanted = 0;
   const auto* const filter = filter_.data();
   const auto* const leaves = leaves_.data();
-  for (std::size_t i = 0; i < bytes; ++i) {
-    const auto leaver = index(leaving[i]);
-    first += kNumbers[index(entering[i])] - kNumbers[leaver];
+  const auto begin = offset_ - at;
+  for (; at < entering.size(); ++at) {
+    const auto leaver = index(leaving[at]);
+    first += kNumbers[index(entering[at])] - kNumbers[leaver];
     second += first - leaves[leaver];
-    sums[i] = second;
-    const auto place = place_in_filter(second);
-    may_be_wanted |= filter[place / 64] >> place % 64;
+    if (!has_bit(filter, place_in_filter(second))) [[likely]]
+      continue;
+    if (!has_bit(second_filter_.data(), place_in_second_filter(second))) continue;
+    first_ = first;
+    second_ = second;
+    offset_ = begin + at + 1;
+    meet(found);
   }
   first_ = first;
-  if ((may_be_wanted & 1U) != 0) [[unlikely]] {
-    const auto begin = offset_;
-    for (std::size_t i = 0; i < bytes; ++i) {
-      second_ = sums[i];
-      offset_ = begin + i + 1;
-      if (has_bit(filter, place_in_filter(second_)) &&
-          has_bit(second_filter_.data(), place_in_second_filter(second_))) {
-        meet(found);
-      }
-    }
-    offset_ = begin;
-  }
   second_ = second;
-  offset_ += bytes;
+  offset_ = begin + at;
 }
 
 }  // namespace libsync

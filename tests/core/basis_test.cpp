@@ -81,6 +81,11 @@ TEST(Basis, ANameThatIsMerelyAlikeIsBetterThanNone) {
             "release-1.1@1");
 }
 
+TEST(Basis, ANameThatIsHalfAlikeIsAnotherFamily) {
+  EXPECT_EQ(similarity("release-2", "relay-1"), 55U);
+  EXPECT_EQ(chosen("release-2", EntryKind::file, {file("relay-1")}), "none");
+}
+
 TEST(Basis, WithoutOldPayloadsThereIsNone) {
   EXPECT_EQ(choose_basis("m", EntryKind::file, {}), std::nullopt);
 }

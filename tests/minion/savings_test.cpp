@@ -67,6 +67,15 @@ TEST_F(SavingsTest, AfterGoodPiecesSeveralPoorOnesEndIt) {
   EXPECT_EQ(left_out(), 32U);
 }
 
+TEST_F(SavingsTest, PoorPiecesCountInARowAlone) {
+  EXPECT_EQ(left_out(), 0U);
+  for (int round = 0; round < 3; ++round) {
+    good();
+    for (unsigned piece = 0; piece + 1 < kTries; ++piece) poor();
+  }
+  EXPECT_EQ(left_out(), 0U);
+}
+
 TEST_F(SavingsTest, APieceWithoutOldBytesIsNoTry) {
   EXPECT_TRUE(savings_.should_fill(Likeness::unknown));
   savings_.left();

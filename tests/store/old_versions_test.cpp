@@ -4,8 +4,12 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "libsync/core/run_record.h"
@@ -83,6 +87,16 @@ TEST_F(OldVersions, ThePublishedOneComesBeforeTheOneThatItReplaced) {
   const auto chosen = choose_basis("model.1", EntryKind::file, names);
   ASSERT_TRUE(chosen);
   EXPECT_EQ(versions[*chosen].folder, repo());
+}
+
+TEST_F(OldVersions, OfTwoThatWerePublishedInOneSecondTheLaterOneCounts) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // A file system counts in less.
+  publish("model.0");
+  std::map<std::string, std::int64_t> published;
+  for (const auto& version : old_versions(repo(), "model.2", BasisRule::automatic)) {
+    published.emplace(version.known.name, version.known.published);
+  }
+  EXPECT_GT(published.at("model.0"), published.at("model.1"));
 }
 
 TEST_F(OldVersions, ASymlinkIsNone) {

@@ -60,10 +60,6 @@ class BlockFinder {
     unsigned left = kMostOffsets;
   };
 
-  /// Moves by so many bytes.
-  template <std::size_t bytes>
-  void roll(const char* entering, const char* leaving, std::vector<Block>& found);
-
   /// The block that ends here may be wanted.
   void meet(std::vector<Block>& found);
 
