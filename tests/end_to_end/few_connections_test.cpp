@@ -2,14 +2,17 @@
 
 #include <gmock/gmock.h>
 
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include "fleet.h"
 
 namespace libsync::test {
 namespace {
 
-using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
+using testing::IsEmpty;
 
 // Prints the pulls that failed, and the reasons, of each host of a report.
 constexpr auto kFaults =
@@ -36,6 +39,21 @@ class FewConnections : public Fleet {
     host.start_daemon();
   }
 
+  // Warnings and errors, but for one: a host that probes its own daemon may meet two pulls there.
+  static std::vector<std::string> complaints_in(const std::string& log) {
+    std::vector<std::string> complaints;
+    std::istringstream lines(log);
+    for (std::string line; std::getline(lines, line);) {
+      const bool is_one =
+          line.find("warning: ") != std::string::npos || line.find("error: ") != std::string::npos;
+      const bool is_of_probe =
+          line.find("this host offers nothing to others") != std::string::npos &&
+          line.find("max connections (2) reached") != std::string::npos;
+      if (is_one && !is_of_probe) complaints.push_back(line);
+    }
+    return complaints;
+  }
+
   // Small pieces, so that many pulls end, and the next ones begin at once.
   void distribute(const std::string& spread) {
     const auto payload = source_root() / "payload";
@@ -47,9 +65,9 @@ class FewConnections : public Fleet {
     wait_for_end();
     for (const auto* const host : minions()) {
       expect_published(*host, payload);
-      EXPECT_THAT(host->log(), AllOf(Not(HasSubstr("warning: ")), Not(HasSubstr("error: "))));
+      EXPECT_THAT(complaints_in(host->log()), IsEmpty());
     }
-    EXPECT_THAT(master().log(), AllOf(Not(HasSubstr("warning: ")), Not(HasSubstr("error: "))));
+    EXPECT_THAT(complaints_in(master().log()), IsEmpty());
     const auto report = master().run("sync-master", {"report", "--json"});
     EXPECT_EQ(report.status, 0) << report.errors;
     std::string expected;
