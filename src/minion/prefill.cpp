@@ -34,12 +34,12 @@ Prefill::~Prefill() = default;
 
 bool Prefill::prepare(const Assignment& assignment, const Basis& basis, Then then) {
   std::vector<File> files;
-  std::vector<std::filesystem::path> awaited;  // The thread is filling them for an earlier pull.
+  std::vector<File> awaited;  // The thread fills them, perhaps for an earlier pull.
   for (const auto& staged : assignment.pieces) {
     const auto piece = staged.piece;
     const auto path = spool_.incoming_path(piece, assignment.attempt);
     if (filling_.contains(path)) {
-      awaited.push_back(path);
+      awaited.push_back({piece, path});
       continue;
     }
     const bool is_begun = spool_.make_way(piece, cut_.bytes_of(piece), assignment.attempt);
@@ -52,8 +52,8 @@ bool Prefill::prepare(const Assignment& assignment, const Basis& basis, Then the
     }
   }
   if (files.empty() && awaited.empty()) return true;
-  for (const auto& file : files) awaited.push_back(file.path);
-  filling_.insert(awaited.begin(), awaited.end());
+  awaited.insert(awaited.end(), files.begin(), files.end());
+  for (const auto& file : awaited) filling_.insert(file.path);
   if (!filler_) filler_ = std::make_unique<Workers>(1);
   filler_->submit(
       [files = std::move(files), old = basis.old, copied = copied_](const std::stop_token& stop) {
@@ -67,13 +67,12 @@ bool Prefill::prepare(const Assignment& assignment, const Basis& basis, Then the
        then = std::move(then)](const std::vector<PieceNumber>& unfilled) {
         for (const auto piece : unfilled) filled_.erase(piece);
         if (!unfilled.empty()) savings_.left();
-        for (const auto& path : awaited) filling_.extract(path);
+        for (const auto& file : awaited) filling_.extract(file.path);
         if (then() == Pull::begins) return;
-        for (const auto& path : awaited) {
+        for (const auto& [piece, path] : awaited) {
           if (filling_.contains(path)) continue;
           remove_file(path);
-          std::erase_if(filled_,
-                        [&](PieceNumber piece) { return path.filename() == piece_name(piece); });
+          filled_.erase(piece);
         }
       });
   return false;

@@ -167,6 +167,16 @@ std::string repeated(const std::string& period, std::size_t bytes) {
   return text;
 }
 
+// Zeros, and streams with periods shorter than a piece, of its length, and longer.
+std::vector<std::string> periodic_streams() {
+  std::vector<std::string> streams;
+  for (const auto& period : {std::string(1, '\0'), std::string("ab"), random_bytes(1000, 3),
+                             random_bytes(1500, 4), random_bytes(7000, 5)}) {
+    streams.push_back(repeated(period, kStream));
+  }
+  return streams;
+}
+
 TEST_F(SearchTest, MovedPiecesBecomePieceFilesAndAreCheckedOnce) {
   const auto stream = random_bytes(kStream, 1);
   const auto found = find("moved" + stream, pieces_of(stream));
@@ -177,10 +187,8 @@ TEST_F(SearchTest, MovedPiecesBecomePieceFilesAndAreCheckedOnce) {
 }
 
 TEST_F(SearchTest, ZerosAndPeriodsAreFoundByOneCheckAPiece) {
-  for (const auto& period : {std::string(1, '\0'), std::string("ab"), random_bytes(1000, 3),
-                             random_bytes(1500, 4), random_bytes(7000, 5)}) {
-    SCOPED_TRACE(period.size());
-    const auto stream = repeated(period, kStream);
+  for (const auto& stream : periodic_streams()) {
+    SCOPED_TRACE(digest_of(stream).hex());
     const auto found = find(stream.substr(1) + stream, pieces_of(stream));
     EXPECT_EQ(found.pieces.size(), kPieces);
     EXPECT_EQ(found.checks, kPieces);
@@ -190,10 +198,8 @@ TEST_F(SearchTest, ZerosAndPeriodsAreFoundByOneCheckAPiece) {
 }
 
 TEST_F(SearchTest, ZerosWithWrongDigestsAreCheckedTwiceAtMost) {
-  for (const auto& period : {std::string(1, '\0'), std::string("ab"), random_bytes(1000, 3),
-                             random_bytes(1500, 4), random_bytes(7000, 5)}) {
-    SCOPED_TRACE(period.size());
-    const auto stream = repeated(period, kStream);
+  for (const auto& stream : periodic_streams()) {
+    SCOPED_TRACE(digest_of(stream).hex());
     const auto found = find(stream + stream, hostile(pieces_of(stream)));
     EXPECT_THAT(found.pieces, IsEmpty());
     EXPECT_EQ(found.checks, 2 * kPieces);
