@@ -6,6 +6,7 @@
 #include <climits>
 
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/state_folder_name.h"
 
 namespace libsync {
 namespace {
@@ -27,7 +28,7 @@ Refusal refuse(std::string_view text, std::string_view rule) {
 
 bool is_payload_name(std::string_view name) {
   return !name.empty() && name.size() <= NAME_MAX && name != "." && name != ".." &&
-         name != ".libsync" && name.find('/') == std::string_view::npos &&
+         name != kStateFolderName && name.find('/') == std::string_view::npos &&
          std::none_of(name.begin(), name.end(), is_control);
 }
 

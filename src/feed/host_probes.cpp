@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include "libsync/core/state_folder_name.h"
 #include "os/files.h"
 #include "os/removal.h"
 #include "os/stop_signal.h"
@@ -34,7 +35,7 @@ class Probes {
       auto folder = into_ / std::to_string(next_);
       make_folder(folder, kFolderMode);
       const auto id = transfer_.start(PullRequest{.source = hosts_[next_],
-                                                  .folder = ".libsync",
+                                                  .folder = std::string(kStateFolderName),
                                                   .names = {"probe"},
                                                   .into = folder,
                                                   .largest = kLargestProbe});

@@ -7,6 +7,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/shown_number.h"
 #include "os/files.h"
 
 namespace libsync {
@@ -14,8 +15,6 @@ namespace {
 
 // Longest file of stamps that is read. A stamp has some 60 bytes.
 constexpr std::size_t kStampsBytes = std::size_t{1} << 30U;
-
-double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
 
 struct ListedPayload {
   Manifest manifest;
@@ -84,10 +83,10 @@ void MasterRecords::check_space(const Spool& spool, const RunInfo& run) const {
   if (free >= needed) return;
   throw Failure(
       ExitStatus::local, Remedy::try_again,
-      fmt::format("the pieces of '{}' need {:.2f} GB on the file system of '{}', and {:.2f} "
-                  "GB are free: free some space there",
-                  escaped(run.task.text()), gigabytes(needed), escaped(repo_.string()),
-                  gigabytes(free)));
+      fmt::format("the pieces of '{}' need {} on the file system of '{}', and {} are free: "
+                  "free some space there",
+                  escaped(run.task.text()), shown_gigabytes(needed), escaped(repo_.string()),
+                  shown_gigabytes(free)));
 }
 
 bool MasterRecords::lacks_pieces(const RunRecord& owner) const {

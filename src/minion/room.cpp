@@ -10,18 +10,12 @@
 #include "libsync/core/attempt.h"
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
+#include "libsync/core/shown_number.h"
 #include "minion/keeping.h"
 #include "os/files.h"
 #include "store/replaced.h"
 
 namespace libsync {
-namespace {
-
-std::string shown_bytes(std::uint64_t bytes) {
-  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
-}
-
-}  // namespace
 
 Room::Room(const PieceTable& pieces, Spool spool, RunInfo run, std::filesystem::path repo)
     : pieces_(pieces),
@@ -58,8 +52,8 @@ void Room::require() {
       ExitStatus::local, Remedy::try_again,
       fmt::format("{} needs {} on the file system of '{}' while the run lasts, and {} are "
                   "free: free some space there",
-                  escaped(run_.task.name()), shown_bytes(needed), escaped(repo_.string()),
-                  shown_bytes(free)));
+                  escaped(run_.task.name()), shown_gigabytes(needed), escaped(repo_.string()),
+                  shown_gigabytes(free)));
 }
 
 void Room::make_room(std::uint64_t lacking) const {
@@ -86,7 +80,7 @@ void Room::make_room(std::uint64_t lacking) const {
   throw Failure(ExitStatus::local, Remedy::try_again,
                 fmt::format("{} replaced versions of {} are deleted first, since {} needs their "
                             "room",
-                            going->size(), shown_bytes(freed), escaped(run_.task.name())));
+                            going->size(), shown_gigabytes(freed), escaped(run_.task.name())));
 }
 
 }  // namespace libsync

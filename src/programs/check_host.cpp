@@ -8,6 +8,7 @@
 #include "feed/host_probes.h"
 #include "feed/own_feed.h"
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/state_folder_name.h"
 #include "os/files.h"
 #include "os/stop_signal.h"
 #include "os/system_clock.h"
@@ -130,7 +131,7 @@ void HostCheck::check_repo() {
   }
   try {
     // A host that is new has none, and stays without.
-    if (status_of(config_.repo / ".libsync")) static_cast<void>(StateFolder(config_.repo));
+    if (status_of(config_.repo / kStateFolderName)) static_cast<void>(StateFolder(config_.repo));
     folder_.emplace(config_.repo, clock_.wall());
     say(judge_repo(repo_facts(*folder_), need));
   } catch (const Failure& failure) {

@@ -10,6 +10,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/shown_number.h"
+#include "libsync/core/state_folder_name.h"
 #include "os/files.h"
 #include "store/receipts.h"
 
@@ -102,7 +103,7 @@ nlohmann::json published_json(const OwnFacts& facts) {
 
 OwnFacts own_facts(const std::filesystem::path& repo, const Clock& clock) {
   OwnFacts facts{.repo = repo, .now = clock.wall()};
-  const auto state = repo / ".libsync";
+  const auto state = repo / kStateFolderName;
   try {
     facts.free_bytes = free_bytes(repo);
     facts.tick = tick_facts(StateFolder::lock_path(state, Role::minion), clock);

@@ -3,19 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/host_ranges.h"
 #include "libsync/core/outcome.h"
 #include "libsync/core/shown_number.h"
 #include "libsync/core/time.h"
+#include "programs/reason_lines.h"
 
 namespace libsync {
 namespace {
-
-// Most numbers and ranges of hosts in a line of text; some 200 columns. JSON has them all.
-constexpr std::size_t kShown = 40;
 
 // Most hosts whose work has a line.
 constexpr std::size_t kWorkShown = 5;
@@ -29,8 +26,8 @@ std::string where_text(const ReportFrame& frame) {
 std::string fleet_text(const Status& status) {
   auto text = fmt::format("fleet    {} hosts seen in ten minutes", seen_count(status));
   if (!status.silent.empty()) {
-    text +=
-        fmt::format("; {} silent: {}", status.silent.size(), host_ranges(status.silent, kShown));
+    text += fmt::format("; {} silent: {}", status.silent.size(),
+                        host_ranges(status.silent, kHostsShown));
   }
   return text + "\n";
 }
@@ -48,23 +45,13 @@ std::string progress_text(const RunStatus& run, const Progress& progress, const 
   return text + "\n";
 }
 
-// One line for each text, with the hosts that have it.
-std::string lines_by_text(const std::string& label,
-                          const std::map<std::string, std::vector<std::string>>& hosts_by_text) {
-  std::string lines;
-  for (const auto& [text, hosts] : hosts_by_text) {
-    lines += fmt::format("{:<8} {}: {}\n", label, host_ranges(hosts, kShown), escaped(text));
-  }
-  return lines;
-}
-
 std::string faults_text(const Status& status, std::string HostStatus::*fault,
                         const std::string& label) {
-  std::map<std::string, std::vector<std::string>> hosts;
+  HostsByReason hosts;
   for (const auto& host : status.hosts) {
     if (!(host.*fault).empty()) hosts[host.*fault].push_back(host.address);
   }
-  return lines_by_text(label, hosts);
+  return reason_lines(label, hosts);
 }
 
 // The work of the master on its own disk.
@@ -93,14 +80,14 @@ std::string groups_text(const Progress& progress) {
     const auto found = progress.hosts.find(group);
     if (found == progress.hosts.end()) continue;
     std::vector<std::string> names;
-    std::map<std::string, std::vector<std::string>> by_reason;
+    HostsByReason by_reason;
     for (const auto* const host : found->second) {
       names.push_back(host->address);
       by_reason[host->error].push_back(host->address);
     }
     text += group == HostGroup::failed
-                ? lines_by_text("failed", by_reason)
-                : fmt::format("{:<8} {}\n", name_of(group), host_ranges(names, kShown));
+                ? reason_lines("failed", by_reason)
+                : fmt::format("{:<8} {}\n", name_of(group), host_ranges(names, kHostsShown));
   }
   return text;
 }
@@ -132,7 +119,8 @@ std::string run_text(const Status& status, const EndRules& rules) {
   if (run.format == RunFormat::other) {
     text += "version  another version of sync-fanout began this run: `del task` ends it\n";
   }
-  if (!run.missing.empty()) text += fmt::format("missing  {}\n", host_ranges(run.missing, kShown));
+  if (!run.missing.empty())
+    text += fmt::format("missing  {}\n", host_ranges(run.missing, kHostsShown));
   return text + masters_work_text(status) + work_text(progress) + groups_text(progress);
 }
 
@@ -145,18 +133,18 @@ std::string last_text(const LastStatus& last) {
   }
   if (!last.silent.empty()) {
     text += fmt::format("; {} known hosts silent: {}", last.silent.size(),
-                        host_ranges(last.silent, kShown));
+                        host_ranges(last.silent, kHostsShown));
   }
   if (!last.reason.empty()) text += fmt::format(": {}", escaped(last.reason));
   text += fmt::format(", {:.0f} s ago\n", in_seconds(last.ended_ago));
-  std::map<std::string, std::vector<std::string>> missing;
-  std::map<std::string, std::vector<std::string>> hooks;
+  HostsByReason missing;
+  HostsByReason hooks;
   for (const auto& host : last.hosts) {
     if (!host.hook_fault.empty()) hooks[host.hook_fault].push_back(host.address);
     if (host.has_finished) continue;
     missing[host.error.empty() ? "gave no reason" : host.error].push_back(host.address);
   }
-  return text + lines_by_text("missing", missing) + lines_by_text("hook", hooks);
+  return text + reason_lines("missing", missing) + reason_lines("hook", hooks);
 }
 
 std::string host_text(const Status& status, const Address& address) {

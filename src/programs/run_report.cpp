@@ -10,17 +10,14 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/host_ranges.h"
 #include "libsync/core/shown_number.h"
+#include "programs/reason_lines.h"
 #include "programs/usage_error.h"
 
 namespace libsync {
 namespace {
 
-// Most numbers and ranges of hosts in a line, as in report.cpp. JSON has them all.
-constexpr std::size_t kShown = 40;
 // Hosts in the table of the slowest.
 constexpr std::size_t kSlowest = 10;
-// Lines about reasons of one kind: with the table they fit a screen.
-constexpr std::size_t kMostReasons = 8;
 // Digits of an id that tell ten runs apart.
 constexpr std::size_t kShortId = 12;
 
@@ -55,36 +52,10 @@ std::string totals_text(const RunAccount& account) {
   return text + "\n";
 }
 
-using HostsByText = std::map<std::string, std::vector<std::string>>;
-
-// A line for each text, those of most hosts first.
-std::string lines_by_text(std::string_view label, const HostsByText& hosts_by_text) {
-  std::vector<const HostsByText::value_type*> rows;
-  for (const auto& row : hosts_by_text) rows.push_back(&row);
-  std::stable_sort(rows.begin(), rows.end(), [](const auto* one, const auto* other) {
-    return one->second.size() > other->second.size();
-  });
-  std::string lines;
-  std::size_t left = 0;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto& [text, hosts] = *rows[i];
-    if (i >= kMostReasons) {
-      left += hosts.size();
-      continue;
-    }
-    lines += fmt::format("{:<8} {}: {}\n", label, host_ranges(hosts, kShown), escaped(text));
-  }
-  if (left > 0) {
-    lines += fmt::format("{:<8} {} more hosts, for {} more reasons: --json has them\n", label, left,
-                         rows.size() - kMostReasons);
-  }
-  return lines;
-}
-
 std::string reasons_text(const RunAccount& account) {
-  HostsByText failed;
-  HostsByText missing;
-  HostsByText pulls;
+  HostsByReason failed;
+  HostsByReason missing;
+  HostsByReason pulls;
   for (const auto& host : account.hosts) {
     const auto& name = host.address.text();
     if (!host.reason.empty() && host.reason != host.error) pulls[host.reason].push_back(name);
@@ -95,8 +66,8 @@ std::string reasons_text(const RunAccount& account) {
       missing[host.has_come ? "gave no reason" : "never came"].push_back(name);
     }
   }
-  return lines_by_text("failed", failed) + lines_by_text("missing", missing) +
-         lines_by_text("pulls", pulls);
+  return reason_lines("failed", failed) + reason_lines("missing", missing) +
+         reason_lines("pulls", pulls);
 }
 
 std::string time_text(const std::optional<Duration>& time) {

@@ -9,6 +9,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/state_folder_name.h"
 #include "libsync/core/task.h"
 #include "master/master.h"
 #include "master/run_files.h"
@@ -181,7 +182,7 @@ bool is_account_due(const std::filesystem::path& repo, const std::string& run, c
     const auto files = RunFiles(repo).all();
     const bool is_there = std::any_of(files.begin(), files.end(),
                                       [&](const RunFile& file) { return file.run.text() == run; });
-    const auto lock = StateFolder::lock_path(repo / ".libsync", Role::master);
+    const auto lock = StateFolder::lock_path(repo / kStateFolderName, Role::master);
     return !is_there && tick_facts(lock, clock).is_running;
   } catch (const Failure&) {
     return false;  // This user may not read them.

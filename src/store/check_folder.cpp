@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "libsync/core/served_modes.h"
+#include "libsync/core/state_folder_name.h"
 #include "os/descriptor.h"
 #include "os/files.h"
 #include "os/random.h"
@@ -33,7 +34,8 @@ void remove_left_behind(const std::filesystem::path& state,
 
 CheckFolder::CheckFolder(const std::filesystem::path& repo,
                          std::chrono::system_clock::time_point now)
-    : path_(real_repo(repo) / ".libsync" / (std::string(kStart) + random_name<Token>().text())),
+    : path_(real_repo(repo) / kStateFolderName /
+            (std::string(kStart) + random_name<Token>().text())),
       group_(status_of(state_folder().parent_path())->st_gid),
       has_made_state_(!status_of(state_folder())) {
   if (has_made_state_) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "libsync/core/state_folder_name.h"
 #include "os/files.h"
 #include "store/receipts.h"
 #include "store/replaced.h"
@@ -45,7 +46,7 @@ std::vector<OldVersion> old_versions(const std::filesystem::path& repo, const st
   add(all, name, repo, name);
   // It comes before the version that it replaced.
   if (!all.empty()) all.front().known.published = std::numeric_limits<std::int64_t>::max();
-  const auto state = repo / ".libsync";
+  const auto state = repo / kStateFolderName;
   const Receipts receipts(state);
   const auto names = rule == BasisRule::automatic ? names_in(repo) : std::vector<std::string>();
   if (names.size() <= kMostNames) {

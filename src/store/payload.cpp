@@ -13,6 +13,7 @@
 
 #include "libsync/core/digest.h"
 #include "libsync/core/escaped_text.h"
+#include "libsync/core/state_folder_name.h"
 #include "os/descriptor.h"
 #include "os/files.h"
 #include "os/stop_signal.h"
@@ -262,7 +263,7 @@ std::variant<Location, Refusal> locate_task(const TaskPath& task,
     return refuse(path, "passes through a symlink or a file: set the path that it leads to");
   }
   const auto real_repo = resolved(repo);
-  const auto state = real_repo / ".libsync";
+  const auto state = real_repo / kStateFolderName;
   const auto real = resolved(path.parent_path()) / task.name();
   if (real.parent_path() == real_repo) {
     return refuse(path,
