@@ -27,6 +27,8 @@ bool is_control(char c) {
   return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f;
 }
 
+bool is_beyond_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
+
 // The end of the string or comment that begins at the front of `text`; empty if none does. To
 // toml++ a quote within a value begins no string.
 std::string_view end_mark_of(std::string_view text, char before) {
@@ -38,8 +40,9 @@ std::string_view end_mark_of(std::string_view text, char before) {
   return {};
 }
 
-// The offset of the first character that no TOML has there: a control character, or one beyond
-// ASCII outside of strings and comments. For both, the behaviour of toml++ 3.3 is undefined.
+// The offset of the first character for which the behaviour of toml++ 3.3 is undefined. That is a
+// control character, or one beyond ASCII outside of strings and comments: no TOML has them there.
+// In triple quotes it is also one beyond ASCII behind a backslash and white space.
 std::size_t first_foreign(std::string_view text) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   std::string_view end;
@@ -48,7 +51,7 @@ std::size_t first_foreign(std::string_view text) {
     if (is_control(text[i])) return i;
     if (end.empty()) {
       end = end_mark_of(rest, i == 0 ? '\n' : text[i - 1]);
-      if (end.empty() && static_cast<unsigned char>(text[i]) >= 0x80) return i;
+      if (end.empty() && is_beyond_ascii(text[i])) return i;
       if (end.size() > 1) i += end.size() - 1;
     } else if (rest.starts_with(end)) {
       i += end.size() - 1;
@@ -60,8 +63,10 @@ std::size_t first_foreign(std::string_view text) {
       end = {};
     } else if (text[i] == '\n' && end.size() == 1) {
       end = {};  // The string has no end, which toml++ notices.
-    } else if (end.front() == '"' && rest.starts_with('\\') && !rest.starts_with("\\\n")) {
-      if (rest.size() > 1 && !is_control(rest[1])) ++i;
+    } else if (end.front() == '"' && rest.starts_with('\\')) {
+      const auto next = text.find_first_not_of(" \t\r\n", i + 1);
+      if (end.size() > 1 && next < text.size() && is_beyond_ascii(text[next])) return next;
+      if (rest.size() > 1 && rest[1] != '\n' && !is_control(rest[1])) ++i;
     }
   }
   return std::string_view::npos;
@@ -116,7 +121,8 @@ void Reader::refuse_foreign() const {
                              escaped(text_.substr(at, 1))));
   }
   const auto mistake =
-      find_mistake(text_, line, "a character beyond ASCII outside of quotes", keys_, is_toml);
+      find_mistake(text_, line, "a character beyond ASCII outside of quotes or behind a backslash",
+                   keys_, is_toml);
   refuse(mistake.line, mistake.message);
 }
 
