@@ -11,6 +11,9 @@ namespace {
 
 // A daemon that serves answers in less than 0.1 s. A guard, not tuned.
 constexpr Duration kPatience{5000};
+// A daemon whose connections are all taken is asked again. Guards, not tuned.
+constexpr Duration kBusyPause{1000};
+constexpr int kTriesAtMost = 5;
 constexpr unsigned kPrivateMode = 0600;
 
 // Names that a daemon may be asked for: transfer.h.
@@ -33,6 +36,19 @@ TransferEnded end_of(Transfer& transfer, Clock& clock, TransferId id, const Stop
   }
 }
 
+// Starts the transfer again while the daemon has no free connection.
+template <typename Request>
+TransferEnded answer_to(const Request& request, Transfer& transfer, Clock& clock,
+                        const StopSignal& stop) {
+  for (int tries = 1;; ++tries) {
+    auto ended = end_of(transfer, clock, transfer.start(request), stop);
+    if (ended.end != PullEnd::busy || tries == kTriesAtMost) return ended;
+    const Instant again = clock.now() + kBusyPause;
+    while (clock.now() < again && !stop.requested()) clock.wait(again, {});
+    if (stop.requested()) return ended;
+  }
+}
+
 }  // namespace
 
 FeedFacts own_feed(Transfer& peer, Transfer* stranger, Clock& clock, const Address& self,
@@ -41,12 +57,12 @@ FeedFacts own_feed(Transfer& peer, Transfer* stranger, Clock& clock, const Addre
   folder.write(kProbe, content);
   folder.write(kPrivate, content);
   const auto pull = [&](Transfer& transfer, const std::string& name, const std::string& into) {
-    const auto id = transfer.start(PullRequest{.source = self,
-                                               .folder = folder.name_in_repo(),
-                                               .names = {name},
-                                               .into = folder.make(into),
-                                               .largest = content.size()});
-    return end_of(transfer, clock, id, stop);
+    return answer_to(PullRequest{.source = self,
+                                 .folder = folder.name_in_repo(),
+                                 .names = {name},
+                                 .into = folder.make(into),
+                                 .largest = content.size()},
+                     transfer, clock, stop);
   };
   FeedFacts facts;
   const auto ended = pull(peer, kProbe, "peer");
@@ -65,9 +81,9 @@ FeedFacts own_feed(Transfer& peer, Transfer* stranger, Clock& clock, const Addre
   folder.restrict(kPrivate, kPrivateMode);
   facts.reads_private_files = pull(peer, kPrivate, "private").end == PullEnd::good;
   // rsync transfers nothing to a file that is the very same one.
-  const auto push = peer.start(PushRequest{
-      .target = self, .from = folder.path(), .names = {kProbe}, .folder = folder.name()});
-  facts.is_writable = end_of(peer, clock, push, stop).end == PullEnd::good;
+  const PushRequest push{
+      .target = self, .from = folder.path(), .names = {kProbe}, .folder = folder.name()};
+  facts.is_writable = answer_to(push, peer, clock, stop).end == PullEnd::good;
   return facts;
 }
 

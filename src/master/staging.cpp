@@ -171,6 +171,7 @@ std::optional<StagingEnd> Staging::step() {
   workers_->collect();
   if (changed_) return OriginalChanged{*changed_};
   collect_transfers();
+  probe_.step(clock_.now());
   push();
   if (is_last_missing()) check_payload();
   announce();
@@ -203,7 +204,8 @@ std::string Staging::work() const {
 
 Instant Staging::next_due() const {
   const bool waits_to_push = !push_ && !cut_.empty();
-  return std::min(transfer_.next_check(), waits_to_push ? push_again_ : Instant::max());
+  return std::min(
+      {transfer_.next_check(), probe_.due(), waits_to_push ? push_again_ : Instant::max()});
 }
 
 bool Staging::is_last_missing() const {
@@ -263,7 +265,7 @@ void Staging::collect_transfers() {
     const auto* const ended = std::get_if<TransferEnded>(&event);
     if (ended == nullptr) continue;
     if (probe_.owns(ended->id)) {
-      probe_fault_ = probe_.fault(*ended);
+      if (const auto verdict = probe_.on(*ended, clock_.now())) probe_fault_ = verdict->fault;
     } else if (push_ == ended->id) {
       on_pushed(*ended);
     }

@@ -47,6 +47,7 @@ Download::Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& cl
 
 std::optional<DownloadEnd> Download::step() {
   collect_events();
+  probe_.step(clock_.now());
   while (!end_) {
     const auto act = puller_.next(clock_.now());
     if (!act) break;
@@ -97,7 +98,9 @@ void Download::collect_events() {
 }
 
 void Download::note_probe(const TransferEnded& ended) {
-  const auto fault = probe_.fault(ended);
+  const auto verdict = probe_.on(ended, clock_.now());
+  if (!verdict) return;
+  const auto& fault = verdict->fault;
   if (fault && *fault != fault_) {
     spdlog::warn(
         "this host offers nothing to others, since its own rsync daemon does not serve it: {}",
@@ -127,7 +130,8 @@ void Download::append_descriptors(std::vector<int>& descriptors) const {
 }
 
 Instant Download::next_due() const {
-  return std::min({transfer_.next_check(), progress_.next(), puller_.due(clock_.now())});
+  return std::min(
+      {transfer_.next_check(), probe_.due(), progress_.next(), puller_.due(clock_.now())});
 }
 
 void Download::give_up(const std::string& reason) {

@@ -60,6 +60,23 @@ TEST_F(OwnFeedTest, WithoutAUserThereIsNoStranger) {
   EXPECT_TRUE(stranger_.started().empty());
 }
 
+TEST_F(OwnFeedTest, AsksAgainWhileNoConnectionIsFree) {
+  for (const std::size_t nth : {1U, 2U, 4U, 5U, 6U, 8U}) peer_.end_as(nth, PullEnd::busy);
+  peer_.end_as(9, PullEnd::good);  // The push.
+  stranger_.end_as(1, PullEnd::busy);
+  const auto found = facts();
+  EXPECT_EQ(found.fault, std::nullopt);
+  EXPECT_TRUE(found.asks_no_password);
+  EXPECT_TRUE(found.reads_private_files);
+  EXPECT_TRUE(found.is_writable);
+}
+
+TEST_F(OwnFeedTest, ADaemonThatNeverHasAFreeConnectionIsAtFault) {
+  for (std::size_t nth = 1; nth <= 5; ++nth) peer_.end_as(nth, PullEnd::busy);
+  EXPECT_TRUE(facts().fault);
+  EXPECT_EQ(peer_.started().size(), 5U);
+}
+
 TEST_F(OwnFeedTest, NamesWhyItServesNobody) {
   peer_.silence(self_);
   EXPECT_THAT(facts().fault, Optional(HasSubstr("the test has this transfer fail")));

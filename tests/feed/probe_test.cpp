@@ -29,16 +29,26 @@ class ProbeTest : public testing::Test {
 
   // Runs the event loop until the probe has ended. Nothing: this host is served.
   [[nodiscard]] std::optional<std::string> fault_of(Probe& probe) {
-    for (int i = 0; i < 10; ++i) {
+    for (int i = 0; i < 30; ++i) {
       for (const auto& event : transfer_.collect()) {
         const auto* const ended = std::get_if<TransferEnded>(&event);
-        if (ended != nullptr && probe.owns(ended->id)) return probe.fault(*ended);
+        if (ended == nullptr || !probe.owns(ended->id)) continue;
+        if (const auto verdict = probe.on(*ended, now_)) return verdict->fault;
+        EXPECT_FALSE(probe.is_running());
+        EXPECT_EQ(probe.due(), now_ + std::chrono::seconds(1));
+        probe.step(probe.due() - std::chrono::milliseconds(1));
+        EXPECT_FALSE(probe.is_running());
+        now_ = probe.due();
+        probe.step(now_);
+        EXPECT_TRUE(probe.is_running());
+        EXPECT_EQ(probe.due(), Instant::max());
       }
     }
     ADD_FAILURE() << "the probe does not end";
     return "no end";
   }
 
+  Instant now_{std::chrono::seconds(5)};
   TemporaryFolder repo_;
   StateFolder state_{repo_.path()};
   Address self_ = Address::parse("10.0.0.2").value();
@@ -68,6 +78,27 @@ TEST_F(ProbeTest, NamesWhyItsTransferFailed) {
   ASSERT_TRUE(fault);
   EXPECT_NE(*fault, "");
   EXPECT_FALSE(probe.owns(pull)) << "it has ended";
+}
+
+TEST_F(ProbeTest, TriesAgainWhileNoConnectionIsFree) {
+  for (std::size_t nth = 1; nth <= 9; ++nth) transfer_.end_as(nth, PullEnd::busy);
+  Probe probe(transfer_, state_, self_);
+  probe.start(into());
+  EXPECT_EQ(fault_of(probe), std::nullopt);
+  EXPECT_THAT(transfer_.pulls_of("probe"), SizeIs(10));
+}
+
+TEST_F(ProbeTest, ADaemonThatNeverHasAFreeConnectionIsAtFault) {
+  Probe probe(transfer_, state_, self_);
+  for (int times = 1; times <= 2; ++times) {
+    for (std::size_t nth = 1; nth <= 10; ++nth) transfer_.end_as(nth, PullEnd::busy);
+    probe.start(into());
+    const auto fault = fault_of(probe);
+    ASSERT_TRUE(fault);
+    EXPECT_NE(*fault, "");
+    EXPECT_EQ(probe.due(), Instant::max());
+    EXPECT_THAT(transfer_.pulls_of("probe"), SizeIs(10 * times));
+  }
 }
 
 TEST_F(ProbeTest, FindsAModuleThatExportsAnotherFolder) {
@@ -136,8 +167,8 @@ TEST_F(ProbeTest, AfterAFailureOfAnyCallTheNextProbeIsRight) {
 
 // The n-th transfer ends in each way, with and without its file.
 TEST_F(ProbeTest, EveryEndButTheGoodOneIsAFault) {
-  for (const auto end : {PullEnd::busy, PullEnd::unreachable, PullEnd::refused, PullEnd::missing,
-                         PullEnd::corrupt, PullEnd::local}) {
+  for (const auto end : {PullEnd::unreachable, PullEnd::refused, PullEnd::missing, PullEnd::corrupt,
+                         PullEnd::local}) {
     for (const std::size_t files : {0U, 1U}) {
       transfer_.end_as(1, end, files);
       Probe probe(transfer_, state_, self_);
