@@ -1,6 +1,7 @@
 #include "minion/old_copy.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "libsync/core/failure.h"
 #include "libsync/core/served_modes.h"
 #include "os/descriptor.h"
 #include "os/file_ranges.h"
@@ -127,10 +129,15 @@ Descriptor OldCopy::open(std::size_t entry) const {
 bool OldCopy::has(PieceNumber piece, const Digest& digest, const std::stop_token& stop,
                   ByteCount* count) const {
   Hasher hasher;
-  for (const Segment& segment : layout_.segments(piece)) {
-    const auto file = open(segment.entry);
-    if (!file || !hash_range(hasher, file, segment.offset, segment.bytes, stop, count))
-      return false;
+  try {
+    for (const Segment& segment : layout_.segments(piece)) {
+      const auto file = open(segment.entry);
+      if (!file || !hash_range(hasher, file, segment.offset, segment.bytes, stop, count))
+        return false;
+    }
+  } catch (const Failure& failure) {
+    spdlog::debug("piece {} has no old bytes: {}", piece, failure.what());
+    return false;
   }
   return hasher.finish() == digest;
 }

@@ -77,8 +77,8 @@ class OldCopy {
   /// The old file of an entry, open for reading; empty if there is no regular file.
   [[nodiscard]] Descriptor open(std::size_t entry) const;
 
-  /// Whether the old ranges of a piece have this digest. `count` grows by the bytes that are
-  /// hashed.
+  /// Whether the old ranges of a piece have this digest. Ranges that cannot be read have none, for
+  /// the run can do without them. `count` grows by the bytes that are hashed.
   [[nodiscard]] bool has(PieceNumber piece, const Digest& digest, const std::stop_token& stop,
                          ByteCount* count = nullptr) const;
 

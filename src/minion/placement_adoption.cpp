@@ -6,12 +6,27 @@
 #include <utility>
 
 #include "libsync/core/failure.h"
+#include "libsync/core/state_folder_name.h"
 #include "minion/placement.h"
 #include "os/files.h"
 #include "os/workers.h"
 #include "store/receipts.h"
 
 namespace libsync {
+namespace {
+
+// A bad part of the disk under the old payload costs a pull. Any other failure ends the tick.
+bool adopt(Assembly& assembly, PieceNumber piece, const Digest& digest, const OldCopy& old,
+           const std::stop_token& stop) {
+  try {
+    return assembly.adopt(piece, digest, old, stop);
+  } catch (const Failure&) {
+    if (old.has(piece, digest, stop)) throw;
+    return false;
+  }
+}
+
+}  // namespace
 
 // The choice needs the manifest, which tells files from folders.
 std::optional<std::size_t> Placement::basis_for(EntryKind kind) const {
@@ -53,7 +68,7 @@ void Placement::survey(const OldVersion& version, const Location& location) {
     bool has_equal_entries;
   };
   const bool is_published = version.folder == repo_ && version.file == run_.task.name();
-  const auto kinship = Receipts(repo_ / ".libsync").kinship(version.known.name);
+  const auto kinship = Receipts(repo_ / kStateFolderName).kinship(version.known.name);
   assembler_->submit(
       [assembly = assembly_, location, is_published, pieces = run_.cut.pieces(),
        piece_bytes = run_.cut.piece_bytes](const std::stop_token& stop) {
@@ -184,7 +199,7 @@ void Placement::decide_published(PieceNumber piece) {
           if (likeness == Likeness::unknown && !assembly->is_equal(piece, digest, *old, stop)) {
             return false;
           }
-          return assembly->adopt(piece, digest, *old, stop);
+          return adopt(*assembly, piece, digest, *old, stop);
         },
         [this, piece](bool equal) { on_adopted(piece, equal); });
   }

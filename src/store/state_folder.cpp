@@ -8,6 +8,8 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/failure.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/shown_number.h"
+#include "libsync/core/state_folder_name.h"
 #include "os/files.h"
 #include "os/random.h"
 #include "store/served_files.h"
@@ -54,7 +56,7 @@ std::filesystem::path real_repo(const std::filesystem::path& repo) {
 
 StateFolder::StateFolder(const std::filesystem::path& repo) {
   const auto real = real_repo(repo);
-  path_ = real / ".libsync";
+  path_ = real / kStateFolderName;
   group_ = status_of(real)->st_gid;
   make_folder(path_, kServedFolderMode);
   const auto status = status_of(path_);
@@ -110,8 +112,8 @@ std::vector<Stray> StateFolder::strays(Role role, const std::string& prefix,
             ? std::string("has a run record of another version")
             : fmt::format("belongs to the keys with the prefix '{}'", escaped(record->prefix));
     if (record && record->prefix != prefix) record.reset();
-    auto why = fmt::format("the spool '{}' of {:.2f} GB {}", escaped(found.folder().string()),
-                           static_cast<double>(bytes_below(found.folder())) / 1e9, reason);
+    auto why = fmt::format("the spool '{}' of {} {}", escaped(found.folder().string()),
+                           shown_gigabytes(bytes_below(found.folder())), reason);
     all.push_back({std::move(found), std::move(why), std::move(record), is_old(*recorded_at, now)});
   }
   return all;
@@ -142,17 +144,13 @@ MasterId StateFolder::master_id() const {
 
 KeptHostId StateFolder::host_id() const {
   const auto path = host_id_path();
-  std::string warning;
-  try {
-    if (const auto id = read_id<HostId>(path)) return {*id, ""};
-    if (status_of(path)) {
-      warning =
-          fmt::format("'{}' holds no id: this host has a new one now", escaped(path.string()));
-    }
-  } catch (const Failure& failure) {
-    warning = fmt::format("{}: this host has a new id now", failure.what());
-  }
-  return {new_host_id(), warning};
+  const auto status = status_of(path);
+  if (!status) return {new_host_id(), ""};
+  // With a new id the host would be refused until the lease of the former one ends.
+  const auto id = S_ISREG(status->st_mode) ? read_id<HostId>(path) : std::nullopt;
+  if (id) return {*id, ""};
+  return {new_host_id(),
+          fmt::format("'{}' holds no id: this host has a new one now", escaped(path.string()))};
 }
 
 HostId StateFolder::new_host_id() const { return write_new_id<HostId>(host_id_path()); }

@@ -282,6 +282,20 @@ TEST_F(StagingTest, ReportsOnceWhyItsDaemonDoesNotServe) {
   EXPECT_EQ(all.pop_probe_fault(), std::nullopt);
 }
 
+TEST_F(StagingTest, AsksItsDaemonAgainWhileNoConnectionIsFree) {
+  for (const auto second : {PullEnd::good, PullEnd::unreachable}) {
+    const auto pulls = transfer.pulls_of("probe").size();
+    transfer.end_as(1, PullEnd::busy);
+    if (second != PullEnd::good) transfer.end_as(2, second);
+    auto all = staging(original());
+    EXPECT_TRUE(std::holds_alternative<StagedAll>(finish(all))) << "that stops no staging";
+    clock.advance(1s);
+    static_cast<void>(finish(all));
+    EXPECT_THAT(transfer.pulls_of("probe"), SizeIs(pulls + 2));
+    EXPECT_EQ(all.pop_probe_fault().has_value(), second != PullEnd::good);
+  }
+}
+
 // --- Pushed ---
 
 TEST_F(PushedStagingTest, AnnouncesThePiecesThatTheTargetHas) {
@@ -350,22 +364,25 @@ TEST_P(StagingFailures, OfAnyCallLeaveARunThatTheNextTickStages) {
   for (std::size_t nth = 1;; ++nth) {
     SCOPED_TRACE("call " + std::to_string(nth));
     StagingWorld world(row.kind);
+    auto original = world.original();
     std::optional<FailingDisk> disk;
     if (row.fault == Fault::redis_call) world.coordinator.faults.fail(nth, Lost::call);
     if (row.fault == Fault::redis_answer) world.coordinator.faults.fail(nth, Lost::answer);
     if (row.fault == Fault::transfer) world.transfer.faults.fail(nth, Lost::call);
     if (row.fault == Fault::disk) disk.emplace(nth);
     try {
-      EXPECT_TRUE(std::holds_alternative<StagedAll>(world.stage_all()));
+      auto all = world.staging(std::move(original));
+      EXPECT_TRUE(std::holds_alternative<StagedAll>(world.finish(all)));
     } catch (const Failure&) {
       world.transfer.end_all();
       EXPECT_NE(row.fault, Fault::redis_call) << "its state is intact: it is stepped again";
       EXPECT_TRUE(std::holds_alternative<StagedAll>(world.stage_all()));
     }
-    world.expect_staged();
     const bool has_failed =
         world.coordinator.faults.failed() + world.transfer.faults.failed() > 0 ||
         (disk && disk->has_failed());
+    disk.reset();
+    world.expect_staged();
     if (!has_failed || HasFailure()) break;
     ++failures;
   }

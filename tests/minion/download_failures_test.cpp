@@ -131,7 +131,8 @@ class Scenario : public MinionWorld {
     const bool are_pieces_adopted = row_.course == Course::update || row_.course == Course::equal;
     expect_served(are_pieces_adopted ? 0 : cut->pieces());
     if (row_.course == Course::equal) {
-      EXPECT_TRUE(hook.runs.empty()) << "nothing was published";
+      // A payload that cannot be read is published anew.
+      EXPECT_LE(hook.runs.size(), has_failed && row_.fault == Fault::disk ? 1U : 0U);
     } else {
       EXPECT_FALSE(hook.runs.empty());
       EXPECT_LE(hook.runs.size(), has_failed ? 2U : 1U);

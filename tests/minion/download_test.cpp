@@ -246,10 +246,10 @@ TEST_F(DownloadTest, FindsThePiecesOfAPayloadOfAnotherName) {
 TEST_F(DownloadTest, PullsIfAnOldPayloadCannotBeListed) {
   publish_moved();
   write_file(moved() / "sub" / "b", "so that each file of the new payload has an old one");
-  const UnreadableFolder unreadable(moved());
+  const Unreadable unreadable(moved());
   begin_staged();
   const auto published = publish();
-  EXPECT_TRUE(UnreadableFolder::has_failed());
+  EXPECT_TRUE(Unreadable::has_failed());
   EXPECT_EQ(published.fed_by.at(kOrigin), 5U);
   expect_served(5);
 }
@@ -257,24 +257,44 @@ TEST_F(DownloadTest, PullsIfAnOldPayloadCannotBeListed) {
 // The survey lists it to find files by their base names.
 TEST_F(DownloadTest, PullsIfTheSurveyCannotListIt) {
   publish_moved();
-  const UnreadableFolder unreadable(moved());
+  const Unreadable unreadable(moved());
   begin_staged();
   const auto published = publish();
-  EXPECT_TRUE(UnreadableFolder::has_failed());
+  EXPECT_TRUE(Unreadable::has_failed());
   EXPECT_EQ(published.fed_by.at(kOrigin), 5U);
 }
 
 // The survey lists it to see whether it has the same entries.
 TEST_F(DownloadTest, PullsIfThePublishedPayloadCannotBeListed) {
   publish_copy();
-  const UnreadableFolder unreadable(destination());
+  const Unreadable unreadable(destination());
   begin_staged();
   start();
   const auto end = finish();
-  EXPECT_TRUE(UnreadableFolder::has_failed());
+  EXPECT_TRUE(Unreadable::has_failed());
   ASSERT_TRUE(end && std::holds_alternative<Published>(*end));
   EXPECT_EQ(std::get<Published>(*end).fed_by.at(kOrigin), 5U);
   expect_published();
+}
+
+// The host compares its old bytes, or copies them at once if the first ones were right.
+TEST_F(DownloadTest, PullsWhatAnOldFileCannotBeReadFor) {
+  publish_copy();
+  write_file(destination() / "another", "so that the entries differ");
+  const Unreadable unreadable(destination() / "sub" / "b");
+  begin_staged();
+  const auto published = publish();
+  EXPECT_TRUE(Unreadable::has_failed());
+  EXPECT_EQ(published.fed_by.at(kOrigin), 3U) << "pieces 2, 3 and 4 hold bytes of `sub/b`";
+}
+
+TEST_F(DownloadTest, PullsWhatThePublishedPayloadCannotBeReadFor) {
+  publish_copy();
+  const Unreadable unreadable(destination() / "sub" / "b");
+  begin_staged();
+  const auto published = publish();
+  EXPECT_TRUE(Unreadable::has_failed());
+  EXPECT_EQ(published.fed_by.at(kOrigin), 3U) << "pieces 2, 3 and 4 hold bytes of `sub/b`";
 }
 
 // --- Pushed by a master ---

@@ -116,12 +116,13 @@ class SearchTest : public testing::Test {
     spool_.emplace(StateFolder(repo()).spool(random_name<Fingerprint>()));
     spool_->assign(RunRecord{Role::minion, "sync", random_name<RunId>(), task_path("/srv/name"),
                              spool_->fingerprint()});
+    location_ = locate(repo(), "old");
     return find_again(wanted, compared);
   }
   OldSearch::Found find_again(const std::vector<StagedPiece>& wanted,
                               const std::vector<PieceNumber>& compared = {}) const {
     OldSearch search(*spool_, Cut{kStream, kPiece});
-    search.open({locate(repo(), "old")}, Kinship::unknown);
+    search.open({location_}, Kinship::unknown);
     for (const auto piece : compared) static_cast<void>(search.compared(piece, false));
     std::optional<OldSearch::Found> found;
     search.begin(wanted, [&](OldSearch::Found result) { found = std::move(result); });
@@ -158,6 +159,7 @@ class SearchTest : public testing::Test {
   WithoutSync without_sync_;
   TemporaryFolder folder_;
   std::optional<Spool> spool_;
+  Location location_;
 };
 
 std::string repeated(const std::string& period, std::size_t bytes) {
@@ -237,9 +239,9 @@ TEST_F(SearchTest, AComparisonAtItsOwnOffsetIsOneOfTheTwoChecks) {
 TEST_F(SearchTest, AnOldPayloadThatCannotBeListedHasNothing) {
   const auto stream = random_bytes(kStream, 1);
   write_file(old() / "file", "moved" + stream);
-  const UnreadableFolder unreadable(old());
+  const Unreadable unreadable(old());
   const auto found = find(pieces_of(stream));
-  EXPECT_TRUE(UnreadableFolder::has_failed());
+  EXPECT_TRUE(Unreadable::has_failed());
   EXPECT_THAT(found.pieces, IsEmpty());
   expect_spool(found, stream);
 }

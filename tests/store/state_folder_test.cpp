@@ -202,8 +202,18 @@ TEST_F(StateFolderTest, AFileWithoutAHostIdGetsANewOneWithAWarning) {
   }
   std::filesystem::remove(file);
   std::filesystem::create_symlink("master", file);
-  expect_new("this host has a new id now");
+  expect_new("holds no id: this host has a new one now");
   EXPECT_TRUE(std::filesystem::is_regular_file(std::filesystem::symlink_status(file)));
+}
+
+// A disk that fails for a moment must cost no id, since the host would be refused meanwhile.
+TEST_F(StateFolderTest, AHostIdThatCannotBeReadStays) {
+  const auto id = state_.host_id().id;
+  {
+    const test::Unreadable unreadable(state_.path() / "minion");
+    EXPECT_THROW(static_cast<void>(state_.host_id()), Failure);
+  }
+  EXPECT_EQ(state_.host_id().id, id);
 }
 
 TEST_F(StateFolderTest, ADeathLeavesNoHostIdOrAWholeOne) {

@@ -18,8 +18,8 @@ std::atomic<int> error_of_failure{EIO};
 std::atomic<bool> has_one_failed{false};
 std::atomic<bool> is_forever{false};
 std::atomic<int> without_sync{0};
-std::atomic<ino_t> unreadable_folder{0};
-std::atomic<bool> has_listing_failed{false};
+std::atomic<ino_t> unreadable_inode{0};
+std::atomic<bool> has_reading_failed{false};
 
 // Whether this call fails; then errno is set.
 bool fails() {
@@ -36,12 +36,12 @@ bool is_regular(int file) {
   return fstat(file, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-// Whether the names in this folder cannot be read; then errno is set.
-bool is_unreadable(int folder) {
+// Whether this file or folder cannot be read; then errno is set.
+bool is_unreadable(int file) {
   struct stat status {};
-  if (unreadable_folder == 0 || fstat(folder, &status) != 0) return false;
-  if (status.st_ino != unreadable_folder) return false;
-  has_listing_failed = true;
+  if (unreadable_inode == 0 || fstat(file, &status) != 0) return false;
+  if (status.st_ino != unreadable_inode) return false;
+  has_reading_failed = true;
   errno = EIO;
   return true;
 }
@@ -50,6 +50,29 @@ bool is_unreadable(int folder) {
 template <typename Function>
 Function next(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+}
+
+// Calls that libc has under two names. With _FILE_OFFSET_BITS=64 a program calls the one that ends
+// with 64. hiredis' flags set that.
+
+int open_file(const char* path, int flags, mode_t mode) {
+  static const auto real = next<int (*)(const char*, int, ...)>("open64");
+  return fails() ? -1 : real(path, flags, mode);
+}
+
+int set_size(int file, off64_t bytes) {
+  static const auto real = next<int (*)(int, off64_t)>("ftruncate64");
+  return fails() ? -1 : real(file, bytes);
+}
+
+ssize_t read_at(int file, void* bytes, size_t count, off64_t offset) {
+  static const auto real = next<ssize_t (*)(int, void*, size_t, off64_t)>("pread64");
+  return is_unreadable(file) ? -1 : real(file, bytes, count, offset);
+}
+
+ssize_t write_at(int file, const void* bytes, size_t count, off64_t offset) {
+  static const auto real = next<ssize_t (*)(int, const void*, size_t, off64_t)>("pwrite64");
+  return fails() ? -1 : real(file, bytes, count, offset);
 }
 
 }  // namespace
@@ -68,15 +91,15 @@ FailingDisk::~FailingDisk() {
 
 bool FailingDisk::has_failed() const { return has_one_failed; }
 
-UnreadableFolder::UnreadableFolder(const std::filesystem::path& path) {
+Unreadable::Unreadable(const std::filesystem::path& path) {
   struct stat status {};
-  has_listing_failed = false;
-  if (stat(path.c_str(), &status) == 0) unreadable_folder = status.st_ino;
+  has_reading_failed = false;
+  if (stat(path.c_str(), &status) == 0) unreadable_inode = status.st_ino;
 }
 
-UnreadableFolder::~UnreadableFolder() { unreadable_folder = 0; }
+Unreadable::~Unreadable() { unreadable_inode = 0; }
 
-bool UnreadableFolder::has_failed() { return has_listing_failed; }
+bool Unreadable::has_failed() { return has_reading_failed; }
 
 WithoutSync::WithoutSync() { ++without_sync; }
 
@@ -88,7 +111,11 @@ using libsync::test::fails;
 using libsync::test::is_regular;
 using libsync::test::is_unreadable;
 using libsync::test::next;
+using libsync::test::open_file;
+using libsync::test::read_at;
+using libsync::test::set_size;
 using libsync::test::without_sync;
+using libsync::test::write_at;
 
 // NOLINTBEGIN: their names and parameters are those of libc.
 extern "C" {
@@ -98,8 +125,15 @@ int open(const char* path, int flags, ...) {
   va_start(arguments, flags);
   const auto mode = va_arg(arguments, mode_t);
   va_end(arguments);
-  static const auto real = next<int (*)(const char*, int, ...)>("open");
-  return fails() ? -1 : real(path, flags, mode);
+  return open_file(path, flags, mode);
+}
+
+int open64(const char* path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const auto mode = va_arg(arguments, mode_t);
+  va_end(arguments);
+  return open_file(path, flags, mode);
 }
 
 ssize_t write(int file, const void* bytes, size_t count) {
@@ -113,16 +147,29 @@ int fsync(int file) {
   return without_sync > 0 ? 0 : real(file);
 }
 
-int ftruncate(int file, off_t bytes) noexcept {
-  static const auto real = next<int (*)(int, off_t)>("ftruncate");
-  return fails() ? -1 : real(file, bytes);
-}
+int ftruncate(int file, off_t bytes) noexcept { return set_size(file, bytes); }
+int ftruncate64(int file, off64_t bytes) noexcept { return set_size(file, bytes); }
 
 ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t bytes,
                         unsigned flags) {
   static const auto real =
       next<ssize_t (*)(int, off64_t*, int, off64_t*, size_t, unsigned)>("copy_file_range");
-  return fails() ? -1 : real(from, from_offset, to, to_offset, bytes, flags);
+  if (fails() || is_unreadable(from)) return -1;
+  return real(from, from_offset, to, to_offset, bytes, flags);
+}
+
+ssize_t pread(int file, void* bytes, size_t count, off_t offset) {
+  return read_at(file, bytes, count, offset);
+}
+ssize_t pread64(int file, void* bytes, size_t count, off64_t offset) {
+  return read_at(file, bytes, count, offset);
+}
+
+ssize_t pwrite(int file, const void* bytes, size_t count, off_t offset) {
+  return write_at(file, bytes, count, offset);
+}
+ssize_t pwrite64(int file, const void* bytes, size_t count, off64_t offset) {
+  return write_at(file, bytes, count, offset);
 }
 
 DIR* fdopendir(int folder) {

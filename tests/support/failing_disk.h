@@ -1,6 +1,7 @@
 #pragma once
 
-// Makes the n-th call of the disk fail, or all from the n-th on, or the listing of one folder.
+// Makes the n-th call of the disk fail, or all from the n-th on, or the reading of one file or
+// folder.
 // Makes fsync(2) do nothing.
 //
 // failing_disk.cpp defines the calls of libc that open, change or sync files. They call those of
@@ -30,14 +31,15 @@ class FailingDisk {
   [[nodiscard]] bool has_failed() const;
 };
 
-/// While one lives, nobody can read the names in a folder (EIO): it lies on a bad part of the disk.
-/// Files in it can be opened. One may live at a time.
-class UnreadableFolder {
+/// While one lives, nobody can read the bytes of a file, or the names in a folder (EIO). It lies on
+/// a bad part of the disk. The file, or the files in the folder, can be opened. One may live at a
+/// time.
+class Unreadable {
  public:
-  explicit UnreadableFolder(const std::filesystem::path& path);
-  ~UnreadableFolder();
-  UnreadableFolder(const UnreadableFolder&) = delete;
-  UnreadableFolder& operator=(const UnreadableFolder&) = delete;
+  explicit Unreadable(const std::filesystem::path& path);
+  ~Unreadable();
+  Unreadable(const Unreadable&) = delete;
+  Unreadable& operator=(const Unreadable&) = delete;
 
   [[nodiscard]] static bool has_failed();
 };
