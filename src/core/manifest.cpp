@@ -19,8 +19,6 @@ constexpr std::string_view kNoHoles = "-";
 // The shortest entry: "f 0644 0.000000000 0 0 0 - ", an empty name and target, two NULs.
 constexpr std::size_t kLeastEntryBytes = 29;
 constexpr std::uint32_t kModeBits = 07777;
-// A guard: off_t addresses streams of this length, and sums of two lengths do not overflow.
-constexpr std::uint64_t kMaxStreamBytes = std::uint64_t{1} << 62U;
 
 char letter(EntryKind kind) {
   switch (kind) {
@@ -171,7 +169,6 @@ std::optional<std::string> flaw_of(const std::vector<Entry>& entries) {
   if (entries.empty() || !entries.front().name.empty()) return "no entry for the payload itself";
   if (entries.front().kind == EntryKind::link) return "a link as the payload";
   std::uint64_t bytes = entries.front().size;
-  std::size_t holes = entries.front().holes.size();
   for (std::size_t i = 1; i < entries.size(); ++i) {
     const Entry& entry = entries[i];
     if (!is_plain_relative(entry.name)) return "a name that is no plain relative path";
@@ -186,12 +183,11 @@ std::optional<std::string> flaw_of(const std::vector<Entry>& entries) {
     if (found->name != parent || found->kind != EntryKind::folder) {
       return "an entry whose parent is no listed folder";
     }
-    if (entry.size > kMaxStreamBytes || bytes > kMaxStreamBytes) return "too many bytes";
+    if (entry.size > Manifest::max_file_bytes || bytes > Manifest::max_file_bytes)
+      return "too many bytes";
     bytes += entry.size;
-    holes += entry.holes.size();
   }
-  if (bytes > kMaxStreamBytes) return "too many bytes";
-  if (holes > kMaxHoles) return "too many holes";
+  if (bytes > Manifest::max_file_bytes) return "too many bytes";
   return std::nullopt;
 }
 
@@ -249,6 +245,7 @@ std::variant<Manifest, Malformed> Manifest::decode(std::string_view bytes) {
   // Malformed bytes reserve no more than well-formed ones do.
   const auto ends = static_cast<std::size_t>(std::count(rest.begin(), rest.end(), '\0'));
   entries.reserve(std::min(ends / 2, rest.size() / kLeastEntryBytes));
+  std::size_t holes = 0;
   while (!rest.empty()) {
     const auto before = rest;
     auto entry = decode_entry(rest);
@@ -260,6 +257,9 @@ std::variant<Manifest, Malformed> Manifest::decode(std::string_view bytes) {
     if (before.substr(0, before.size() - rest.size()) != canonical) {
       return Malformed{where + "a number that is not in its plain form"};
     }
+    // Counted here, because each hole takes more memory than text.
+    holes += entry->holes.size();
+    if (holes > kMaxHoles) return Malformed{where + "too many holes"};
     entries.push_back(std::move(*entry));
   }
   if (const auto flaw = flaw_of(entries)) return Malformed{*flaw};

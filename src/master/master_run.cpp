@@ -317,7 +317,7 @@ void Master::reverify(const RunRecord& owner) {
   const auto run = records_.describe(owner, terms_.origin);
   if (!run) return start_over(owner, "its spool is damaged");
   spdlog::warn("other hosts got wrong bytes from here, or none: hashing the spool again");
-  // begin() compares the manifest with the announced one: no fingerprint covers owners and holes.
+  // begin() compares the manifest with the announced one: no fingerprint covers owners.
   if (!begin(*run, owner, TaskKey::restore)) return;
   const auto end = stage(*run, records_.unchanged_original(owner, Needed::yes));
   if (!end) return;

@@ -133,6 +133,11 @@ std::optional<Original> MasterRecords::unchanged_original(const RunRecord& owner
       read_file(spool->stamps_path(), kStampsBytes) != encode_stamps(original->payload.stamps)) {
     return std::nullopt;
   }
+  // The file system may report other holes now: reading a preallocated block ends its hole, and
+  // changes no stamp. The pieces that are announced lie in the stream of the manifest on record.
+  auto listed = listed_in(*spool);
+  if (!listed) return std::nullopt;
+  original->payload.manifest = std::move(listed->manifest);
   return std::move(*original);
 }
 

@@ -216,6 +216,7 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
                   .content = run.fingerprint,
                   .piece_bytes = run.cut.piece_bytes,
                   .begun_ms = run.begun_ms});
+    if (config_.basis == BasisRule::none) static_cast<void>(spool.discard_former());
     if (const auto former = former_spool(run); former && !spool.inherit(*former)) {
       former->leave(Role::minion);
     }

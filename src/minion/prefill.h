@@ -4,8 +4,9 @@
 // moves.
 //
 // The files lie in incoming/, which only this user can enter, until a digest has proved them. A
-// filled file is longer than its piece: no process mistakes it for one that has arrived. A pull
-// that breaks off leaves a file that is as good for the next one.
+// filled file is longer than its piece, so no process mistakes it for one that has arrived. Once
+// rsync has cut it to the length of the piece, only the end of the pull shows that it is whole
+// (running_pulls.h). A pull that breaks off leaves a file that is as good for the next one.
 //
 // A thread of its own copies the bytes, since reading the old payload may wait for a disk. A file
 // that cannot be filled is pulled whole. Belongs to one thread.

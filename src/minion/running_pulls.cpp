@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include "os/files.h"
+
 namespace libsync {
 
 RunningPulls::RunningPulls(Transfer& transfer, Spool spool, RunInfo run)
@@ -43,8 +45,18 @@ PullRequest RunningPulls::request_for(const Assignment& assignment) const {
 Prefill::Pull RunningPulls::begin(TransferId id) {
   const auto prepared = preparing_.extract(id);
   if (prepared.empty()) return Prefill::Pull::has_ended;
+  if (auto begun = begun_files(prepared.mapped()); !begun.empty()) held_[id] = std::move(begun);
   transfer_.start(id, prepared.mapped());
   return Prefill::Pull::begins;
+}
+
+RunningPulls::Held RunningPulls::begun_files(const PullRequest& request) {
+  Held begun;
+  for (const auto& name : request.names) {
+    const auto status = status_of(request.into / name);
+    if (status && status->st_size > 0) begun.emplace(name, std::nullopt);
+  }
+  return begun;
 }
 
 void RunningPulls::end(TransferId id, const std::string& reason) {
@@ -57,12 +69,36 @@ void RunningPulls::end(TransferId id, const std::string& reason) {
 
 std::vector<TransferEvent> RunningPulls::collect() {
   auto events = std::exchange(unstarted_, {});
-  for (auto& event : transfer_.collect()) {
-    if (const auto* const file = std::get_if<FileArrived>(&event)) prefill_.arrived(*file);
-    events.push_back(std::move(event));
-  }
+  for (auto& event : transfer_.collect()) collect(std::move(event), events);
   prefill_.collect();
   return events;
+}
+
+void RunningPulls::collect(TransferEvent event, std::vector<TransferEvent>& events) {
+  if (const auto* const file = std::get_if<FileArrived>(&event)) {
+    const auto pull = held_.find(file->id);
+    const auto begun = pull == held_.end() ? Held::iterator() : pull->second.find(file->name);
+    if (pull != held_.end() && begun != pull->second.end()) {
+      const auto earlier = begun->second ? begun->second->wire_bytes : 0;
+      begun->second = *file;
+      begun->second->wire_bytes += earlier;
+      return;
+    }
+    prefill_.arrived(*file);
+  }
+  if (const auto* const ended = std::get_if<TransferEnded>(&event)) release(*ended, events);
+  events.push_back(std::move(event));
+}
+
+// After any other end a file may hold false blocks, which would be blamed on the source.
+void RunningPulls::release(const TransferEnded& ended, std::vector<TransferEvent>& events) {
+  const auto pull = held_.extract(ended.id);
+  if (pull.empty() || ended.end != PullEnd::good) return;
+  for (const auto& [name, file] : pull.mapped()) {
+    if (!file) continue;
+    prefill_.arrived(*file);
+    events.emplace_back(*file);
+  }
 }
 
 void RunningPulls::append_descriptors(std::vector<int>& descriptors) const {

@@ -90,6 +90,7 @@ std::filesystem::path Spool::record_path(Role role) const {
 void Spool::assign(const RunRecord& record) const {
   const auto lock = lock_spools(folder_.parent_path());
   make_folder(folder_, kServedFolderMode);
+  set_mode(folder_, kServedFolderMode);  // A death inside inherit() leaves it private.
   give_to_group(folder_, group_);
   make_folder(incoming_folder(), kPrivateFolderMode);
   make_folder(incoming_folder(Attempt::second), kPrivateFolderMode);
@@ -141,6 +142,9 @@ bool Spool::inherit(const Spool& former) const {
   const auto is_master_there = [&] { return status_of(former.record_path(Role::master)); };
   if (status_of(former_folder()) || is_master_there()) return false;
   former.discard_pushed(Role::minion);
+  // One former spool is enough: a chain of them would grow with each run that ends early.
+  if (status_of(former.former_folder()) && !former.discard_former()) return false;
+  static_cast<void>(former.discard_tree());  // It is a second copy of the pieces.
   const auto lock = lock_spools(folder_.parent_path());
   if (is_master_there()) return false;
   set_mode(former.folder_, kPrivateFolderMode);

@@ -220,6 +220,21 @@ TEST_F(RecordsTest, LacksPiecesUntilEachHasItsSize) {
   EXPECT_TRUE(records().lacks_pieces(run.record));
 }
 
+TEST_F(RecordsTest, RefusesMoreBytesThanMinionsAccept) {
+  auto original = found();
+  auto entries = original.payload.manifest.entries();
+  const auto is_refused = [&] {
+    original.payload.manifest = Manifest(entries);
+    const auto run = make_run(original, terms(), [](const Fingerprint&) { return std::nullopt; });
+    return std::holds_alternative<Refusal>(run);
+  };
+  EXPECT_FALSE(is_refused());
+  auto& file = *std::find_if(entries.begin(), entries.end(), has_data);
+  file.size = Manifest::max_file_bytes + 1;
+  file.holes = {{0, file.size}};
+  EXPECT_TRUE(is_refused());
+}
+
 // --- The original ---
 
 TEST_F(RecordsTest, FindsTheOriginalOnlyWhileItIsUnchanged) {
@@ -230,6 +245,23 @@ TEST_F(RecordsTest, FindsTheOriginalOnlyWhileItIsUnchanged) {
   EXPECT_FALSE(records().unchanged_original(run.record, Needed::yes)) << "its times are others";
   write_file(task() / "a", random_bytes(1701, 3));
   EXPECT_TRUE(records().has_other_contents(run.record));
+}
+
+// Reading a preallocated block ends its hole, and changes no time.
+TEST_F(RecordsTest, TheOriginalKeepsTheHolesOnRecord) {
+  std::filesystem::resize_file(task() / "a", std::uintmax_t{1} << 20U);
+  const auto run = prepare();
+  auto entries = found().payload.manifest.entries();
+  std::size_t holes = 0;
+  for (auto& entry : entries) holes += std::exchange(entry.holes, {}).size();
+  ASSERT_GT(holes, 0U) << "the file system has no holes";
+  const Manifest of_former_tick(std::move(entries));
+  const auto spool = records().spool_of(run.info.id).value();
+  write_file(spool.manifest_path(), of_former_tick.encode());
+  const auto original = records().unchanged_original(run.record, Needed::yes).value();
+  EXPECT_EQ(original.payload.manifest.encode(), of_former_tick.encode());
+  std::filesystem::remove(spool.manifest_path());
+  EXPECT_FALSE(records().unchanged_original(run.record, Needed::yes));
 }
 
 TEST_F(RecordsTest, AMissingOriginalHasNoOtherContents) {

@@ -85,11 +85,13 @@ class RunningPullsTest : public testing::Test {
     ASSERT_THAT(transfer_.started(), SizeIs(count));
   }
 
-  // A pull that begins with old bytes brings its piece.
+  // A pull that begins with old bytes brings its piece, and ends.
   void arrive(TransferId id, PieceNumber piece, std::uint64_t wire_bytes) {
     std::filesystem::remove(incoming(piece));
     transfer_.arrive(id, piece_name(piece), wire_bytes);
-    EXPECT_THAT(pulls_->collect(), SizeIs(1));
+    EXPECT_THAT(pulls_->collect(), IsEmpty());
+    transfer_.finish(id, PullEnd::good);
+    EXPECT_THAT(pulls_->collect(), SizeIs(2)) << "the piece, and the end";
   }
 
   [[nodiscard]] const PullRequest& request(std::size_t index) const {
@@ -221,6 +223,32 @@ TEST_F(RunningPullsTest, APartialFileIsContinuedAndNotFilled) {
   static_cast<void>(pulls_->start(by_claim({3}), basis(random_bytes(20 * kPiece, 2))));
   EXPECT_THAT(transfer_.started(), SizeIs(1));
   EXPECT_EQ(content_of(incoming(3)), "partial");
+}
+
+// rsync may write a file once more that it has named, and names it again.
+TEST_F(RunningPullsTest, AFileThatBeganWithBytesArrivesWhenItsPullHasEndedWell) {
+  for (const auto end : {PullEnd::good, PullEnd::unreachable, PullEnd::corrupt}) {
+    write_file(incoming(3), "partial");
+    const auto id = pulls_->start(by_claim({3, 4}), {});
+    transfer_.arrive(id, piece_name(3), 10);
+    EXPECT_THAT(pulls_->collect(), IsEmpty());
+    transfer_.arrive(id, piece_name(4), 20);
+    EXPECT_THAT(pulls_->collect(), SizeIs(1)) << "a file that was empty is complete";
+    transfer_.arrive(id, piece_name(3), 900);
+    EXPECT_THAT(pulls_->collect(), IsEmpty());
+    transfer_.finish(id, end);
+    const auto events = pulls_->collect();
+    if (end == PullEnd::good) {
+      ASSERT_THAT(events, SizeIs(2));
+      const auto& file = std::get<FileArrived>(events.front());
+      EXPECT_EQ(file.id, id);
+      EXPECT_EQ(file.name, piece_name(3));
+      EXPECT_EQ(file.wire_bytes, 910U);
+    } else {
+      ASSERT_THAT(events, SizeIs(1));
+    }
+    EXPECT_TRUE(std::holds_alternative<TransferEnded>(events.back()));
+  }
 }
 
 }  // namespace

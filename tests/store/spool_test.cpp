@@ -11,6 +11,7 @@
 #include "libsync/core/failure.h"
 #include "libsync/core/pieces.h"
 #include "libsync/core/run_record.h"
+#include "libsync/core/served_modes.h"
 #include "libsync/core/verdict.h"
 #include "ordinary_user.h"
 #include "os/files.h"
@@ -74,6 +75,26 @@ TEST_F(SpoolTest, InheritsTheSpoolOfAnEarlierRun) {
   EXPECT_TRUE(spool_.discard_former());
   EXPECT_FALSE(exists(spool_.former_folder()));
   EXPECT_FALSE(spool_.discard_former());
+}
+
+// Runs that end early in a row leave one former spool, without a second copy of its pieces.
+TEST_F(SpoolTest, InheritsNothingThatTheFormerSpoolHasInherited) {
+  const auto first = state_.spool(random_name<Fingerprint>());
+  const auto second = state_.spool(random_name<Fingerprint>());
+  for (const auto& spool : {first, second, spool_}) spool.assign(owner_as(Role::minion));
+  ASSERT_TRUE(second.inherit(first));
+  std::filesystem::create_directory(second.tree_folder());
+  EXPECT_TRUE(spool_.inherit(second));
+  EXPECT_FALSE(exists(spool_.former_folder() / "former"));
+  EXPECT_FALSE(exists(spool_.former_folder() / "tree"));
+  EXPECT_EQ(state_.discarded(Role::minion).size(), 2U) << "the sweeper deletes them";
+}
+
+TEST_F(SpoolTest, IsServedAgainAfterADeathInsideInherit) {
+  spool_.assign(owner_as(Role::minion));
+  std::filesystem::permissions(spool_.folder(), std::filesystem::perms(0700));
+  spool_.assign(owner_as(Role::minion));
+  EXPECT_EQ(status_of(spool_.folder())->st_mode & 0777U, kServedFolderMode & 0777U);
 }
 
 TEST_F(SpoolTest, InheritsNoSpoolThatAMasterOwnsAndOneAtMost) {

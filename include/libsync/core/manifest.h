@@ -92,6 +92,10 @@ class Manifest {
   /// with a longer one, and a host accepts no more from a source. A guard, not tuned.
   static constexpr std::size_t max_bytes = std::size_t{1} << 30U;
 
+  /// Most bytes of all files together, holes included. A guard: off_t addresses so many, and sums
+  /// of two lengths do not overflow.
+  static constexpr std::uint64_t max_file_bytes = std::uint64_t{1} << 62U;
+
   /// REQUIRES: the entries obey the rules of the encoded form, as those of list_payload() do.
   explicit Manifest(std::vector<Entry> entries);
 
