@@ -13,6 +13,9 @@
 namespace libsync {
 namespace {
 
+// Redis has zeros where no digest is announced, or where it has lost one.
+const Digest kNoDigest{Digest::Bytes{}};
+
 // The answer to 300,000 hosts that wait together (ASKS_A_SECOND in functions/context.lua).
 constexpr std::chrono::seconds kLongestPatience{600};
 
@@ -90,14 +93,14 @@ std::vector<StagedPiece> AnswerReader::staged_pieces() {
   while (!at_end()) {
     const auto piece = number<PieceNumber>();
     const auto staged = decode_staged(piece, text());
-    if (!staged || piece >= kMaxPieces) throw_not_understood("a piece or its digest");
+    const bool has_digest = staged && staged->digest != kNoDigest;
+    if (!has_digest || piece >= kMaxPieces) throw_not_understood("a piece or its digest");
     pieces.push_back(*staged);
   }
   return pieces;
 }
 
 std::vector<StagedPiece> AnswerReader::staged_range() {
-  const Digest none(Digest::Bytes{});
   auto piece = number<PieceNumber>();
   std::string_view left = text();
   if (piece > kMaxPieces || left.size() / kStagedBytes > kMaxPieces - piece)
@@ -106,7 +109,7 @@ std::vector<StagedPiece> AnswerReader::staged_range() {
   for (; !left.empty(); ++piece) {
     const auto staged = decode_staged(piece, left.substr(0, kStagedBytes));
     if (!staged) throw_not_understood("part of a digest");
-    if (staged->digest != none) pieces.push_back(*staged);
+    if (staged->digest != kNoDigest) pieces.push_back(*staged);
     left.remove_prefix(kStagedBytes);
   }
   return pieces;

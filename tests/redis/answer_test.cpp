@@ -116,6 +116,7 @@ TEST(AnswerReader, ReadsStagedPieces) {
                                               {number(-1), text(raw)},
                                               {text("4294967296"), text(raw)},
                                               {number(0), text("")},
+                                              {number(0), text(std::string(raw.size(), '\0'))},
                                               {number(0), text(raw.substr(1))},
                                               {number(0), text(digest.hex())},
                                               {number(0), nil()},
