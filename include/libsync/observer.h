@@ -122,6 +122,7 @@ struct Pulse {
     /// A host, or `the master`, and its long work on its own disk, as Redis heard last. Empty if
     /// that is over.
     std::string work{};
+    std::chrono::milliseconds age = kLately;  ///< Since the run began.
   };
   std::string task;  ///< Unchecked; empty if there is none.
   std::optional<Run> run;

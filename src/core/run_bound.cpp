@@ -17,6 +17,9 @@ namespace {
 constexpr double kPiecesPerFailure = 10;
 // A link below this part of the fastest one is slow.
 constexpr double kSlowLink = 0.5;
+// A host measures its link by this part of the stream at least. A few differences say nothing of
+// it.
+constexpr double kMeasuredPart = 0.1;
 
 // A longer time counts as this one, since a file may hold any size and any rate.
 constexpr double kLongestSeconds = 1e12;
@@ -51,8 +54,12 @@ Spent spent_by(const HostAccount& host) {
 }  // namespace
 
 std::optional<double> fastest_link(const RunAccount& account) {
+  const auto least = kMeasuredPart * static_cast<double>(account.cut.stream_bytes);
   std::uint64_t fastest = 0;
-  for (const auto& host : account.hosts) fastest = std::max(fastest, host.pulls.bytes_per_second);
+  for (const auto& host : account.hosts) {
+    if (static_cast<double>(host.pulls.wire_bytes) < least) continue;
+    fastest = std::max(fastest, host.pulls.bytes_per_second);
+  }
   if (fastest == 0) return std::nullopt;
   return static_cast<double>(fastest);
 }

@@ -11,7 +11,7 @@ namespace {
 
 // A daemon that serves answers in less than 0.1 s. A guard, not tuned.
 constexpr Duration kPatience{5000};
-// A daemon whose connections are all taken is asked again. Guards, not tuned.
+// A daemon without a free connection is asked again. Guards, not tuned.
 constexpr Duration kBusyPause{1000};
 constexpr int kTriesAtMost = 5;
 constexpr unsigned kPrivateMode = 0600;

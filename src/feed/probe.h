@@ -7,7 +7,7 @@
 // read the spool. Then every pull from this host would fail. So a host pulls from itself, as a peer
 // would, before it offers anything. Both roles do this.
 //
-// A daemon whose connections are all taken proves nothing. The probe tries again while it is so.
+// A daemon without a free connection proves nothing. The probe tries again while it is so.
 
 #include <filesystem>
 #include <optional>

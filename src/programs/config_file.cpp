@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 #include <sstream>
+#include <utility>
 
 #include "libsync/core/escaped_text.h"
 #include "os/descriptor.h"
@@ -30,10 +31,10 @@ bool is_control(char c) {
 bool is_beyond_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
 
 // The end of the string or comment that begins at the front of `text`; empty if none does. To
-// toml++ a quote within a value begins no string.
+// toml++ a quote within a key or a value begins no string.
 std::string_view end_mark_of(std::string_view text, char before) {
   if (text.starts_with('#')) return "\n";
-  if (std::string_view(" \t\r\n=[,{").find(before) == std::string_view::npos) return {};
+  if (std::string_view(" \t\r\n=[,{.").find(before) == std::string_view::npos) return {};
   for (const std::string_view mark : {"\"\"\"", "'''", "\"", "'"}) {
     if (text.starts_with(mark)) return mark;
   }
@@ -46,11 +47,15 @@ std::string_view end_mark_of(std::string_view text, char before) {
 std::size_t first_foreign(std::string_view text) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   std::string_view end;
+  char before = '\n';
+  bool has_equals = false;  // In this line. A second equals sign is a part of the value.
   for (std::size_t i = text.starts_with(kByteOrderMark) ? 3 : 0; i < text.size(); ++i) {
     const auto rest = text.substr(i);
     if (is_control(text[i])) return i;
     if (end.empty()) {
-      end = end_mark_of(rest, i == 0 ? '\n' : text[i - 1]);
+      end = end_mark_of(rest, before);
+      before = text[i] == '=' && std::exchange(has_equals, true) ? 'x' : text[i];
+      if (text[i] == '\n') has_equals = false;
       if (end.empty() && is_beyond_ascii(text[i])) return i;
       if (end.size() > 1) i += end.size() - 1;
     } else if (rest.starts_with(end)) {
@@ -60,8 +65,12 @@ std::size_t first_foreign(std::string_view text) {
            ++more) {
         ++i;
       }
+      before = text[i];
+      if (before == '\n') has_equals = false;
       end = {};
     } else if (text[i] == '\n' && end.size() == 1) {
+      before = '\n';
+      has_equals = false;
       end = {};  // The string has no end, which toml++ notices.
     } else if (end.front() == '"' && rest.starts_with('\\')) {
       const auto next = text.find_first_not_of(" \t\r\n", i + 1);
@@ -194,7 +203,7 @@ std::vector<ConfigEntry> Reader::entries() const {
       refuse(line, fmt::format("the file has a table [{}]: write its keys without one",
                                escaped(name->str())));
     }
-    if (key == nullptr) refuse(line, unknown_key(name->str()));
+    if (key == nullptr) refuse(line, unknown_key(name->str(), keys_));
     all.push_back({key->name, values_of(*key, *node), static_cast<unsigned>(line)});
   }
   return all;

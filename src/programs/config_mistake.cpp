@@ -11,6 +11,7 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/lines.h"
 #include "libsync/core/redis_server.h"
+#include "programs/unknown_argument.h"
 
 namespace libsync {
 namespace {
@@ -167,7 +168,7 @@ std::optional<ConfigMistake> Finder::in_string(const ConfigKey& key, std::string
 
 std::optional<ConfigMistake> Finder::in_assignment(const Assignment& found) const {
   const auto* const key = find_key(keys_, found.key);
-  if (key == nullptr) return here("{}", unknown_key(found.key));
+  if (key == nullptr) return here("{}", unknown_key(found.key, keys_));
   const auto value = without_comment(found.value);
   if (value.empty()) return here("'{}' has no value: give it one, or delete the line", key->name);
   if (is_toml_(fmt::format("{} = {}", found.key, found.value))) {
@@ -246,9 +247,13 @@ ConfigMistake find_mistake(std::string_view text, std::size_t number, std::strin
   return Finder(text, number, keys, is_toml).mistake(description);
 }
 
-std::string unknown_key(std::string_view key) {
-  return fmt::format("neither program knows the key '{}': correct or delete it (see --help)",
-                     escaped(key));
+std::string unknown_key(std::string_view key, const std::vector<ConfigKey>& keys) {
+  std::vector<std::string> names;
+  for (const auto& known : keys) names.push_back(known.name);
+  const auto meant = nearest(key, names);
+  return fmt::format(
+      "neither program knows the key '{}': {}", escaped(key),
+      meant ? fmt::format("did you mean '{}'?", *meant) : "correct or delete it (see --help)");
 }
 
 const ConfigKey* find_key(const std::vector<ConfigKey>& keys, std::string_view name) {

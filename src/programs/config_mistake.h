@@ -31,7 +31,7 @@ using IsToml = std::function<bool(const std::string& text)>;
                                          const std::vector<ConfigKey>& keys, const IsToml& is_toml);
 
 /// The message about a key that is not in the list.
-[[nodiscard]] std::string unknown_key(std::string_view key);
+[[nodiscard]] std::string unknown_key(std::string_view key, const std::vector<ConfigKey>& keys);
 
 /// The entry of `keys` with this name; null if there is none.
 [[nodiscard]] const ConfigKey* find_key(const std::vector<ConfigKey>& keys, std::string_view name);

@@ -23,8 +23,7 @@ std::string key_of(HostGroup group) {
 nlohmann::json host_json(const HostStatus& host) {
   nlohmann::json json = {{"address", host.address},          {"state", name_of(state_of(host))},
                          {"pieces_in_place", host.in_place}, {"pulls", host.claims},
-                         {"uploads", host.uploads},          {"expected", host.is_expected},
-                         {"group", key_of(group_of(host))}};
+                         {"uploads", host.uploads},          {"expected", host.is_expected}};
   if (host.finished_after) json["finished_after_seconds"] = in_seconds(*host.finished_after);
   if (host.seen_ago) json["seen_seconds_ago"] = in_seconds(*host.seen_ago);
   if (!host.work.empty()) json["work"] = escaped(host.work);
@@ -115,7 +114,10 @@ std::string report_json(const Status& status, const ReportFrame& frame) {
   }
   json["hosts"] = nlohmann::json::array();
   for (const auto& one : status.hosts) {
-    if (!frame.host || one.address == frame.host->text()) json["hosts"].push_back(host_json(one));
+    if (frame.host && one.address != frame.host->text()) continue;
+    auto host = host_json(one);
+    if (status.run) host["group"] = key_of(group_of(one));
+    json["hosts"].push_back(std::move(host));
   }
   if (!frame.own.empty()) json["here"] = nlohmann::json::parse(frame.own);
   return json.dump() + "\n";

@@ -31,7 +31,7 @@ std::string payload_text(const RunAccount& account) {
 }
 
 std::string bound_text(const Measured& run) {
-  if (!run.bound) return "bound    not known: no host measured the rate of its link\n";
+  if (!run.bound) return "bound    not known: no host pulled enough to measure its link\n";
   const auto bound = fmt::format("bound    {:.1f} s for {} hosts at {}/s, the fastest link",
                                  in_seconds(*run.bound), run.hosts, shown_bytes(*run.fastest));
   if (!run.all_had_it) return bound + "; not every host had it\n";

@@ -24,6 +24,8 @@ namespace {
 // An end of the path counts for this long if the path is in no run.
 constexpr std::chrono::seconds kRecent{60};
 constexpr Duration kAskEvery{1000};
+// Pieces that came in less have no rate yet.
+constexpr std::chrono::milliseconds kShortestSpan{100};
 // Steps for which Redis may not know a run that was seen: a master that lingers begins it again
 // within seconds.
 constexpr unsigned kLostSteps = 30;
@@ -80,9 +82,10 @@ void wait_for_account(Clock& clock, const WaitEnd& end, const IsAccountDue& is_a
 
 WaitGoesOn progress_of(const Pulse::Run& run) {
   const auto pieces = static_cast<double>(run.pieces);
+  const auto span = std::clamp<std::chrono::milliseconds>(run.age, kShortestSpan, kLately);
   const auto flow =
       flow_of(pieces, static_cast<double>(run.bytes) / pieces, run.expected,
-              static_cast<double>(run.placed), run.moves.placed_lately, in_seconds(kLately));
+              static_cast<double>(run.placed), run.moves.placed_lately, in_seconds(span));
   const auto filled = static_cast<std::size_t>(flow.done * kBar);
   auto line =
       fmt::format("{} [{}{}] {:.1f} %, {}/s, {} of {} hosts", name_of(run.path),

@@ -46,7 +46,9 @@ Pulse::Run read_pulse_of_run(const std::string& id, AnswerReader& reader) {
     run.moves.moved_ago = between(0, *ago);
   }
   run.moves.of_one_source = next_number(reader);
-  if (!reader.at_end()) run.work = reader.text();  // Older functions do not answer it.
+  // Older functions do not answer these.
+  if (!reader.at_end()) run.work = reader.text();
+  if (!reader.at_end()) run.age = between(0, next_number(reader));
   return run;
 }
 

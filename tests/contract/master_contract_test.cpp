@@ -435,6 +435,7 @@ TEST_P(MasterContract, ThePulseShowsTheRunAndThenItsEnd) {
   run = pulse().run.value();
   EXPECT_EQ(run.moves.placed_lately, 1U);
   EXPECT_EQ(run.moves.moved_ago, 9s);
+  EXPECT_EQ(run.age, 12s);
   EXPECT_EQ(status().run.value().moves.moved_ago, 9s);
   static_cast<void>(finish(info, host(2)));
   EXPECT_EQ(pulse().run.value().finished, 1U);

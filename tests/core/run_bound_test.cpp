@@ -88,6 +88,14 @@ TEST(RunBound, CountsTheFastestLink) {
   slow.pulls.bytes_per_second = 0;
   EXPECT_FALSE(fastest_link(account_of({slow})));
   EXPECT_EQ(fastest_link(account_of({slow, swift("10.0.0.3")})), 100.0);
+  // A host with an old copy may need few bytes, and those say nothing of its link.
+  auto delta = swift("10.0.0.4");
+  delta.pulls.wire_bytes = 99;
+  delta.pulls.bytes_per_second = 1000;
+  EXPECT_EQ(fastest_link(account_of({delta, swift("10.0.0.3")})), 100.0);
+  EXPECT_FALSE(fastest_link(account_of({delta})));
+  delta.pulls.wire_bytes = 100;
+  EXPECT_EQ(fastest_link(account_of({delta})), 1000.0);
 }
 
 TEST(Curve, IdealDoublesOnceAPieceTime) {

@@ -114,9 +114,9 @@ void expect_refusals(const std::vector<Row>& rows) {
 TEST(ConfigText, NamesAnUnknownKey) {
   expect_refusals({
       {"linger = 5\nsorce-root = \"/x\"",
-       "2: neither program knows the key 'sorce-root': correct or delete it (see --help)"},
+       "2: neither program knows the key 'sorce-root': did you mean 'source-root'?"},
       {"sorce-root = /x",
-       "1: neither program knows the key 'sorce-root': correct or delete it (see --help)"},
+       "1: neither program knows the key 'sorce-root': did you mean 'source-root'?"},
       {"\"a b\\n\" = 1",
        "1: neither program knows the key 'a b\\n': correct or delete it (see --help)"},
       {"b = 1\na = 1", "1: neither program knows the key 'b': correct or delete it (see --help)"},
@@ -356,6 +356,18 @@ TEST(ConfigText, RefusesCharactersBeyondAsciiBehindABackslash) {
   }
   EXPECT_EQ(parsed("prefix = \"\"\"\\\\\xcf\x96\"\"\"").at(0).values.at(0), "\\\xcf\x96");
   EXPECT_EQ(parsed("prefix = \"\"\"\\\n a\xcf\x96\"\"\"").at(0).values.at(0), "a\xcf\x96");
+}
+
+TEST(ConfigText, FindsStringsWhereTomlHasThem) {
+  for (const auto* const text :
+       {"hook.\"#\"\xcf\x96 = 1", "prefix = 1=\"\xcf\x96\"", "# one = two\nprefix = 1=\"\xcf\x96\"",
+        "prefix == \"\xcf\x96\""}) {
+    EXPECT_NE(refusal(text), "") << text;
+    EXPECT_THAT(refusal(text), Not(HasSubstr("undefined"))) << text;
+  }
+  EXPECT_EQ(parsed("# a = b\nprefix = \"\xcf\x96\"").at(0).values.at(0), "\xcf\x96");
+  EXPECT_EQ(parsed("linger = \"=\"\nprefix = '\xcf\x96'").at(1).values.at(0), "\xcf\x96");
+  EXPECT_EQ(parsed("linger = 5 # = #\nprefix = '\xcf\x96'").at(1).values.at(0), "\xcf\x96");
 }
 
 TEST(ConfigText, AcceptsCharactersBeyondAsciiInStringsAndCommentsAlone) {

@@ -99,7 +99,7 @@ TEST_F(Configuration, IsSharedAndEachProgramIgnoresTheValuesOfTheOther) {
   EXPECT_EQ(refusal("sync-master", text), "2: quorum '101' is not a whole number from 1 to 100\n");
   for (const auto* const program : kPrograms) {
     EXPECT_EQ(refusal(program, "sorce-root = \"/x\""),
-              "1: neither program knows the key 'sorce-root': correct or delete it (see --help)\n");
+              "1: neither program knows the key 'sorce-root': did you mean 'source-root'?\n");
     EXPECT_EQ(refusal(program, "owner = 1.5"),
               "1: 'owner' must be true or false: write owner = true\n");
     EXPECT_EQ(refusal(program, "quorum = true"),

@@ -336,6 +336,14 @@ TEST(ReportJson, HasNullForAnAbsentPart) {
   EXPECT_EQ(json.at("redis"), "redis://10.0.0.9:6379/10");
 }
 
+TEST(ReportJson, AHostHasAGroupInARunAlone) {
+  auto status = running();
+  status.run.reset();
+  const auto json = json_of(status);
+  ASSERT_EQ(json.at("hosts").size(), 4U);
+  for (const auto& host : json.at("hosts")) EXPECT_FALSE(host.contains("group"));
+}
+
 TEST(ReportJson, HoldsOneHostIfAsked) {
   const auto json = json_of(running(), Address::parse("10.0.0.4"));
   ASSERT_EQ(json.at("hosts").size(), 1U);

@@ -140,7 +140,7 @@ TEST_F(RunReport, SaysWhatItDoesNotKnow) {
   account.accounts = 0;
   account.origin.reset();
   auto text = run_report_text(account);
-  EXPECT_THAT(text, HasSubstr("bound    not known: no host measured the rate of its link\n"));
+  EXPECT_THAT(text, HasSubstr("bound    not known: no host pulled enough to measure its link\n"));
   EXPECT_THAT(text, HasSubstr("; 2 of 2 hosts gave no account\n"));
   EXPECT_THAT(text, HasSubstr(", by claims\n"));
   account.hosts.clear();

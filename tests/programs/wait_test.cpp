@@ -56,6 +56,21 @@ TEST(Waiting, ShowsTheProgressOfTheRun) {
   EXPECT_EQ(status_of(step), std::nullopt);
 }
 
+// The pieces of the last ten seconds came in less, if the run began then.
+TEST(Waiting, ShowsTheRateOfAYoungRun) {
+  auto run = run_of("/a/model");
+  run.age = 2s;
+  Waiting waiting("/a/model");
+  EXPECT_THAT(line_of(waiting.step({.task = "/a/model", .run = run, .last = {}})),
+              HasSubstr(", 500 B/s, 0 of 4 hosts, 4 s left"));
+  run.age = 0s;
+  EXPECT_THAT(line_of(waiting.step({.task = "/a/model", .run = run, .last = {}})),
+              HasSubstr(", 10 kB/s,"));
+  run.age = 1h;
+  EXPECT_THAT(line_of(waiting.step({.task = "/a/model", .run = run, .last = {}})),
+              HasSubstr(", 100 B/s,"));
+}
+
 TEST(Waiting, ShowsAHostThatWorksAtItsOwnDisk) {
   Waiting waiting("/a/model");
   auto run = run_of("/a/model");

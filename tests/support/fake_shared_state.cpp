@@ -408,7 +408,8 @@ Pulse FakeSharedState::pulse() {
                          .expected = run_->expected(),
                          .bytes = run_->info.cut.stream_bytes,
                          .pieces = run_->info.cut.pieces(),
-                         .moves = {.placed_lately = run_->placed_since(now_ms() - kLatelyMs)}};
+                         .moves = {.placed_lately = run_->placed_since(now_ms() - kLatelyMs)},
+                         .age = since(run_->info.begun_ms, now_ms())};
   for (const auto& [address, known] : run_->hosts) {
     pulse.run->placed += known.in_place;
     if (!known.work.empty()) pulse.run->work = address.text() + " " + known.work;

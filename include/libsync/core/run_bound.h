@@ -16,7 +16,8 @@
 
 namespace libsync {
 
-/// The fastest rate that a host of the run measured, in bytes a second. Nothing if none did.
+/// The fastest rate that a host of the run measured, in bytes a second. Nothing if none did: the
+/// hosts had old copies, and pulled less than a tenth of the stream each.
 [[nodiscard]] std::optional<double> fastest_link(const RunAccount& account);
 
 /// The time in which `hosts` hosts could all have had the payload.

@@ -50,7 +50,7 @@ end
 --   Answers: PULSE task-or-'' clock, path outcome reason finished expected ended run of sync:last,
 --            and if there is a run: id path finished expected bytes pieces placed
 --            placed-in-the-last-LATELY_S ms-since-the-last-or-'' pieces-of-one-source
---            host-and-its-work-or-''; without a run: what the master works at, if anything
+--            host-and-its-work-or-'' ms-since-its-begin; without a run: what the master works at, if anything
 local function pulse(_, a)
   local k = reading_call_of(a)
   local answer = {'PULSE', task_of(k) or '', k.clock}
@@ -65,7 +65,8 @@ local function pulse(_, a)
   local run = redis.call('HMGET', k.run, 'path', 'bytes')
   local placed, lately, moved_ago = moves_of(k)
   local rest = {k.of.id, run[1] or '', finished_count(k), expected_count(k), run[2] or '', k.of.pieces,
-                placed, lately, moved_ago or '', of_one_source(k), work_of_host}
+                placed, lately, moved_ago or '', of_one_source(k), work_of_host,
+                math.max(0, k.now - number_of(k.of.started))}
   for i = 1, #rest do answer[10 + i] = rest[i] end
   return answer
 end
