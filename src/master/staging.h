@@ -69,7 +69,6 @@ class Staging {
   [[nodiscard]] std::optional<StagingEnd> step();
 
   /// Appends descriptors that are readable when step() may have work.
-
   void append_descriptors(std::vector<int>& descriptors) const;
 
   /// The time of the next step if no descriptor is readable before.
