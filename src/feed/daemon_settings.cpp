@@ -54,34 +54,51 @@ std::optional<std::filesystem::path> path_in(std::string_view line, std::string_
 // Reads one text after the other. A file that includes itself ends somewhere.
 class SettingsReader {
  public:
-  explicit SettingsReader(const IncludedTexts& included) : included_(included) {}
+  SettingsReader(const IncludedTexts& included, std::string_view module)
+      : included_(included), module_(module) {}
 
-  // `is_global`: whether the lines so far are those of no module.
-  void read(std::string_view text, bool& is_global, unsigned depth) {
+  // `section`: the module whose lines are next; empty for those of no module.
+  void read(std::string_view text, std::string& section, unsigned depth) {
     if (depth > kDeepest) return;
     for (const auto whole : lines_of(text)) {
       const auto line = trimmed(whole);
-      if (line.starts_with("[")) is_global = plain(line) == "[global]";
-      if (line.starts_with("&")) include_files(line, is_global, depth);
+      if (line.starts_with("[")) section = section_of(line);
+      if (line.starts_with("&")) include_files(line, section, depth);
       const auto equals = line.find('=');
-      if (!is_global || line.starts_with("#") || equals == std::string_view::npos) continue;
-      set(plain(line.substr(0, equals)), trimmed(line.substr(equals + 1)));
+      if (line.starts_with("#") || equals == std::string_view::npos) continue;
+      const auto name = plain(line.substr(0, equals));
+      const auto value = trimmed(line.substr(equals + 1));
+      if (section.empty()) set(name, value);
+      if (name != "maxconnections") continue;
+      if (section.empty()) of_all_ = value;
+      if (section == module_ && !section.empty()) of_module_ = value;
     }
   }
 
-  [[nodiscard]] const DaemonSettings& settings() const { return settings_; }
+  [[nodiscard]] DaemonSettings settings() const {
+    auto settings = settings_;
+    const auto most = parse_number<std::uint32_t>(of_module_.value_or(of_all_)).value_or(0);
+    if (most > 0) settings.max_connections = most;
+    return settings;
+  }
 
  private:
   static constexpr unsigned kDeepest = 8;
 
+  // The name of a module; empty for the settings of no module.
+  static std::string section_of(std::string_view line) {
+    if (plain(line) == "[global]") return {};
+    return std::string(trimmed(line.substr(1, line.find(']') - 1)));
+  }
+
   // For the settings of no module the two differ in the suffix alone: a module that begins in an
   // included file goes on behind it.
-  void include_files(std::string_view line, bool& is_global, unsigned depth) {
+  void include_files(std::string_view line, std::string& section, unsigned depth) {
     const auto path = path_in(line, "&include");
     const auto merged = path_in(line, "&merge");
     if (!included_ || (!path && !merged)) return;
     for (const auto& text : path ? included_(*path, ".conf") : included_(*merged, ".inc")) {
-      read(text, is_global, depth + 1);
+      read(text, section, depth + 1);
     }
   }
 
@@ -92,23 +109,27 @@ class SettingsReader {
   }
 
   const IncludedTexts& included_;
+  std::string module_;
   DaemonSettings settings_;
+  std::string of_all_;  // `max connections` of all modules, and of this one.
+  std::optional<std::string> of_module_;
 };
 
 std::optional<DaemonConfig> config_for(const DaemonCommand& command, const Address& self,
-                                       std::uint16_t port) {
+                                       std::uint16_t port, std::string_view module) {
   std::error_code unknown;
   const auto file = std::filesystem::canonical(command.config, unknown);
   if (unknown) return std::nullopt;
   const auto text = text_of(file);
   if (!text) return std::nullopt;
-  const auto settings = read_daemon_settings(*text, included_texts);
+  const auto settings = read_daemon_settings(*text, included_texts, module);
   const auto& address = command.address.empty() ? settings.address : command.address;
   const bool is_ours =
       (address.empty() || address == self.text()) && command.port.value_or(settings.port) == port;
   if (!is_ours) return std::nullopt;
   return DaemonConfig{command.config,
-                      settings.socket_options.find("TCP_NODELAY") != std::string::npos};
+                      settings.socket_options.find("TCP_NODELAY") != std::string::npos,
+                      settings.max_connections};
 }
 
 }  // namespace
@@ -129,10 +150,11 @@ std::optional<DaemonCommand> read_daemon_command(const std::vector<std::string>&
   return command;
 }
 
-DaemonSettings read_daemon_settings(std::string_view text, const IncludedTexts& included) {
-  SettingsReader reader(included);
-  bool is_global = true;
-  reader.read(text, is_global, 0);
+DaemonSettings read_daemon_settings(std::string_view text, const IncludedTexts& included,
+                                    std::string_view module) {
+  SettingsReader reader(included, module);
+  std::string section;
+  reader.read(text, section, 0);
   return reader.settings();
 }
 
@@ -160,13 +182,14 @@ std::vector<std::string> included_texts(const std::filesystem::path& path,
   return texts;
 }
 
-std::optional<DaemonConfig> daemon_config(const Address& self, std::uint16_t port) {
+std::optional<DaemonConfig> daemon_config(const Address& self, std::uint16_t port,
+                                          std::string_view module) {
   for (const auto& words : command_lines()) {
     const auto command = read_daemon_command(words);
     if (!command) continue;
-    if (auto config = config_for(*command, self, port)) return config;
+    if (auto config = config_for(*command, self, port, module)) return config;
   }
-  return config_for({}, self, port);
+  return config_for({}, self, port, module);
 }
 
 }  // namespace libsync

@@ -27,11 +27,12 @@ struct DaemonCommand {
 [[nodiscard]] std::optional<DaemonCommand> read_daemon_command(
     const std::vector<std::string>& words);
 
-/// The settings of all modules in a text of the form of rsyncd.conf.
+/// The settings of the daemon, and of one module, in a text of the form of rsyncd.conf.
 struct DaemonSettings {
   std::string address;  ///< Empty: every address of the host.
   std::uint16_t port = 873;
   std::string socket_options;
+  std::optional<std::uint32_t> max_connections{};  ///< At the module. Nothing: no limit.
 };
 
 /// The texts that a directive adds: that of a file, or those of a folder's files with this suffix,
@@ -41,7 +42,8 @@ using IncludedTexts = std::function<std::vector<std::string>(const std::filesyst
 
 /// `&include` and `&merge` are read as rsync reads them.
 [[nodiscard]] DaemonSettings read_daemon_settings(std::string_view text,
-                                                  const IncludedTexts& included = {});
+                                                  const IncludedTexts& included = {},
+                                                  std::string_view module = {});
 
 /// The texts on this disk. Files that this user may not read have none.
 [[nodiscard]] std::vector<std::string> included_texts(const std::filesystem::path& path,
@@ -50,11 +52,13 @@ using IncludedTexts = std::function<std::vector<std::string>(const std::filesyst
 /// A configuration file that a daemon of this host uses.
 struct DaemonConfig {
   std::filesystem::path file;
-  bool has_no_delay = false;  ///< The daemon sets TCP_NODELAY.
+  bool has_no_delay = false;                       ///< The daemon sets TCP_NODELAY.
+  std::optional<std::uint32_t> max_connections{};  ///< At the module. Nothing: no limit.
 };
 
 /// The file of the daemon that listens at this address. Nothing if no running daemon has a legible
 /// one, and /etc/rsyncd.conf is none.
-[[nodiscard]] std::optional<DaemonConfig> daemon_config(const Address& self, std::uint16_t port);
+[[nodiscard]] std::optional<DaemonConfig> daemon_config(const Address& self, std::uint16_t port,
+                                                        std::string_view module);
 
 }  // namespace libsync

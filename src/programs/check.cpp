@@ -22,6 +22,8 @@ constexpr std::chrono::minutes kLateTick{10};
 // Without a run, less than this is worth a look. A guard, not tuned.
 constexpr std::uint64_t kLittleSpace = 1'000'000'000;
 
+// As rsyncd/rsyncd.conf, which says why.
+constexpr std::uint32_t kConnections = 20;
 constexpr unsigned kRootsGroup = 0;
 constexpr unsigned kNobodysGroup = 65534;
 
@@ -246,6 +248,19 @@ Check judge_no_delay(const std::optional<DaemonConfig>& config) {
   if (config->has_no_delay) return passed(name, file + " sets TCP_NODELAY");
   return warned(name, file + " does not set TCP_NODELAY, so small pulls are slow",
                 "add 'socket options = TCP_NODELAY' above its first module");
+}
+
+Check judge_connections(const std::optional<DaemonConfig>& config) {
+  const std::string name = "limit";
+  if (!config)
+    return warned(name, "no configuration of a daemon at this address is legible here",
+                  fmt::format("see that it allows {} connections", kConnections));
+  const auto file = escaped(config->file.string());
+  if (!config->max_connections) return passed(name, file + " sets no limit");
+  const auto text = fmt::format("{} allows {} connections", file, *config->max_connections);
+  if (*config->max_connections >= kConnections) return passed(name, text);
+  return warned(name, text + ", and the pulls beyond them wait",
+                fmt::format("set 'max connections = {}' or more", kConnections));
 }
 
 Check judge_cron(const CronFacts& facts, const std::string& program) {

@@ -80,6 +80,8 @@ struct FeedFrame {
 };
 [[nodiscard]] Checks judge_feed(const FeedFacts& facts, const FeedFrame& frame);
 [[nodiscard]] Check judge_no_delay(const std::optional<DaemonConfig>& config);
+/// A full daemon refuses pulls, which wait then. No log of ours says so.
+[[nodiscard]] Check judge_connections(const std::optional<DaemonConfig>& config);
 
 [[nodiscard]] Check judge_cron(const CronFacts& facts, const std::string& program);
 [[nodiscard]] Check judge_tick(const TickFacts& facts);

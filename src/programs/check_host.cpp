@@ -172,7 +172,9 @@ void HostCheck::check_feed() {
   } catch (const Failure& failure) {
     say(failed("rsyncd", failure));
   }
-  say(judge_no_delay(daemon_config(*self_, config_.rsync_port)));
+  const auto daemon = daemon_config(*self_, config_.rsync_port, config_.module);
+  say(judge_no_delay(daemon));
+  say(judge_connections(daemon));
 }
 
 void HostCheck::check_tick() {

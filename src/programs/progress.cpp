@@ -12,6 +12,8 @@ using std::chrono::milliseconds;
 
 // A run whose hosts have placed nothing for this long is stuck.
 constexpr std::chrono::seconds kStuck{30};
+// A disk at work places nothing for so long at most. After that a call of the disk has hung.
+constexpr std::chrono::hours kLongestWork{1};
 // A large piece may need longer. A pull below this rate is a fault.
 constexpr double kSlowPull = 1e6;  // Bytes in a second.
 // As SILENT_MS and SEEN_MS of context.lua.
@@ -109,14 +111,14 @@ Progress progress_of(const Status& status) {
   progress.flow = flow_of(cut.pieces(), piece_bytes, run.expected, pieces, run.moves.placed_lately,
                           std::min(age, in_seconds(kLately)));
   const bool is_complete = progress.count(HostGroup::finished) >= run.expected;
-  const auto patience = patience_of(run, progress.count(HostGroup::pulling) > 0);
   const bool is_any_at_work =
       !status.work.empty() ||
       std::any_of(progress.hosts.begin(), progress.hosts.end(), [](const auto& group) {
         return std::any_of(group.second.begin(), group.second.end(), is_at_work);
       });
-  const bool is_quiet = !is_complete && !is_any_at_work && quiet_for(run) >= patience;
-  if (is_quiet) progress.stuck_for = quiet_for(run);
+  const auto patience = is_any_at_work ? milliseconds(kLongestWork)
+                                       : patience_of(run, progress.count(HostGroup::pulling) > 0);
+  if (!is_complete && quiet_for(run) >= patience) progress.stuck_for = quiet_for(run);
   return progress;
 }
 

@@ -60,7 +60,7 @@ TEST_F(Check, FindsAHealthyPairInOrderBesideItsTicks) {
   EXPECT_THAT(ran.output, Not(HasSubstr("FAIL")));
   for (const auto* const name :
        {"config", "redis", "login", "functions", "rights", "eviction", "address", "repo", "owner",
-        "exchange", "blocks", "rsync", "rsyncd", "serves", "nodelay", "tick"}) {
+        "exchange", "blocks", "rsync", "rsyncd", "serves", "nodelay", "limit", "tick"}) {
     EXPECT_THAT(ran.output, HasSubstr("ok    " + std::string(name) + " ")) << name;
   }
   EXPECT_THAT(ran.output, HasSubstr("tick       at work for"));

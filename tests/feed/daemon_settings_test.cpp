@@ -11,10 +11,12 @@ namespace libsync::test {
 namespace {
 
 TEST(DaemonSettings, OfTheShippedFile) {
-  const auto settings = read_daemon_settings(content_of(SOURCE_FOLDER "/rsyncd/rsyncd.conf"));
+  const auto settings =
+      read_daemon_settings(content_of(SOURCE_FOLDER "/rsyncd/rsyncd.conf"), {}, "repo");
   EXPECT_EQ(settings.address, "192.168.254.17");
   EXPECT_EQ(settings.port, 873);
   EXPECT_EQ(settings.socket_options, "TCP_NODELAY");
+  EXPECT_EQ(settings.max_connections, 20U);
 }
 
 TEST(DaemonSettings, AreReadAsRsyncReadsThem) {
@@ -28,6 +30,20 @@ TEST(DaemonSettings, AreReadAsRsyncReadsThem) {
   EXPECT_EQ(read_daemon_settings("[a]\n[global]\nport = 1").port, 1);
   EXPECT_EQ(read_daemon_settings("port = <script>").port, 0);
   EXPECT_EQ(read_daemon_settings("").port, 873);
+}
+
+TEST(DaemonSettings, HoldTheConnectionsOfOneModule) {
+  const auto most = [](const std::string& text) {
+    return read_daemon_settings(text, {}, "repo").max_connections;
+  };
+  EXPECT_EQ(most("Max Connections = 20\n[repo]\npath = /x\n"), 20U);
+  EXPECT_EQ(most("max connections = 20\n[other]\nmax connections = 3\n[repo]\npath = /x\n"), 20U);
+  EXPECT_EQ(
+      most("max connections = 20\n[ repo ]\nmaxconnections = 4\n[other]\nmax connections = 3"), 4U);
+  EXPECT_EQ(most("[repo]\nmax connections = 4\n[global]\nmax connections = 20\n"), 4U);
+  EXPECT_EQ(most("max connections = 20\n[repo]\nmax connections = 0\n"), std::nullopt);
+  EXPECT_EQ(most("# max connections = 5\n[repo]\n"), std::nullopt);
+  EXPECT_EQ(most("max connections = many\n[repo]\n"), std::nullopt);
 }
 
 // As rsync 3.2.7 does, by the port that it binds.

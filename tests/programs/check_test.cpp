@@ -252,6 +252,15 @@ TEST(CheckFeed, JudgesTcpNoDelay) {
   EXPECT_EQ(line.find('\n'), line.size() - 1);
 }
 
+TEST(CheckFeed, JudgesTheLimitOfConnections) {
+  EXPECT_EQ(judge_connections(std::nullopt).mark, Mark::warn);
+  EXPECT_EQ(judge_connections(DaemonConfig{"/a", true, std::nullopt}).mark, Mark::ok);
+  EXPECT_EQ(judge_connections(DaemonConfig{"/a", true, 20}).mark, Mark::ok);
+  EXPECT_EQ(line_of(judge_connections(DaemonConfig{"/a", true, 19})),
+            "warn  limit      /a allows 19 connections, and the pulls beyond them wait: set 'max "
+            "connections = 20' or more\n");
+}
+
 TEST(CheckCron, IsThereOrMayBeWhereThisUserMayNotRead) {
   EXPECT_EQ(line_of(judge_cron({{"/etc/cron.d/a", "/etc/crontab"}, {}}, "sync-minion")),
             "ok    cron       /etc/cron.d/a, /etc/crontab\n");

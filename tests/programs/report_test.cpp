@@ -231,6 +231,9 @@ TEST(ReportText, ShowsWhatTheMasterWorksAtWithAndWithoutARun) {
   const auto text = text_of(status);
   EXPECT_THAT(text, HasSubstr("work     the master: " + kEscaped + "\n"));
   EXPECT_THAT(text, Not(HasSubstr("stuck"))) << "it works";
+  status.run->moves.moved_ago = 3600s;
+  EXPECT_THAT(text_of(status), HasSubstr("stuck for 3600 s")) << "a call of its disk hangs";
+  status.run->moves.moved_ago = 100s;
   status.work.clear();
   EXPECT_THAT(text_of(status), HasSubstr("stuck for 100 s"));
 }
