@@ -168,7 +168,6 @@ std::optional<std::string> flaw_of(const Entry& entry) {
 std::optional<std::string> flaw_of(const std::vector<Entry>& entries) {
   if (entries.empty() || !entries.front().name.empty()) return "no entry for the payload itself";
   if (entries.front().kind == EntryKind::link) return "a link as the payload";
-  std::uint64_t bytes = entries.front().size;
   for (std::size_t i = 1; i < entries.size(); ++i) {
     const Entry& entry = entries[i];
     if (!is_plain_relative(entry.name)) return "a name that is no plain relative path";
@@ -183,11 +182,8 @@ std::optional<std::string> flaw_of(const std::vector<Entry>& entries) {
     if (found->name != parent || found->kind != EntryKind::folder) {
       return "an entry whose parent is no listed folder";
     }
-    if (entry.size > Manifest::max_file_bytes || bytes > Manifest::max_file_bytes)
-      return "too many bytes";
-    bytes += entry.size;
   }
-  if (bytes > Manifest::max_file_bytes) return "too many bytes";
+  if (!are_short_enough(entries)) return "too many bytes";
   return std::nullopt;
 }
 
@@ -207,6 +203,15 @@ std::uint64_t data_end(const Entry& entry) {
 std::uint64_t data_bytes(const Entry& entry) {
   return std::accumulate(entry.holes.begin(), entry.holes.end(), entry.size,
                          [](std::uint64_t bytes, const Hole& hole) { return bytes - hole.bytes; });
+}
+
+bool are_short_enough(std::span<const Entry> entries) {
+  auto room = kMaxFileBytes;
+  return std::all_of(entries.begin(), entries.end(), [&](const Entry& entry) {
+    if (entry.size > room) return false;
+    room -= entry.size;
+    return true;
+  });
 }
 
 void drop_small_holes(std::span<Entry> entries) {

@@ -96,15 +96,11 @@ std::variant<NewRun, Refusal> make_run(const Original& original, const RunTerms&
                                        const KnownPieceBytes& known) {
   const auto& manifest = original.payload.manifest;
   // Sparse files may have any size. Minions refuse a manifest with more.
-  std::uint64_t room = Manifest::max_file_bytes;
-  for (const auto& entry : manifest.entries()) {
-    if (entry.size > room) {
-      return Refusal{
-          fmt::format("the files of '{}' have more than {} bytes, holes included: "
-                      "distribute the payload in parts",
-                      escaped(original.task.text()), Manifest::max_file_bytes)};
-    }
-    room -= entry.size;
+  if (!are_short_enough(manifest.entries())) {
+    return Refusal{
+        fmt::format("the files of '{}' have more than {} bytes, holes included: "
+                    "distribute the payload in parts",
+                    escaped(original.task.text()), kMaxFileBytes)};
   }
   const auto content = fingerprint_of(original.task, manifest, 0);
   const Cut cut{manifest.bytes(), piece_bytes_for(manifest, content, terms, known)};

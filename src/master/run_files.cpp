@@ -9,13 +9,14 @@
 #include <utility>
 
 #include "libsync/core/number.h"
+#include "libsync/core/state_folder_name.h"
 #include "os/descriptor.h"
 #include "os/files.h"
 
 namespace libsync {
 namespace {
 
-constexpr std::string_view kFolder = ".libsync/runs";
+const std::filesystem::path kFolder = in_state_folder("runs");
 constexpr std::string_view kUnfinished = ".new";  // As replace_file() names it.
 constexpr unsigned kFolderMode = 0700;
 constexpr unsigned kFileMode = 0600;
@@ -66,7 +67,7 @@ std::vector<RunFile> RunFiles::all() const {
 }
 
 std::optional<std::string> RunFiles::text_of(const RunFile& file) const {
-  const auto path = std::filesystem::path(kFolder) / file.name();
+  const auto path = kFolder / file.name();
   const auto repo = open_file(repo_, O_RDONLY | O_DIRECTORY);
   const auto opened = open_beneath(repo, path, O_RDONLY | O_NONBLOCK);
   if (opened) return read_file(opened, kRunAccountBytes);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "libsync/core/state_folder_name.h"
 #include "os/files.h"
 
 namespace libsync {
@@ -26,7 +27,7 @@ TransferId RunningPulls::start(const Assignment& assignment, const Basis& basis)
 
 PullRequest RunningPulls::request_for(const Assignment& assignment) const {
   PullRequest request{.source = assignment.source,
-                      .folder = ".libsync/" + run_.fingerprint.text(),
+                      .folder = in_state_folder(run_.fingerprint.text()),
                       .names = {},
                       .into = spool_.incoming_folder(assignment.attempt),
                       .absent = assignment.token ? Absent::is_fault : Absent::is_ignored};
@@ -74,14 +75,19 @@ std::vector<TransferEvent> RunningPulls::collect() {
   return events;
 }
 
+std::optional<FileArrived>* RunningPulls::held(const FileArrived& file) {
+  const auto pull = held_.find(file.id);
+  if (pull == held_.end()) return nullptr;
+  const auto begun = pull->second.find(file.name);
+  return begun == pull->second.end() ? nullptr : &begun->second;
+}
+
 void RunningPulls::collect(TransferEvent event, std::vector<TransferEvent>& events) {
   if (const auto* const file = std::get_if<FileArrived>(&event)) {
-    const auto pull = held_.find(file->id);
-    const auto begun = pull == held_.end() ? Held::iterator() : pull->second.find(file->name);
-    if (pull != held_.end() && begun != pull->second.end()) {
-      const auto earlier = begun->second ? begun->second->wire_bytes : 0;
-      begun->second = *file;
-      begun->second->wire_bytes += earlier;
+    if (auto* const last = held(*file)) {
+      const auto earlier = *last ? (*last)->wire_bytes : 0;
+      *last = *file;
+      (*last)->wire_bytes += earlier;
       return;
     }
     prefill_.arrived(*file);

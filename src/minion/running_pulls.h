@@ -49,6 +49,8 @@ class RunningPulls {
 
   [[nodiscard]] Prefill::Pull begin(TransferId id);
   [[nodiscard]] static Held begun_files(const PullRequest& request);
+  // Where a file is held; null if it began empty.
+  [[nodiscard]] std::optional<FileArrived>* held(const FileArrived& file);
   void collect(TransferEvent event, std::vector<TransferEvent>& events);
   void release(const TransferEnded& ended, std::vector<TransferEvent>& events);
   [[nodiscard]] PullRequest request_for(const Assignment& assignment) const;

@@ -22,6 +22,7 @@ constexpr std::chrono::minutes kLateTick{10};
 // Without a run, less than this is worth a look. A guard, not tuned.
 constexpr std::uint64_t kLittleSpace = 1'000'000'000;
 
+constexpr auto kNoConfig = "no configuration of a daemon at this address is legible here";
 // As rsyncd/rsyncd.conf, which says why.
 constexpr std::uint32_t kConnections = 20;
 constexpr unsigned kRootsGroup = 0;
@@ -241,8 +242,7 @@ Checks judge_feed(const FeedFacts& facts, const FeedFrame& frame) {
 Check judge_no_delay(const std::optional<DaemonConfig>& config) {
   const std::string name = "nodelay";
   if (!config) {
-    return warned(name, "no configuration of a daemon at this address is legible here",
-                  "see that it has 'socket options = TCP_NODELAY'");
+    return warned(name, kNoConfig, "see that it has 'socket options = TCP_NODELAY'");
   }
   const auto file = escaped(config->file.string());
   if (config->has_no_delay) return passed(name, file + " sets TCP_NODELAY");
@@ -252,9 +252,9 @@ Check judge_no_delay(const std::optional<DaemonConfig>& config) {
 
 Check judge_connections(const std::optional<DaemonConfig>& config) {
   const std::string name = "limit";
-  if (!config)
-    return warned(name, "no configuration of a daemon at this address is legible here",
-                  fmt::format("see that it allows {} connections", kConnections));
+  if (!config) {
+    return warned(name, kNoConfig, fmt::format("see that it allows {} connections", kConnections));
+  }
   const auto file = escaped(config->file.string());
   if (!config->max_connections) return passed(name, file + " sets no limit");
   const auto text = fmt::format("{} allows {} connections", file, *config->max_connections);

@@ -52,10 +52,13 @@ std::size_t first_foreign(std::string_view text) {
   for (std::size_t i = text.starts_with(kByteOrderMark) ? 3 : 0; i < text.size(); ++i) {
     const auto rest = text.substr(i);
     if (is_control(text[i])) return i;
-    if (end.empty()) {
+    if (text[i] == '\n' && end.size() <= 1) {
+      end = {};  // toml++ notices a string that has no end.
+      before = '\n';
+      has_equals = false;
+    } else if (end.empty()) {
       end = end_mark_of(rest, before);
       before = text[i] == '=' && std::exchange(has_equals, true) ? 'x' : text[i];
-      if (text[i] == '\n') has_equals = false;
       if (end.empty() && is_beyond_ascii(text[i])) return i;
       if (end.size() > 1) i += end.size() - 1;
     } else if (rest.starts_with(end)) {
@@ -66,12 +69,7 @@ std::size_t first_foreign(std::string_view text) {
         ++i;
       }
       before = text[i];
-      if (before == '\n') has_equals = false;
       end = {};
-    } else if (text[i] == '\n' && end.size() == 1) {
-      before = '\n';
-      has_equals = false;
-      end = {};  // The string has no end, which toml++ notices.
     } else if (end.front() == '"' && rest.starts_with('\\')) {
       const auto next = text.find_first_not_of(" \t\r\n", i + 1);
       if (end.size() > 1 && next < text.size() && is_beyond_ascii(text[next])) return next;

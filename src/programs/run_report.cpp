@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <map>
 #include <utility>
 
 #include "libsync/core/escaped_text.h"

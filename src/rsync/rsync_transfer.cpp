@@ -6,6 +6,7 @@
 
 #include "libsync/core/number.h"
 #include "libsync/core/served_modes.h"
+#include "libsync/core/state_folder_name.h"
 
 namespace libsync {
 namespace {
@@ -103,8 +104,9 @@ std::vector<std::string> push_arguments(const RsyncOptions& options, const PushR
   all.emplace_back("--");
   all.push_back(request.from.string() + "/");
   // The module for pulls exports the repo. One for pushes alone exports the state folder in it.
-  const std::string state = options.push_module == options.module ? ".libsync/" : "";
-  all.push_back(url(options, request.target, options.push_module) + state + request.folder + "/");
+  const bool is_of_repo = options.push_module == options.module;
+  const auto folder = is_of_repo ? in_state_folder(request.folder) : request.folder;
+  all.push_back(url(options, request.target, options.push_module) + folder + "/");
   return all;
 }
 

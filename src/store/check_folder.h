@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "libsync/core/state_folder_name.h"
 #include "store/state_folder.h"
 
 namespace libsync {
@@ -27,7 +28,7 @@ class CheckFolder {
   [[nodiscard]] std::filesystem::path state_folder() const { return path_.parent_path(); }
   /// Its name in the state folder, and in the repo.
   [[nodiscard]] std::string name() const { return path_.filename(); }
-  [[nodiscard]] std::string name_in_repo() const { return ".libsync/" + name(); }
+  [[nodiscard]] std::string name_in_repo() const { return in_state_folder(name()); }
 
   /// Writes a file that the module can read.
   void write(const std::string& name, std::string_view content) const;

@@ -230,7 +230,7 @@ TEST_F(RecordsTest, RefusesMoreBytesThanMinionsAccept) {
   };
   EXPECT_FALSE(is_refused());
   auto& file = *std::find_if(entries.begin(), entries.end(), has_data);
-  file.size = Manifest::max_file_bytes + 1;
+  file.size = kMaxFileBytes + 1;
   file.holes = {{0, file.size}};
   EXPECT_TRUE(is_refused());
 }

@@ -52,29 +52,6 @@ Function next(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
-// Calls that libc has under two names. With _FILE_OFFSET_BITS=64 a program calls the one that ends
-// with 64. hiredis' flags set that.
-
-int open_file(const char* path, int flags, mode_t mode) {
-  static const auto real = next<int (*)(const char*, int, ...)>("open64");
-  return fails() ? -1 : real(path, flags, mode);
-}
-
-int set_size(int file, off64_t bytes) {
-  static const auto real = next<int (*)(int, off64_t)>("ftruncate64");
-  return fails() ? -1 : real(file, bytes);
-}
-
-ssize_t read_at(int file, void* bytes, size_t count, off64_t offset) {
-  static const auto real = next<ssize_t (*)(int, void*, size_t, off64_t)>("pread64");
-  return is_unreadable(file) ? -1 : real(file, bytes, count, offset);
-}
-
-ssize_t write_at(int file, const void* bytes, size_t count, off64_t offset) {
-  static const auto real = next<ssize_t (*)(int, const void*, size_t, off64_t)>("pwrite64");
-  return fails() ? -1 : real(file, bytes, count, offset);
-}
-
 }  // namespace
 
 FailingDisk::FailingDisk(std::size_t nth, int error, Failing failing) {
@@ -111,11 +88,7 @@ using libsync::test::fails;
 using libsync::test::is_regular;
 using libsync::test::is_unreadable;
 using libsync::test::next;
-using libsync::test::open_file;
-using libsync::test::read_at;
-using libsync::test::set_size;
 using libsync::test::without_sync;
-using libsync::test::write_at;
 
 // NOLINTBEGIN: their names and parameters are those of libc.
 extern "C" {
@@ -125,15 +98,8 @@ int open(const char* path, int flags, ...) {
   va_start(arguments, flags);
   const auto mode = va_arg(arguments, mode_t);
   va_end(arguments);
-  return open_file(path, flags, mode);
-}
-
-int open64(const char* path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const auto mode = va_arg(arguments, mode_t);
-  va_end(arguments);
-  return open_file(path, flags, mode);
+  static const auto real = next<int (*)(const char*, int, ...)>("open64");
+  return fails() ? -1 : real(path, flags, mode);
 }
 
 ssize_t write(int file, const void* bytes, size_t count) {
@@ -147,8 +113,10 @@ int fsync(int file) {
   return without_sync > 0 ? 0 : real(file);
 }
 
-int ftruncate(int file, off_t bytes) noexcept { return set_size(file, bytes); }
-int ftruncate64(int file, off64_t bytes) noexcept { return set_size(file, bytes); }
+int ftruncate(int file, off_t bytes) noexcept {
+  static const auto real = next<int (*)(int, off_t)>("ftruncate64");
+  return fails() ? -1 : real(file, bytes);
+}
 
 ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t bytes,
                         unsigned flags) {
@@ -159,18 +127,22 @@ ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offs
 }
 
 ssize_t pread(int file, void* bytes, size_t count, off_t offset) {
-  return read_at(file, bytes, count, offset);
-}
-ssize_t pread64(int file, void* bytes, size_t count, off64_t offset) {
-  return read_at(file, bytes, count, offset);
+  static const auto real = next<ssize_t (*)(int, void*, size_t, off_t)>("pread64");
+  return is_unreadable(file) ? -1 : real(file, bytes, count, offset);
 }
 
 ssize_t pwrite(int file, const void* bytes, size_t count, off_t offset) {
-  return write_at(file, bytes, count, offset);
+  static const auto real = next<ssize_t (*)(int, const void*, size_t, off_t)>("pwrite64");
+  return fails() ? -1 : real(file, bytes, count, offset);
 }
-ssize_t pwrite64(int file, const void* bytes, size_t count, off64_t offset) {
-  return write_at(file, bytes, count, offset);
-}
+
+// A program with _FILE_OFFSET_BITS=64 calls these names. hiredis' flags set that.
+int open64(const char* path, int flags, ...) __attribute__((alias("open")));
+int ftruncate64(int file, off64_t bytes) noexcept __attribute__((alias("ftruncate")));
+ssize_t pread64(int file, void* bytes, size_t count, off64_t offset)
+    __attribute__((alias("pread")));
+ssize_t pwrite64(int file, const void* bytes, size_t count, off64_t offset)
+    __attribute__((alias("pwrite")));
 
 DIR* fdopendir(int folder) {
   static const auto real = next<DIR* (*)(int)>("fdopendir");

@@ -81,6 +81,13 @@ inline constexpr std::size_t kMaxHoles = 65536;
 /// Keeps the kMaxHoles largest holes. The others become zeros of the stream.
 void drop_small_holes(std::span<Entry> entries);
 
+/// Most bytes of all files of a payload, holes included. A guard: off_t addresses so many, and sums
+/// of two lengths do not overflow.
+inline constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 62U;
+
+/// Whether the files have kMaxFileBytes together at most.
+[[nodiscard]] bool are_short_enough(std::span<const Entry> entries);
+
 /// The reason why bytes are no manifest.
 struct Malformed {
   std::string reason;
@@ -91,10 +98,6 @@ class Manifest {
   /// Length of the encoded form: enough for some ten million entries. The master refuses a payload
   /// with a longer one, and a host accepts no more from a source. A guard, not tuned.
   static constexpr std::size_t max_bytes = std::size_t{1} << 30U;
-
-  /// Most bytes of all files together, holes included. A guard: off_t addresses so many, and sums
-  /// of two lengths do not overflow.
-  static constexpr std::uint64_t max_file_bytes = std::uint64_t{1} << 62U;
 
   /// REQUIRES: the entries obey the rules of the encoded form, as those of list_payload() do.
   explicit Manifest(std::vector<Entry> entries);
