@@ -3,6 +3,7 @@
 // The command that runs on a host after it has published a payload: `--after-publish`.
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -18,9 +19,10 @@ class AfterPublish {
   [[nodiscard]] virtual Hook hook() const = 0;
 
   /// Runs the command, if there is one, and waits for it, ten minutes at most. SYNC_FANOUT_PATH in
-  /// its environment is `published`. Logs its output. Returns the reason of a failure, for a
-  /// person, or nothing.
-  [[nodiscard]] virtual std::optional<std::string> run(const std::filesystem::path& published) = 0;
+  /// its environment is `published`. Logs its output. Calls `at_work` every 5 s while it waits;
+  /// that must not throw. Returns the reason of a failure, for a person, or nothing.
+  [[nodiscard]] virtual std::optional<std::string> run(const std::filesystem::path& published,
+                                                       const std::function<void()>& at_work) = 0;
 };
 
 }  // namespace libsync

@@ -11,7 +11,6 @@
 #include "libsync/core/escaped_text.h"
 #include "libsync/core/lines.h"
 #include "os/descriptor.h"
-#include "os/process.h"
 
 namespace libsync {
 namespace {
@@ -19,6 +18,8 @@ namespace {
 // A command that hangs must not keep the host from its next run for good. Not tuned; the message
 // below and sync-minion(8) name it.
 constexpr std::chrono::minutes kLimit{10};
+// A new run finds this host at work within this time. Not tuned.
+constexpr std::chrono::seconds kAtWorkEvery{5};
 // From TERM to KILL. Our own stop must not last longer than a second.
 constexpr Duration kFarewell{500};
 // Interval at which the command is checked in that time.
@@ -79,7 +80,26 @@ std::vector<std::string> shown_lines_of(std::string_view output) {
 
 }  // namespace
 
-std::optional<std::string> ShellAfterPublish::run(const std::filesystem::path& published) {
+std::optional<ChildEnd> ShellAfterPublish::wait_for(Child& child,
+                                                    const std::function<void()>& at_work) {
+  const auto until = clock_.now() + kLimit;
+  auto due = clock_.now() + kAtWorkEvery;
+  while (clock_.now() < until && !stop_.requested()) {
+    if (clock_.now() >= due) {
+      at_work();
+      due = clock_.now() + kAtWorkEvery;
+    }
+    std::vector<int> descriptors{stop_.descriptor()};
+    child.append_descriptors(descriptors);
+    clock_.wait(std::min(until, due), descriptors);
+    static_cast<void>(child.errors());
+    if (const auto end = child.ended()) return end;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> ShellAfterPublish::run(const std::filesystem::path& published,
+                                                  const std::function<void()>& at_work) {
   if (command_.empty()) return std::nullopt;
   auto child = Child::start({.program = "/bin/sh",
                              .arguments = {"-c", command_},
@@ -87,15 +107,7 @@ std::optional<std::string> ShellAfterPublish::run(const std::filesystem::path& p
                              .umask = std::nullopt,
                              .streams = Streams::one,
                              .leftovers = Leftovers::live_on});
-  const auto until = clock_.now() + kLimit;
-  std::optional<ChildEnd> end;
-  while (!end && clock_.now() < until && !stop_.requested()) {
-    std::vector<int> descriptors{stop_.descriptor()};
-    child.append_descriptors(descriptors);
-    clock_.wait(until, descriptors);
-    static_cast<void>(child.errors());
-    end = child.ended();
-  }
+  const auto end = wait_for(child, at_work);
   if (end) {
     hear_out(child, clock_);
   } else {

@@ -9,10 +9,12 @@
 // processes that it leaves in the background live on, and nobody waits for them. Their output from
 // then on is read and dropped.
 
+#include <functional>
 #include <string>
 
 #include "libsync/after_publish.h"
 #include "libsync/clock.h"
+#include "os/process.h"
 #include "os/stop_signal.h"
 
 namespace libsync {
@@ -25,9 +27,14 @@ class ShellAfterPublish final : public AfterPublish {
   [[nodiscard]] Hook hook() const override {
     return command_.empty() ? Hook::none : Hook::configured;
   }
-  [[nodiscard]] std::optional<std::string> run(const std::filesystem::path& published) override;
+  [[nodiscard]] std::optional<std::string> run(const std::filesystem::path& published,
+                                               const std::function<void()>& at_work) override;
 
  private:
+  /// Nothing if the command has to be ended.
+  [[nodiscard]] std::optional<ChildEnd> wait_for(Child& child,
+                                                 const std::function<void()>& at_work);
+
   std::string command_;
   Clock& clock_;
   const StopSignal& stop_;

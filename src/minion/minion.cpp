@@ -131,18 +131,15 @@ void Minion::wait_for_wake(Instant until) {
   }
 }
 
-JoinOutcome Minion::join() {
+JoinOutcome Minion::join(SeatWish seat) {
   if (!id_) {
     const auto kept = state_.host_id();
     if (!kept.warning.empty()) spdlog::warn("{}", kept.warning);
     id_ = kept.id;
   }
-  // A host with a configured number of slots uses no more. Trees need as many pulls as there are
-  // trees.
-  const auto in_trees = config_.host.slots ? SeatWish::none : SeatWish::wanted;
   const auto ask = [&] {
     const auto left = std::chrono::duration_cast<Duration>(linger_.end() - clock_.now());
-    return coordinator_.join(self_, *id_, arrival_, in_trees, std::min(left, kStays));
+    return coordinator_.join(self_, *id_, arrival_, seat, std::min(left, kStays));
   };
   auto outcome = ask();
   if (const auto* const used = std::get_if<IdInUse>(&outcome)) {
@@ -166,7 +163,9 @@ JoinOutcome Minion::join() {
 }
 
 Minion::Visit Minion::visit() {
-  const auto outcome = join();
+  // A host with a configured number of slots uses no more. Trees need as many pulls as there are
+  // trees.
+  const auto outcome = join(config_.host.slots ? SeatWish::none : SeatWish::wanted);
   report_hook_fault();
   if (const auto* const none = std::get_if<NoRun>(&outcome)) {
     if (none->ended) {
@@ -304,7 +303,12 @@ void Minion::published(const RunInfo& run, const Published& published) {
 void Minion::run_owed_hook() {
   const auto name = state_.receipts().hook_owed();
   if (!name || stop_.requested()) return;
-  const auto failed = after_publish_.run(config_.host.repo / *name);
+  bool is_shown = false;
+  const auto failed = after_publish_.run(config_.host.repo / *name, [&] {
+    show_hook(fmt::format("running --after-publish for '{}'", *name));
+    is_shown = true;
+  });
+  if (is_shown && !stop_.requested()) show_hook("");
   // A command that the stop signal ended is still owed.
   if (!failed || !stop_.requested()) state_.receipts().hook_has_run();
   if (!failed) return state_.notes().clear(NotedFault::hook);
@@ -313,6 +317,19 @@ void Minion::run_owed_hook() {
   status_ = ExitStatus::local;
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
     if (owner.task.name() == *name) hook_fault_ = HookFault{owner.run, *failed};
+  }
+}
+
+// Without it status would have this host under `never came` in a run that has begun meanwhile. The
+// command needs no Redis, and the next visit reports what fails here.
+void Minion::show_hook(const std::string& text) {
+  try {
+    const auto outcome = join(SeatWish::none);
+    const auto* const joined = std::get_if<Joined>(&outcome);
+    if (joined == nullptr || joined->is_finished) return;
+    coordinator_.show_work(joined->run.id, self_, text);
+  } catch (const Failure& failure) {
+    spdlog::debug("the command is not shown: {}", failure.what());
   }
 }
 

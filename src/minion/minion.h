@@ -80,7 +80,7 @@ class Minion {
   [[nodiscard]] Visit visit();
   /// Joins with the id of this host, or with a new one if another live host has it, too. Throws
   /// Failure (usage) if another live host has this address.
-  [[nodiscard]] JoinOutcome join();
+  [[nodiscard]] JoinOutcome join(SeatWish seat);
   [[noreturn]] void refuse(const OtherVersion& other);
   void download(const RunInfo& run, const std::optional<Seat>& seat);
   /// Nothing if the minion has to stop.
@@ -88,6 +88,9 @@ class Minion {
   void published(const RunInfo& run, const Published& published);
   /// Runs the command if it is owed. Keeps the reason of its failure for report_hook_fault().
   void run_owed_hook();
+  /// Shows the command as the work of this host in a run that has begun meanwhile; empty: it works
+  /// no more.
+  void show_hook(const std::string& text);
   void report_hook_fault();
   /// Hashes the spool of a finished run, piece by piece, and reports it as cleared. False if the
   /// payload that was published from it may be as bad, or if other hosts need what is missing.

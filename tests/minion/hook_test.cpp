@@ -29,13 +29,15 @@ class WatchedClock final : public Clock {
  public:
   std::function<void()> at_wait = [] {};
 
-  [[nodiscard]] Instant now() const override { return clock_.now(); }
+  Duration ahead{};  ///< The clock shows this much more than the real one.
+
+  [[nodiscard]] Instant now() const override { return clock_.now() + ahead; }
   [[nodiscard]] std::chrono::system_clock::time_point wall() const override {
     return clock_.wall();
   }
   void wait(Instant until, std::span<const int> descriptors) override {
     at_wait();
-    clock_.wait(std::min(until, clock_.now() + 20ms), descriptors);
+    clock_.wait(std::min(until - ahead, clock_.now() + 20ms), descriptors);
   }
 
  private:
@@ -55,7 +57,7 @@ class HookTest : public testing::Test {
   [[nodiscard]] std::optional<std::string> run(const std::string& command) {
     ShellAfterPublish hook("export here=" + folder_.path().string() + "; " + command, clock_,
                            stop_);
-    return hook.run("/srv/repo/model.7");
+    return hook.run("/srv/repo/model.7", [this] { ++shown_; });
   }
   [[nodiscard]] bool exists(const std::string& name) const {
     return std::filesystem::exists(folder_.path() / name);
@@ -73,6 +75,7 @@ class HookTest : public testing::Test {
   TemporaryFolder folder_;
   StopSignal stop_;
   WatchedClock clock_;
+  int shown_ = 0;  // How often the minion was to show that the command runs.
   std::chrono::steady_clock::time_point stopped_;
 };
 
@@ -124,6 +127,22 @@ TEST_F(HookTest, NamesTheLastLineOfItsOutputIfItFails) {
   EXPECT_EQ(run("exit 7").value_or(""), "--after-publish ended with status 7");
   EXPECT_EQ(run("echo last; kill -KILL $$").value_or(""),
             "--after-publish was killed by signal 9: last");
+}
+
+TEST_F(HookTest, LetsTheMinionShowALongCommandEveryFiveSeconds) {
+  EXPECT_EQ(run("exit 0"), std::nullopt);
+  EXPECT_EQ(shown_, 0);
+  clock_.at_wait = [this] {
+    if (clock_.ahead < 22s) return clock_.ahead += 1s, void();
+    write_file(folder_.path() / "stop", "");
+  };
+  EXPECT_EQ(run("while [ ! -e $here/stop ]; do sleep 0.02; done"), std::nullopt);
+  EXPECT_EQ(shown_, 4);
+}
+
+TEST_F(HookTest, IsEndedAfterTenMinutes) {
+  clock_.at_wait = [this] { clock_.ahead += 1min; };
+  EXPECT_THAT(run("sleep 60").value_or(""), HasSubstr("was ended, since it took more than 10"));
 }
 
 // All of its processes get it, and a moment to tidy up: the shell, which ends first, and the rest.

@@ -343,6 +343,28 @@ TEST_F(HookTick, ItsFailureAfterTheEndOfTheRunIsShownWithTheLastRun) {
   EXPECT_EQ(shared.status().last->hosts.at(0).hook_fault, hook.failure);
 }
 
+TEST_F(HookTick, IsTheWorkOfTheHostInARunThatBeginsMeanwhile) {
+  hook.at_run = [this] {
+    if (!hook.runs.empty()) return;
+    end_run();
+    begin_staged();
+  };
+  std::vector<std::string> shown;
+  hook.while_it_runs = [&] { shown.push_back(known().work); };
+  EXPECT_EQ(tick(), ExitStatus::done);
+  EXPECT_THAT(shown, ElementsAre("running --after-publish for 'model.7'"));
+  EXPECT_EQ(known().work, "");
+  expect_finished();
+}
+
+TEST_F(HookTick, NeedsNoRedisToGoOn) {
+  hook.at_run = [this] { coordinator->faults.break_off(); };
+  hook.while_it_runs = [] {};
+  EXPECT_EQ(tick(), ExitStatus::redis);
+  EXPECT_THAT(hook.runs, ElementsAre(destination()));
+  EXPECT_FALSE(StateFolder(repo()).receipts().hook_owed());
+}
+
 TEST_F(HookTick, RunsIfTheRunEndsWhileItIsPublished) {
   coordinator->faults.at_call = [this](std::string_view verb) {
     if (verb == "finish" && shared.run()) end_run();

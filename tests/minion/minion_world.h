@@ -44,11 +44,17 @@ class FakeAfterPublish final : public AfterPublish {
   std::optional<std::string> failure;       ///< Why the command fails.
   std::vector<std::filesystem::path> runs;  ///< The payload of each run of the command.
   std::function<void()> at_run;             ///< Called by each run of the command.
+  std::function<void()> while_it_runs;      ///< Called after the minion has shown the command.
 
   [[nodiscard]] Hook hook() const override { return kind; }
-  [[nodiscard]] std::optional<std::string> run(const std::filesystem::path& published) override {
+  [[nodiscard]] std::optional<std::string> run(const std::filesystem::path& published,
+                                               const std::function<void()>& at_work) override {
     if (kind == Hook::none) return std::nullopt;
     if (at_run) at_run();
+    if (while_it_runs) {
+      at_work();
+      while_it_runs();
+    }
     runs.push_back(published);
     return failure;
   }
