@@ -137,14 +137,11 @@ std::string last_text(const LastStatus& last) {
   }
   if (!last.reason.empty()) text += fmt::format(": {}", escaped(last.reason));
   text += fmt::format(", {:.0f} s ago\n", in_seconds(last.ended_ago));
-  HostsByReason missing;
   HostsByReason hooks;
   for (const auto& host : last.hosts) {
     if (!host.hook_fault.empty()) hooks[host.hook_fault].push_back(host.address);
-    if (host.has_finished) continue;
-    missing[host.error.empty() ? "gave no reason" : host.error].push_back(host.address);
   }
-  return text + reason_lines("missing", missing) + reason_lines("hook", hooks);
+  return text + missing_lines(last) + reason_lines("hook", hooks);
 }
 
 std::string host_text(const Status& status, const Address& address) {
@@ -195,6 +192,16 @@ HostState state_of(const HostStatus& host) {
   if (host.finished_after) return HostState::finished;
   if (host.is_running) return HostState::pulling;
   return host.error.empty() ? HostState::waiting : HostState::failed;
+}
+
+std::string missing_lines(const LastStatus& last) {
+  HostsByReason missing;
+  for (const auto& host : last.hosts) {
+    if (host.has_finished) continue;
+    missing[host.error.empty() ? "never came, or gave no reason" : host.error].push_back(
+        host.address);
+  }
+  return reason_lines("missing", missing);
 }
 
 std::string report(const Status& status, const ReportFrame& frame, ReportFormat format) {

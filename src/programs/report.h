@@ -58,6 +58,9 @@ struct ReportFrame {
 /// The hosts whose --after-publish failed.
 [[nodiscard]] std::vector<std::string> hook_failed_of(const LastStatus& last);
 
+/// A line for each reason for which hosts did not finish the last run. Empty if all did.
+[[nodiscard]] std::string missing_lines(const LastStatus& last);
+
 /// Metrics in the text format of Prometheus, for the textfile collector of node_exporter. None of
 /// them names a host, so their number does not grow with the fleet.
 [[nodiscard]] std::string report_metrics(const Status& status);

@@ -45,14 +45,19 @@ WaitEnd end_of(const LastEnd& last) {
   return {is_complete ? ExitStatus::done : ExitStatus::ended_short, line_of(last, {}), last};
 }
 
-// The line of an end, which names the hosts whose command had failed by then.
-std::string closing_line(Observer& observer, const WaitEnd& end) {
+// The line of an end, which names the hosts whose command had failed by then. A line for each
+// reason of a missing host follows.
+std::string closing_text(Observer& observer, const WaitEnd& end) {
   if (!end.last || end.last->outcome == "refused") return end.line;
   try {
     const auto status = observer.status();
     const bool is_same = status.last && status.last->path == end.last->path &&
                          status.last->outcome == end.last->outcome;
-    return is_same ? line_of(*end.last, hook_failed_of(*status.last)) : end.line;
+    if (!is_same) return end.line;
+    auto text =
+        line_of(*end.last, hook_failed_of(*status.last)) + "\n" + missing_lines(*status.last);
+    text.pop_back();
+    return text;
   } catch (const Failure&) {
     return end.line;
   }
@@ -120,9 +125,9 @@ class Output {
     std::fflush(stdout);
   }
 
-  void close(const std::string& line) {
+  void close(const std::string& text) {
     if (screen_ == Screen::repaints) fmt::print("\r\x1b[K");
-    fmt::print("{}\n", line);
+    fmt::print("{}\n", text);
     std::fflush(stdout);
   }
 
@@ -251,7 +256,7 @@ ExitStatus wait_for_run(Observer& observer, Clock& clock, Waiting waiting,
       outage.reset();
       if (const auto* const ended = std::get_if<WaitEnd>(&step)) {
         const auto end = ended->hidden_run.empty() ? *ended : revealed(observer, *ended);
-        output.close(closing_line(observer, end));
+        output.close(closing_text(observer, end));
         wait_for_account(clock, end, is_account_due);
         return end.status;
       }

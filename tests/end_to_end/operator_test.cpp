@@ -72,6 +72,22 @@ TEST_F(Operator, LearnsThatTheTimeOfAWaitIsUpAndWhichHostsAreMissing) {
   EXPECT_EQ(ask({"wait", "/data1/other"}).status, 1);
 }
 
+TEST_F(Operator, LearnsFromWaitWhyHostsAreMissing) {
+  auto& host = add_host();
+  const auto path = make_payload("model", 100'000);
+  std::filesystem::create_symlink("elsewhere", host.repo() / "model");
+  set_task(path);
+  ASSERT_EQ(ask({"--minions", "2"}).status, 0);
+  EXPECT_EQ(host.run("sync-minion").status, 4);
+  redis.cli({"del", "task"});
+  ASSERT_EQ(ask({"--minions", "2"}).status, 1);
+  const auto ran = ask({"wait", path});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.output,
+              HasSubstr(path + ": cancelled, 0 of 2 hosts\nmissing  " + host.address() + ": "));
+  EXPECT_THAT(ran.output, HasSubstr("symlink"));
+}
+
 TEST_F(Operator, SeesAHostWithoutAFeedAndAFailedHook) {
   auto& silent = add_host();
   auto& hooked = add_host();
