@@ -224,27 +224,12 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
             refuse_file_system(config_.host.repo, run.task.name(), spool, std::nullopt)) {
       throw Failure(ExitStatus::local, Remedy::operator_acts, unfit->reason);
     }
-    Download download(coordinator_, transfer_, clock_,
-                      {self_, config_.host.repo, config_.host.slots, config_.ownership,
-                       after_publish_.hook(), config_.basis},
-                      state_, run, seat);
-    try {
-      const auto end = run_to_end(download);
-      if (!end) {
-        download.give_up("");
-      } else if (const auto* const done = std::get_if<Published>(&*end)) {
-        published(run, *done);
-        static_cast<void>(spool.discard_tree());  // The rest of an earlier attempt.
-        static_cast<void>(spool.discard_former());
-      } else {
-        spdlog::warn("run {}: the run of '{}' is over, or another has begun: stopping",
-                     run.id.text(), escaped(run.task.text()));
-        download.give_last_account();
-      }
-    } catch (const Failure& failure) {
-      transfer_.end_all();
-      if (failure.status() != ExitStatus::redis) download.give_account();
-      throw;
+    if (const auto done = pull(run, seat)) {
+      published(run, *done);
+      static_cast<void>(spool.discard_tree());  // The rest of an earlier attempt.
+      static_cast<void>(spool.discard_former());
+      // A second pull of a piece may have begun while the first one was judged.
+      spool.clear_incoming();
     }
   } catch (const Failure& failure) {
     // The next attempt begins the tree anew. Until then a full disk gets its space back.
@@ -255,6 +240,31 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
     throw;
   }
   run_owed_hook();  // The run may have ended while it was being published.
+}
+
+std::optional<Published> Minion::pull(const RunInfo& run, const std::optional<Seat>& seat) {
+  Download download(coordinator_, transfer_, clock_,
+                    {self_, config_.host.repo, config_.host.slots, config_.ownership,
+                     after_publish_.hook(), config_.basis},
+                    state_, run, seat);
+  try {
+    const auto end = run_to_end(download);
+    if (!end) {
+      download.give_up("");
+    } else if (const auto* const done = std::get_if<Published>(&*end)) {
+      transfer_.end_all();
+      return *done;
+    } else {
+      spdlog::warn("run {}: the run of '{}' is over, or another has begun: stopping", run.id.text(),
+                   escaped(run.task.text()));
+      download.give_last_account();
+    }
+    return std::nullopt;
+  } catch (const Failure& failure) {
+    transfer_.end_all();
+    if (failure.status() != ExitStatus::redis) download.give_account();
+    throw;
+  }
 }
 
 std::optional<DownloadEnd> Minion::run_to_end(Download& download) {

@@ -83,6 +83,8 @@ class Minion {
   [[nodiscard]] JoinOutcome join(SeatWish seat);
   [[noreturn]] void refuse(const OtherVersion& other);
   void download(const RunInfo& run, const std::optional<Seat>& seat);
+  /// Nothing if the minion has to stop, or the run is over.
+  [[nodiscard]] std::optional<Published> pull(const RunInfo& run, const std::optional<Seat>& seat);
   /// Nothing if the minion has to stop.
   [[nodiscard]] std::optional<DownloadEnd> run_to_end(Download& download);
   void published(const RunInfo& run, const Published& published);

@@ -357,6 +357,16 @@ TEST_F(HookTick, IsTheWorkOfTheHostInARunThatBeginsMeanwhile) {
   expect_finished();
 }
 
+// A second pull of a piece may begin while the first one is judged, and leave its file.
+TEST_F(HookTick, OfATickThatLeavesNothingUnproven) {
+  hook.at_run = [this] {
+    write_file(spool().incoming_path(0), "a part");
+    write_file(spool().incoming_path(4, Attempt::second), "another");
+  };
+  EXPECT_EQ(tick(), ExitStatus::done);
+  expect_served(cut->pieces());
+}
+
 TEST_F(HookTick, NeedsNoRedisToGoOn) {
   hook.at_run = [this] { coordinator->faults.break_off(); };
   hook.while_it_runs = [] {};
