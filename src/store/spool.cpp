@@ -87,19 +87,15 @@ std::filesystem::path Spool::record_path(Role role) const {
   return folder_ / (role == Role::master ? "owner-master" : "owner-minion");
 }
 
-void Spool::make_incoming() const {
-  make_folder(incoming_folder(), kPrivateFolderMode);
-  make_folder(incoming_folder(Attempt::second), kPrivateFolderMode);
-  // Former versions made this folder with a mode that lets the group enter.
-  set_mode(incoming_folder(), kPrivateFolderMode);
-}
-
 void Spool::assign(const RunRecord& record) const {
   const auto lock = lock_spools(folder_.parent_path());
   make_folder(folder_, kServedFolderMode);
   set_mode(folder_, kServedFolderMode);  // A death inside inherit() leaves it private.
   give_to_group(folder_, group_);
-  make_incoming();
+  make_folder(incoming_folder(), kPrivateFolderMode);
+  make_folder(incoming_folder(Attempt::second), kPrivateFolderMode);
+  // Former versions made this folder with a mode that lets the group enter.
+  set_mode(incoming_folder(), kPrivateFolderMode);
   replace_file(record_path(record.role), encode(record), kServedFileMode);
 }
 
@@ -206,8 +202,10 @@ PieceSet Spool::pieces_found(const Cut& cut) const {
 }
 
 void Spool::clear_incoming() const {
-  remove_tree(incoming_folder());
-  make_incoming();
+  for (const auto attempt : {Attempt::first, Attempt::second}) {
+    const auto folder = incoming_folder(attempt);
+    for (const auto& name : names_in(folder)) static_cast<void>(unlink((folder / name).c_str()));
+  }
 }
 
 void Spool::clear_incoming(PieceNumber piece) const {

@@ -109,7 +109,8 @@ class Spool {
   /// Deletes tree/. False if `stop` was requested before. Discards what cannot be deleted.
   bool clear_tree(const std::stop_token& stop) const;
 
-  /// Deletes all that pulls have left in incoming/. None may be running.
+  /// Deletes the files that pulls have left in incoming/, as far as the disk lets it. No pull may
+  /// be running.
   void clear_incoming() const;
 
   /// Ends the ownership of a role. The last role to leave discards the spool, which vanishes by one
@@ -181,7 +182,6 @@ class Spool {
  private:
   /// Deletes what other pulls of a verified piece have left in incoming/.
   void clear_incoming(PieceNumber piece) const;
-  void make_incoming() const;
   void discard_pushed(Role role) const;
   [[nodiscard]] std::filesystem::path fresh_discarded(Role role) const;
   void make_servable(const Descriptor& file) const;
