@@ -21,17 +21,17 @@ constexpr std::array<std::uint64_t, 256> kNumbers = [] {
   return numbers;
 }();
 
-// Bits of a sum that choose its bit in the filter. The filter has 32 KiB, so that the processor's
-// first cache holds it: ./tests/bench/micro --benchmark_filter=Rolling
-constexpr unsigned kFilterBits = 18;
+// Bits of a sum that choose its bit in the filter. With 64 KiB few blocks pass it by accident, and
+// the processor's caches near the core hold it: ./tests/bench/micro --benchmark_filter=Rolling
+constexpr unsigned kFilterBits = 19;
 constexpr std::size_t kFilterWords = (std::size_t{1} << kFilterBits) / 64;
 
 std::size_t place_in_filter(RollingSum sum) {
   return static_cast<std::size_t>(sum >> (64U - kFilterBits));
 }
 
-// The bits below choose another one, in a second filter. With 4,096 sums every 64th block of random
-// bytes passes the first one, and a search among the sums costs as much as many bytes.
+// The bits below choose another one, in a second filter. With 4,096 sums every 128th block of
+// random bytes passes the first one, and a search among the sums costs as much as many bytes.
 std::size_t place_in_second_filter(RollingSum sum) { return place_in_filter(sum << kFilterBits); }
 
 bool has_bit(const std::uint64_t* bits, std::size_t place) {
