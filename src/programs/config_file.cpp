@@ -41,15 +41,17 @@ std::string_view end_mark_of(std::string_view text, char before) {
   return {};
 }
 
+// The offset behind a byte order mark.
+std::ptrdiff_t start_of(std::string_view text) { return text.starts_with("\xef\xbb\xbf") ? 3 : 0; }
+
 // The offset of the first character for which the behaviour of toml++ 3.3 is undefined. That is a
 // control character, or one beyond ASCII outside of strings and comments: no TOML has them there.
 // In triple quotes it is also one beyond ASCII behind a backslash and white space.
 std::size_t first_foreign(std::string_view text) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   std::string_view end;
   char before = '\n';
   bool has_equals = false;  // In this line. A second equals sign is a part of the value.
-  for (std::size_t i = text.starts_with(kByteOrderMark) ? 3 : 0; i < text.size(); ++i) {
+  for (auto i = static_cast<std::size_t>(start_of(text)); i < text.size(); ++i) {
     const auto rest = text.substr(i);
     if (is_control(text[i])) return i;
     if (text[i] == '\n' && end.size() <= 1) {
@@ -79,10 +81,20 @@ std::size_t first_foreign(std::string_view text) {
   return std::string_view::npos;
 }
 
+// Parses a text that has no first_foreign(). In a malformed text toml++ may see a string end
+// elsewhere. It therefore reads the text in ASCII first, and refuses '!' where TOML has no text.
+toml::table parsed(std::string_view text) {
+  const auto body = start_of(text);
+  std::string ascii(text);
+  std::replace_if(ascii.begin() + body, ascii.end(), is_beyond_ascii, '!');
+  static_cast<void>(toml::parse(std::string_view(ascii)));
+  return toml::parse(text);
+}
+
 bool is_toml(const std::string& text) {
   if (first_foreign(text) != std::string_view::npos) return false;
   try {
-    static_cast<void>(toml::parse(std::string_view(text)));
+    static_cast<void>(parsed(text));
     return true;
   } catch (const toml::parse_error&) {
     return false;
@@ -182,7 +194,7 @@ std::vector<ConfigEntry> Reader::entries() const {
   refuse_foreign();
   toml::table table;
   try {
-    table = toml::parse(text_);
+    table = parsed(text_);
   } catch (const toml::parse_error& error) {
     refuse_text(error);
   }

@@ -361,7 +361,7 @@ TEST(ConfigText, RefusesCharactersBeyondAsciiBehindABackslash) {
 TEST(ConfigText, FindsStringsWhereTomlHasThem) {
   for (const auto* const text :
        {"hook.\"#\"\xcf\x96 = 1", "prefix = 1=\"\xcf\x96\"", "# one = two\nprefix = 1=\"\xcf\x96\"",
-        "prefix == \"\xcf\x96\""}) {
+        "prefix == \"\xcf\x96\"", "prefix = 1e4A:/a.\"1k\xcf\x96# b"}) {
     EXPECT_NE(refusal(text), "") << text;
     EXPECT_THAT(refusal(text), Not(HasSubstr("undefined"))) << text;
   }

