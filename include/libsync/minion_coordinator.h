@@ -263,8 +263,9 @@ class MinionCoordinator {
   virtual void report_fault(const RunId& run, const Address& host, Fault fault,
                             const std::string& reason) = 0;
 
-  /// The host is alive, and works at its own disk while no piece moves. status and wait show the
-  /// text (empty: it works no more), and nothing else depends on it.
+  /// The host is alive, and works at its own disk while no piece moves, or its --after-publish for
+  /// an earlier run has not ended. status and wait show the text (empty: it works no more), and
+  /// nothing else depends on it.
   virtual void show_work(const RunId& run, const Address& host, const std::string& text) = 0;
 
   /// The host gives its account of the run, for people: before it finishes, or when it stops. A run
