@@ -23,6 +23,8 @@ namespace {
 // device, a payload) from filling the memory.
 constexpr std::size_t kLargestFile = std::size_t{1} << 20U;
 
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
 bool is_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f;
@@ -30,69 +32,33 @@ bool is_control(char c) {
 
 bool is_beyond_ascii(char c) { return static_cast<unsigned char>(c) >= 0x80; }
 
-// The end of the string or comment that begins at the front of `text`; empty if none does. To
-// toml++ a quote within a key or a value begins no string.
-std::string_view end_mark_of(std::string_view text, char before) {
-  if (text.starts_with('#')) return "\n";
-  if (std::string_view(" \t\r\n=[,{.").find(before) == std::string_view::npos) return {};
-  for (const std::string_view mark : {"\"\"\"", "'''", "\"", "'"}) {
-    if (text.starts_with(mark)) return mark;
+// Replaces a byte beyond ASCII. TOML allows both in the same places: strings and comments.
+constexpr char kReplacement = '!';
+
+// The text in ASCII. toml++ refuses it where its behaviour would be undefined for the text itself.
+// One such place is outside of strings and comments. The other is, in triple quotes, behind a
+// backslash and white space: a second replacement makes these an unknown escape sequence.
+std::string in_ascii(std::string_view text) {
+  std::string ascii;
+  for (std::size_t i = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+       i < text.size(); ++i) {
+    ascii += is_beyond_ascii(text[i]) ? kReplacement : text[i];
+    if (text[i] != '\\') continue;
+    const auto next = text.find_first_not_of(" \t\r\n", i + 1);
+    if (next < text.size() && is_beyond_ascii(text[next])) ascii += kReplacement;
   }
-  return {};
+  return ascii;
 }
 
-// The offset behind a byte order mark.
-std::ptrdiff_t start_of(std::string_view text) { return text.starts_with("\xef\xbb\xbf") ? 3 : 0; }
-
-// The offset of the first character for which the behaviour of toml++ 3.3 is undefined. That is a
-// control character, or one beyond ASCII outside of strings and comments: no TOML has them there.
-// In triple quotes it is also one beyond ASCII behind a backslash and white space.
-std::size_t first_foreign(std::string_view text) {
-  std::string_view end;
-  char before = '\n';
-  bool has_equals = false;  // In this line. A second equals sign is a part of the value.
-  for (auto i = static_cast<std::size_t>(start_of(text)); i < text.size(); ++i) {
-    const auto rest = text.substr(i);
-    if (is_control(text[i])) return i;
-    if (text[i] == '\n' && end.size() <= 1) {
-      end = {};  // toml++ notices a string that has no end.
-      before = '\n';
-      has_equals = false;
-    } else if (end.empty()) {
-      end = end_mark_of(rest, before);
-      before = text[i] == '=' && std::exchange(has_equals, true) ? 'x' : text[i];
-      if (end.empty() && is_beyond_ascii(text[i])) return i;
-      if (end.size() > 1) i += end.size() - 1;
-    } else if (rest.starts_with(end)) {
-      i += end.size() - 1;
-      // A text in triple quotes may end with two quotes of its own.
-      for (int more = 0; end.size() > 1 && more < 2 && text.substr(i + 1, 1) == end.substr(1, 1);
-           ++more) {
-        ++i;
-      }
-      before = text[i];
-      end = {};
-    } else if (end.front() == '"' && rest.starts_with('\\')) {
-      const auto next = text.find_first_not_of(" \t\r\n", i + 1);
-      if (end.size() > 1 && next < text.size() && is_beyond_ascii(text[next])) return next;
-      if (rest.size() > 1 && rest[1] != '\n' && !is_control(rest[1])) ++i;
-    }
-  }
-  return std::string_view::npos;
-}
-
-// Parses a text that has no first_foreign(). In a malformed text toml++ may see a string end
-// elsewhere. It therefore reads the text in ASCII first, and refuses '!' where TOML has no text.
+// Parses a text that has no control characters. For those, and for some characters beyond ASCII,
+// the behaviour of toml++ 3.3 is undefined.
 toml::table parsed(std::string_view text) {
-  const auto body = start_of(text);
-  std::string ascii(text);
-  std::replace_if(ascii.begin() + body, ascii.end(), is_beyond_ascii, '!');
-  static_cast<void>(toml::parse(std::string_view(ascii)));
+  static_cast<void>(toml::parse(in_ascii(text)));
   return toml::parse(text);
 }
 
 bool is_toml(const std::string& text) {
-  if (first_foreign(text) != std::string_view::npos) return false;
+  if (std::any_of(text.begin(), text.end(), is_control)) return false;
   try {
     static_cast<void>(parsed(text));
     return true;
@@ -113,7 +79,7 @@ class Reader {
     throw UsageError(fmt::format("{}:{}: {}", file_, line, message));
   }
   [[noreturn]] void refuse_text(const toml::parse_error& error) const;
-  void refuse_foreign() const;
+  void refuse_control() const;
 
   [[nodiscard]] std::string value_of(const ConfigKey& key, const toml::node& node) const;
   [[nodiscard]] std::vector<std::string> values_of(const ConfigKey& key,
@@ -125,24 +91,21 @@ class Reader {
 };
 
 void Reader::refuse_text(const toml::parse_error& error) const {
-  const auto mistake =
-      find_mistake(text_, error.source().begin.line, error.description(), keys_, is_toml);
+  const bool is_replacement = error.description().find(kReplacement) != std::string_view::npos;
+  const auto mistake = find_mistake(
+      text_, error.source().begin.line,
+      is_replacement ? "'!' or a character beyond ASCII outside of quotes or behind a backslash"
+                     : error.description(),
+      keys_, is_toml);
   refuse(mistake.line, mistake.message);
 }
 
-void Reader::refuse_foreign() const {
-  const auto at = first_foreign(text_);
-  if (at == std::string_view::npos) return;
-  const auto line = 1 + static_cast<std::size_t>(std::count(
-                            text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
-  if (is_control(text_[at])) {
-    refuse(line, fmt::format("this line holds the control character '{}': delete it",
-                             escaped(text_.substr(at, 1))));
-  }
-  const auto mistake =
-      find_mistake(text_, line, "a character beyond ASCII outside of quotes or behind a backslash",
-                   keys_, is_toml);
-  refuse(mistake.line, mistake.message);
+void Reader::refuse_control() const {
+  const auto* const at = std::find_if(text_.begin(), text_.end(), is_control);
+  if (at == text_.end()) return;
+  const auto line = 1 + static_cast<std::size_t>(std::count(text_.begin(), at, '\n'));
+  refuse(line, fmt::format("this line holds the control character '{}': delete it",
+                           escaped(std::string_view(at, 1))));
 }
 
 std::string Reader::value_of(const ConfigKey& key, const toml::node& node) const {
@@ -191,7 +154,7 @@ std::vector<std::string> Reader::values_of(const ConfigKey& key, const toml::nod
 }
 
 std::vector<ConfigEntry> Reader::entries() const {
-  refuse_foreign();
+  refuse_control();
   toml::table table;
   try {
     table = parsed(text_);

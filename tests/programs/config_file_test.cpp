@@ -356,6 +356,8 @@ TEST(ConfigText, RefusesCharactersBeyondAsciiBehindABackslash) {
   }
   EXPECT_EQ(parsed("prefix = \"\"\"\\\\\xcf\x96\"\"\"").at(0).values.at(0), "\\\xcf\x96");
   EXPECT_EQ(parsed("prefix = \"\"\"\\\n a\xcf\x96\"\"\"").at(0).values.at(0), "a\xcf\x96");
+  EXPECT_EQ(parsed("prefix = '''\\\n\xcf\x96'''").at(0).values.at(0), "\\\n\xcf\x96");
+  EXPECT_EQ(parsed("# \\\xcf\x96 \\ \xcf\x96\nprefix = 'a'").at(0).values.at(0), "a");
 }
 
 TEST(ConfigText, FindsStringsWhereTomlHasThem) {
