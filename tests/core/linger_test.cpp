@@ -34,29 +34,31 @@ struct EndRow {
   Duration end;
 };
 
-TEST(Linger, GoesOnToTheBoundaryAfterWorkThatWasLate) {
-  for (const auto& row : std::vector<EndRow>{{0s, 10s},
-                                             {1s, 10s},
-                                             {9999ms, 10s},
-                                             {10s, 20s},
-                                             {10001ms, 20s},
-                                             {19999ms, 20s},
-                                             {20s, 30s},
-                                             {1h, 3610s},
-                                             {3599s, 1h}}) {
-    Linger linger(kStart, 10s);
+// Cron starts a tick every 120 s. The one that has been at work ends 5 s before one of them.
+TEST(Linger, EndsJustBeforeATickOfCronAfterWorkThatWasLate) {
+  for (const auto& row : std::vector<EndRow>{{0s, 115s},
+                                             {114999ms, 115s},
+                                             {115s, 235s},
+                                             {118s, 235s},
+                                             {121s, 235s},
+                                             {234999ms, 235s},
+                                             {235s, 355s},
+                                             {1h, 3715s},
+                                             {3595s, 3715s},
+                                             {25h, 90115s}}) {
+    Linger linger(kStart, 115s);
     linger.work_ended(kStart + row.work_ended);
     EXPECT_EQ(linger.end(), kStart + row.end) << row.work_ended.count();
     EXPECT_FALSE(linger.is_over(kStart + row.work_ended));
   }
 }
 
-TEST(Linger, KeepsToItsBoundariesHoweverOftenThereIsWork) {
-  Linger linger(kStart, 10s);
-  for (const auto ended : {3s, 12s, 13s, 37s, 39s}) linger.work_ended(kStart + ended);
-  EXPECT_EQ(linger.end(), kStart + 40s);
-  linger.work_ended(kStart + 5s);
-  EXPECT_EQ(linger.end(), kStart + 40s);
+TEST(Linger, KeepsToTheTicksOfCronHoweverOftenThereIsWork) {
+  Linger linger(kStart, 115s);
+  for (const auto ended : {30s, 120s, 130s, 470s, 490s}) linger.work_ended(kStart + ended);
+  EXPECT_EQ(linger.end(), kStart + 595s);
+  linger.work_ended(kStart + 50s);
+  EXPECT_EQ(linger.end(), kStart + 595s);
 }
 
 }  // namespace
