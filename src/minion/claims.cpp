@@ -19,16 +19,6 @@ constexpr std::size_t kFailuresAtMost = 4;
 constexpr std::size_t kRefusalsAtMost = 3;
 constexpr Duration kFirstBackOff{200};
 
-// A pull is given up if it moves no byte for this time, or for this multiple of the usual gap
-// between two moves. rsync itself waits a minute. A moment without bytes is common, and a later one
-// costs the host nothing but a slot: ./tests/simulate --hosts 8 --unplug 1:0.9
-constexpr Duration kLeastSilence{3'000};
-constexpr int kSilentGaps = 4;
-// Another pull has moved if it did so this long after the silent one did last.
-constexpr Duration kMovedAfter{1'000};
-// The weight of a new gap in the mean.
-constexpr int kGapWeightPercent = 25;
-
 // A piece is late if it needs this multiple of the usual time, and this much more. A second pull of
 // it needs the usual time: ./tests/simulate --hosts 15 --uplink 1:100
 constexpr int kLate = 3;
@@ -78,11 +68,7 @@ void Claims::moved(TransferId id, Instant now) {
 }
 
 void Claims::note_move(Pull& pull, Instant now) {
-  const auto gap = std::chrono::duration_cast<Duration>(now - pull.moved);
-  const bool is_first = gap_.count() == 0;
-  gap_ = is_first ? gap : gap_ + (gap - gap_) * kGapWeightPercent / 100;
-  pull.moved = now;
-  moved_ = now;
+  silence_.moved(std::exchange(pull.moved, now), now);
 }
 
 void Claims::over(const OverPull& pull, const Situation&) {
@@ -92,19 +78,9 @@ void Claims::over(const OverPull& pull, const Situation&) {
   if (pull.end != PullEnd::good) timers_.set(Timer::ask, Instant{});
 }
 
-Duration Claims::patience_with_silence() const {
-  return std::max(kLeastSilence, kSilentGaps * gap_);
-}
-
-// If no pull moves, this host's own network is at fault, or its last pulls wait for one source. It
-// may come back. If another source has their pieces, second attempts bring them.
-bool Claims::is_silent(const Pull& pull, Instant now) const {
-  return now >= pull.moved + patience_with_silence() && moved_ > pull.moved + kMovedAfter;
-}
-
 std::optional<Act> Claims::pull(const Situation& situation) {
   for (auto& [id, pull] : pulls_) {
-    if (pull.is_given_up || !is_silent(pull, situation.now)) continue;
+    if (pull.is_given_up || !silence_.is_silent(pull.moved, situation.now)) continue;
     pull.is_given_up = true;
     return EndPull{id, "has moved nothing while others did"};
   }
@@ -141,7 +117,7 @@ std::optional<Claims::Late> Claims::late_piece(const Situation& situation) const
 Instant Claims::due(const Situation& situation) const {
   auto due = Instant::max();
   for (const auto& [id, pull] : pulls_) {
-    for (const auto moment : {Instant(pull.moved + patience_with_silence()),
+    for (const auto moment : {Instant(pull.moved + silence_.patience()),
                               Instant(pull.piece_since + late_after(situation))}) {
       if (moment > situation.now) due = std::min(due, moment);
     }

@@ -18,6 +18,7 @@
 
 #include "minion/pace.h"
 #include "minion/policy.h"
+#include "minion/silence.h"
 #include "minion/timers.h"
 
 namespace libsync {
@@ -86,8 +87,6 @@ class Claims final : public PullPolicy {
   };
 
   void note_move(Pull& pull, Instant now);
-  [[nodiscard]] Duration patience_with_silence() const;
-  [[nodiscard]] bool is_silent(const Pull& pull, Instant now) const;
   [[nodiscard]] bool are_all_late(const Situation& situation) const;
   [[nodiscard]] std::optional<Late> late_piece(const Situation& situation) const;
 
@@ -99,8 +98,7 @@ class Claims final : public PullPolicy {
   bool is_asked_for_late_ = false;  // The last request was for a piece in flight.
   Pace pace_;
   std::map<TransferId, Pull> pulls_;
-  Instant moved_;             // When any pull moved its last byte.
-  Duration gap_{0};           // Mean time between two moves of a pull.
+  Silence silence_;
   std::size_t failures_ = 0;  // In a row.
 };
 

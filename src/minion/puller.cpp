@@ -109,7 +109,10 @@ std::optional<Address> Puller::on(const Judgement& judgement) {
   return std::move(judged.source);
 }
 
-void Puller::on(const BytesMoved& moved, Instant now) { claims_.moved(moved.id, now); }
+void Puller::on(const BytesMoved& moved, Instant now) {
+  claims_.moved(moved.id, now);
+  trees_.moved(moved.id, now);
+}
 
 void Puller::on(const TransferEnded& ended) { ledger_.ended(ended); }
 

@@ -182,21 +182,33 @@ std::vector<PieceNumber> Trees::best_first() const {
 
 void Trees::started(TransferId id, Instant now) {
   auto& stream = streams_.at(starting_.value());
-  stream.pull = Pull{id, *stream.parent, 0, now, now, std::min(given_up_, kGivenUpDoublings)};
+  stream.pull = Pull{id, *stream.parent, 0, now, now, now, std::min(given_up_, kGivenUpDoublings)};
   starting_.reset();
 }
 
 void Trees::arrived(TransferId id, Instant now) {
   arrived_ = now;
   given_up_ = 0;
+  moved(id, now);
+  if (auto* const pull = pull_of(id)) {
+    ++pull->brought;
+    pull->brought_at = now;
+  }
+}
+
+void Trees::moved(TransferId id, Instant now) {
+  auto* const pull = pull_of(id);
+  if (pull != nullptr) silence_.moved(std::exchange(pull->moved, now), now);
+}
+
+Trees::Pull* Trees::pull_of(TransferId id) {
   for (auto& pull : left_) {
-    if (pull.id == id) pull.moved = now;
+    if (pull.id == id) return &pull;
   }
   for (auto& stream : streams_) {
-    if (!stream.pull || stream.pull->id != id) continue;
-    ++stream.pull->brought;
-    stream.pull->moved = now;
+    if (stream.pull && stream.pull->id == id) return &*stream.pull;
   }
+  return nullptr;
 }
 
 std::optional<Act> Trees::give_up(const Situation& situation) {
@@ -222,11 +234,15 @@ std::optional<Act> Trees::give_up(const Situation& situation) {
 Instant Trees::judges_from() const { return came_ + kGrace + 2 * poll_short_; }
 
 bool Trees::is_hopeless(const Pull& pull, Instant now) const {
-  if (now < judges_from() || now < pull.moved + kLeastGivenUp) return false;
+  return silence_.is_silent(pull.moved, now) || brings_nothing(pull, now);
+}
+
+bool Trees::brings_nothing(const Pull& pull, Instant now) const {
+  if (now < judges_from() || now < pull.brought_at + kLeastGivenUp) return false;
   const auto usual = usual_piece();
   const auto longest = kGivenUp * usual * (1U << pull.doublings);
-  if (usual.count() == 0 || now < pull.moved + longest) return false;
-  return arrived_ > pull.moved + std::max(kLeastMovedAfter, kMovedAfter * usual) ||
+  if (usual.count() == 0 || now < pull.brought_at + longest) return false;
+  return arrived_ > pull.brought_at + std::max(kLeastMovedAfter, kMovedAfter * usual) ||
          std::none_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
            return stream.pull && stream.pull->parent != pull.parent;
          });

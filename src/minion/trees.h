@@ -12,8 +12,8 @@
 // A stream whose own tree is complete pulls pieces of the tree that is furthest behind. So all
 // links make up for a parent that died or is slow, and not only those of its tree.
 //
-// The host gives up a pull that brings nothing while other trees advance. The parent may be silent
-// for good, and its pieces come from no other source before the pull has ended.
+// The host gives up a pull that moves no byte, or brings no piece, while others do. The parent may
+// be silent for good, and its pieces come from no other source before the pull has ended.
 //
 // A host reports a parent that fails, is slow or is silent. If others report it too, Redis gives
 // the host another one. A tree is *adrift* if that does not help. The host then claims its missing
@@ -27,6 +27,7 @@
 
 #include "libsync/core/slots.h"
 #include "minion/policy.h"
+#include "minion/silence.h"
 
 namespace libsync {
 
@@ -50,6 +51,8 @@ class Trees final : public PullPolicy {
   [[nodiscard]] std::optional<Act> pull(const Situation& situation) override;
   void started(TransferId id, Instant now) override;
   void arrived(TransferId id, Instant now) override;
+  /// The pull has moved bytes.
+  void moved(TransferId id, Instant now);
   void over(const OverPull& pull, const Situation& situation) override;
   [[nodiscard]] std::optional<Act> report(const Situation& situation) override;
   /// The pieces of all trees that are not adrift.
@@ -66,7 +69,8 @@ class Trees final : public PullPolicy {
     Address parent;
     PieceNumber brought;
     Instant began;
-    Instant moved;       // When it brought its last piece, or began.
+    Instant brought_at;  // When it brought its last piece, or began.
+    Instant moved;       // When it moved its last byte, or began.
     unsigned doublings;  // The patience with it has doubled so often.
     bool is_given_up = false;
   };
@@ -102,8 +106,10 @@ class Trees final : public PullPolicy {
   [[nodiscard]] std::vector<PieceNumber> best_first() const;
   /// Before this moment the host reports no parent as slow.
   [[nodiscard]] Instant judges_from() const;
-  /// Whether the pull has brought nothing for long, while others did or there are no others.
+  /// Whether the pull has brought no piece for long, while others did or there are no others.
+  [[nodiscard]] bool brings_nothing(const Pull& pull, Instant now) const;
   [[nodiscard]] bool is_hopeless(const Pull& pull, Instant now) const;
+  [[nodiscard]] Pull* pull_of(TransferId id);
   [[nodiscard]] bool is_slow(const Stream& stream, PieceNumber lag) const;
   [[nodiscard]] bool is_adrift(const Stream& stream, PieceNumber lag, Instant now) const;
 
@@ -117,6 +123,7 @@ class Trees final : public PullPolicy {
   Duration poll_long_{0};
   std::vector<Stream> streams_;  // One a tree.
   std::vector<Pull> left_;       // Pulls of no stream: given up, or from a former parent.
+  Silence silence_;
   std::optional<std::size_t> starting_;
   std::vector<ParentFeedback> feedback_;
 };

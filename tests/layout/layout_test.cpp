@@ -165,7 +165,8 @@ const std::vector<Wing>& wings() {
 const std::map<std::string, Names> kPure = {
     {"src/master/", {"plan"}},
     {"src/minion/",
-     {"candidates", "claims", "ledger", "offer", "pace", "piece_table", "puller", "tally", "trees"}},
+     {"candidates", "claims", "ledger", "offer", "pace", "piece_table", "puller", "silence",
+      "tally", "trees"}},
 };
 
 // The same, without a source: what the deciding files of a folder have in common.

@@ -111,6 +111,9 @@ class TreesFixture : public testing::Test {
     return trees_.feedback().back();
   }
 
+  /// The pull in `tree` moves bytes, and no piece.
+  void move(std::size_t tree) { trees_.moved(pulls_.at(tree).first, now_); }
+
   /// Everything but these is in place.
   void lack(const std::vector<PieceNumber>& lacking) {
     for (PieceNumber piece = 0; piece < kPieces; ++piece) {

@@ -115,6 +115,33 @@ TEST_F(TreesParentsTest, APullThatBringsNothingForLongIsGivenUpAndItsParentRepor
   EXPECT_TRUE(pulls(0));
 }
 
+// The pieces are large: none comes in the time of these tests.
+TEST_F(TreesParentsTest, APullThatMovesNoByteIsGivenUpWhileOthersMove) {
+  seat();
+  start_all();
+  const auto pass = [&](milliseconds time, const std::vector<std::size_t>& moving) {
+    for (; time.count() > 0; time -= milliseconds(500)) {
+      now_ += milliseconds(500);
+      for (const auto tree : moving) move(tree);
+    }
+  };
+  pass(seconds(20), {0, 1, 2, 3});
+  EXPECT_THAT(ended(), IsEmpty());
+  pass(milliseconds(2500), {1, 2, 3});
+  EXPECT_THAT(ended(), IsEmpty());
+  pass(milliseconds(500), {1, 2, 3});
+  EXPECT_THAT(ended(), ElementsAre(0U));
+}
+
+TEST_F(TreesParentsTest, NothingIsGivenUpWhenNoByteMovesAtAll) {
+  seat();
+  start_all();
+  now_ += milliseconds(500);
+  for (std::size_t tree = 0; tree < kTrees; ++tree) move(tree);
+  now_ += seconds(60);
+  EXPECT_THAT(ended(), IsEmpty());
+}
+
 TEST_F(TreesParentsTest, APullFromAFormerParentMayBringSomethingYet) {
   seat();
   now_ += kFilled;
