@@ -77,6 +77,17 @@ TEST_P(SeatsContract, ALingeringHostGetsItsSeatWhenTheRunBegins) {
   EXPECT_FALSE(has_parent(seat, host(3)));
 }
 
+TEST_P(SeatsContract, ThePulseCountsThePiecesThatOnlyTheOriginHas) {
+  const auto info = begin_trees();
+  stage_all(info);
+  EXPECT_EQ(pulse().run.value().moves.of_one_source, 4U);
+  static_cast<void>(joined_seat(host(2)));
+  static_cast<void>(joined_seat(host(3)));
+  static_cast<void>(report_seated(info, host(2), pieces({0}), all_pieces()));
+  static_cast<void>(report_seated(info, host(3), pieces({0, 3}), all_pieces()));
+  EXPECT_EQ(pulse().run.value().moves.of_one_source, 2U);
+}
+
 TEST_P(SeatsContract, AWaitForARunLapsesAfterItsTime) {
   master().load_functions();
   static_cast<void>(join(host(2), Arrival::again, SeatWish::wanted, 10s));

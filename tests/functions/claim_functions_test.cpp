@@ -589,12 +589,15 @@ TEST_F(BlameFunctions, TwoHostsThatCannotReachASourceOrThreeThatItRefusesMakeAQu
     EXPECT_EQ(is_source(kAccused), kind == "refused");
     if (kind == "refused") accuse("10.0.0.10", kind);
     EXPECT_FALSE(is_source(kAccused));
-    EXPECT_EQ(f.one({"HGET", "sync:errors", kAccused}),
-              "others cannot pull from here (" + kind + ")");
+    const auto fault = [&] { return f.one({"HGET", "sync:unfed", kAccused}); };
+    const auto why = "others cannot pull from here (" + kind + ")";
+    EXPECT_EQ(fault(), why);
     f("finish", {run, kAccused, f.one({"HGET", "sync:run", "manifest"}), all_bits(8), "8"});
-    EXPECT_EQ(f.one({"HEXISTS", "sync:errors", kAccused}), "1") << "although it has finished";
+    f.hold(run, kAccused, all_bits(8), 8);
+    EXPECT_EQ(fault(), why) << "although it offers slots";
     f.now += 3'600'000;
     f.hold(run, kAccused, all_bits(8), 8);
+    EXPECT_EQ(fault(), "(nil)");
   }
 }
 

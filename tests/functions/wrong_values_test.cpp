@@ -1,4 +1,5 @@
-// Every key × wrong types and wrong values: each function goes on, and none runs for long.
+// Every key × wrong types and wrong values: each function goes on, none runs for long, and the
+// programs can read each answer.
 
 #include <gmock/gmock.h>
 
@@ -59,7 +60,17 @@ const std::vector<std::string> kSortedSets{"sync:hungry", "sync:leases", "sync:q
                                            "sync:minions", "sync:lingering"};
 
 std::vector<std::string> all_keys() {
-  std::vector<std::string> keys{"task", "sync:events", "sync:wake:" + kPuller};
+  std::vector<std::string> keys{"task",
+                                "sync:events",
+                                "sync:wake:" + kPuller,
+                                "sync:last_expected",
+                                "sync:last_others",
+                                "sync:last_done",
+                                "sync:last_errors",
+                                "sync:last_hooks",
+                                "sync:last_accounts",
+                                "sync:last_totals",
+                                "sync:last_progress"};
   for (const auto& hash : hashes()) keys.push_back(hash.key);
   for (const auto* const more : {&kTexts, &kSets, &kSortedSets}) {
     keys.insert(keys.end(), more->begin(), more->end());
@@ -113,6 +124,10 @@ class WrongValues : public testing::TestWithParam<const char*> {
     };
     call("watch", {});
     call("status", {});
+    call("pulse", {});
+    call("refuse", {"another", "why"});
+    call("fault", {run, kPuller, "feed", "why"});
+    for (const auto* const role : {"master", "minion"}) call("rights", {role});
     for (const auto* const list :
          {"progress", "pulls", "uploads", "done", "errors", "waiting", "minions", "expected",
           "joined", "running", "others", "silent"}) {
@@ -215,6 +230,48 @@ TEST_P(WrongValues, ATextOrAMemberWithAnyValueStopsNoFunction) {
         f.ask({"ZADD", key, score, value, score, kSource});
         expect_no_error(key + what);
       }
+    }
+  }
+}
+
+// The answers that a program decides by, or that a person reads. Nobody but the master writes
+// sync:run.
+TEST_P(WrongValues, TheProgramsCanReadTheAnswersWhateverMinionsWrite) {
+  RedisCoordinator reader({.server = redis.server(),
+                           .prefix = "",
+                           .time = [this] { return std::to_string(f.now); },
+                           .functions = timed_functions()});
+  const auto read_all = [&] {
+    static_cast<void>(reader.watch());
+    static_cast<void>(reader.status());
+    static_cast<void>(reader.pulse());
+    static_cast<void>(reader.awaited());
+    static_cast<void>(reader.last_account());
+    static_cast<void>(reader.state_of(RunId::parse(run).value()));
+  };
+  for (const auto& hash : hashes()) {
+    if (hash.key == "sync:run" || hash.key == "sync:last") continue;
+    for (const auto& field : hash.fields) {
+      for (const auto& value : kWrong) {
+        begin();
+        f.ask({"HSET", hash.key, field, value});
+        EXPECT_NO_THROW(read_all()) << hash.key << " " << field << " = " << value.substr(0, 20);
+      }
+    }
+  }
+}
+
+// A time that lies ahead, however it came to be, keeps no lease for long.
+TEST_P(WrongValues, ACourseWithAnyValueKeepsNoLease) {
+  for (const auto* const field : {"left", "joined", "reaped", "mended", "woken", "woken_at",
+                                  "gathered", "mending", "fresh"}) {
+    for (const auto& value : kWrong) {
+      begin();
+      f.ask({"HSET", "sync:course", field, value});
+      ASSERT_NE(f.one({"HLEN", "sync:claims"}), "0");
+      f.now += 60'000;
+      f.hold(run, kSource, all_bits(kPieces));
+      EXPECT_EQ(f.one({"HLEN", "sync:claims"}), "0") << field << " = " << value.substr(0, 20);
     }
   }
 }

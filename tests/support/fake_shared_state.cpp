@@ -417,7 +417,6 @@ Pulse FakeSharedState::pulse() {
   if (!masters_work().empty()) pulse.run->work = "the master " + masters_work();
   if (!run_->moves.empty())
     pulse.run->moves.moved_ago = since(run_->moves.rbegin()->first, now_ms());
-  if (run_->info.has_trees) return pulse;
   for (const auto& [piece, digest] : run_->announced) {
     const auto sources =
         std::count_if(run_->hosts.begin(), run_->hosts.end(),

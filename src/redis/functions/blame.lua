@@ -116,7 +116,7 @@ local function quarantine(k, source, kind, is_origin, now)
     -- After the quarantine it gets one claim at a time, like a slow source, until pulls succeed.
     redis.call('HSET', k.pace, source, SLOW_MS * SLOWER .. ' slow')
   end
-  redis.call('HSET', k.errors, source, 'others cannot pull from here (' .. kind .. ')')
+  redis.call('HSET', k.unfed, source, 'others cannot pull from here (' .. kind .. ')')
   redis.call('ZADD', k.quarantine, now + out, source)
   redis.call('SREM', k.queue, source)
   set_aside(k, source, kind)

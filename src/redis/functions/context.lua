@@ -183,6 +183,7 @@ local RUN_FIELDS = {'id', 'state', 'manifest', 'pieces', 'origin', 'origin_kind'
 local RUN_LIMITS = {pieces = MAX_PIECES, known = MAX_HOSTS, seated = MAX_HOSTS, started = 2 ^ 53}
 local COURSE_FIELDS = {'left', 'joined', 'reaped', 'mended', 'woken', 'woken_at', 'gathered', 'clock', 'reached',
                        'mending', 'fresh'}
+local TIMES_OF_COURSE = {'joined', 'reaped', 'mended', 'woken_at'}  -- Never later than now.
 
 -- The run as it is now, or nil. A value that is missing, malformed or out of its range counts as
 -- zero: any minion can write sync:course, and people can write sync:run.
@@ -230,6 +231,10 @@ local function reading_call_of(a, fields)
   local call = setmetatable({clock = clock_of(a[2])}, {__index = keys_of(a[1])})
   call.of = run_of(call, fields or RUN_FIELDS)
   call.now = call.of and time_of(call, call.clock) or call.clock
+  for i = 1, call.of and #TIMES_OF_COURSE or 0 do
+    local name = TIMES_OF_COURSE[i]
+    if tonumber(call.of[name]) > call.now then call.of[name] = '0' end
+  end
   return call, call.now
 end
 

@@ -113,7 +113,7 @@ local function store_report(k, host, have, slots, in_place, is_verified, now)
   see(k, host)
   volunteer_once(k, host)
   store_progress(k, host, in_place)
-  if number_of(slots) > 0 then redis.call('HDEL', k.unfed, host) end
+  if number_of(slots) > 0 and not is_quarantined(k, host, now) then redis.call('HDEL', k.unfed, host) end
   reap(k, now)
   offer_and_wake(k, host, now)
 end
@@ -259,8 +259,7 @@ local function finish(_, a)
   store_report(k, host, a[6], slots_of(k, host, a[7]), k.of.pieces, '0', now)
   wait_no_more(k, host)
   if redis.call('HEXISTS', k.pulls, host) == 0 then redis.call('SREM', k.running, host) end
-  -- An error of its feed stays.
-  if not is_quarantined(k, host, now) then redis.call('HDEL', k.errors, host) end
+  redis.call('HDEL', k.errors, host)
   return {'FINISHED'}
 end
 

@@ -361,6 +361,7 @@ local function reap(k, now)
   end
   for _, host in ipairs(redis.call('ZRANGEBYSCORE', k.quarantine, '-inf', now, 'LIMIT', 0, REAPED_AT_ONCE)) do
     redis.call('ZREM', k.quarantine, host)
+    redis.call('HDEL', k.unfed, host)
     offer_and_wake(k, host, now)
   end
   local mending = number_of(k.of.mending)

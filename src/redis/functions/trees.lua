@@ -62,7 +62,8 @@ end
 -- that joins makes room for another wake-up, so the pace is the one at which Redis answers.
 function wake_seated(k, now)
   local woken, seated = tonumber(k.of.woken), tonumber(k.of.seated)
-  if woken >= seated then return end
+  if woken == seated then return end
+  if woken > seated then woken = 0 end  -- Another program has written it.
   local surely = math.floor((now - tonumber(k.of.started)) * WAKES_A_SECOND / 1000)
   local joined = redis.call('HLEN', k.slots) - 1  -- The origin has slots, too.
   local due = math.max(surely, joined + WAKES_UNANSWERED)
