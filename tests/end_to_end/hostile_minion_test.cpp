@@ -227,12 +227,13 @@ TEST_F(HostileMinion, CannotMakeAnybodyPublishWithoutARun) {
 
 TEST_F(HostileMinion, CannotMakeAnybodyPublishOtherBytesDuringARun) {
   write_file(payload_, good_bytes_);
-  start_good_hosts({"--bwlimit", "1m"});
+  start_good_hosts({"--bwlimit", "50k"});
   start_good_master();
   set_task(payload_);
   ASSERT_TRUE(eventually([&] { return redis.cli({"hget", "sync:run", "state"}) == "staged"; }));
   attack();
   expect_no_wrong_bytes_for(std::chrono::seconds(8));
+  ASSERT_EQ(redis.cli({"exists", "sync:run"}), "1") << "the run is in progress";
   write_everywhere();
   attack();
   expect_no_wrong_bytes_for(std::chrono::seconds(3));
@@ -279,6 +280,8 @@ TEST_F(HostileMinion, CallsNoFunctionOfTheMasterWithEffect) {
         RedisCommand{"stage", id, "1", "0", std::string(kStagedBytes, 'x')},
         RedisCommand{"end", id, "complete", "", "1"}, RedisCommand{"refuse", path, "why"},
         RedisCommand{"admit", id}, RedisCommand{"overtake", id, "/x"}, RedisCommand{"vouch", id},
+        RedisCommand{"expect", id, "3", "add", "10.0.0.9"},
+        RedisCommand{"expect", id, "3", "drop", "10.0.0.1"}, RedisCommand{"wake", "", "0"},
         RedisCommand{"repair", id, std::string(32, 'a'), "1", path, "model", id, "9", "9", "1",
                      "6:blake3:00", "9", id, "0", std::string(32, 'x'), "10.0.0.9"}}) {
     RedisCommand command{"FCALL", "libsync1_" + arguments.front(), "0", "", ""};

@@ -327,6 +327,18 @@ TEST_F(AdoptionTest, PushedPiecesCountAsTheyAreAnnounced) {
   complete_and_publish();
 }
 
+// Members of the module's group can write to push/.
+TEST_F(AdoptionTest, WithoutAPushNobodyReadsPushedFiles) {
+  for (PieceNumber piece = 0; piece < 5; ++piece) {
+    test::write_file(spool_->pushed_folder() / piece_name(piece), cut_->piece(piece));
+  }
+  test::write_file(spool_->pushed_folder() / "manifest", cut_->manifest().encode());
+  start(Delivery::pulled);
+  decide(all_announced());
+  EXPECT_FALSE(placement_->has_manifest());
+  EXPECT_THAT(claimable(), ElementsAre(0, 1, 2, 3, 4));
+}
+
 TEST_F(AdoptionTest, APushMustDeliverEvenPublishedPieces) {
   publish_copy();
   start(Delivery::pushed);

@@ -13,7 +13,7 @@ programs=$top/build/release/src
 build_packages=(g++ cmake ninja-build pkg-config libhiredis-dev libspdlog-dev libfmt-dev libcli11-dev
                 nlohmann-json3-dev libtomlplusplus-dev llvm-15-dev libgtest-dev libgmock-dev)
 run_packages=(redis-server redis-tools rsync)
-check_packages=(git iproute2 libxml2-utils mandoc prometheus python3 util-linux)
+check_packages=(git iproute2 libxml2-utils mandoc prometheus python3 strace util-linux)
 fuzz_packages=(clang libclang-rt-dev)
 package_packages=(debootstrap dpkg-dev file iproute2 lintian procps util-linux)
 

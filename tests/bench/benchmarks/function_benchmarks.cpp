@@ -169,7 +169,8 @@ class FunctionCosts {
                                       digests_};
     with_hosts(repaired);
     for (int i = 0; i < 5; ++i) {
-      for (const auto* const verb : {"watch", "status", "awaited"}) call(verb, {});
+      for (const auto* const verb : {"watch", "status", "pulse", "awaited"}) call(verb, {});
+      for (const auto* const role : {"master", "minion"}) call("rights", {role});
       call("repair", repaired);
       judge("admit");
       mend("hold with mend");
@@ -181,6 +182,9 @@ class FunctionCosts {
         cursor = text_at(call("hosts", {run_, list, cursor}), 1);
         if (cursor == "0") break;
       }
+    }
+    for (unsigned i = 0; i < kHosts; ++i) {
+      ask({"HSET", "sync:blame", fmt::format("avoid {} {}", hosts_[i], hosts_[i / 2]), "1 1"});
     }
     const std::vector<std::string> outcomes{"good", "refused", "corrupt", "missing", "unreachable"};
     for (unsigned i = 0; i < kFewCalls * 5; ++i) {
@@ -194,6 +198,9 @@ class FunctionCosts {
     for (unsigned i = 0; i < kFewCalls; ++i) {
       call("digests", some);
       call("doubt", {run_, origin_, "why"});
+      call("fault", {run_, hosts_[i], "feed", "why"});
+      call("account", {run_, hosts_[i], "9", "8", "2", "1", "40", "4", "1", "0", "7",
+                       fmt::format("{}=4", hosts_[i + 1]), "why"});
       call("vouch", {run_});
       call("overtake", {run_, "/x"});
       call("overtake", {run_, ""});
