@@ -76,6 +76,14 @@ TEST_F(MendedSeats, HostsOfTheLastSeatsGetFreeOnes) {
   EXPECT_THAT(seats(), UnorderedElementsAreArray(hosts));
 }
 
+TEST_F(MendedSeats, AHostLeavesItsSeatAlthoughTheLastOneIsLost) {
+  f.ask({"HDEL", "sync:seats", std::to_string(kHosts - 2)});  // The last of 19, it seems.
+  EXPECT_EQ(f("leave", {run, host(2), "all", ""}).at(0), "LEFT");
+  mend();
+  report();
+  EXPECT_THAT(seats(), UnorderedElementsAreArray(hosts));
+}
+
 TEST_F(MendedSeats, OfTwoHostsWithOneSeatOneGetsAnother) {
   f.ask({"HSET", "sync:seat_of", host(5), "4"});
   f.ask({"HDEL", "sync:seats", "5"});

@@ -157,9 +157,13 @@ function vacate(k, host)
     move_to(k, free, occupant)
     free = below
   end
-  if free ~= last then move_to(k, free, redis.call('HGET', k.seats, last)) end
-  wake_below(k, last)  -- Its leaves include the seat that seats_below() lacks.
-  redis.call('HDEL', k.seats, last)
+  local moving = free ~= last and redis.call('HGET', k.seats, last)
+  if moving then  -- Nobody has the last seat if sync:seats has lost one. mend.lua closes the gap.
+    move_to(k, free, moving)
+    free = last
+  end
+  wake_below(k, free)  -- Its leaves include the seat that seats_below() lacks.
+  redis.call('HDEL', k.seats, free)
   redis.call('HDEL', k.seat_of, host)
   return seat
 end
