@@ -181,7 +181,7 @@ std::vector<std::string> MasterRecords::drop_all_but(
     if (spool.fingerprint() != kept) spool.leave(Role::master);
   }
   std::vector<std::string> lines;
-  for (const auto& stray : state_.strays(Role::master, prefix_, now)) {
+  for (const auto& stray : state_.strays(Role::master, prefix_, now, stop_)) {
     const bool is_useless = stray.is_old || stray.record;
     lines.push_back(stray.why + (is_useless ? ": deleting it" : ": it stays for a week"));
     if (is_useless && stray.spool.fingerprint() != kept) stray.spool.leave(Role::master);

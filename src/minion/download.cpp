@@ -32,7 +32,7 @@ Download::Download(MinionCoordinator& coordinator, Transfer& transfer, Clock& cl
       spool_(state.spool(run.fingerprint)),
       pieces_(run.cut.pieces(), PieceState::unknown),
       placement_(pieces_, spool_, run, options_.repo, options_.ownership,
-                 delivery_of(run, options_.self), options_.basis),
+                 delivery_of(run, options_.self), options_.basis, options_.stop),
       pulls_(transfer, spool_, run),
       puller_(pieces_,
               {.cut = run.cut,

@@ -20,6 +20,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <variant>
 #include <vector>
@@ -46,6 +47,7 @@ struct DownloadOptions {
   Ownership ownership = Ownership::own;
   Hook hook = Hook::none;
   BasisRule basis = BasisRule::automatic;
+  std::stop_token stop{};  ///< Ends what takes long on the thread of the Download, by Stopped.
 };
 
 struct Published {

@@ -72,6 +72,8 @@ ExitStatus Minion::tick() {
       if (seen == Visit::early) pause = kEarlyVisitEvery;
       failing_.reset();
       has_waited = false;
+    } catch (const Stopped&) {
+      break;
     } catch (const Failure& failure) {
       delete_discarded();
       const bool may_pass = failure.remedy() == Remedy::try_again;
@@ -245,7 +247,7 @@ void Minion::download(const RunInfo& run, const std::optional<Seat>& seat) {
 std::optional<Published> Minion::pull(const RunInfo& run, const std::optional<Seat>& seat) {
   Download download(coordinator_, transfer_, clock_,
                     {self_, config_.host.repo, config_.host.slots, config_.ownership,
-                     after_publish_.hook(), config_.basis},
+                     after_publish_.hook(), config_.basis, stop_.token()},
                     state_, run, seat);
   try {
     const auto end = run_to_end(download);
@@ -271,6 +273,8 @@ std::optional<DownloadEnd> Minion::run_to_end(Download& download) {
   while (!stop_.requested()) {
     try {
       if (auto end = download.step()) return end;
+    } catch (const Stopped&) {
+      break;
     } catch (const Failure& failure) {
       // Running pulls need no Redis. After them a tick whose time is up ends.
       const bool may_pass =

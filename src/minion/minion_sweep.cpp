@@ -74,7 +74,8 @@ void Minion::sweep_if(const std::function<bool(const Spool&, const RunRecord&)>&
   for (const auto& [spool, owner] : state_.spools_of(Role::minion, config_.host.prefix)) {
     if (is_over(spool, owner)) spool.leave(Role::minion);
   }
-  for (const auto& stray : state_.strays(Role::minion, config_.host.prefix, clock_.wall())) {
+  for (const auto& stray :
+       state_.strays(Role::minion, config_.host.prefix, clock_.wall(), stop_.token())) {
     const bool is_useless = stray.is_old || (stray.record && is_over(stray.spool, *stray.record));
     if (is_useless) stray.spool.leave(Role::minion);
     if (!are_strays_named_ || is_useless) {

@@ -27,14 +27,14 @@ constexpr std::size_t kFilesAPiece = 8;
 
 Placement::Placement(PieceTable& pieces, const Spool& spool, RunInfo run,
                      std::filesystem::path repo, Ownership ownership, Delivery delivery,
-                     BasisRule basis)
+                     BasisRule basis, std::stop_token stop)
     : pieces_(pieces),
       spool_(spool),
       run_(std::move(run)),
       repo_(std::move(repo)),
       ownership_(ownership),
       delivery_(delivery),
-      room_(pieces, spool, run_, repo_),
+      room_(pieces, spool, run_, repo_, std::move(stop)),
       versions_(old_versions(repo_, run_.task.name(), basis)),
       published_(run_.cut.pieces()),
       undelivered_(run_.cut.pieces()),

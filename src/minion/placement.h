@@ -31,6 +31,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <vector>
 
 #include "libsync/core/attempt.h"
@@ -60,7 +61,8 @@ class Placement {
  public:
   /// `pieces`: all unknown; must outlive the Placement.
   Placement(PieceTable& pieces, const Spool& spool, RunInfo run, std::filesystem::path repo,
-            Ownership ownership, Delivery delivery, BasisRule basis = BasisRule::automatic);
+            Ownership ownership, Delivery delivery, BasisRule basis = BasisRule::automatic,
+            std::stop_token stop = {});
   ~Placement();
 
   void append_descriptors(std::vector<int>& descriptors) const;

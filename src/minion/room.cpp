@@ -17,15 +17,17 @@
 
 namespace libsync {
 
-Room::Room(const PieceTable& pieces, Spool spool, RunInfo run, std::filesystem::path repo)
+Room::Room(const PieceTable& pieces, Spool spool, RunInfo run, std::filesystem::path repo,
+           std::stop_token stop)
     : pieces_(pieces),
       spool_(std::move(spool)),
       run_(std::move(run)),
       repo_(std::move(repo)),
+      stop_(std::move(stop)),
       shares_blocks_(can_share_blocks(spool_.folder())),
       // If files share blocks, a deleted tree frees none.
-      room_(free_bytes(spool_.folder()) + bytes_below(spool_.incoming_folder()) +
-            (shares_blocks_ ? 0 : bytes_below(spool_.tree_folder()))) {}
+      room_(free_bytes(spool_.folder()) + bytes_below(spool_.incoming_folder(), stop_) +
+            (shares_blocks_ ? 0 : bytes_below(spool_.tree_folder(), stop_))) {}
 
 void Room::require_for_pull() {
   if (has_pulled_) return;
@@ -68,7 +70,7 @@ void Room::make_room(std::uint64_t lacking) const {
   const auto versions = replaced.all();
   std::vector<ReplacedBytes> kept;
   for (const auto& version : versions) {
-    kept.push_back({bytes_below(version.folder), version.since});
+    kept.push_back({bytes_below(version.folder, stop_), version.since});
   }
   const auto going = choose_what_goes(lacking, kept);
   if (!going || going->empty()) return;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 
 #include "libsync/run.h"
 #include "minion/piece_table.h"
@@ -21,8 +22,10 @@ namespace libsync {
 
 class Room {
  public:
-  /// Measures. `pieces` must outlive it.
-  Room(const PieceTable& pieces, Spool spool, RunInfo run, std::filesystem::path repo);
+  /// Measures. `pieces` must outlive it. Throws Stopped once `stop` is requested, as require()
+  /// does.
+  Room(const PieceTable& pieces, Spool spool, RunInfo run, std::filesystem::path repo,
+       std::stop_token stop = {});
 
   /// Throws Failure (local, try again) unless the tree fits, and the pieces that are wanted. A
   /// candidate counts as here, so that no host is kept from a run by pieces that it has.
@@ -45,6 +48,7 @@ class Room {
   Spool spool_;
   RunInfo run_;
   std::filesystem::path repo_;
+  std::stop_token stop_;
   bool shares_blocks_;
   std::uint64_t room_;
   bool has_pulled_ = false;

@@ -22,6 +22,7 @@
 #include "libsync/core/number.h"
 #include "os/descriptor.h"
 #include "os/random.h"
+#include "os/stop_signal.h"
 
 namespace libsync {
 namespace {
@@ -212,12 +213,13 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
   throw_disk_failure("list", folder);
 }
 
-std::uint64_t bytes_below(const std::filesystem::path& folder) {
+std::uint64_t bytes_below(const std::filesystem::path& folder, const std::stop_token& stop) {
   constexpr std::uint64_t kBlockBytes = 512;
   std::uint64_t bytes = 0;
   std::error_code error;
   for (std::filesystem::recursive_directory_iterator next(folder, error), end;
        !error && next != end; next.increment(error)) {
+    if (stop.stop_requested()) throw Stopped();
     struct stat status {};
     if (lstat(next->path().c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
       bytes += static_cast<std::uint64_t>(status.st_blocks) * kBlockBytes;

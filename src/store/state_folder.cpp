@@ -96,7 +96,8 @@ bool is_old(const FileTime& recorded_at, std::chrono::system_clock::time_point n
 }
 
 std::vector<Stray> StateFolder::strays(Role role, const std::string& prefix,
-                                       std::chrono::system_clock::time_point now) const {
+                                       std::chrono::system_clock::time_point now,
+                                       const std::stop_token& stop) const {
   std::vector<Stray> all;
   for (const auto& name : names_in(path_)) {
     const auto fingerprint = Fingerprint::parse(name);
@@ -113,7 +114,7 @@ std::vector<Stray> StateFolder::strays(Role role, const std::string& prefix,
             : fmt::format("belongs to the keys with the prefix '{}'", escaped(record->prefix));
     if (record && record->prefix != prefix) record.reset();
     auto why = fmt::format("the spool '{}' of {} {}", escaped(found.folder().string()),
-                           shown_gigabytes(bytes_below(found.folder())), reason);
+                           shown_gigabytes(bytes_below(found.folder(), stop)), reason);
     all.push_back({std::move(found), std::move(why), std::move(record), is_old(*recorded_at, now)});
   }
   return all;

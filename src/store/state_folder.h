@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,9 +61,10 @@ class StateFolder {
                                                                    const std::string& prefix) const;
 
   /// Every spool of a role that a version with other keys, or a tick with another prefix, has left
-  /// here.
+  /// here. Throws Stopped if `stop` is requested.
   [[nodiscard]] std::vector<Stray> strays(Role role, const std::string& prefix,
-                                          std::chrono::system_clock::time_point now) const;
+                                          std::chrono::system_clock::time_point now,
+                                          const std::stop_token& stop = {}) const;
 
   /// Why another user could replace what a program of root publishes here, with the way out.
   /// Nothing if none can, or if this user is not root.

@@ -521,6 +521,23 @@ TEST_F(RunFunctions, ALongPrefixIsRefused) {
   EXPECT_THAT(longer("watch"), ElementsAre(testing::HasSubstr("longer than 1000 bytes")));
 }
 
+// 2,000 sets of key names would need over 100 MB.
+TEST_F(RunFunctions, TheirMemoryDoesNotGrowWithWhatCallersPass) {
+  const auto used = [&] {
+    const auto all = f.one({"INFO", "memory"});
+    constexpr std::string_view kField = "used_memory_vm_functions:";
+    return std::stol(all.substr(all.find(kField) + kField.size()));
+  };
+  f.begin(run_id(1), 8);
+  const auto before = used();
+  for (unsigned i = 0; i < 2000; ++i) {
+    const auto prefix = std::string(990, 'x') + std::to_string(i);
+    EXPECT_EQ(f.ask({"FCALL", "libsync1_watch", "0", prefix, ""}).at(0), "LOOK");
+    f.hold(run_id(1), "10.0.0.9", std::string(i, '\xff'));
+  }
+  EXPECT_LT(used() - before, 20'000'000);
+}
+
 // A second copy would keep Redis at work while the first one is not done.
 TEST_F(RunFunctions, ACallWithoutAnAnswerInTimeIsSentOnce) {
   const auto calls = [&] {

@@ -14,11 +14,14 @@
 #include <fstream>
 #include <functional>
 #include <set>
+#include <stop_token>
 #include <string>
+#include <utility>
 
 #include "libsync/core/failure.h"
 #include "ordinary_user.h"
 #include "os/random.h"
+#include "os/stop_signal.h"
 #include "store/replaced.h"
 #include "store/state_folder.h"
 #include "task_path.h"
@@ -74,27 +77,38 @@ class RoomTest : public testing::Test {
     return sizes;
   }
 
-  // The reason why a payload of `bytes` in one piece has no room; empty if it has.
-  [[nodiscard]] std::string refusal(std::uint64_t bytes, std::uint64_t former_bytes = 0) const {
-    const StateFolder state(repo());
-    const auto spool = state.spool(random_name<Fingerprint>());
+  [[nodiscard]] Spool new_spool() const {
+    auto spool = StateFolder(repo()).spool(random_name<Fingerprint>());
     spool.assign({.role = Role::minion,
                   .run = random_name<RunId>(),
                   .task = task_path("/srv/new"),
                   .content = random_name<Fingerprint>()});
+    return spool;
+  }
+
+  [[nodiscard]] Room room_of(const PieceTable& pieces, const Spool& spool, const Cut& cut,
+                             std::stop_token stop = {}) const {
+    return {pieces,
+            spool,
+            {.id = random_name<RunId>(),
+             .task = task_path("/srv/new"),
+             .fingerprint = spool.fingerprint(),
+             .cut = cut,
+             .manifest = digest_of(""),
+             .origin = Address::parse("10.0.0.1").value(),
+             .master = random_name<MasterId>()},
+            repo(),
+            std::move(stop)};
+  }
+
+  // The reason why a payload of `bytes` in one piece has no room; empty if it has.
+  [[nodiscard]] std::string refusal(std::uint64_t bytes, std::uint64_t former_bytes = 0) const {
+    const auto spool = new_spool();
     if (former_bytes > 0) {
       write_file(spool.former_folder() / "p00000", std::string(former_bytes, 'x'));
     }
     PieceTable pieces(1, PieceState::wanted);
-    Room room(pieces, spool,
-              {.id = random_name<RunId>(),
-               .task = task_path("/srv/new"),
-               .fingerprint = spool.fingerprint(),
-               .cut = {bytes, bytes},
-               .manifest = digest_of(""),
-               .origin = Address::parse("10.0.0.1").value(),
-               .master = random_name<MasterId>()},
-              repo());
+    auto room = room_of(pieces, spool, {bytes, bytes});
     try {
       room.require_for_tree();
       return "";
@@ -154,6 +168,31 @@ TEST_F(RoomTest, NoneGoesInVain) {
     return refusal(11 * kMb).find("free some space there") != std::string::npos &&
            kept() == std::set<std::uint64_t>{3, 4, 5};
   }));
+}
+
+// The payload has two pieces, and the tree needs as much again: 4 of the 8 MB that are free.
+TEST_F(RoomTest, CountsThePiecesThatFitBesideTheRun) {
+  EXPECT_TRUE(holds_on_a_small_disk([&] {
+    const auto spool = new_spool();
+    PieceTable pieces(2, PieceState::wanted);
+    auto room = room_of(pieces, spool, {2 * kMb, kMb});
+    room.require_for_tree();
+    const auto beside_two = room.spare_pieces();
+    auto full = room_of(pieces, spool, {4 * kMb - 200'000, 2 * kMb - 100'000});
+    full.require_for_tree();
+    fprintf(stderr, "%u and %u spare pieces\n", beside_two, full.spare_pieces());
+    return beside_two == 3 && full.spare_pieces() == 0;
+  }));
+}
+
+TEST_F(RoomTest, AStopEndsTheMeasuring) {
+  const auto spool = new_spool();
+  write_file(spool.incoming_folder() / "p00000", "x");
+  const PieceTable pieces(1, PieceState::wanted);
+  std::stop_source stop;
+  static_cast<void>(room_of(pieces, spool, {kMb, kMb}, stop.get_token()));
+  stop.request_stop();
+  EXPECT_THROW(static_cast<void>(room_of(pieces, spool, {kMb, kMb}, stop.get_token())), Stopped);
 }
 
 }  // namespace
