@@ -137,7 +137,7 @@ Outcome Simulation::run() {
     if (!std::holds_alternative<Begun>(outcome)) broken("the run does not begin");
   });
   if (!scenario_.slots && *redis_.ask({"HGET", "sync:run", "trees"}).text() != "0") {
-    slots_ = std::min(slots_, kSlotsBesideTrees);
+    slots_ = kSlotsBesideTrees;
     origin_uploads_ = std::min(origin_uploads_, kSlotsBesideTrees);
   }
   now_ = begun;

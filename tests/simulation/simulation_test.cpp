@@ -72,6 +72,71 @@ INSTANTIATE_TEST_SUITE_P(All, SimulationTest,
                                           testing::Values(1U, 2U, 3U)),
                          title_of);
 
+// The times here are virtual, so a busy machine does not change them. Redis draws some numbers of
+// its own: the bounds are wider than the promises in sync-master.8, which ./tests/simulate
+// measures.
+class SimulatedTime : public testing::TestWithParam<Spread> {
+ protected:
+  // The links carry the payload in 43 s, and 3 s of silence are little of that.
+  [[nodiscard]] static Scenario scenario() {
+    auto scenario = scenario_of({GetParam(), Trouble::none, 1});
+    scenario.rate /= 10;
+    return scenario;
+  }
+  // When the last host without a trouble of its own has finished, in F/B.
+  [[nodiscard]] static double time_of(const Scenario& scenario) {
+    return Simulation(scenario).run().last_undisturbed / scenario.file_time();
+  }
+};
+
+TEST_P(SimulatedTime, OneBadHostDelaysTheOthersLittle) {
+  const auto undisturbed = time_of(scenario());
+  EXPECT_LT(undisturbed, 1.4);
+  auto slow = scenario();
+  slow.uplink = {1, 100};
+  EXPECT_LT(time_of(slow), 1.4 * undisturbed);
+  for (const auto at : {0.1, 0.5, 0.9}) {
+    auto unplugged = scenario();
+    unplugged.unplug = {1, at, 0};
+    EXPECT_LT(time_of(unplugged), 1.4 * undisturbed) << at;
+    auto frozen = scenario();
+    frozen.freeze = {1, at, 10};
+    EXPECT_LT(time_of(frozen), 1.4 * undisturbed) << at;
+  }
+}
+
+// Half of the pieces are elsewhere by then. The rest waits for the origin and for nothing else.
+TEST_P(SimulatedTime, AFrozenOriginCostsTheTimeForWhichItIsFrozen) {
+  const auto undisturbed = time_of(scenario());
+  auto frozen = scenario();
+  frozen.freeze = {0, 0.5, 2};
+  const auto time = time_of(frozen);
+  EXPECT_GT(time, 2.5);
+  EXPECT_LT(time, undisturbed + 2 + 0.4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Spreads, SimulatedTime, testing::Values(Spread::claims, Spread::trees),
+                         [](const auto& tested) {
+                           return std::string(tested.param == Spread::claims ? "Claims" : "Trees");
+                         });
+
+// A payload in one piece: the hosts that pull from the slow one go elsewhere.
+TEST(SimulatedTimeOfOnePiece, NoHostWaitsForASlowSource) {
+  auto scenario = scenario_of({Spread::claims, Trouble::none, 1});
+  scenario.piece_bytes = static_cast<std::uint64_t>(scenario.bytes);
+  const auto undisturbed = Simulation(scenario).run().last_undisturbed;
+  scenario.uplink = {1, 1000};
+  EXPECT_LT(Simulation(scenario).run().last_undisturbed, 2.5 * undisturbed);
+}
+
+// A pull by claims that has brought all its pieces is over before rsync's exit.
+TEST(SimulatedTimeAlongTrees, CountsTheExitOfRsync) {
+  auto scenario = scenario_of({Spread::trees, Trouble::none, 1});
+  const auto usual = Simulation(scenario).run().last;
+  scenario.end_cost = 1;
+  EXPECT_GT(Simulation(scenario).run().last, 1.2 * usual);
+}
+
 // ./tests/check runs more seeds.
 class FaultsTest : public testing::TestWithParam<std::uint64_t> {};
 
