@@ -6,15 +6,23 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "failing_disk.h"
+#include "libsync/core/failure.h"
+#include "os/random.h"
+#include "store/state_folder.h"
+#include "task_path.h"
 #include "temporary_folder.h"
 
 namespace libsync {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(Destination, IsRefusedIfItMustNotBeReplaced) {
@@ -52,6 +60,31 @@ TEST(Destination, MayBeInARepoThatIsASymlinkToAnotherFileSystem) {
   const test::TemporaryFolder folder;
   std::filesystem::create_symlink("/proc", folder.path() / "repo");
   EXPECT_FALSE(refuse_destination(folder.path() / "repo", "tty", std::nullopt));
+}
+
+// NFS has renameat2(2), but none of its flags.
+TEST(Destination, IsRefusedWhereTwoFoldersCannotBeSwapped) {
+  const test::TemporaryFolder folder;
+  const auto spool = StateFolder(folder.path()).spool(random_name<Fingerprint>());
+  spool.assign({.role = Role::minion,
+                .run = random_name<RunId>(),
+                .task = test::task_path("/srv/new"),
+                .content = random_name<Fingerprint>()});
+  for (const auto error : {EINVAL, ENOSYS, EOPNOTSUPP}) {
+    std::vector<std::string> reasons;
+    bool has_failed = true;
+    for (std::size_t nth = 1; has_failed; ++nth) {
+      const test::FailingDisk disk(nth, error);
+      try {
+        const auto refusal = refuse_file_system(folder.path(), "new", spool, EntryKind::folder);
+        if (refusal) reasons.push_back(refusal->reason);
+      } catch (const Failure&) {
+      }
+      has_failed = disk.has_failed();
+    }
+    EXPECT_THAT(reasons, ElementsAre(HasSubstr("cannot swap two folders in one step"))) << error;
+    EXPECT_FALSE(refuse_file_system(folder.path(), "new", spool, EntryKind::folder));
+  }
 }
 
 }  // namespace
