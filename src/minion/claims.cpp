@@ -59,16 +59,12 @@ void Claims::arrived(TransferId id, Instant now) {
   const auto found = pulls_.find(id);
   if (found == pulls_.end()) return;
   found->second.piece_since = now;
-  note_move(found->second, now);
+  moved(id, now);
 }
 
 void Claims::moved(TransferId id, Instant now) {
   const auto found = pulls_.find(id);
-  if (found != pulls_.end()) note_move(found->second, now);
-}
-
-void Claims::note_move(Pull& pull, Instant now) {
-  silence_.moved(std::exchange(pull.moved, now), now);
+  if (found != pulls_.end()) silence_.moved(std::exchange(found->second.moved, now), now);
 }
 
 void Claims::over(const OverPull& pull, const Situation&) {

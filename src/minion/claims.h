@@ -86,7 +86,6 @@ class Claims final : public PullPolicy {
     Address source;
   };
 
-  void note_move(Pull& pull, Instant now);
   [[nodiscard]] bool are_all_late(const Situation& situation) const;
   [[nodiscard]] std::optional<Late> late_piece(const Situation& situation) const;
 
